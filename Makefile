@@ -1,0 +1,42 @@
+# Everything a fresh machine with Python >= 3.11 and make needs. No target installs anything outside .venv*.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# One BLAS thread per process: two contended ones are slower than one.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+.PHONY: demo test check bench clean help
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "pulsed needs Python >= 3.11; '$(PYTHON)' is not on this machine."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pulsed needs Python >= 3.11; '$(PYTHON)' is older. Try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "pulsed needs Python's venv module (on Debian: the package python3-venv)."; exit 1; }
+	@echo "installing into $(VENV) (about two minutes, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check,bench]'
+	@touch $@
+
+demo: $(STAMP) ## a Bell state through daemon, instruments and digitizer
+	@$(BIN)/pulsed demo
+
+test: $(STAMP) ## all tests
+	@$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## ruff, mypy, import contracts, wheel
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@rm -rf dist && $(BIN)/python -m build --outdir dist . >/dev/null && $(BIN)/python -m zipfile -l dist/*.whl | grep -q 'pulsed/configs/sim5.toml' && echo "wheel: ok"
+
+bench: $(STAMP) ## every benchmark, one table
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove what was built
+	rm -rf $(VENV) dist build demo-output .pytest_cache .mypy_cache .ruff_cache

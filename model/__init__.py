@@ -1,0 +1,1 @@
+"""Values that all share, without I/O: units, device description, calibration set, results, error codes."""
