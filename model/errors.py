@@ -32,6 +32,7 @@ class PulsedError(Exception):
         subject: the object the error is about (``"instrument awg1"``, ``"qubits.0.drive"``).
         value: the bad value.
         legal: the legal values, in words.
+
     """
 
     code: ClassVar[str] = "pulsed"

@@ -1,0 +1,207 @@
+"""The Program: a schedule lowered to one rack, as arrays.
+
+Per oscillator slot of a port there are events: at a sample of the port's clock, an envelope of the table is
+played with an amplitude and with the slot's oscillator at a phase and a frequency. Events lie in blocks, which
+repeat and branch; delays are never samples. With t the time since the shot's start on the port's own clock,
+
+    z(t) = sum over events of amplitude * envelope[n] * exp(i phase) * exp(-i 2 pi frequency t)
+
+is the complex baseband of the port. The oscillator runs through: phases are absolute, so a hop in frequency
+that shall be continuous carries its phase in the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from pulsed.model.payload import ArrayRef, Part, PartWriter, read_array
+
+EVENT = np.dtype(
+    [
+        ("slot", "<u2"),
+        ("envelope", "<i4"),
+        ("time", "<i8"),
+        ("amplitude", "<f8"),
+        ("phase", "<f8"),
+        ("frequency", "<f8"),
+    ]
+)
+"""slot: row of ``slots``; envelope: row of the table; time: samples of the port's clock since the block's start;
+amplitude: full scale 1, never negative; phase: rad; frequency: intermediate frequency in Hz, either sign."""
+
+ACQUISITION = np.dtype(
+    [
+        ("slot", "<u2"),
+        ("qubit", "<u2"),
+        ("memory_slot", "<i4"),
+        ("time", "<i8"),
+        ("length", "<i8"),
+        ("frequency", "<f8"),
+        ("kernel", "<i4"),
+    ]
+)
+"""slot: row of ``slots``; memory_slot: -1 when the bit is thrown away; time, length: samples of the port's clock;
+frequency: Hz, to demodulate with; kernel: row of the envelope table, -1 for a boxcar."""
+
+PARAMETER = np.dtype([("event", "<i4"), ("field", "<u2"), ("parameter", "<u2"), ("coefficient", "<f8")])
+"""A late value: field (an index into ``FIELDS``) of the event grows by coefficient times the parameter."""
+
+FIELDS = ("time", "amplitude", "phase", "frequency")
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """One oscillator of one port."""
+
+    port: str
+    oscillator: int
+    channel: str
+    """The name of the channel that plays here (``"d0"``, ``"u1"``), for people."""
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """Play the block only when the classified bit in ``memory_slot`` has ``value``."""
+
+    memory_slot: int
+    value: int
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A run of events: rows ``events[0]:events[1]`` and ``acquisitions[0]:acquisitions[1]``."""
+
+    events: tuple[int, int]
+    acquisitions: tuple[int, int]
+    duration: int
+    """In dt."""
+    repeat: int = 1
+    branch: Branch | None = None
+
+
+class Program(msgspec.Struct, frozen=True):
+    """One schedule, lowered. Envelopes and slots are those of its :class:`Chunk`."""
+
+    name: str
+    blocks: tuple[Block, ...]
+    events: ArrayRef
+    acquisitions: ArrayRef
+    parameters: ArrayRef
+    memory_slots: int
+    duration: int
+    """In dt, repeats included."""
+    creg_sizes: tuple[tuple[str, int], ...] = ()
+    metadata: bytes = b"{}"
+
+
+class PortSettings(msgspec.Struct, frozen=True):
+    """What is fixed on an output port during a chunk."""
+
+    correction: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 1.0)
+    """2 x 2 matrix, row by row, that (I, Q) is multiplied with before the DAC."""
+    offset: tuple[float, float] = (0.0, 0.0)
+    """Added to (I, Q) after the correction, full scale 1."""
+
+
+class Discriminator(msgspec.Struct, frozen=True):
+    """Two centroids in the IQ plane; a point belongs to the nearer one."""
+
+    zero: complex
+    one: complex
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What is fixed on the rack during a chunk."""
+
+    shots: int
+    rep_delay: Fraction
+    """Seconds between the end of a program and the start of the next shot."""
+    meas_level: int = 2
+    meas_return: str = "single"
+    iq: bool = False
+    los: dict[str, tuple[float, float]] = {}
+    """Oscillator name → (frequency Hz, power dBm)."""
+    ports: dict[str, PortSettings] = {}
+    discriminators: dict[int, Discriminator] = {}
+    """Qubit → discriminator."""
+
+
+class ChunkHead(msgspec.Struct, frozen=True):
+    """A chunk without its arrays."""
+
+    slots: tuple[Slot, ...]
+    programs: tuple[Program, ...]
+    settings: Settings
+    keys: tuple[bytes, ...]
+    """Content hash of each envelope of the table."""
+    envelopes: tuple[ArrayRef, ...]
+    calibration_id: str
+    first_program: int = 0
+    """Which program of the job the first one of this chunk is."""
+    first_shot: int = 0
+
+
+def _encode_special(value: object) -> object:
+    if isinstance(value, Fraction):
+        return [str(value.numerator), str(value.denominator)]
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    raise NotImplementedError(type(value))
+
+
+def _decode_special(kind: type, value: object) -> object:
+    if not (isinstance(value, list | tuple) and len(value) == 2):
+        raise ValueError(f"expected two numbers for a {kind.__name__}")
+    if kind is Fraction:
+        return Fraction(int(value[0]), int(value[1]))
+    if kind is complex:
+        return complex(float(value[0]), float(value[1]))
+    raise NotImplementedError(kind)
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_special)
+_DECODER = msgspec.msgpack.Decoder(ChunkHead, dec_hook=_decode_special)
+
+
+class Chunk:
+    """The programs and shots that the instruments hold at once: a head and the arrays it refers to."""
+
+    def __init__(self, head: ChunkHead, parts: Sequence[Part]) -> None:
+        self.head = head
+        self.parts = parts
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """The programs, in the order of the job."""
+        return self.head.programs
+
+    @property
+    def settings(self) -> Settings:
+        """What is fixed during the chunk."""
+        return self.head.settings
+
+    def array(self, ref: ArrayRef) -> npt.NDArray[Any]:
+        """Return the array ``ref`` refers to: events, acquisitions or parameters of a program."""
+        return read_array(ref, self.parts)
+
+    def envelope(self, row: int) -> npt.NDArray[Any]:
+        """Return row ``row`` of the envelope table: complex128 (samples,), |envelope| <= 1."""
+        return read_array(self.head.envelopes[row], self.parts)
+
+    def encode(self) -> list[Part]:
+        """Return the chunk as parts, the head first."""
+        return [_ENCODER.encode(self.head), *self.parts]
+
+    @classmethod
+    def decode(cls, parts: Sequence[Part]) -> Chunk:
+        """Read what :meth:`encode` wrote."""
+        return cls(_DECODER.decode(parts[0]), parts[1:])
+
+
+__all__ = [
+    "ACQUISITION", "EVENT", "FIELDS", "PARAMETER", "ArrayRef", "Block", "Branch", "Chunk", "ChunkHead", "Discriminator",
+    "PartWriter", "PortSettings", "Program", "Settings", "Slot",
+]  # fmt: skip

@@ -1,0 +1,311 @@
+"""The device description: what a person writes about a rack in TOML, as checked values.
+
+Qubits are wired to ports; a port is one IQ pair of one instrument with its clock and its local oscillator.
+A wrong file gives one :class:`ConfigError` per mistake with the key, the bad value and the legal ones.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from pulsed.model.errors import ConfigError
+from pulsed.model.units import ExactHertz, ExactSeconds, Hertz, Seconds
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Table):
+    """What ``*IDN?`` has to answer; an empty field is not compared."""
+
+    vendor: str = ""
+    model: str = ""
+    serial: str = ""
+
+
+class InstrumentDescription(_Table):
+    """One instrument: its driver (an entry point of ``pulsed.drivers``), VISA address and identity."""
+
+    driver: str
+    address: str
+    identity: Identity = Identity()
+    trigger: str | None = None
+    """The instrument whose trigger this one waits for; None for a leader or for one without trigger."""
+    options: dict[str, str | int | float | bool] = {}
+
+
+class OscillatorDescription(_Table):
+    """A local oscillator: the instrument that makes it, and its setting."""
+
+    instrument: str
+    frequency: Hertz = Field(gt=0)
+    power: float = 10.0
+    """dBm."""
+
+
+class PortDescription(_Table):
+    """One physical output or input: an IQ pair of an instrument, mixed with an LO."""
+
+    instrument: str
+    pair: PositiveInt = 1
+    direction: Literal["output", "input"]
+    lo: str
+    clock: ExactHertz = Field(gt=0)
+    granularity: PositiveInt = 1
+    """Waveform (or record) lengths are multiples of this many samples of the port's clock."""
+    min_length: PositiveInt = 1
+    max_length: PositiveInt = 1 << 16
+    """Longest waveform (or record) in samples."""
+    oscillators: PositiveInt = 1
+    bandwidth: Hertz = Field(default=400e6, gt=0)
+    """Largest intermediate frequency, either sign, Hz."""
+    delay: NonNegativeInt = 0
+    """Samples by which this port is held back so that all ports of the rack line up."""
+    attenuation: float = 0.0
+    """dB between the port and the chip."""
+    full_scale: float = 0.0
+    """dBm at the port for full scale 1."""
+
+
+class QubitDescription(_Table):
+    """One qubit: its three lines and what the design sheet says of it."""
+
+    drive: str
+    readout: str
+    acquire: str
+    design_frequency: Hertz = Field(gt=0)
+    design_readout_frequency: Hertz = Field(gt=0)
+
+
+class CouplingDescription(_Table):
+    """One pair that a cross-resonance tone connects; the tone leaves the control's drive port."""
+
+    control: NonNegativeInt
+    target: NonNegativeInt
+
+
+class Timing(_Table):
+    """The grid of the pulse language, in dt."""
+
+    granularity: PositiveInt = 1
+    min_length: PositiveInt = 1
+    pulse_alignment: PositiveInt = 1
+    acquire_alignment: PositiveInt = 1
+
+
+class Limits(_Table):
+    """What one job may ask for."""
+
+    max_shots: PositiveInt = 100_000
+    max_circuits: PositiveInt = 1000
+    default_shots: PositiveInt = 1024
+    max_payload: PositiveInt = 256 * 2**20
+    """Bytes of one submission."""
+    rep_delay: Seconds = Field(default=500e-6, gt=0)
+    rep_delay_min: Seconds = Field(default=1e-6, gt=0)
+    rep_delay_max: Seconds = Field(default=10e-3, gt=0)
+    job_seconds: float = Field(default=3600.0, gt=0)
+    compile_seconds: float = Field(default=300.0, gt=0)
+
+
+class DeviceDescription(_Table):
+    """Everything about one rack that a person writes down."""
+
+    name: str = Field(pattern=r"[A-Za-z][A-Za-z0-9_-]*")
+    description: str = ""
+    version: str = Field(default="0.1.0", pattern=r"\d+\.\d+\.\d+")
+    online_date: str = "2026-11-21"
+    sample_name: str = ""
+    dt: ExactSeconds = Field(gt=0)
+    timing: Timing = Timing()
+    limits: Limits = Limits()
+    meas_map: tuple[tuple[NonNegativeInt, ...], ...]
+    simulator: str | None = None
+    """Chip file of a simulated rack that `pulsed serve` starts beside the daemon; None for a real one."""
+    calibration: str | None = None
+    """Calibration set to start from when the store has none."""
+    instruments: dict[str, InstrumentDescription]
+    oscillators: dict[str, OscillatorDescription]
+    ports: dict[str, PortDescription]
+    qubits: tuple[QubitDescription, ...] = Field(min_length=1)
+    couplings: tuple[CouplingDescription, ...] = ()
+
+    @property
+    def num_qubits(self) -> int:
+        """How many qubits there are."""
+        return len(self.qubits)
+
+    def with_addresses(self, addresses: dict[str, str]) -> DeviceDescription:
+        """Return this description with the VISA addresses of some instruments replaced."""
+        for name in addresses:
+            _known(f"instruments.{name}", name, self.instruments)
+        instruments = {
+            name: item.model_copy(update={"address": addresses.get(name, item.address)})
+            for name, item in self.instruments.items()
+        }
+        return self.model_copy(update={"instruments": instruments})
+
+    @model_validator(mode="after")
+    def _wiring_is_whole(self) -> DeviceDescription:
+        problems = list(_wiring_problems(self))
+        if problems:
+            raise _WiringError(problems)
+        return self
+
+
+class _WiringError(ValueError):
+    def __init__(self, problems: list[ConfigError]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+def _known(key: str, name: str, table: dict[str, Any]) -> None:
+    if name not in table:
+        raise ConfigError("no such name", subject=key, value=name, legal=", ".join(sorted(table)) or "none defined")
+
+
+def _reference_problems(device: DeviceDescription) -> list[ConfigError]:
+    references: list[tuple[str, str, dict[str, Any]]] = []
+    for name, port in device.ports.items():
+        references.append((f"ports.{name}.instrument", port.instrument, device.instruments))
+        references.append((f"ports.{name}.lo", port.lo, device.oscillators))
+    for name, lo in device.oscillators.items():
+        references.append((f"oscillators.{name}.instrument", lo.instrument, device.instruments))
+    for name, instrument in device.instruments.items():
+        if instrument.trigger is not None:
+            references.append((f"instruments.{name}.trigger", instrument.trigger, device.instruments))
+    for q, qubit in enumerate(device.qubits):
+        for line, direction in (("drive", "output"), ("readout", "output"), ("acquire", "input")):
+            fitting = {name: port for name, port in device.ports.items() if port.direction == direction}
+            references.append((f"qubits.{q}.{line}", getattr(qubit, line), fitting))
+    problems = []
+    for key, name, table in references:
+        try:
+            _known(key, name, table)
+        except ConfigError as error:
+            problems.append(error)
+    return problems
+
+
+def _wiring_problems(device: DeviceDescription) -> list[ConfigError]:
+    problems = _reference_problems(device)
+    if problems:
+        return problems
+    n = device.num_qubits
+    legal = f"0 to {n - 1}"
+    seen: dict[tuple[str, int], str] = {}
+    for name, port in device.ports.items():
+        other = seen.setdefault((port.instrument, port.pair), name)
+        if other != name:
+            problems.append(
+                ConfigError(f"the pair belongs to port {other} already", subject=f"ports.{name}.pair", value=port.pair)
+            )
+        if (port.clock * device.dt).denominator != 1 and (1 / (port.clock * device.dt)).denominator != 1:
+            problems.append(
+                ConfigError("the clock does not convert to dt exactly", subject=f"ports.{name}.clock", value=f"{port.clock} Hz",
+                            legal=f"a multiple or an integer fraction of 1/dt = {1 / device.dt} Hz")
+            )  # fmt: skip
+    for i, pair in enumerate(device.couplings):
+        key = f"couplings.{i}"
+        if not (pair.control < n and pair.target < n and pair.control != pair.target):
+            problems.append(
+                ConfigError(
+                    "not a pair of two qubits",
+                    subject=key,
+                    value=f"{pair.control} to {pair.target}",
+                    legal=legal,
+                )
+            )
+        elif device.ports[device.qubits[pair.control].drive].lo != device.ports[device.qubits[pair.target].drive].lo:
+            problems.append(
+                ConfigError("the two drives of a cross-resonance pair need one LO, or their relative phase is lost",
+                            subject=key, value=f"{pair.control} to {pair.target}")
+            )  # fmt: skip
+    measured = [q for group in device.meas_map for q in group]
+    if sorted(measured) != list(range(n)):
+        problems.append(
+            ConfigError(
+                "each qubit belongs to exactly one group",
+                subject="meas_map",
+                value=str(device.meas_map),
+                legal=legal,
+            )
+        )
+    return problems
+
+
+def _problems(error: ValidationError) -> list[ConfigError]:
+    problems: list[ConfigError] = []
+    for item in error.errors():
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, _WiringError):
+            problems.extend(cause.problems)
+            continue
+        key = ".".join(map(str, item["loc"])) or "(file)"
+        if item["type"] == "missing":
+            problems.append(ConfigError("this key is missing", subject=key))
+        elif item["type"] == "extra_forbidden":
+            legal = ", ".join(sorted(_fields_at(item["loc"][:-1])))
+            problems.append(ConfigError("no such key", subject=key, value=str(item["loc"][-1]), legal=legal))
+        else:
+            legal = str(item.get("ctx", {}).get("expected", "")) if item["type"] == "literal_error" else ""
+            problems.append(ConfigError(item["msg"], subject=key, value=repr(item["input"]), legal=legal))
+    return problems
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    """Legal keys of the table at ``loc``, found by walking the models."""
+    tables: dict[str, type[_Table]] = {
+        "timing": Timing, "limits": Limits, "instruments": InstrumentDescription, "oscillators": OscillatorDescription,
+        "ports": PortDescription, "qubits": QubitDescription, "couplings": CouplingDescription,
+    }  # fmt: skip
+    if not loc:
+        return list(DeviceDescription.model_fields)
+    if loc[-1] == "identity":
+        return list(Identity.model_fields)
+    return list(tables[str(loc[0])].model_fields) if str(loc[0]) in tables else []
+
+
+def check_device(path: Path) -> tuple[DeviceDescription | None, list[ConfigError]]:
+    """Read a device description; return it, or None and everything that is wrong with it."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return None, [ConfigError(f"cannot be read: {error.strerror or error}", subject=str(path))]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return None, [ConfigError(f"is not TOML: {error}", subject=str(path))]
+    try:
+        return DeviceDescription.model_validate(data), []
+    except ValidationError as error:
+        return None, _problems(error)
+
+
+def load_device(path: Path) -> DeviceDescription:
+    """Read a device description. Raises the first :class:`ConfigError` and says how many more there are."""
+    device, problems = check_device(path)
+    if device is None:
+        if len(problems) > 1:
+            first = problems[0]
+            message = f"{first.message} (and {len(problems) - 1} more: see `pulsed config check {path}`)"
+            raise ConfigError(message, subject=first.subject, value=first.value, legal=first.legal)
+        raise problems[0]
+    return device
+
+
+def samples_per_dt(device: DeviceDescription, port: PortDescription) -> Fraction:
+    """Samples of ``port``'s clock in one dt: an integer, or one over an integer."""
+    return port.clock * device.dt

@@ -1,0 +1,101 @@
+"""Values with arrays as a msgpack head and raw parts: arrays never travel as text.
+
+A struct refers to an array by :class:`ArrayRef`, the number of a part with its type and shape. The same
+form goes over the wire (one frame each) and into the store (one blob, see :func:`join`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from pulsed.model.errors import ProtocolError
+
+Part = bytes | bytearray | memoryview
+
+
+class ArrayRef(msgspec.Struct, frozen=True, array_like=True):
+    """An array that lies in part ``part``. ``dtype`` is a numpy type string or a list of fields."""
+
+    part: int
+    shape: tuple[int, ...]
+    dtype: str | tuple[tuple[str, str], ...]
+
+
+class PartWriter:
+    """Collects the parts of one message."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+
+    def add(self, array: npt.NDArray[Any]) -> ArrayRef:
+        """Append ``array`` (no copy when it is contiguous) and return the reference to it."""
+        array = np.ascontiguousarray(array)
+        if array.dtype.hasobject:
+            raise TypeError("an array of Python objects does not travel")
+        dtype: str | tuple[tuple[str, str], ...] = array.dtype.str
+        if array.dtype.names is not None:
+            dtype = tuple((name, array.dtype[name].str) for name in array.dtype.names)
+        self.parts.append(memoryview(array).cast("B") if array.size else b"")
+        return ArrayRef(len(self.parts) - 1, array.shape, dtype)
+
+
+def read_array(ref: ArrayRef, parts: Sequence[Part]) -> npt.NDArray[Any]:
+    """Return the array that ``ref`` names, as a read-only view of its part.
+
+    Raises :class:`ProtocolError` when the part is missing, the type is none of plain numbers, or sizes disagree.
+    """
+    try:
+        dtype = np.dtype(ref.dtype if isinstance(ref.dtype, str) else list(ref.dtype))
+    except (TypeError, ValueError) as error:
+        raise ProtocolError("not a type of array", value=str(ref.dtype)) from error
+    kinds = {dtype.kind} if dtype.names is None else {dtype[name].kind for name in dtype.names}
+    if not kinds <= set("biufc"):
+        raise ProtocolError(
+            "not a type of array that travels", value=str(dtype), legal="bool, int, uint, float, complex"
+        )
+    if not 0 <= ref.part < len(parts) or min(ref.shape, default=0) < 0:
+        raise ProtocolError("no such part", value=str(ref), legal=f"0 to {len(parts) - 1}")
+    part = memoryview(parts[ref.part])
+    if prod(ref.shape) * dtype.itemsize != part.nbytes:
+        raise ProtocolError(
+            "the part has another size than its array", value=part.nbytes, legal=f"{ref.shape} of {dtype}"
+        )
+    array: npt.NDArray[Any] = np.frombuffer(part, dtype=dtype).reshape(ref.shape)
+    array.flags.writeable = False
+    return array
+
+
+_COUNT = struct.Struct("<I")
+_SIZE = struct.Struct("<Q")
+
+
+def join(parts: Sequence[Part]) -> bytes:
+    """Return all parts as one blob; :func:`split` undoes it."""
+    sizes = b"".join(_SIZE.pack(memoryview(part).nbytes) for part in parts)
+    return b"".join((_COUNT.pack(len(parts)), sizes, *parts))
+
+
+def split(blob: Part) -> list[memoryview]:
+    """Return views of the parts of ``blob``. Raises :class:`ProtocolError` on any other bytes."""
+    view = memoryview(blob)
+    try:
+        (count,) = _COUNT.unpack_from(view)
+        if 4 + 8 * count > view.nbytes:
+            raise ProtocolError("a blob that is shorter than its table", value=view.nbytes)
+        sizes = [size for (size,) in _SIZE.iter_unpack(view[4 : 4 + 8 * count])]
+    except struct.error as error:
+        raise ProtocolError("a blob that is shorter than its table", value=view.nbytes) from error
+    if 4 + 8 * count + sum(sizes) != view.nbytes:
+        raise ProtocolError("a blob of another length than its table says", value=view.nbytes)
+    parts, at = [], 4 + 8 * count
+    for size in sizes:
+        parts.append(view[at : at + size])
+        at += size
+    return parts
