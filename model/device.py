@@ -216,9 +216,13 @@ def _wiring_problems(device: DeviceDescription) -> list[ConfigError]:
             )
         if (port.clock * device.dt).denominator != 1 and (1 / (port.clock * device.dt)).denominator != 1:
             problems.append(
-                ConfigError("the clock does not convert to dt exactly", subject=f"ports.{name}.clock", value=f"{port.clock} Hz",
-                            legal=f"a multiple or an integer fraction of 1/dt = {1 / device.dt} Hz")
-            )  # fmt: skip
+                ConfigError(
+                    "the clock does not convert to dt exactly",
+                    subject=f"ports.{name}.clock",
+                    value=f"{port.clock} Hz",
+                    legal=f"a multiple or an integer fraction of 1/dt = {1 / device.dt} Hz",
+                )
+            )
     for i, pair in enumerate(device.couplings):
         key = f"couplings.{i}"
         if not (pair.control < n and pair.target < n and pair.control != pair.target):

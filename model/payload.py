@@ -42,7 +42,7 @@ class PartWriter:
         dtype: str | tuple[tuple[str, str], ...] = array.dtype.str
         if array.dtype.names is not None:
             dtype = tuple((name, array.dtype[name].str) for name in array.dtype.names)
-        self.parts.append(memoryview(array).cast("B") if array.size else b"")
+        self.parts.append(array.reshape(-1).view(np.uint8).data if array.size else b"")
         return ArrayRef(len(self.parts) - 1, array.shape, dtype)
 
 
