@@ -1,0 +1,1 @@
+"""The pulse language, hardware-free."""
