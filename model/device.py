@@ -267,7 +267,11 @@ def _problems(error: ValidationError) -> list[ConfigError]:
             problems.append(ConfigError("no such key", subject=key, value=str(item["loc"][-1]), legal=legal))
         else:
             legal = str(item.get("ctx", {}).get("expected", "")) if item["type"] == "literal_error" else ""
-            problems.append(ConfigError(item["msg"], subject=key, value=repr(item["input"]), legal=legal))
+            problems.append(
+                ConfigError(
+                    item["msg"].removeprefix("Value error, "), subject=key, value=repr(item["input"]), legal=legal
+                )
+            )
     return problems
 
 

@@ -1,0 +1,203 @@
+"""The commands. A body imports what it needs when it runs: `pulsed --help` loads click and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+import pulsed
+
+if TYPE_CHECKING:
+    from pulsed.model.errors import PulsedError
+
+_INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+_url = click.option("--url", metavar="URL", help="Daemon to speak to, e.g. tcp://lab:5800. Default: the local one.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a screen.")
+_config = click.option(
+    "--config", metavar="FILE|NAME", default="sim5", show_default=True, help="Rack: a TOML file or a shipped name."
+)
+
+
+class _InOrder(click.Group):
+    """Lists its commands in the order in which a person meets them, not by alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(pulsed.__version__, prog_name="pulsed")
+def cli() -> None:
+    """The daemon that owns the control electronics of a superconducting-qubit lab, and its terminal."""
+
+
+@cli.command()
+@click.option("--out", metavar="DIR", default="demo-output", show_default=True, help="Where the pictures go.")
+def demo(out: str) -> None:
+    """Measure a Bell state on the simulated rack, step by step. Needs nothing and leaves nothing running."""
+    from pulsed.cli import demo as demonstration
+
+    sys.exit(demonstration.main(out))
+
+
+@cli.command()
+@_config
+@click.option("--home", metavar="DIR", help="Where keys, jobs and results live. Default: $PULSED_HOME, else per user.")
+@click.option("--url", metavar="URL", help="Address to listen on. Default: a free port of this machine alone.")
+@click.option("--exit-with-stdin", is_flag=True, hidden=True, help="Stop when standard input closes.")
+def serve(config: str, home: str | None, url: str | None, exit_with_stdin: bool) -> None:
+    """Run the daemon until Ctrl-C or SIGTERM.
+
+    When the rack is a simulated one, its instruments run beside the daemon and end with it.
+    """
+    from pulsed.cli import server
+
+    server.serve(config, home, url, exit_with_stdin=exit_with_stdin)
+
+
+@cli.command()
+@_url
+@_json
+def status(url: str | None, as_json: bool) -> None:
+    """Show the daemon, its instruments and its queue."""
+    from pulsed.cli import screens
+
+    screens.status(url, as_json=as_json)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--shots", type=int, help="Shots per circuit. Default: the backend's.")
+@click.option("--transpile/--no-transpile", default=True, show_default=True, help="Fit the circuit to the chip first.")
+@_url
+@_json
+def run(file: str, shots: int | None, transpile: bool, url: str | None, as_json: bool) -> None:
+    """Run the circuits of an OpenQASM or QPY file and show the counts."""
+    from pulsed.cli import running
+
+    running.run(file, shots, transpile=transpile, url=url, as_json=as_json)
+
+
+@cli.command()
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
+@_url
+@_json
+def jobs(limit: int, url: str | None, as_json: bool) -> None:
+    """List jobs, newest first."""
+    from pulsed.cli import screens
+
+    screens.jobs(limit, url, as_json=as_json)
+
+
+@cli.command()
+@click.argument("job_id")
+@_url
+@_json
+def job(job_id: str, url: str | None, as_json: bool) -> None:
+    """Show one job: its state, its times, its error."""
+    from pulsed.cli import screens
+
+    screens.job(job_id, url, as_json=as_json)
+
+
+@cli.command()
+@click.argument("job_id")
+@_url
+def cancel(job_id: str, url: str | None) -> None:
+    """Cancel a job that has not ended."""
+    from pulsed.cli import screens
+
+    screens.cancel(job_id, url)
+
+
+@cli.command()
+@_url
+def stop(url: str | None) -> None:
+    """Stop the daemon: outputs off, workers ended."""
+    from pulsed.cli import screens
+
+    screens.stop(url)
+
+
+@cli.group(invoke_without_command=True)
+@_config
+@click.option("--ports", metavar="PORTS", default="fixed", show_default=True, help="fixed, ephemeral, or p1,p2,...")
+@click.pass_context
+def rack(context: click.Context, config: str, ports: str) -> None:
+    """Run the simulated rack alone, for use with other programs."""
+    if context.invoked_subcommand is None:
+        from pulsed.cli import server
+
+        server.rack(config, ports)
+
+
+@rack.command()
+@click.option("--control", metavar="HOST:PORT", help="The rack's control socket. Default: the local daemon's rack.")
+@_json
+def truth(control: str | None, as_json: bool) -> None:
+    """Show the true parameters of the simulated chip, which no daemon knows."""
+    from pulsed.cli import screens
+
+    screens.truth(control, as_json=as_json)
+
+
+@cli.group()
+def config() -> None:
+    """Look after rack configurations."""
+
+
+@config.command()
+@click.argument("file", metavar="FILE|NAME")
+def check(file: str) -> None:
+    """Check a rack configuration: every problem with its key, the bad value and the legal ones."""
+    from pulsed.cli import configs
+
+    sys.exit(configs.check(file))
+
+
+@cli.group()
+def cal() -> None:
+    """Look at calibration sets."""
+
+
+@cal.command()
+@_url
+@_json
+def show(url: str | None, as_json: bool) -> None:
+    """Show the calibration set in force."""
+    from pulsed.cli import screens
+
+    screens.calibration(url, as_json=as_json)
+
+
+def _root_of_errors() -> type[PulsedError]:
+    from pulsed.model.errors import PulsedError
+
+    return PulsedError
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run one command line and return its exit code: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C."""
+    try:
+        return int(cli.main(args=arguments, prog_name="pulsed", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except _root_of_errors() as error:  # evaluated only when something was raised
+        click.secho(f"error: {error}", err=True, fg="red")
+        return 1
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(invoke(sys.argv[1:]))
