@@ -64,10 +64,11 @@ def resolve(value_dict: Mapping[Any, Any], known: Iterable[Parameter]) -> dict[P
 
     Args:
         value_dict: parameter, :class:`ParameterVector` (with a sequence of values) or name → number or expression.
-        known: the parameters of the program; the others are ignored, as a name that no parameter has.
+        known: the parameters of the program; parameters that it does not have are ignored.
 
     Raises:
-        PulseError: a vector and its values differ in length, or a key is of another type.
+        PulseError: a vector and its values differ in length, or a key is of another type or a name that no parameter
+            has.
 
     """
     by_name: dict[str, list[Parameter]] = {}
@@ -82,6 +83,8 @@ def resolve(value_dict: Mapping[Any, Any], known: Iterable[Parameter]) -> dict[P
         if isinstance(key, ParameterVector):
             found.update(_vector_items(key, value))
         elif isinstance(key, str):
+            if key not in by_name and key not in vectors:
+                raise PulseError("no parameter has this name", value=key, legal=", ".join(sorted({*by_name, *vectors})))
             found.update((parameter, value) for parameter in by_name.get(key, ()))
             for vector in vectors.get(key, {}).values():
                 found.update(_vector_items(vector, value))

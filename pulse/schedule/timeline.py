@@ -1,0 +1,385 @@
+"""Schedule: instructions at integer times."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias, Union
+
+import numpy as np
+from qiskit.circuit import Parameter, ParameterExpression
+
+from pulsed.pulse.channels import Channel
+from pulsed.pulse.exceptions import PulseError
+from pulsed.pulse.instructions import Instruction
+from pulsed.pulse.schedule.timeslots import Interval, Overlap, TimeSlots, merge, place
+from pulsed.pulse.utils import Value, instruction_duration_validation, resolve
+
+ScheduleComponent: TypeAlias = Union["Schedule", Instruction]
+TimedInstruction: TypeAlias = tuple[int, Instruction]
+
+
+class Schedule:
+    """Instructions on channels at integer multiples of dt; no channel does two things at once.
+
+    Schedules nest. An inserted schedule is taken as it is at that moment: changing it later does not change the
+    schedule that holds it.
+
+    Args:
+        *schedules: instructions or schedules, at time zero or as (time, instruction or schedule).
+        name: by default ``sched`` and a number.
+        metadata: anything the user wants to keep with the schedule.
+
+    Raises:
+        PulseError: times that are negative or no integers, overlaps, or something that is no instruction.
+        UnassignedDurationError: a duration that is still a parameter; use a :class:`ScheduleBlock`.
+
+    """
+
+    prefix: ClassVar[str] = "sched"
+    instances_counter: ClassVar[itertools.count[int]] = itertools.count()
+
+    def __init__(
+        self,
+        *schedules: ScheduleComponent | tuple[int, ScheduleComponent],
+        name: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._name = f"{self.prefix}{next(self.instances_counter)}" if name is None else str(name)
+        self.metadata = metadata
+        self._children: list[tuple[int, ScheduleComponent]] = []
+        self._timeslots: TimeSlots = {}
+        self._duration = 0
+        self._sorted: tuple[TimedInstruction, ...] | None = None
+        for item in schedules:
+            time, component = item if isinstance(item, tuple) else (0, item)
+            self._insert(time, component)
+
+    @classmethod
+    def initialize_from(cls, other_program: Any, name: str | None = None) -> Self:
+        """Return an empty schedule with the name and metadata of ``other_program``."""
+        metadata = dict(other_program.metadata)
+        return cls(name=other_program.name if name is None else name, metadata=metadata)
+
+    @property
+    def name(self) -> str:
+        """Name for display; it takes no part in equality."""
+        return self._name
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the user keeps with the schedule."""
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, metadata: dict[str, Any] | None) -> None:
+        if metadata is not None and not isinstance(metadata, dict):
+            raise PulseError("metadata must be a dictionary or None", subject="Schedule", value=metadata)
+        self._metadata = metadata or {}
+
+    @property
+    def timeslots(self) -> TimeSlots:
+        """For each channel the sorted (start, stop) of its instructions."""
+        return self._timeslots
+
+    @property
+    def duration(self) -> int:
+        """Time at which the last instruction ends, in dt."""
+        return self._duration
+
+    @property
+    def start_time(self) -> int:
+        """Time at which the first instruction starts."""
+        return self.ch_start_time(*self._timeslots)
+
+    @property
+    def stop_time(self) -> int:
+        """The duration."""
+        return self._duration
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels in use, in the order of their first insertion."""
+        return tuple(self._timeslots)
+
+    @property
+    def children(self) -> tuple[tuple[int, ScheduleComponent], ...]:
+        """What was inserted, with its times, in the order of insertion."""
+        return tuple(self._children)
+
+    @property
+    def instructions(self) -> tuple[TimedInstruction, ...]:
+        """All instructions with their times, sorted by time, duration and channel names; nested ones included."""
+        if self._sorted is None:
+            flat: list[TimedInstruction] = []
+            for time, child in self._children:
+                if isinstance(child, Instruction):
+                    flat.append((time, child))
+                else:
+                    flat.extend((time + inner, instruction) for inner, instruction in child.instructions)
+            flat.sort(key=_order)
+            self._sorted = tuple(flat)
+        return self._sorted
+
+    @property
+    def parameters(self) -> set[Parameter]:
+        """The parameters that have no value yet."""
+        found: set[Parameter] = set()
+        for _, instruction in self.instructions:
+            found |= instruction.parameters
+        return found
+
+    def is_parameterized(self) -> bool:
+        """Return whether a parameter has no value yet."""
+        return any(instruction.is_parameterized() for _, instruction in self.instructions)
+
+    def get_parameters(self, parameter_name: str) -> list[Parameter]:
+        """Return the unassigned parameters of this name; several may share one."""
+        return [parameter for parameter in self.parameters if parameter.name == parameter_name]
+
+    def ch_duration(self, *channels: Channel) -> int:
+        """Return the time at which the last instruction on any of ``channels`` ends; 0 if there is none."""
+        return self.ch_stop_time(*channels)
+
+    def ch_start_time(self, *channels: Channel) -> int:
+        """Return the time at which the first instruction on any of ``channels`` starts; 0 if there is none."""
+        return min((self._timeslots[channel][0][0] for channel in channels if channel in self._timeslots), default=0)
+
+    def ch_stop_time(self, *channels: Channel) -> int:
+        """Return the time at which the last instruction on any of ``channels`` ends; 0 if there is none."""
+        return max((self._timeslots[channel][-1][1] for channel in channels if channel in self._timeslots), default=0)
+
+    def insert(
+        self, start_time: int, schedule: ScheduleComponent, name: str | None = None, inplace: bool = False
+    ) -> Schedule:
+        """Return this schedule with ``schedule`` at ``start_time``.
+
+        Args:
+            start_time: in dt.
+            schedule: an instruction or schedule; a long one costs time linear in its length.
+            name: of the result, by default this one's; not used in place.
+            inplace: change and return this schedule; if that fails it is unchanged.
+
+        """
+        target = self if inplace else self._copy(name)
+        target._insert(start_time, schedule)
+        return target
+
+    def append(self, schedule: ScheduleComponent, name: str | None = None, inplace: bool = False) -> Schedule:
+        """Return this schedule with ``schedule`` where the last instruction on a common channel ends."""
+        if not isinstance(schedule, (Schedule, Instruction)):
+            raise _not_a_component(schedule)
+        common = [channel for channel in schedule.channels if channel in self._timeslots]
+        return self.insert(self.ch_stop_time(*common), schedule, name, inplace)
+
+    def shift(self, time: int, name: str | None = None, inplace: bool = False) -> Schedule:
+        """Return this schedule later by ``time`` dt; a negative time must not lead before zero."""
+        time = _checked_time(time)
+        for channel, intervals in self._timeslots.items():
+            if intervals[0][0] + time < 0:
+                raise PulseError(
+                    f"an instruction on {channel} would start before time 0",
+                    subject=f"Schedule {self._name!r}",
+                    value=intervals[0][0] + time,
+                )
+        target = self if inplace else self._copy(name)
+        target._children = [(start + time, child) for start, child in target._children]
+        target._timeslots = {
+            channel: [(start + time, stop + time) for start, stop in intervals]
+            for channel, intervals in target._timeslots.items()
+        }
+        target._duration += time if target._children else 0
+        target._sorted = None
+        return target
+
+    def replace(self, old: ScheduleComponent, new: ScheduleComponent, inplace: bool = False) -> Schedule:
+        """Return this schedule with ``new`` for every child that equals ``old``, at any depth, at the same times.
+
+        Raises:
+            PulseError: ``new`` overlaps with something else.
+
+        """
+        try:
+            replaced = self._replaced(old, new)
+        except PulseError as error:
+            raise PulseError(f"replacement of {old} with {new} results in overlapping instructions: {error}") from error
+        return self._become(replaced) if inplace else replaced
+
+    def _replaced(self, old: ScheduleComponent, new: ScheduleComponent) -> Schedule:
+        changed: list[tuple[int, ScheduleComponent]] = []
+        for time, child in self._children:
+            if child == old:
+                changed.append((time, new))
+            else:
+                changed.append((time, child._replaced(old, new) if isinstance(child, Schedule) else child))
+        return Schedule(*changed, name=self._name, metadata=dict(self._metadata))
+
+    def filter(
+        self,
+        *filter_funcs: Callable[[TimedInstruction], bool],
+        channels: Iterable[Channel] | Channel | None = None,
+        instruction_types: Iterable[type] | type | None = None,
+        time_ranges: Iterable[Interval] | None = None,
+        intervals: Iterable[Interval] | None = None,
+        check_subroutine: bool = True,
+    ) -> Schedule:
+        """Return a flat schedule of the instructions that pass all filters.
+
+        Args:
+            *filter_funcs: each gets (time, instruction) and returns whether to keep it.
+            channels: keep instructions on one of these.
+            instruction_types: keep instances of one of these.
+            time_ranges: keep what lies wholly within one of these (start, stop).
+            intervals: the same as ``time_ranges``.
+            check_subroutine: kept for old programs; nested schedules are always looked into.
+
+        """
+        from pulsed.pulse.filters import composite_filter, filter_instructions
+
+        rules = composite_filter(channels, instruction_types, time_ranges, intervals)
+        return filter_instructions(self, [*rules, *filter_funcs])  # type: ignore[no-any-return]
+
+    def exclude(
+        self,
+        *filter_funcs: Callable[[TimedInstruction], bool],
+        channels: Iterable[Channel] | Channel | None = None,
+        instruction_types: Iterable[type] | type | None = None,
+        time_ranges: Iterable[Interval] | None = None,
+        intervals: Iterable[Interval] | None = None,
+        check_subroutine: bool = True,
+    ) -> Schedule:
+        """Return a flat schedule without the instructions that :meth:`filter` would keep."""
+        from pulsed.pulse.filters import composite_filter, filter_instructions
+
+        rules = composite_filter(channels, instruction_types, time_ranges, intervals)
+        return filter_instructions(self, [*rules, *filter_funcs], negate=True)  # type: ignore[no-any-return]
+
+    def assign_parameters(self, value_dict: Mapping[Any, Value], inplace: bool = True) -> Schedule:
+        """Return this schedule with values for its parameters.
+
+        Args:
+            value_dict: parameter, parameter vector or name → number, expression, or sequence for a vector.
+            inplace: change and return this schedule; if that fails it is unchanged.
+
+        Raises:
+            PulseError: a value that is not legal where it is used, or instructions that overlap with it.
+
+        """
+        assigned = self._assigned(resolve(value_dict, self.parameters))
+        return self._become(assigned) if inplace else assigned
+
+    def _assigned(self, values: Mapping[Parameter, Value]) -> Schedule:
+        children = [
+            (time, child.assigned(values) if isinstance(child, Instruction) else child._assigned(values))
+            for time, child in self._children
+        ]
+        return Schedule(*children, name=self._name, metadata=dict(self._metadata))
+
+    def draw(self, **options: Any) -> Any:
+        """Return a matplotlib figure; see :func:`pulsed.pulse.draw.draw` for the options."""
+        from pulsed.pulse.draw import draw
+
+        return draw(self, **options)
+
+    def _insert(self, time: int, component: ScheduleComponent) -> None:
+        if type(time) is not int:
+            time = _checked_time(time)
+        try:
+            if isinstance(component, Instruction):
+                duration = component.duration
+                if type(duration) is not int:
+                    instruction_duration_validation(duration)
+                if time < 0:
+                    self._refuse_negative(time, component)
+                stop = time + duration
+                place(self._timeslots, component.channels, (time, stop))
+                self._children.append((time, component))
+            elif isinstance(component, Schedule):
+                if time < 0 and component._children and component.start_time + time < 0:
+                    self._refuse_negative(time, component)
+                # taken as it is now: what happens to it later must not leave stale intervals here
+                component = component._copy(component._name)
+                merge(self._timeslots, component._timeslots, time)
+                self._children.append((time, component))
+                stop = time + component._duration if component._children else 0
+            else:
+                raise _not_a_component(component)
+        except Overlap as overlap:
+            raise self._overlap_error(time, component, overlap) from None
+        self._duration = max(self._duration, stop)
+        self._sorted = None
+
+    def _refuse_negative(self, time: int, component: ScheduleComponent) -> NoReturn:
+        where = ", ".join(map(str, component.channels))
+        raise PulseError(
+            f"an instruction on {where} would start before time 0",
+            subject=f"Schedule {self._name!r}",
+            value=time,
+            legal="times from 0 on",
+        )
+
+    def _overlap_error(self, time: int, component: ScheduleComponent, overlap: Overlap) -> PulseError:
+        what = f"Schedule {component.name!r}" if isinstance(component, Schedule) else f"{component}"
+        return PulseError(
+            f"{what} cannot be inserted at time {time}: on {overlap.channel} it plays from {overlap.new[0]} to "
+            f"{overlap.new[1]} and overlaps with an instruction from {overlap.old[0]} to {overlap.old[1]}",
+            subject=f"Schedule {self._name!r}",
+        )
+
+    def _copy(self, name: str | None) -> Schedule:
+        new = Schedule(name=self._name if name is None else name, metadata=dict(self._metadata))
+        new._children = self._children.copy()
+        new._timeslots = {channel: intervals.copy() for channel, intervals in self._timeslots.items()}
+        new._duration = self._duration
+        new._sorted = self._sorted
+        return new
+
+    def _become(self, other: Schedule) -> Schedule:
+        self._children, self._timeslots = other._children, other._timeslots
+        self._duration, self._sorted = other._duration, other._sorted
+        return self
+
+    def __add__(self, other: ScheduleComponent) -> Schedule:
+        return self.append(other)
+
+    def __or__(self, other: ScheduleComponent) -> Schedule:
+        return self.insert(0, other)
+
+    def __lshift__(self, time: int) -> Schedule:
+        return self.shift(time)
+
+    def __len__(self) -> int:
+        return len(self.instructions)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schedule):
+            return False
+        return self._timeslots.keys() == other._timeslots.keys() and self.instructions == other.instructions
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(str, self.instructions[:50]))
+        more = ", ..." if len(self.instructions) > 50 else ""
+        return f'Schedule({shown}{more}, name="{self._name}")'
+
+
+def _order(timed: TimedInstruction) -> tuple[int, Any, list[str]]:
+    time, instruction = timed
+    return time, instruction.duration, sorted([channel.name for channel in instruction.channels])
+
+
+def _checked_time(time: Any) -> int:
+    if not isinstance(time, (int, np.integer)) or isinstance(time, bool):
+        shown = str(time) if isinstance(time, ParameterExpression) else time
+        raise PulseError("start time must be an integer number of dt", subject="Schedule", value=shown)
+    return int(time)
+
+
+def _not_a_component(thing: object) -> PulseError:
+    return PulseError(
+        "cannot be part of a Schedule",
+        subject=type(thing).__name__,
+        value=thing,
+        legal="an instruction or a Schedule; a ScheduleBlock after transforms.block_to_schedule",
+    )
