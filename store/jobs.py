@@ -1,0 +1,243 @@
+"""Jobs: functions on one connection, within the transaction that the caller has opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypedDict
+
+import msgspec
+from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, func, insert, select, update
+
+from pulsed.model.errors import (
+    ErrorInfo,
+    IllegalStepError,
+    IncompatibleError,
+    InvalidValueError,
+    NotAllowedError,
+    NotFoundError,
+)
+from pulsed.model.job import FINAL_STATES, JobInfo, JobState, check_step
+from pulsed.store.tables import chunk, job, job_tag, payload, result
+
+
+class Changes(TypedDict, total=False):
+    """What may change in a job, beside its state. ``times`` adds to what is there, the others replace."""
+
+    error: ErrorInfo | None
+    times: dict[str, float]
+    chunks: int
+    chunks_done: int
+    attempts: int
+    calibration_id: str
+    name: str
+    tags: tuple[str, ...]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(JobInfo)
+
+_RACK: BindParameter[str] = bindparam("r")
+_NUMBER: BindParameter[int] = bindparam("n")
+_HERE = job.c.rack == _RACK
+_LAST = select(func.max(job.c.number)).where(_HERE)
+_BY_ID = select(job.c.number, job.c.info).where(_HERE, job.c.job_id == bindparam("i"))
+_BY_IDS = select(job.c.job_id, job.c.info).where(_HERE, job.c.job_id.in_(bindparam("ids", expanding=True)))
+_INSERT_JOB, _INSERT_TAG, _INSERT_PAYLOAD = insert(job), insert(job_tag), insert(payload)
+_UPDATE = update(job).where(_HERE, job.c.number == _NUMBER)
+_DELETE_TAGS = delete(job_tag).where(job_tag.c.rack == _RACK, job_tag.c.number == _NUMBER)
+_DELETE_CHUNKS = delete(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
+_DELETE_CHUNK = _DELETE_CHUNKS.where(chunk.c.index == bindparam("k"))
+_COUNT_CHUNKS = select(func.count()).select_from(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
+_CHUNKS = select(chunk.c.index, chunk.c.data).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
+_UNFINISHED = (
+    select(job.c.info)
+    .where(_HERE, job.c.state.in_([state.value for state in JobState if state not in FINAL_STATES]))
+    .order_by(job.c.priority.desc(), job.c.number)
+)
+
+
+def add(connection: Connection, rack: str, jobs: Sequence[tuple[JobInfo, bytes]], now: float) -> list[JobInfo]:
+    """Store each job with its payload, or find the one that has its id already, in the order given.
+
+    Raises :class:`NotAllowedError` when an id belongs to another owner; then none is stored.
+    """
+    known = _by_ids(connection, rack, {info.job_id for info, _ in jobs})
+    number = connection.execute(_LAST, {"r": rack}).scalar() or 0
+    answers, rows, tags, payloads = [], [], [], []
+    for info, data in jobs:
+        stored = known.get(info.job_id)
+        if stored is None:
+            number += 1
+            stored = known[info.job_id] = msgspec.structs.replace(
+                info, times={info.state.value: now, **info.times}, queue_position=None
+            )
+            rows.append({"rack": rack, "number": number, "job_id": info.job_id, **_columns(stored)})
+            payloads.append({"rack": rack, "number": number, "data": data})
+            tags += _tag_rows(rack, number, info.tags)
+        elif stored.owner != info.owner:
+            raise NotAllowedError("this job id belongs to another owner", subject=f"job {info.job_id}")
+        answers.append(stored)
+    if rows:
+        connection.execute(_INSERT_JOB, rows)
+        connection.execute(_INSERT_PAYLOAD, payloads)
+    if tags:
+        connection.execute(_INSERT_TAG, tags)
+    return answers
+
+
+def change(
+    connection: Connection, rack: str, job_id: str, state: JobState | None, now: float, changes: Changes
+) -> JobInfo:
+    """Take the step to ``state`` (None: stay) and make ``changes``; a final state deletes the chunks.
+
+    Raises :class:`NotFoundError`, :class:`IllegalStepError` or :class:`InvalidValueError`; then nothing changes.
+    """
+    number, old = _find(connection, rack, job_id)
+    unknown = changes.keys() - Changes.__annotations__.keys()
+    if unknown:
+        legal = ", ".join(Changes.__annotations__)
+        raise InvalidValueError("this cannot change", subject=f"job {job_id}", value=min(unknown), legal=legal)
+    values: dict[str, Any] = dict(changes)
+    times = {**old.times, **changes.get("times", {})}
+    if state is not None:
+        check_step(job_id, old.state, state)
+        times[state.value] = now
+        values["state"] = state
+    values["times"] = times
+    new = msgspec.structs.replace(old, **values)
+    connection.execute(_UPDATE, {"r": rack, "n": number, **_columns(new)})
+    if new.tags != old.tags:
+        connection.execute(_DELETE_TAGS, {"r": rack, "n": number})
+        if new.tags:
+            connection.execute(_INSERT_TAG, _tag_rows(rack, number, new.tags))
+    if state in FINAL_STATES:
+        connection.execute(_DELETE_CHUNKS, {"r": rack, "n": number})
+    return new
+
+
+def get(connection: Connection, rack: str, job_id: str) -> JobInfo:
+    """Return one job. Raises :class:`NotFoundError`."""
+    return _find(connection, rack, job_id)[1]
+
+
+def find(
+    connection: Connection,
+    rack: str,
+    *,
+    state: JobState | Iterable[JobState] | None,
+    owner: str | None,
+    tags: Iterable[str],
+    name: str | None,
+    created_after: float | None,
+    created_before: float | None,
+    limit: int | None,
+    skip: int,
+    newest_first: bool,
+) -> list[JobInfo]:
+    """Return the jobs that meet every condition which is given, by order of submission."""
+    query = select(job.c.info).where(job.c.rack == rack)
+    if state is not None:
+        states = (state,) if isinstance(state, JobState) else tuple(state)
+        query = query.where(job.c.state.in_([one.value for one in states]))
+    if owner is not None:
+        query = query.where(job.c.owner == owner)
+    if name is not None:
+        query = query.where(job.c.name == name)
+    if created_after is not None:
+        query = query.where(job.c.created >= created_after)
+    if created_before is not None:
+        query = query.where(job.c.created < created_before)
+    for tag in set(tags):
+        tagged = select(job_tag.c.number).where(job_tag.c.rack == rack, job_tag.c.tag == tag)
+        query = query.where(job.c.number.in_(tagged))
+    query = query.order_by(job.c.number.desc() if newest_first else job.c.number)
+    # SQLite knows no OFFSET without a LIMIT, PostgreSQL no negative one.
+    query = query.limit((1 << 62) if limit is None else limit).offset(skip)
+    return [_decode(data) for data in connection.execute(query).scalars()]
+
+
+def unfinished(connection: Connection, rack: str) -> list[JobInfo]:
+    """Return every job that has not ended, by priority, highest first, then by order of submission."""
+    return [_decode(data) for data in connection.execute(_UNFINISHED, {"r": rack}).scalars()]
+
+
+def save_chunk(connection: Connection, rack: str, job_id: str, index: int, data: bytes, now: float) -> JobInfo:
+    """Store chunk ``index`` in place of an older one of that index, and count ``chunks_done`` anew.
+
+    Raises :class:`NotFoundError`, and :class:`IllegalStepError` for a job that has ended.
+    """
+    number, old = _find(connection, rack, job_id)
+    if old.state in FINAL_STATES:
+        raise IllegalStepError("takes no chunk, it has ended", subject=f"job {job_id}", value=old.state.value)
+    here = {"r": rack, "n": number}
+    connection.execute(_DELETE_CHUNK, {**here, "k": index})
+    connection.execute(insert(chunk), {"rack": rack, "number": number, "index": index, "saved": now, "data": data})
+    done = connection.execute(_COUNT_CHUNKS, here).scalar_one()
+    new = msgspec.structs.replace(old, chunks_done=done)
+    connection.execute(_UPDATE, {**here, **_columns(new)})
+    return new
+
+
+def chunks(connection: Connection, rack: str, job_id: str) -> dict[int, bytes]:
+    """Return the chunks of a job that are there, by index. Raises :class:`NotFoundError`."""
+    number, _ = _find(connection, rack, job_id)
+    return {index: data for index, data in connection.execute(_CHUNKS, {"r": rack, "n": number}).tuples()}
+
+
+def put_result(connection: Connection, rack: str, job_id: str, data: bytes) -> None:
+    """Store the result of a job. Raises :class:`NotFoundError`."""
+    number, _ = _find(connection, rack, job_id)
+    connection.execute(insert(result), {"rack": rack, "number": number, "data": data})
+
+
+def get_payload(connection: Connection, rack: str, job_id: str) -> bytes:
+    """Return what was submitted. Raises :class:`NotFoundError`."""
+    return _blob(connection, rack, job_id, payload)
+
+
+def get_result(connection: Connection, rack: str, job_id: str) -> bytes:
+    """Return what a job brought back. Raises :class:`NotFoundError`."""
+    return _blob(connection, rack, job_id, result)
+
+
+def _blob(connection: Connection, rack: str, job_id: str, table: Table) -> bytes:
+    number, info = _find(connection, rack, job_id)
+    query = select(table.c.data).where(table.c.rack == _RACK, table.c.number == _NUMBER)
+    data: bytes | None = connection.execute(query, {"r": rack, "n": number}).scalar()
+    if data is None:
+        raise NotFoundError(f"the job has no {table.name}, it is {info.state}", subject=f"job {job_id}")
+    return data
+
+
+def _find(connection: Connection, rack: str, job_id: str) -> tuple[int, JobInfo]:
+    row = connection.execute(_BY_ID, {"r": rack, "i": job_id}).one_or_none()
+    if row is None:
+        raise NotFoundError("no such job", subject=f"rack {rack}", value=job_id)
+    return row.number, _decode(row.info)
+
+
+def _by_ids(connection: Connection, rack: str, ids: set[str]) -> dict[str, JobInfo]:
+    rows = connection.execute(_BY_IDS, {"r": rack, "ids": list(ids)})
+    return {row.job_id: _decode(row.info) for row in rows}
+
+
+def _decode(data: bytes) -> JobInfo:
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise IncompatibleError(f"a job in the store that this version does not read: {error}") from error
+
+
+def _columns(info: JobInfo) -> dict[str, object]:
+    return {
+        "owner": info.owner,
+        "state": info.state.value,
+        "priority": info.priority,
+        "created": info.created,
+        "name": info.name,
+        "info": _encode(info),
+    }
+
+
+def _tag_rows(rack: str, number: int, tags: tuple[str, ...]) -> list[dict[str, object]]:
+    return [{"rack": rack, "number": number, "tag": tag} for tag in dict.fromkeys(tags)]

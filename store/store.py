@@ -1,0 +1,223 @@
+"""The store of one rack: each method is one transaction, each write checks the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Unpack
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from pulsed.model.calibration import CalibrationSet
+from pulsed.model.job import JobInfo, JobState
+from pulsed.store import calibrations, engine, jobs, leases
+from pulsed.store.errors import LeaseLostError, StoreError
+from pulsed.store.jobs import Changes
+
+
+class Store:
+    """Jobs and calibration sets of ``rack``, durable when a method returns.
+
+    Times are Unix times in seconds. Every method may be called from any thread. Each raises
+    :class:`StoreError` when the database fails, and each that writes :class:`LeaseLostError` when another
+    daemon has taken the rack; nothing was changed then.
+
+    Args:
+        url: of the database: ``sqlite:////path/of/a/file`` or ``postgresql+DRIVER://user@host/database``.
+        rack: the name that all rows of this store bear.
+        lease_seconds: how long the lease lasts without :meth:`renew`.
+
+    """
+
+    def __init__(self, url: str, rack: str, *, lease_seconds: float = 10.0) -> None:
+        self.url = url
+        self.rack = rack
+        self.lease_seconds = lease_seconds
+        self._engine: Engine | None = None
+        self._reader: Engine | None = None
+        self._fence: int | None = None
+
+    def open(self, now: float, holder: str) -> None:
+        """Connect, bring the tables up to date and take the lease of the rack for ``holder``.
+
+        Raises :class:`LeaseError` when another holder's lease has not expired, :class:`ConfigError` for a URL
+        that is none, :class:`IncompatibleError` for a store of a newer version. The same holder may retake.
+        """
+        self._engine = engine.connect(self.url)
+        self._reader = self._engine.execution_options(**engine.READ)
+        try:
+            with self._transaction() as connection:
+                engine.migrate(connection)
+                self._fence = leases.take(connection, self.rack, holder, now, self.lease_seconds)
+        except BaseException:
+            self._dispose()
+            raise
+
+    def renew(self, now: float) -> None:
+        """Hold the lease until ``now + lease_seconds``."""
+        with self._write() as connection:
+            leases.extend(connection, self.rack, now + self.lease_seconds)
+
+    def close(self) -> None:
+        """Give the lease back, if it is still ours, and disconnect. A closed store may be opened again."""
+        try:
+            if self._fence is not None:
+                with self._write() as connection:
+                    leases.extend(connection, self.rack, 0.0)
+        except LeaseLostError:
+            pass
+        finally:
+            self._dispose()
+
+    def add_jobs(self, new: Sequence[tuple[JobInfo, bytes]], now: float) -> list[JobInfo]:
+        """Store jobs with their payloads in one transaction; an id that is there gives the stored job.
+
+        Raises :class:`NotAllowedError` when one of the ids belongs to another owner; none is stored then.
+        """
+        with self._write() as connection:
+            return jobs.add(connection, self.rack, new, now)
+
+    def step(self, job_id: str, new_state: JobState, now: float, **changes: Unpack[Changes]) -> JobInfo:
+        """Take a step of the job's state machine and return the job; ``times[new_state]`` becomes ``now``.
+
+        Raises :class:`NotFoundError`, :class:`IllegalStepError`.
+        """
+        with self._write() as connection:
+            return jobs.change(connection, self.rack, job_id, new_state, now, changes)
+
+    def update(self, job_id: str, **changes: Unpack[Changes]) -> JobInfo:
+        """Change a job without a step and return it. Raises :class:`NotFoundError`."""
+        with self._write() as connection:
+            return jobs.change(connection, self.rack, job_id, None, 0.0, changes)
+
+    def finish(self, job_id: str, result_blob: bytes, now: float, **changes: Unpack[Changes]) -> JobInfo:
+        """Store the result, delete the chunks and take the step to DONE, all at once or not at all.
+
+        Raises :class:`NotFoundError`, :class:`IllegalStepError`.
+        """
+        with self._write() as connection:
+            info = jobs.change(connection, self.rack, job_id, JobState.DONE, now, changes)
+            jobs.put_result(connection, self.rack, job_id, result_blob)
+            return info
+
+    def save_chunk(self, job_id: str, index: int, blob: bytes, now: float) -> JobInfo:
+        """Store a finished chunk, in place of an older one of that index, and count ``chunks_done`` anew.
+
+        Raises :class:`NotFoundError`, and :class:`IllegalStepError` for a job that has ended.
+        """
+        with self._write() as connection:
+            return jobs.save_chunk(connection, self.rack, job_id, index, blob, now)
+
+    def job(self, job_id: str) -> JobInfo:
+        """Return one job. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return jobs.get(connection, self.rack, job_id)
+
+    def payload(self, job_id: str) -> bytes:
+        """Return what was submitted. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return jobs.get_payload(connection, self.rack, job_id)
+
+    def chunks(self, job_id: str) -> dict[int, bytes]:
+        """Return the finished chunks of a job by index. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return jobs.chunks(connection, self.rack, job_id)
+
+    def result(self, job_id: str) -> bytes:
+        """Return what a finished job brought back. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return jobs.get_result(connection, self.rack, job_id)
+
+    def jobs(
+        self,
+        state: JobState | Iterable[JobState] | None = None,
+        owner: str | None = None,
+        tags: Iterable[str] | None = None,
+        name: str | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        limit: int | None = 10,
+        skip: int = 0,
+        newest_first: bool = True,
+    ) -> list[JobInfo]:
+        """Return the jobs that meet every condition given, in order of submission.
+
+        A job has all of ``tags`` and exactly the ``name``; ``created_after`` is included, ``created_before``
+        is not. ``skip`` leaves out the first ones, ``limit=None`` returns all the rest.
+        """
+        with self._read() as connection:
+            return jobs.find(
+                connection,
+                self.rack,
+                state=state,
+                owner=owner,
+                tags=tags or (),
+                name=name,
+                created_after=created_after,
+                created_before=created_before,
+                limit=limit,
+                skip=skip,
+                newest_first=newest_first,
+            )
+
+    def unfinished(self) -> list[JobInfo]:
+        """Return every job that has not ended in the order of the queue: highest priority first, then oldest."""
+        with self._read() as connection:
+            return jobs.unfinished(connection, self.rack)
+
+    def put_calibration(self, calibration: CalibrationSet, now: float) -> str:
+        """Store a set, unless it is there, and return its id.
+
+        Raises :class:`InvalidValueError` for a set that would not come back with the same id.
+        """
+        with self._write() as connection:
+            return calibrations.put(connection, self.rack, calibration, now)
+
+    def calibration(self, calibration_id: str) -> CalibrationSet:
+        """Return one set. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return calibrations.get(connection, self.rack, calibration_id)
+
+    def set_current_calibration(self, calibration_id: str, now: float) -> None:
+        """Put a stored set in force. Raises :class:`NotFoundError`."""
+        with self._write() as connection:
+            calibrations.set_current(connection, self.rack, calibration_id, now)
+
+    def current_calibration(self) -> CalibrationSet | None:
+        """Return the set in force, None when there was never one."""
+        with self._read() as connection:
+            return calibrations.current(connection, self.rack)
+
+    def calibration_as_of(self, time: float) -> CalibrationSet | None:
+        """Return the set that was in force at ``time``, None before the first."""
+        with self._read() as connection:
+            return calibrations.as_of(connection, self.rack, time)
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        if self._fence is None:
+            raise LeaseLostError("the store is not open", subject=f"rack {self.rack}")
+        with self._transaction() as connection:
+            leases.check(connection, self.rack, self._fence)
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, read: bool = False) -> Iterator[Connection]:
+        chosen = self._reader if read else self._engine
+        if chosen is None:
+            raise StoreError("the store is not open", subject=self.url)
+        try:
+            with chosen.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise StoreError(str(cause), subject=self.url) from error
+
+    def _read(self) -> AbstractContextManager[Connection]:
+        return self._transaction(read=True)
+
+    def _dispose(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+        self._engine = self._reader = self._fence = None

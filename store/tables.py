@@ -1,0 +1,143 @@
+"""The tables. Types are portable, every row names its rack, and big blobs have rows of their own.
+
+A job is one row with what lists need as columns and the whole :class:`pulsed.model.job.JobInfo` as msgpack;
+the columns are copies for the index, the msgpack is what counts. Blobs are apart because an update of a row
+writes the whole row again.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+HEAD = "0001"
+"""The newest migration; a test holds it equal to what ``migrations/versions`` has."""
+
+metadata = MetaData()
+
+
+def _rack() -> Column[str]:
+    return Column("rack", String(64), nullable=False)
+
+
+def _number() -> Column[int]:
+    return Column("number", BigInteger, nullable=False)
+
+
+def _blobs_of_job(name: str, *columns: Column[int] | Column[float]) -> Table:
+    key = ["rack", "number", *(column.name for column in columns if column.name == "index")]
+    return Table(
+        name,
+        metadata,
+        _rack(),
+        _number(),
+        *columns,
+        Column("data", LargeBinary, nullable=False),
+        PrimaryKeyConstraint(*key),
+        ForeignKeyConstraint(["rack", "number"], ["job.rack", "job.number"]),
+    )
+
+
+lease = Table(
+    "lease",
+    metadata,
+    _rack(),
+    Column("holder", String(255), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires", Float(53), nullable=False),
+    PrimaryKeyConstraint("rack"),
+)
+"""Who owns a rack, until when (Unix time), and the fencing number, which grows with each take."""
+
+job = Table(
+    "job",
+    metadata,
+    _rack(),
+    _number(),
+    Column("job_id", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("info", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("rack", "number"),
+    UniqueConstraint("rack", "job_id", name="job_by_id"),
+    Index("job_by_state", "rack", "state", "number"),
+    Index("job_by_owner", "rack", "owner", "number"),
+    sqlite_with_rowid=False,
+)
+"""``number`` is the order of submission within the rack."""
+
+job_tag = Table(
+    "job_tag",
+    metadata,
+    _rack(),
+    Column("tag", String(255), nullable=False),
+    _number(),
+    PrimaryKeyConstraint("rack", "tag", "number"),
+    ForeignKeyConstraint(["rack", "number"], ["job.rack", "job.number"]),
+    Index("job_tag_by_job", "rack", "number"),
+    sqlite_with_rowid=False,
+)
+
+payload = _blobs_of_job("payload")
+result = _blobs_of_job("result")
+chunk = _blobs_of_job("chunk", Column("index", Integer, nullable=False), Column("saved", Float(53), nullable=False))
+
+calibration_set = Table(
+    "calibration_set",
+    metadata,
+    _rack(),
+    _number(),
+    Column("calibration_id", String(64), nullable=False),
+    Column("parent", BigInteger, nullable=True),
+    Column("base", BigInteger, nullable=False),
+    Column("weight", Integer, nullable=False),
+    Column("stored", Float(53), nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("rack", "number"),
+    UniqueConstraint("rack", "calibration_id", name="calibration_set_by_id"),
+    sqlite_with_rowid=False,
+)
+"""One row per set. ``head`` is the set without its values. The values are those of ``base``, which is stored
+whole, with the changes of each set from there on applied; ``weight`` counts the rows which that takes."""
+
+calibration_change = Table(
+    "calibration_change",
+    metadata,
+    _rack(),
+    _number(),
+    Column("name", String(255), nullable=False),
+    Column("value", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("rack", "number", "name"),
+    ForeignKeyConstraint(["rack", "number"], ["calibration_set.rack", "calibration_set.number"]),
+    sqlite_with_rowid=False,
+)
+"""The values of a set that differ from its parent's, all of them in a base; NULL for one that is gone."""
+
+calibration_current = Table(
+    "calibration_current",
+    metadata,
+    _rack(),
+    _number(),
+    Column("since", Float(53), nullable=False),
+    Column("calibration", BigInteger, nullable=False),
+    PrimaryKeyConstraint("rack", "number"),
+    ForeignKeyConstraint(["rack", "calibration"], ["calibration_set.rack", "calibration_set.number"]),
+    Index("calibration_current_by_time", "rack", "since", "number"),
+    sqlite_with_rowid=False,
+)
+"""Which set came into force when (Unix time). Going back to an older set is one more row."""
