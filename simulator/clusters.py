@@ -1,0 +1,146 @@
+"""Which bursts act together, and which qubits share a state.
+
+A *segment* is a stretch of time in which bursts overlap on one transmon or on a coupled pair. Pairs are joined only by
+a tone that drives coupled dynamics (cross resonance); crosstalk adds a burst to the segment of the qubit that feels it.
+What turns a qubit by less than ``NEGLIGIBLE`` (infidelity below 5e-6) is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulsed.simulator.chip import Chip
+
+NEGLIGIBLE = 5e-3
+"""Rotation (rad) below which crosstalk of a burst is left out."""
+
+COUPLED = 2e-2
+"""Rotation (rad) of the neighbour, through the exchange coupling, from which a tone drives the pair."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one burst acts on: a transmon or a pair, and qubits that feel it by crosstalk."""
+
+    main: tuple[int, ...]
+    crosstalk: tuple[int, ...]
+
+
+def _rotation(rate: float, envelope: NDArray[np.complex128], detuning: float) -> float:
+    """Return an upper estimate of the rotation (rad) of a qubit: resonant part of the spectrum, or Stark phase.
+
+    Args:
+        rate: Rabi frequency at envelope 1 (Hz).
+        envelope: samples at 1 ns.
+        detuning: qubit minus carrier (Hz).
+
+    """
+    n = np.arange(len(envelope))
+    turned = 2 * math.pi * rate * 1e-9 * abs(np.dot(envelope, np.exp(2e-9j * np.pi * detuning * n)))
+    energy = float(np.vdot(envelope, envelope).real) * 1e-9
+    stark = math.pi * rate**2 * energy / max(abs(detuning), rate)
+    return max(float(turned), stark)
+
+
+def reach(
+    chip: Chip, qubit: int, envelope: NDArray[np.complex128], carrier: float, rates: NDArray[np.float64]
+) -> Reach:
+    """Return what a burst on ``qubit``'s line acts on.
+
+    Args:
+        chip: the chip.
+        qubit: the qubit that the line reaches.
+        envelope: samples times amplitude, full scales.
+        carrier: radio frequency of the burst (Hz).
+        rates: (qubits,) Rabi frequency of each qubit at full scale of this line, crosstalk included (Hz).
+
+    """
+    partner, strongest = None, COUPLED
+    for coupling in chip.couplings:
+        if qubit not in coupling.qubits:
+            continue
+        other = coupling.qubits[0] if coupling.qubits[1] == qubit else coupling.qubits[1]
+        split = abs(chip.qubits[qubit].frequency - chip.qubits[other].frequency)
+        rate = float(rates[qubit]) * min(1.0, coupling.j / max(split, 1.0))
+        n = np.arange(len(envelope))
+        offset = chip.qubits[other].frequency - carrier
+        angle = 2e-9 * math.pi * rate * abs(np.dot(envelope, np.exp(2e-9j * np.pi * offset * n)))
+        if angle > strongest:
+            partner, strongest = other, float(angle)
+    main = (qubit,) if partner is None else (min(qubit, partner), max(qubit, partner))
+    felt = [
+        q
+        for q in range(len(chip.qubits))
+        if q not in main
+        and rates[q] > 0
+        and _rotation(float(rates[q]), envelope, chip.qubits[q].frequency - carrier) > NEGLIGIBLE
+    ]
+    return Reach(main, tuple(felt))
+
+
+@dataclass
+class Segment:
+    """Bursts that overlap on ``qubits`` from ``start`` to ``end`` (samples); ``tail`` more ring on."""
+
+    start: int
+    end: int
+    qubits: tuple[int, ...]
+    bursts: list[int] = field(default_factory=list)
+    tail: int = 0
+
+
+def segments(items: Iterable[tuple[int, int, tuple[int, ...], int]], tail: int) -> list[Segment]:
+    """Join items (start, end, qubits, burst) that overlap in time on a qubit; sorted by middle.
+
+    Args:
+        items: what acts on what, in any order.
+        tail: samples that a burst rings on where nothing follows sooner.
+
+    """
+    open_: dict[int, list[Segment]] = {}
+    for start, end, qubits, burst in sorted(items):
+        joined = Segment(start, end, qubits, [burst])
+        grown = True
+        while grown:
+            grown = False
+            for q in joined.qubits:
+                stack = open_.setdefault(q, [])
+                while stack and stack[-1].end > joined.start:
+                    other = stack[-1]
+                    for p in other.qubits:
+                        open_[p].remove(other)
+                    joined.start, joined.end = min(joined.start, other.start), max(joined.end, other.end)
+                    joined.qubits = tuple(sorted({*joined.qubits, *other.qubits}))
+                    joined.bursts = other.bursts + [b for b in joined.bursts if b not in other.bursts]
+                    grown = True
+        for q in joined.qubits:
+            open_.setdefault(q, []).append(joined)
+    for stack in open_.values():
+        for current, following in zip(stack, [*stack[1:], None], strict=True):
+            room = tail if following is None else min(tail, following.start - current.end)
+            current.tail = room if stack is open_[current.qubits[0]] else min(current.tail, room)
+    unique = {id(s): s for stack in open_.values() for s in stack}
+    return sorted(unique.values(), key=lambda s: (s.start + s.end + s.tail, s.start, s.qubits))
+
+
+def union(members: Sequence[Hashable], links: Iterable[tuple[Hashable, Hashable]]) -> list[list[Hashable]]:
+    """Return the classes of ``members`` under ``links`` (union-find), each in the order of ``members``."""
+    parent = {m: m for m in members}
+
+    def find(x: Hashable) -> Hashable:
+        while parent[x] != x:
+            parent[x] = parent[parent[x]]
+            x = parent[x]
+        return x
+
+    for a, b in links:
+        parent[find(b)] = find(a)
+    classes: dict[Hashable, list[Hashable]] = {}
+    for m in members:
+        classes.setdefault(find(m), []).append(m)
+    return list(classes.values())

@@ -1,0 +1,180 @@
+"""One cluster of transmons through a whole shot: idle, pulses, always-on ZZ, measurements that collapse it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulsed.simulator.chip import Chip
+from pulsed.simulator.hamiltonian import LEVELS, zz
+from pulsed.simulator.pulses import Pulse
+from pulsed.simulator.readout import Jumps, Response, sample_jumps
+from pulsed.simulator.state import DensityMatrix
+from pulsed.simulator.superoperators import Idle, small_unitaries
+
+ZZ_STEP = 2000.0
+"""Longest idle (ns) of coupled transmons in one step: decay and ZZ do not commute, the error is of order
+(ZZ_STEP/T1)^2."""
+
+
+@dataclass
+class Measurement:
+    """One readout: when it acts on which qubits, how the resonators respond, and what the shots did.
+
+    ``levels`` and ``jumps`` are filled cluster by cluster: (shots, measured) initial levels, jumps per qubit.
+    """
+
+    start: int
+    stop: int
+    response: Response
+    levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    jumps: list[Jumps] = field(default_factory=list)
+
+
+class Cluster:
+    """The joint state of some qubits, each with its own clock; ZZ is applied in halves around each pulse (Strang)."""
+
+    def __init__(
+        self,
+        chip: Chip,
+        qubits: tuple[int, ...],
+        idles: list[Idle],
+        populations: NDArray[np.float64],
+        detunings: NDArray[np.float64],
+    ) -> None:
+        self._chip = chip
+        self.qubits = qubits
+        self._idles = idles
+        self._detunings = detunings
+        self.state = DensityMatrix.product([populations[q] for q in qubits], len(detunings))
+        self._clock = dict.fromkeys(qubits, 0)
+        self._pairs = {(a, b): 0.0 for a in qubits for b in qubits if a < b and chip.coupled(a, b) is not None}
+
+    def _idle(self, qubit: int, until: int) -> None:
+        duration = until - self._clock[qubit]
+        if duration > 0:
+            maps = self._idles[qubit].superoperator(duration, self._detunings[:, qubit])
+            self.state.apply_each(self.qubits.index(qubit), maps)
+        self._clock[qubit] = max(until, self._clock[qubit])
+
+    def _couple(self, pair: tuple[int, int], until: float) -> None:
+        duration = until - self._pairs[pair]
+        if duration > 0:
+            a, b = (self.qubits.index(q) for q in pair)
+            self.state.shift(a, b, zz(self._chip, *pair), duration)
+        self._pairs[pair] = max(until, self._pairs[pair])
+
+    def wait(self, until: int) -> None:
+        """Let all qubits idle until ``until``; coupled ones in steps, as decay and ZZ do not commute."""
+        start = min(self._clock.values())
+        if self._pairs and until - start > ZZ_STEP:
+            for edge in np.linspace(start, until, int(np.ceil((until - start) / ZZ_STEP)) + 1)[1:-1]:
+                self._advance(int(edge))
+        self._advance(until)
+
+    def _advance(self, until: int) -> None:
+        previous = min(self._clock.values())
+        for pair in self._pairs:
+            self._couple(pair, max(self._pairs[pair], 0.5 * (previous + until)))
+        for qubit in self.qubits:
+            self._idle(qubit, until)
+        for pair in self._pairs:
+            self._couple(pair, until)
+
+    def play(self, pulse: Pulse) -> None:
+        """Let a pulse act."""
+        start = max(pulse.start, *(self._clock[q] for q in pulse.qubits))
+        if self._pairs and start - min(self._clock.values()) > ZZ_STEP:
+            self.wait(start)
+        middle = 0.5 * (pulse.start + pulse.stop)
+        for pair in self._pairs:
+            if pair == pulse.qubits:
+                self._couple(pair, start)
+            elif set(pair) & set(pulse.qubits):
+                self._couple(pair, middle)
+        for qubit in pulse.qubits:
+            self._idle(qubit, start)
+        sites = tuple(self.qubits.index(q) for q in pulse.qubits)
+        turned = pulse.step.turned(pulse.phase)
+        small = small_unitaries(pulse.step.moments, self._detunings[:, list(pulse.qubits)])
+        turn = np.exp(1j * pulse.phase * pulse.step.excitations)
+        small = turn[:, None] * small * turn.conj()[None, :]
+        self.state.apply_unitaries(sites, small)
+        self.state.apply(sites, turned)
+        for qubit in pulse.qubits:
+            self._clock[qubit] = pulse.stop
+        if pulse.qubits in self._pairs:
+            self._pairs[(pulse.qubits[0], pulse.qubits[1])] = pulse.stop
+
+    def measured(self, measurement: Measurement) -> tuple[int, ...]:
+        """Return which of this cluster's qubits a readout measures."""
+        return tuple(q for q in measurement.response.measured if q in self.qubits)
+
+    def reach(self, measurement: Measurement) -> NDArray[np.float64]:
+        """Idle until a readout starts; return (batch, 3**k) joint populations of the qubits it measures."""
+        self.wait(measurement.start)
+        sites = tuple(self.qubits.index(q) for q in self.measured(measurement))
+        return self.state.populations(sites)
+
+    def pass_unread(self, measurement: Measurement) -> None:
+        """Let a readout dephase its qubits, nobody looking at the result."""
+        for qubit in self.measured(measurement):
+            self.state.dephase(self.qubits.index(qubit))
+            self._idle(qubit, measurement.stop)
+
+    def read(
+        self,
+        measurement: Measurement,
+        owner: NDArray[np.int64],
+        rng: np.random.Generator,
+        collapse: bool,
+    ) -> NDArray[np.int64]:
+        """Sample a readout in every shot and, if ``collapse``, leave the state that each shot found.
+
+        Args:
+            measurement: filled with this cluster's levels and jumps.
+            owner: (shots,) member of the batch that each shot belongs to, in rising order.
+            rng: source of the draws.
+            collapse: whether anything follows.
+
+        Returns:
+            (shots,) the new owners.
+
+        """
+        joint = self.reach(measurement)
+        qubits = self.measured(measurement)
+        before = np.empty(len(owner), dtype=np.int64)
+        cumulative = np.cumsum(joint, axis=1)
+        draws = rng.random(len(owner))
+        for member in range(len(joint)):
+            mine = owner == member
+            found = np.searchsorted(cumulative[member], draws[mine], side="right")
+            before[mine] = np.minimum(found, joint.shape[1] - 1)
+        levels = np.array(np.unravel_index(before, (LEVELS,) * len(qubits))).T
+        final = np.empty_like(levels)
+        for k, qubit in enumerate(qubits):
+            i = measurement.response.measured.index(qubit)
+            measurement.levels[:, i] = levels[:, k]
+            final[:, k], measurement.jumps[i] = sample_jumps(
+                self._chip, measurement.response, i, np.ascontiguousarray(levels[:, k]), rng
+            )
+        if not collapse:
+            return owner
+        after = np.ravel_multi_index(tuple(final.T), (LEVELS,) * len(qubits))
+        groups, new_owner = np.unique(np.stack([owner, before, after]), axis=1, return_inverse=True)
+        sites = tuple(self.qubits.index(q) for q in qubits)
+        self.state = self.state.collapsed(sites, groups[0], groups[1], groups[2])
+        self._detunings = self._detunings[groups[0]]
+        for qubit in qubits:
+            self._clock[qubit] = measurement.stop
+        return np.asarray(new_owner, dtype=np.int64).ravel()
+
+    def final(self, until: int) -> NDArray[np.float64]:
+        """Return (qubits, 3) mean populations of each qubit at ``until``, where its free decay has taken them."""
+        out = []
+        for site, qubit in enumerate(self.qubits):
+            p = self.state.populations((site,)).mean(axis=0)
+            out.append(self._idles[qubit].populations(until - self._clock[qubit]) @ p)
+        return np.array(out)

@@ -1,0 +1,148 @@
+"""Static Hamiltonians in their dressed basis: Duffing transmons with exchange coupling.
+
+Energies are in rad/ns in the frame that rotates at a reference frequency per excitation. A system of k transmons
+has the product labels (n_1 .. n_k), last site fastest; its dressed states carry the label they overlap with most,
+so idle evolution is diagonal, and drive operators are transformed along (cross resonance comes out of this).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulsed.simulator.chip import Chip
+
+LEVELS = 3
+"""Levels per transmon that the state keeps; a control under a cross-resonance drive has one more inside the pulse."""
+
+TWO_PI_PER_NS = 2e-9 * np.pi
+"""Hz to rad/ns."""
+
+
+@dataclass(frozen=True)
+class Static:
+    """A few transmons, diagonalised.
+
+    Attributes:
+        levels: levels per site.
+        energies: (dim,) rad/ns, dressed, rotating frame; the ground state at 0.
+        lowering: (sites, dim, dim) lowering operator of each site in the dressed basis.
+        numbers: (sites, dim) level of each site in each label.
+        keep: (3**sites,) indices of the labels that the state keeps.
+
+    """
+
+    levels: tuple[int, ...]
+    energies: NDArray[np.float64]
+    lowering: NDArray[np.complex128]
+    numbers: NDArray[np.float64]
+    keep: NDArray[np.int64]
+
+
+def lowering(levels: int) -> NDArray[np.float64]:
+    """Return the (levels, levels) matrix of the harmonic lowering operator."""
+    return np.diag(np.sqrt(np.arange(1.0, levels)), 1)
+
+
+def _embed(op: NDArray[np.float64], site: int, levels: tuple[int, ...]) -> NDArray[np.float64]:
+    out: NDArray[np.float64] = np.eye(1)
+    for i, size in enumerate(levels):
+        out = np.kron(out, op if i == site else np.eye(size))
+    return out
+
+
+def _labels(levels: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.array(np.unravel_index(np.arange(int(np.prod(levels))), levels))
+
+
+def bare_pair(
+    frequency: tuple[float, float], anharmonicity: tuple[float, float], j: float, levels: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Return the bare Hamiltonian (dim, dim) in Hz of two coupled Duffing transmons."""
+    numbers = _labels(levels).astype(float)
+    h = np.diag(sum(f * n + 0.5 * a * n * (n - 1) for f, a, n in zip(frequency, anharmonicity, numbers, strict=True)))
+    a, b = _embed(lowering(levels[0]), 0, levels), _embed(lowering(levels[1]), 1, levels)
+    out: NDArray[np.float64] = h + j * (a.T @ b + a @ b.T)
+    return out
+
+
+def dress(h: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Diagonalise; return energies (dim,) and states (dim, dim), column i being the one that overlaps label i most.
+
+    Labels are given greedily by falling overlap, so that each is given once even on a collision.
+    """
+    energies, states = np.linalg.eigh(h)
+    overlap = states**2
+    order = np.empty(len(h), dtype=int)
+    for flat in np.argsort(-overlap, axis=None):
+        label, column = divmod(int(flat), len(h))
+        if np.isnan(overlap[label, column]):
+            continue
+        order[label] = column
+        overlap[label, :] = np.nan
+        overlap[:, column] = np.nan
+    states = states[:, order]
+    signs = np.sign(np.diag(states))
+    signs[signs == 0] = 1.0
+    return energies[order], states * signs
+
+
+def bare_parameters(
+    chip: Chip, a: int, b: int, levels: tuple[int, int]
+) -> tuple[tuple[float, float], tuple[float, float], float]:
+    """Return bare frequencies, anharmonicities and J (Hz) of a pair whose dressed values are the chip's.
+
+    Solved by fixed-point iteration; the shifts are J^2/Delta, so each step gains two digits or more.
+    """
+    coupling = chip.coupled(a, b)
+    j = coupling.j if coupling else 0.0
+    wanted_f = np.array([chip.qubits[a].frequency, chip.qubits[b].frequency])
+    wanted_a = np.array([chip.qubits[a].anharmonicity, chip.qubits[b].anharmonicity])
+    f, alpha = wanted_f.copy(), wanted_a.copy()
+    reference = wanted_f.mean()
+    for _ in range(60):
+        h = bare_pair((f[0] - reference, f[1] - reference), (alpha[0], alpha[1]), j, levels)
+        e = dress(h)[0].reshape(levels) - dress(h)[0][0]
+        got_f = np.array([e[1, 0], e[0, 1]]) + reference
+        got_a = np.array([e[2, 0], e[0, 2]]) - 2 * (got_f - reference)
+        f, alpha = f + wanted_f - got_f, alpha + wanted_a - got_a
+        if max(abs(got_f - wanted_f).max(), abs(got_a - wanted_a).max()) < 1e-3:
+            break
+    return (float(f[0]), float(f[1])), (float(alpha[0]), float(alpha[1])), j
+
+
+@lru_cache(maxsize=256)
+def static(chip: Chip, sites: tuple[int, ...], levels: tuple[int, ...], reference: float) -> Static:
+    """Return one transmon or one coupled pair of ``chip`` in the frame at ``reference`` (Hz)."""
+    numbers = _labels(levels).astype(float)
+    if len(sites) == 1:
+        qubit = chip.qubits[sites[0]]
+        n = numbers[0]
+        energies = (qubit.frequency - reference) * n + 0.5 * qubit.anharmonicity * n * (n - 1)
+        operators = lowering(levels[0])[None]
+    else:
+        f, alpha, j = bare_parameters(chip, sites[0], sites[1], (levels[0], levels[1]))
+        shifted = (f[0] - reference, f[1] - reference)
+        energies, states = dress(bare_pair(shifted, alpha, j, (levels[0], levels[1])))
+        operators = np.array([states.T @ _embed(lowering(levels[i]), i, levels) @ states for i in range(2)])
+    keep = np.flatnonzero((numbers < LEVELS).all(axis=0))
+    energies = (energies - energies[0]) * TWO_PI_PER_NS
+    return Static(levels, energies, operators.astype(complex), numbers, keep)
+
+
+@lru_cache(maxsize=256)
+def zz(chip: Chip, a: int, b: int) -> NDArray[np.float64]:
+    """Return the (3, 3) table of pair shifts in rad/ns: E(m, n) - E(m, 0) - E(0, n)."""
+    if chip.coupled(a, b) is None:
+        return np.zeros((LEVELS, LEVELS))
+    e = static(chip, (a, b), (4, 4), chip.qubits[a].frequency).energies.reshape(4, 4)[:LEVELS, :LEVELS]
+    out: NDArray[np.float64] = e - e[:, :1] - e[:1, :]
+    return out
+
+
+def zz_rate(chip: Chip, a: int, b: int) -> float:
+    """Return the static ZZ shift of a pair in Hz: E11 - E10 - E01."""
+    return float(zz(chip, a, b)[1, 1] / TWO_PI_PER_NS)

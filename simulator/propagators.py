@@ -1,0 +1,195 @@
+"""Exact propagators of pulses that are constant over each sample, with the dissipation that acts meanwhile.
+
+H_n = diag(E) + 1/2 sum_s (d_sn a_s^+ + d_sn* a_s), d in rad/ns. U is the product of exp(-i H_n). Because the static
+part keeps the number of excitations, H(d e^{i p}) = R(p) H(d) R(p)^+ with R(p) = exp(i p N): a plateau whose carrier
+only turns the phase needs one exponential.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+_ORDER = 12
+
+
+@njit(cache=True)
+def _matmul(a, b, out):  # type: ignore[no-untyped-def]
+    n, k, m = a.shape[0], a.shape[1], b.shape[1]
+    for i in range(n):
+        for j in range(m):
+            out[i, j] = 0j
+        for p in range(k):
+            x = a[i, p]
+            if x != 0j:
+                for j in range(m):
+                    out[i, j] += x * b[p, j]
+
+
+@njit(cache=True)
+def expm_hermitian(h, out, term, work):  # type: ignore[no-untyped-def]  # noqa: PLR0912
+    """Write exp(-i h) to ``out``: Taylor to order 12 below norm 1/2, then squaring (error below 1e-15 per step)."""
+    n = h.shape[0]
+    shift = 0.0
+    for i in range(n):
+        shift += h[i, i].real
+    shift /= n
+    norm = 0.0
+    for i in range(n):
+        row = 0.0
+        for j in range(n):
+            row += abs(h[i, j] - shift) if i == j else abs(h[i, j])
+        norm = max(norm, row)
+    squarings = 0
+    while norm > 0.5:
+        norm *= 0.5
+        squarings += 1
+    scale = 0.5**squarings
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = 1.0 if i == j else 0.0
+            term[i, j] = out[i, j]
+    for order in range(1, _ORDER + 1):
+        for i in range(n):
+            for j in range(n):
+                work[i, j] = 0j
+            for p in range(n):
+                x = h[i, p] - shift if i == p else h[i, p]
+                if x != 0j:
+                    x *= -1j * scale / order
+                    for j in range(n):
+                        work[i, j] += x * term[p, j]
+        for i in range(n):
+            for j in range(n):
+                term[i, j] = work[i, j]
+                out[i, j] += work[i, j]
+    for _ in range(squarings):
+        _matmul(out, out, work)
+        for i in range(n):
+            for j in range(n):
+                out[i, j] = work[i, j]
+    phase = np.exp(-1j * shift)
+    for i in range(n):
+        for j in range(n):
+            out[i, j] *= phase
+
+
+@njit(cache=True)
+def _hamiltonian(energies, lowering, drive, h):  # type: ignore[no-untyped-def]
+    n = energies.shape[0]
+    for i in range(n):
+        for j in range(n):
+            h[i, j] = 0j
+        h[i, i] = energies[i]
+    for s in range(lowering.shape[0]):
+        d = 0.5 * drive[s]
+        if d != 0j:
+            for i in range(n):
+                for j in range(n):
+                    a = lowering[s, i, j]
+                    if a != 0j:
+                        h[i, j] += np.conj(d) * a
+                        h[j, i] += d * np.conj(a)
+
+
+@njit(cache=True)
+def _turned(drives, n):  # type: ignore[no-untyped-def]
+    """Return the unit factor by which all drives turn from sample n-1 to n, or 0 if they do anything else."""
+    factor = 0j
+    for s in range(drives.shape[1]):
+        if abs(drives[n - 1, s]) > abs(drives[n - 1, 0]) * 1e-3 and abs(drives[n - 1, s]) > 0:
+            factor = drives[n, s] / drives[n - 1, s]
+            break
+    if factor == 0j or abs(abs(factor) - 1) > 1e-13:
+        return 0j
+    for s in range(drives.shape[1]):
+        if abs(drives[n, s] - factor * drives[n - 1, s]) > 1e-13 * (abs(drives[n, s]) + 1e-3):
+            return 0j
+    return factor
+
+
+@njit(cache=True)
+def _collect(u, weight, numbers, jumps, keep, moments, generator, work):  # type: ignore[no-untyped-def]  # noqa: PLR0912
+    """Add ``weight`` times the interaction-picture moments U^+ n U and dissipator of this moment."""
+    dim, m = u.shape[0], keep.shape[0]
+    for s in range(numbers.shape[0]):
+        for i in range(m):
+            for j in range(m):
+                x = 0j
+                for p in range(dim):
+                    x += np.conj(u[p, keep[i]]) * numbers[s, p] * u[p, keep[j]]
+                moments[s, i, j] += weight * x
+    total = np.zeros((m, m), np.complex128)
+    a = np.empty((m, m), np.complex128)
+    for k in range(jumps.shape[0]):
+        _matmul(jumps[k], u, work)
+        for i in range(m):
+            for j in range(m):
+                x = 0j
+                y = 0j
+                for p in range(dim):
+                    x += np.conj(u[p, keep[i]]) * work[p, keep[j]]
+                    y += np.conj(work[p, keep[i]]) * work[p, keep[j]]
+                a[i, j] = x
+                total[i, j] += y
+        for i in range(m):
+            for ip in range(m):
+                x = weight * a[i, ip]
+                if abs(x) > 1e-14:
+                    for j in range(m):
+                        for jp in range(m):
+                            generator[i * m + j, ip * m + jp] += x * np.conj(a[j, jp])
+    for i in range(m):
+        for ip in range(m):
+            x = 0.5 * weight * total[i, ip]
+            for j in range(m):
+                generator[i * m + j, ip * m + j] -= x
+                generator[j * m + i, j * m + ip] -= np.conj(x)
+
+
+@njit(cache=True)
+def propagate(energies, lowering, numbers, drives, jumps, keep, stride):  # type: ignore[no-untyped-def]
+    """Return U (dim, dim), moments (sites, m, m) and generator (m^2, m^2) of a driven stretch.
+
+    moments[s] is the integral of U^+ n_s U, the generator that of the dissipator in the interaction picture, both
+    by the trapezoidal rule over steps of ``stride`` samples, on the ``m`` kept labels; vec is row-major.
+
+    Args:
+        energies: (dim,) rad/ns.
+        lowering: (sites, dim, dim).
+        numbers: (sites, dim) levels.
+        drives: (samples, sites) rad/ns.
+        jumps: (k, dim, dim) collapse operators in 1/sqrt(ns).
+        keep: (m,) labels.
+        stride: samples per step of the integrals.
+
+    """
+    dim, m, samples = energies.shape[0], keep.shape[0], drives.shape[0]
+    u = np.eye(dim, dtype=np.complex128)
+    step = np.eye(dim, dtype=np.complex128)
+    h = np.empty((dim, dim), np.complex128)
+    work = np.empty((dim, dim), np.complex128)
+    term = np.empty((dim, dim), np.complex128)
+    moments = np.zeros((numbers.shape[0], m, m), np.complex128)
+    generator = np.zeros((m * m, m * m), np.complex128)
+    excitations = numbers.sum(axis=0)
+    last = 0
+    _collect(u, 0.5 * min(stride, samples), numbers, jumps, keep, moments, generator, work)
+    for n in range(samples):
+        factor = _turned(drives, n) if n > 0 else 0j
+        if factor != 0j:
+            for i in range(dim):
+                for j in range(dim):
+                    if step[i, j] != 0j:
+                        step[i, j] *= factor ** int(excitations[i] - excitations[j])
+        else:
+            _hamiltonian(energies, lowering, drives[n], h)
+            expm_hermitian(h, step, term, work)
+        _matmul(step, u, work)
+        u[:] = work
+        done = n + 1
+        if done % stride == 0 or done == samples:
+            following = min(stride, samples - done)
+            _collect(u, 0.5 * (done - last + following), numbers, jumps, keep, moments, generator, work)
+            last = done
+    return u, moments, generator

@@ -1,0 +1,112 @@
+"""What the instruments hand to the chip: one circuit as they hold it, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+BURST = np.dtype(
+    [
+        ("line", "<u2"),
+        ("start", "<i8"),
+        ("envelope", "<i4"),
+        ("amplitude", "<f8"),
+        ("phase", "<f8"),
+        ("frequency", "<f8"),
+    ]
+)
+"""One waveform as an AWG plays it: z(t) += amplitude envelope[n] exp(i phase) exp(-2 pi i frequency t).
+
+``line`` and ``envelope`` are indices into the Sequence, ``start`` is in samples of 1 ns from the shot's start,
+``phase`` in rad, ``frequency`` (of the NCO) in Hz; t counts from the shot's start and is taken at the start of each sample.
+"""
+
+Mode = Literal["integrated", "raw", "averaged"]
+Correction = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One physical output as the instruments are set: LO, on or off, the AWG's IQ correction and offset."""
+
+    name: str
+    lo_frequency: float
+    on: bool = True
+    correction: Correction = (1.0, 0.0, 0.0, 1.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An integration kernel: sum_n w_n z_n exp(2 pi i frequency t_n), t_n from the shot's start."""
+
+    frequency: float
+    weights: NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One acquisition window as the digitizer sees it: start and length in samples from the shot's start."""
+
+    start: int
+    length: int
+    kernels: tuple[Kernel, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One circuit as the instruments hold it.
+
+    Attributes:
+        lines: the outputs.
+        bursts: array of BURST.
+        envelopes: complex samples in full scales, as quantised by the AWG.
+        keys: content hash of each envelope.
+        windows: acquisition windows, in order of time, not overlapping.
+        period: samples from one shot's start to the next.
+
+    """
+
+    lines: tuple[Line, ...]
+    bursts: NDArray[np.void]
+    envelopes: tuple[NDArray[np.complex128], ...]
+    keys: tuple[bytes, ...]
+    windows: tuple[Window, ...]
+    period: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the digitizer gets.
+
+    Attributes:
+        integrated: complex64 (shots, kernels of all windows), in ADC full scales; None in the other modes.
+        raw: int16 (shots, samples of all windows, 2), ADC codes, I then Q.
+        averaged: float64 (samples of all windows, 2), ADC codes averaged over the shots.
+        overrange: whether the ADC clipped.
+
+    """
+
+    integrated: NDArray[np.complex64] | None = None
+    raw: NDArray[np.int16] | None = None
+    averaged: NDArray[np.float64] | None = None
+    overrange: bool = False
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The truth about a sequence, without sampling.
+
+    Attributes:
+        qubits: those measured by the last readout.
+        populations: (3,) * len(qubits) joint populations when that readout starts.
+        initial: (chip qubits, 3) populations at the shot's start (thermal, and what the passive reset left).
+
+    """
+
+    qubits: tuple[int, ...]
+    populations: NDArray[np.float64]
+    initial: NDArray[np.float64]

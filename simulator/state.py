@@ -1,0 +1,186 @@
+"""The state of a cluster: a batch of density matrices of up to six three-level transmons."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pulsed.simulator.hamiltonian import LEVELS
+
+Complex = NDArray[np.complex128]
+
+
+@lru_cache(maxsize=512)
+def table(count: int, sites: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return (rest, local) indices into a basis of ``count`` transmons: local states of ``sites`` along axis 1."""
+    index = np.arange(LEVELS**count).reshape((LEVELS,) * count)
+    index = np.moveaxis(index, sites, tuple(range(count - len(sites), count)))
+    return np.ascontiguousarray(index.reshape(-1, LEVELS ** len(sites)))
+
+
+@lru_cache(maxsize=512)
+def levels_of(count: int, site: int) -> NDArray[np.int64]:
+    """Return (3**count,): the level of ``site`` in each basis state."""
+    levels: NDArray[np.int64] = np.indices((LEVELS,) * count)[site].ravel()
+    return levels
+
+
+@njit(cache=True)
+def _apply_local(rho, maps, index):  # type: ignore[no-untyped-def]
+    """Apply a superoperator per member of the batch, in place: rho (B, D, D), maps (B, m^2, m^2), index (r, m)."""
+    rest, m = index.shape
+    block = np.empty(m * m, np.complex128)
+    for b in range(rho.shape[0]):
+        for i in range(rest):
+            for j in range(rest):
+                for p in range(m):
+                    for q in range(m):
+                        block[p * m + q] = rho[b, index[i, p], index[j, q]]
+                for p in range(m):
+                    for q in range(m):
+                        x = 0j
+                        for k in range(m * m):
+                            x += maps[b, p * m + q, k] * block[k]
+                        rho[b, index[i, p], index[j, q]] = x
+
+
+@njit(cache=True)
+def _apply_unitary(rho, unitaries, index):  # type: ignore[no-untyped-def]
+    """Apply U rho U^+ per member of the batch, in place: unitaries (B, m, m)."""
+    rest, m = index.shape
+    dim = rho.shape[1]
+    column = np.empty(m, np.complex128)
+    for b in range(rho.shape[0]):
+        for i in range(rest):
+            for c in range(dim):
+                for p in range(m):
+                    column[p] = rho[b, index[i, p], c]
+                for p in range(m):
+                    x = 0j
+                    for k in range(m):
+                        x += unitaries[b, p, k] * column[k]
+                    rho[b, index[i, p], c] = x
+        for r in range(dim):
+            for i in range(rest):
+                for p in range(m):
+                    column[p] = rho[b, r, index[i, p]]
+                for p in range(m):
+                    x = 0j
+                    for k in range(m):
+                        x += np.conj(unitaries[b, p, k]) * column[k]
+                    rho[b, r, index[i, p]] = x
+
+
+@njit(cache=True)
+def _gather(rho, index, out):  # type: ignore[no-untyped-def]
+    rest, m = index.shape
+    for p in range(m):
+        for q in range(m):
+            column = 0
+            for b in range(rho.shape[0]):
+                for i in range(rest):
+                    for j in range(rest):
+                        out[p * m + q, column] = rho[b, index[i, p], index[j, q]]
+                        column += 1
+
+
+@njit(cache=True)
+def _scatter(blocks, index, rho):  # type: ignore[no-untyped-def]
+    rest, m = index.shape
+    for p in range(m):
+        for q in range(m):
+            column = 0
+            for b in range(rho.shape[0]):
+                for i in range(rest):
+                    for j in range(rest):
+                        rho[b, index[i, p], index[j, q]] = blocks[p * m + q, column]
+                        column += 1
+
+
+@njit(cache=True)
+def _apply_phases(rho, phases):  # type: ignore[no-untyped-def]
+    for b in range(rho.shape[0]):
+        for i in range(rho.shape[1]):
+            for j in range(rho.shape[2]):
+                rho[b, i, j] *= phases[i] * np.conj(phases[j])
+
+
+class DensityMatrix:
+    """A batch of density matrices ``rho`` (batch, 3**n, 3**n) of ``n`` transmons."""
+
+    def __init__(self, rho: Complex, count: int) -> None:
+        self.rho = rho
+        self.count = count
+
+    @classmethod
+    def product(cls, populations: list[NDArray[np.float64]], batch: int) -> DensityMatrix:
+        """Return a diagonal product state: one (3,) vector of populations per transmon."""
+        diagonal: NDArray[np.float64] = np.ones(1)
+        for p in populations:
+            diagonal = np.kron(diagonal, p)
+        rho = np.zeros((batch, len(diagonal), len(diagonal)), complex)
+        rho[:] = np.diag(diagonal)
+        return cls(rho, len(populations))
+
+    def apply_each(self, site: int, maps: Complex) -> None:
+        """Apply one superoperator (batch, 9, 9) per member to one transmon."""
+        _apply_local(self.rho, maps, table(self.count, (site,)))
+
+    def apply_unitaries(self, sites: tuple[int, ...], unitaries: Complex) -> None:
+        """Apply one unitary (batch, m, m) per member to the given transmons."""
+        _apply_unitary(self.rho, unitaries, table(self.count, sites))
+
+    def apply(self, sites: tuple[int, ...], superoperator: Complex) -> None:
+        """Apply one superoperator (m^2, m^2) to all members, on the given transmons."""
+        index = table(self.count, sites)
+        rest, m = index.shape
+        blocks = np.empty((m * m, len(self.rho) * rest * rest), complex)
+        _gather(self.rho, index, blocks)
+        _scatter(superoperator @ blocks, index, self.rho)
+
+    def shift(self, first: int, second: int, energies: NDArray[np.float64], duration: float) -> None:
+        """Let two transmons pick up pair energies (3, 3) in rad/ns for ``duration`` ns."""
+        shifts = energies[levels_of(self.count, first), levels_of(self.count, second)]
+        _apply_phases(self.rho, np.exp(-1j * duration * shifts))
+
+    def populations(self, sites: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return (batch, 3**k) joint populations of the given transmons, normalised, the first site slowest."""
+        diagonal = np.einsum("bii->bi", self.rho).real.reshape((-1,) + (LEVELS,) * self.count)
+        others = tuple(1 + s for s in range(self.count) if s not in sites)
+        kept = [s for s in range(self.count) if s in sites]
+        out = diagonal.sum(axis=others)
+        out = out.transpose((0, *(1 + kept.index(s) for s in sites))).reshape(len(self.rho), -1)
+        out = np.clip(out, 0.0, None)
+        result: NDArray[np.float64] = out / out.sum(axis=1, keepdims=True)
+        return result
+
+    def dephase(self, site: int) -> None:
+        """Drop all coherence between levels of one transmon: an unread measurement."""
+        level = levels_of(self.count, site)
+        self.rho *= level[:, None] == level[None, :]
+
+    def collapsed(
+        self,
+        sites: tuple[int, ...],
+        members: NDArray[np.int64],
+        before: NDArray[np.int64],
+        after: NDArray[np.int64],
+    ) -> DensityMatrix:
+        """Return a new batch: member ``members[g]`` projected on levels ``before[g]`` and set to ``after[g]``.
+
+        Args:
+            sites: the measured transmons.
+            members: (groups,) index into this batch.
+            before: (groups,) joint level of the sites that was found.
+            after: (groups,) joint level they are left in.
+
+        """
+        index = table(self.count, sites)
+        rho = np.zeros((len(members), *self.rho.shape[1:]), complex)
+        for g, (member, found, left) in enumerate(zip(members, before, after, strict=True)):
+            block = self.rho[member][np.ix_(index[:, found], index[:, found])]
+            rho[g][np.ix_(index[:, left], index[:, left])] = block / np.trace(block).real
+        return DensityMatrix(rho, self.count)
