@@ -146,6 +146,18 @@ class JobFailedError(PulsedError):
     code = "job_failed"
 
 
+class JobTimeoutError(PulsedError):
+    """The caller's time is over; the job goes on."""
+
+    code = "job_timeout"
+
+
+class JobCancelledError(PulsedError):
+    """The job was cancelled and has no result."""
+
+    code = "job_cancelled"
+
+
 class WorkerDiedError(PulsedError):
     """A worker process ended in the middle of its work."""
 
@@ -186,3 +198,9 @@ class InstrumentLimitError(InstrumentError):
     """A program beyond what the instrument can hold or play, found before anything was sent."""
 
     code = "instrument_limit"
+
+
+class InstrumentMemoryLostError(InstrumentError):
+    """The instrument lost its memory (a reboot, a reset): what was uploaded has to be sent again."""
+
+    code = "instrument_memory_lost"

@@ -26,6 +26,17 @@ class ArrayRef(msgspec.Struct, frozen=True, array_like=True):
     part: int
     shape: tuple[int, ...]
     dtype: str | tuple[tuple[str, str], ...]
+    offset: int = 0
+    """Bytes before the array in its part: many small arrays may share one."""
+
+    def rows(self, start: int, stop: int) -> ArrayRef:
+        """Return the reference to rows ``start:stop`` of this array."""
+        row = _dtype(self).itemsize * prod(self.shape[1:])
+        return ArrayRef(self.part, (stop - start, *self.shape[1:]), self.dtype, self.offset + start * row)
+
+
+def _dtype(ref: ArrayRef) -> np.dtype[Any]:
+    return np.dtype(ref.dtype if isinstance(ref.dtype, str) else list(ref.dtype))
 
 
 class PartWriter:
@@ -52,7 +63,7 @@ def read_array(ref: ArrayRef, parts: Sequence[Part]) -> npt.NDArray[Any]:
     Raises :class:`ProtocolError` when the part is missing, the type is none of plain numbers, or sizes disagree.
     """
     try:
-        dtype = np.dtype(ref.dtype if isinstance(ref.dtype, str) else list(ref.dtype))
+        dtype = _dtype(ref)
     except (TypeError, ValueError) as error:
         raise ProtocolError("not a type of array", value=str(ref.dtype)) from error
     kinds = {dtype.kind} if dtype.names is None else {dtype[name].kind for name in dtype.names}
@@ -62,12 +73,11 @@ def read_array(ref: ArrayRef, parts: Sequence[Part]) -> npt.NDArray[Any]:
         )
     if not 0 <= ref.part < len(parts) or min(ref.shape, default=0) < 0:
         raise ProtocolError("no such part", value=str(ref), legal=f"0 to {len(parts) - 1}")
-    part = memoryview(parts[ref.part])
-    if prod(ref.shape) * dtype.itemsize != part.nbytes:
-        raise ProtocolError(
-            "the part has another size than its array", value=part.nbytes, legal=f"{ref.shape} of {dtype}"
-        )
-    array: npt.NDArray[Any] = np.frombuffer(part, dtype=dtype).reshape(ref.shape)
+    part = memoryview(parts[ref.part]).cast("B")
+    size = prod(ref.shape) * dtype.itemsize
+    if not 0 <= ref.offset <= ref.offset + size <= part.nbytes:
+        raise ProtocolError("the array lies outside its part", value=str(ref), legal=f"{part.nbytes} bytes")
+    array: npt.NDArray[Any] = np.frombuffer(part[ref.offset : ref.offset + size], dtype=dtype).reshape(ref.shape)
     array.flags.writeable = False
     return array
 

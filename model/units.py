@@ -11,6 +11,8 @@ from pydantic import BeforeValidator
 _PREFIXES = {
     "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12,
 }  # fmt: skip
+_RATIO = re.compile(r"-?\d+/[1-9]\d*")
+"""How a fraction is written as JSON, so that a device description survives the wire."""
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([fpnuµmkMGT]?)([A-Za-z]*)\s*")
 
 
@@ -23,6 +25,8 @@ def parse_quantity(value: str | int | float | Fraction, unit: str) -> Fraction:
         raise ValueError(f"{value!r} is not a quantity in {unit}")
     if isinstance(value, int | Fraction):
         return Fraction(value)
+    if _RATIO.fullmatch(str(value)):
+        return Fraction(str(value))
     match = _QUANTITY.fullmatch(str(value))
     if match is None or match.group(3) not in (unit, "") or (match.group(2) and not match.group(3)):
         raise ValueError(

@@ -1,0 +1,112 @@
+"""A program as the ports will play it: samples, without an instrument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsed.compiler.program import Chunk, Program
+from pulsed.model.device import DeviceDescription
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of samples without a gap. ``start`` counts samples of the port's clock from the shot's start."""
+
+    start: int
+    samples: npt.NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """One event on a port, for labels: start and length in samples from the shot's start, frequency in Hz."""
+
+    channel: str
+    start: int
+    length: int
+    amplitude: float
+    frequency: float
+
+
+class Preview:
+    """One program of a chunk, port by port, before mixer correction; |sample| <= 1 is full scale."""
+
+    def __init__(self, chunk: Chunk, device: DeviceDescription, program: int = 0) -> None:
+        self._chunk = chunk
+        self._device = device
+        self.program: Program = chunk.programs[program]
+        self._events = chunk.array(self.program.events)
+        self._acquisitions = chunk.array(self.program.acquisitions)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the shot's start to the end of the program."""
+        return float(self.program.duration * self._device.dt)
+
+    @property
+    def run_time(self) -> float:
+        """Seconds that all shots take, repetition delay included."""
+        settings = self._chunk.settings
+        return settings.shots * float(self.program.duration * self._device.dt + settings.rep_delay)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The ports that play anything."""
+        played = {self._chunk.head.slots[slot].port for slot in np.unique(self._events["slot"])}
+        return tuple(name for name in self._device.ports if name in played)
+
+    @property
+    def memory(self) -> int:
+        """Samples of waveform memory that the envelopes take, each counted once."""
+        return sum(ref.shape[0] for ref in self._chunk.head.envelopes)
+
+    def pulses(self, port: str) -> list[Pulse]:
+        """Return the events of ``port`` in order of time."""
+        found = [self._pulse(event) for event in self._of(port)]
+        return sorted(found, key=lambda pulse: pulse.start)
+
+    def windows(self) -> list[tuple[str, int, int]]:
+        """Return (channel, start, length) of each acquisition, samples from the shot's start."""
+        return [
+            (self._chunk.head.slots[row["slot"]].channel, int(row["time"]), int(row["length"]))
+            for row in self._acquisitions
+        ]
+
+    def segments(self, port: str) -> list[Segment]:
+        """Return the complex baseband of ``port``: the sum of all its oscillators, gaps left out."""
+        clock = self._device.ports[port].clock
+        spans = sorted((pulse.start, pulse.start + pulse.length) for pulse in map(self._pulse, self._of(port)))
+        merged: list[list[int]] = []
+        for start, stop in spans:
+            if merged and start <= merged[-1][1]:
+                merged[-1][1] = max(merged[-1][1], stop)
+            else:
+                merged.append([start, stop])
+        segments = [Segment(start, np.zeros(stop - start, dtype=np.complex128)) for start, stop in merged]
+        starts = np.array([segment.start for segment in segments])
+        for event in self._of(port):
+            pulse = self._pulse(event)
+            segment = segments[int(np.searchsorted(starts, pulse.start, side="right")) - 1]
+            at = pulse.start - segment.start
+            segment.samples[at : at + pulse.length] += self._samples(event, clock)
+        return segments
+
+    def _of(self, port: str) -> npt.NDArray[np.void]:
+        slots = [i for i, slot in enumerate(self._chunk.head.slots) if slot.port == port]
+        return self._events[np.isin(self._events["slot"], slots)]
+
+    def _pulse(self, event: np.void) -> Pulse:
+        slot = self._chunk.head.slots[event["slot"]]
+        length = self._chunk.head.envelopes[event["envelope"]].shape[0]
+        start = int(event["time"]) - self._device.ports[slot.port].delay
+        return Pulse(slot.channel, start, length, float(event["amplitude"]), float(event["frequency"]))
+
+    def _samples(self, event: np.void, clock: Fraction) -> npt.NDArray[np.complex128]:
+        envelope = self._chunk.envelope(int(event["envelope"]))
+        time = (event["time"] + np.arange(len(envelope))) / float(clock)
+        carrier = np.exp(1j * (event["phase"] - 2 * np.pi * event["frequency"] * time))
+        samples: npt.NDArray[np.complex128] = event["amplitude"] * envelope * carrier
+        return samples

@@ -1,0 +1,170 @@
+"""Which oscillator of which port each channel plays on, and at which frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import pi
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsed.compiler.program import Slot
+from pulsed.model.calibration import CalibrationSet
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import InvalidValueError, LoweringError
+from pulsed.pulse.channels import AcquireChannel, Channel, ControlChannel, DriveChannel, MeasureChannel
+
+_KINDS = {"d": DriveChannel, "u": ControlChannel, "m": MeasureChannel, "a": AcquireChannel}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One channel as it is wired. ``frequency`` is the frame's in Hz, ``lo`` the local oscillator's."""
+
+    channel: Channel
+    slot: Slot
+    qubit: int
+    """The qubit whose frequency the frame has: the target's for a control channel."""
+    frequency: float
+    lo: float
+    bandwidth: float
+    samples_per_dt: int
+    """Samples of the port's clock in one dt."""
+    delay: int
+    """Samples between the shot's start and the port's sample 0, so that all ports line up."""
+
+
+class Wiring:
+    """The channels of one device under one calibration set. A channel's row is its slot's number.
+
+    ``qubit_frequencies`` and ``readout_frequencies`` (Hz, one per qubit) replace the calibrated ones.
+    """
+
+    def __init__(
+        self,
+        device: DeviceDescription,
+        calibration: CalibrationSet,
+        qubit_frequencies: Sequence[float] | None = None,
+        readout_frequencies: Sequence[float] | None = None,
+    ) -> None:
+        self.device = device
+        self.calibration = calibration
+        self._qubit = _per_qubit("qubit_lo_freq", device, calibration, "f01", qubit_frequencies)
+        self._readout = _per_qubit("meas_lo_freq", device, calibration, "readout.frequency", readout_frequencies)
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """All channels: drive, control, measure, acquire; a row is a slot number."""
+        device = self.device
+        rows: list[tuple[str, int, int, str, float]] = []
+        for q, qubit in enumerate(device.qubits):
+            rows.append(("d", q, q, qubit.drive, self._qubit[q]))
+        for k, pair in enumerate(device.couplings):
+            rows.append(("u", k, pair.target, device.qubits[pair.control].drive, self._qubit[pair.target]))
+        for q, qubit in enumerate(device.qubits):
+            rows.append(("m", q, q, qubit.readout, self._readout[q]))
+        for q, qubit in enumerate(device.qubits):
+            rows.append(("a", q, q, qubit.acquire, self._readout[q]))
+        used: dict[str, int] = {}
+        return tuple(self._line(used, *row) for row in rows)
+
+    def _line(self, used: dict[str, int], kind: str, index: int, qubit: int, port_name: str, frequency: float) -> Line:
+        port = self.device.ports[port_name]
+        oscillator = used.get(port_name, 0)
+        used[port_name] = oscillator + 1
+        name = f"{kind}{index}"
+        if oscillator >= port.oscillators:
+            raise LoweringError(
+                "more channels than the port has oscillators",
+                subject=f"port {port_name}, channel {name}",
+                value=oscillator + 1,
+                legal=f"at most {port.oscillators}",
+            )
+        ratio = port.clock * self.device.dt
+        if ratio.denominator != 1:
+            raise LoweringError(
+                "the port's clock is slower than dt",
+                subject=f"port {port_name}, channel {name}",
+                value=f"{port.clock} Hz",
+                legal=f"a multiple of {1 / self.device.dt} Hz",
+            )
+        delay = port.delay
+        if kind == "a":
+            delay += round(self.calibration.get(f"{port_name}.delay", 0.0)) * int(ratio)
+        return Line(
+            channel=_KINDS[kind](index),
+            slot=Slot(port_name, oscillator, name),
+            qubit=qubit,
+            frequency=frequency,
+            lo=self.device.oscillators[port.lo].frequency,
+            bandwidth=port.bandwidth,
+            samples_per_dt=int(ratio),
+            delay=delay,
+        )
+
+    @cached_property
+    def rows(self) -> dict[Channel, int]:
+        """Channel → row of :attr:`lines`."""
+        return {line.channel: row for row, line in enumerate(self.lines)}
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """One slot per line."""
+        return tuple(line.slot for line in self.lines)
+
+    @cached_property
+    def frequencies(self) -> npt.NDArray[np.float64]:
+        """Frame frequencies, Hz, per line."""
+        return np.array([line.frequency for line in self.lines])
+
+    @cached_property
+    def intermediate(self) -> npt.NDArray[np.float64]:
+        """Intermediate frequencies, frame minus LO, Hz, per line."""
+        return self.frequencies - np.array([line.lo for line in self.lines])
+
+    @cached_property
+    def frames_of_qubit(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """Per qubit the rows whose frame rz(qubit) turns: its drive and every control channel that targets it."""
+        return tuple(
+            np.array([row for row, line in enumerate(self.lines) if line.qubit == q and line.slot.channel[0] in "du"])
+            for q in range(self.device.num_qubits)
+        )
+
+    def row(self, channel: Channel) -> int:
+        """Return the row of ``channel``. Raises :class:`LoweringError` for one that the rack does not have."""
+        try:
+            return self.rows[channel]
+        except KeyError:
+            names = ", ".join(line.slot.channel for line in self.lines)
+            raise LoweringError("no such channel", subject=channel.name, value=channel.name, legal=names) from None
+
+    def control_channel(self, control: int, target: int) -> ControlChannel | None:
+        """Return the control channel of a pair, or None when the rack has none."""
+        for k, pair in enumerate(self.device.couplings):
+            if (pair.control, pair.target) == (control, target):
+                return ControlChannel(k)
+        return None
+
+    def delay_phase(self, row: int, frequency: float) -> float:
+        """Return the phase, rad, that makes up for the port's delay at an intermediate frequency in Hz.
+
+        The oscillator runs on the port's own clock, whose sample 0 is ``delay`` samples before the shot's start:
+        exp(-i 2 pi f t) = exp(-i 2 pi f t_port) exp(+i 2 pi f delay).
+        """
+        line = self.lines[row]
+        return 2 * pi * frequency * line.delay * float(self.device.dt) / line.samples_per_dt
+
+
+def _per_qubit(
+    option: str, device: DeviceDescription, calibration: CalibrationSet, name: str, given: Sequence[float] | None
+) -> list[float]:
+    if given is None:
+        sheet = "design_frequency" if name == "f01" else "design_readout_frequency"
+        return [calibration.get(f"Q{q}.{name}", getattr(qubit, sheet)) for q, qubit in enumerate(device.qubits)]
+    if len(given) != device.num_qubits:
+        raise InvalidValueError(
+            "one frequency per qubit", subject=option, value=len(given), legal=f"{device.num_qubits} values in Hz"
+        )
+    return [float(value) for value in given]

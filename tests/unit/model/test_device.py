@@ -1,0 +1,86 @@
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pulsed.model.device import check_device, load_device
+from pulsed.model.errors import ConfigError
+
+SIM5 = Path(__file__).parents[3] / "configs" / "sim5.toml"
+
+
+@pytest.fixture
+def changed(tmp_path):
+    def change(*pairs: tuple[str, str]) -> Path:
+        text = SIM5.read_text()
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "rack.toml"
+        path.write_text(text)
+        return path
+
+    return change
+
+
+def test_the_shipped_rack_is_whole():
+    device = load_device(SIM5)
+    assert device.num_qubits == 5
+    assert device.dt == Fraction(1, 10**9)
+    assert {(pair.control, pair.target) for pair in device.couplings} == {(0, 1), (2, 1), (2, 3), (4, 3)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "value", "legal"),
+    [
+        ('drive = "d3"', 'drive = "d9"', "qubits.3.drive", "d9", "d0, d1, d2"),
+        ('direction = "input"', 'direction = "up"', "ports.in.direction", "up", "'output' or 'input'"),
+        ('trigger = "awg1"\n\n[i', 'triger = "awg1"\n\n[i', "instruments.awg2.triger", "triger", "trigger"),
+        ('frequency = "5.10 GHz"', 'frequency = "5.10 Gs"', "oscillators.drive.frequency", "5.10 Gs", ""),
+        ("target = 1", "target = 7", "couplings.0", "0 to 7", "0 to 4"),
+        ("[[0, 1, 2, 3, 4]]", "[[0, 1, 2, 3], [3]]", "meas_map", "3", "0 to 4"),
+        ("pair = 2", "pair = 1", "ports.d1.pair", "1", ""),
+        ('clock = "1 GHz"', 'clock = "430.08 MHz"', "ports.d0.clock", "430080000 Hz", "1000000000"),
+        ('lo = "drive"', 'lo = "driv"', "ports.d0.lo", "driv", "drive, readout"),
+        ('dt = "1 ns"', "", "dt", "", ""),
+        ("max_shots = 100_000", "max_shots = -1", "limits.max_shots", "-1", ""),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_by_key_value_and_legal_values(changed, old, new, key, value, legal):
+    device, problems = check_device(changed((old, new)))
+    assert device is None
+    found = [p for p in problems if p.subject == key]
+    assert found, [str(p) for p in problems]
+    assert value in found[0].value
+    assert legal in found[0].legal
+
+
+def test_a_pair_whose_drives_have_two_los_is_refused(changed):
+    path = changed(('drive = "d1"', 'drive = "ro"'))
+    _, problems = check_device(path)
+    assert any("one LO" in p.message for p in problems)
+
+
+def test_all_mistakes_are_listed_and_load_says_how_many_more(changed):
+    path = changed(('drive = "d3"', 'drive = "d9"'), ('lo = "readout"', 'lo = "none"'))
+    assert len(check_device(path)[1]) >= 2
+    with pytest.raises(ConfigError, match="more"):
+        load_device(path)
+
+
+def test_files_that_are_no_toml_or_not_there(tmp_path):
+    path = tmp_path / "a.toml"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_device(path)
+    path.write_bytes(b"\xff\xfe[[")
+    with pytest.raises(ConfigError, match="not TOML"):
+        load_device(path)
+
+
+def test_addresses_can_be_replaced_for_known_instruments_only():
+    device = load_device(SIM5)
+    moved = device.with_addresses({"awg1": "TCPIP::127.0.0.1::9::SOCKET"})
+    assert moved.instruments["awg1"].address.endswith("9::SOCKET")
+    assert moved.instruments["awg2"] == device.instruments["awg2"]
+    with pytest.raises(ConfigError, match="no such name"):
+        device.with_addresses({"awg7": ""})

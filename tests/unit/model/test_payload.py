@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pulsed.model.errors import ProtocolError
+from pulsed.model.payload import ArrayRef, PartWriter, join, read_array, split
+
+dtypes = st.sampled_from(["<f8", "<c8", "|u1", "<i4", "|b1", "<u8"]).map(np.dtype)
+arrays = dtypes.flatmap(lambda d: hnp.arrays(d, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
+
+
+@given(st.lists(arrays, max_size=4))
+def test_arrays_come_back_bit_for_bit_through_a_blob(items):
+    writer = PartWriter()
+    refs = [writer.add(item) for item in items]
+    parts = split(join(writer.parts))
+    for ref, item in zip(refs, items, strict=True):
+        again = read_array(ref, parts)
+        assert again.dtype == item.dtype
+        assert again.shape == item.shape
+        assert again.tobytes() == item.tobytes()
+        assert not again.flags.writeable
+
+
+@given(st.integers(0, 20), st.integers(0, 20))
+def test_rows_of_a_part_are_rows_of_the_array(a, b):
+    start, stop = sorted((a, b))
+    items = np.array([(i, i / 2) for i in range(20)], dtype=[("x", "<i4"), ("y", "<f8")])
+    writer = PartWriter()
+    ref = writer.add(items).rows(start, stop)
+    assert np.array_equal(read_array(ref, writer.parts), items[start:stop])
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        ArrayRef(1, (2,), "<f8"),
+        ArrayRef(-1, (2,), "<f8"),
+        ArrayRef(0, (3,), "<f8"),
+        ArrayRef(0, (2,), "<f8", 8),
+        ArrayRef(0, (1,), "<f8", -8),
+        ArrayRef(0, (-1,), "<f8"),
+        ArrayRef(0, (2,), "O"),
+        ArrayRef(0, (2,), "nonsense"),
+        ArrayRef(0, (1,), (("x", "O"),)),
+        ArrayRef(0, (1,), (("x", "<f8"), ("x", "<f8"))),
+    ],
+)
+def test_references_that_do_not_fit_are_refused(ref):
+    with pytest.raises(ProtocolError):
+        read_array(ref, [np.zeros(2).data.cast("B")])
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_either_split_into_what_joins_again_or_are_refused(blob):
+    try:
+        parts = split(blob)
+    except ProtocolError:
+        return
+    assert join(parts) == blob
