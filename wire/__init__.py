@@ -1,0 +1,1 @@
+"""The protocol between clients and a daemon as bytes and states. Sockets are elsewhere."""

@@ -1,0 +1,241 @@
+"""The sockets of one connection, in one thread that owns them.
+
+The state machine of :mod:`pulsed.wire.protocol` decides; this module moves frames between it and two ZeroMQ sockets
+(DEALER for requests, SUB for notices) and completes the callers' futures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+from urllib.parse import urlsplit
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from pulsed.client.keys import Key
+from pulsed.model.errors import ConnectionFailedError, ErrorInfo, PulsedError, from_info
+from pulsed.model.payload import Part
+from pulsed.wire.messages import AnyReply, Greeting, Request
+from pulsed.wire.protocol import Answered, ClientProtocol, ClientState, Event, Failed, Frames, Gap, Greeted, Noticed
+
+Answer = tuple[AnyReply, Sequence[Part]]
+
+WELCOME = b"welcome"
+"""What the daemon's notice socket sends first to each subscriber."""
+_REFUSALS = 3
+"""So many refused connections, a tenth of a second apart, mean that no daemon is there."""
+_MONITORED = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+)  # fmt: skip
+_log = logging.getLogger(__name__)
+
+
+class Link:
+    """One connection to the daemon at ``url``. ``on_event`` gets notices and gaps, in the link's thread."""
+
+    def __init__(self, url: str, key: Key, version: str, on_event: Callable[[Noticed | Gap], None]) -> None:
+        self.url = url
+        self.key = key
+        self.greeted: Future[Greeting] = Future()
+        self.subscribed: Future[None] = Future()
+        self._on_event = on_event
+        self._protocol = ClientProtocol(version)
+        self._orders: deque[Callable[[], None]] = deque()
+        self._futures: dict[int, Future[Answer]] = {}
+        self._refusals = 0
+        self._wants_notices = False
+        self._closing = False
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="pulsed-client", daemon=True)
+
+    def start(self) -> None:
+        """Start to connect; ``greeted`` is done when the daemon has greeted or it is clear that none will."""
+        self._wake_out.setblocking(False)
+        self._thread.start()
+
+    def request(self, kind: type[Request], parts: Sequence[Part], fields: dict[str, Any]) -> Future[Answer]:
+        """Send a request from any thread. Cancelling the future forgets the answer."""
+        future: Future[Answer] = Future()
+
+        def order() -> None:
+            request_id = self._protocol.request(kind, parts, **fields)
+            self._futures[request_id] = future
+            future.add_done_callback(lambda _: self._give(lambda: self._forget(request_id)))
+
+        self._give(order)
+        return future
+
+    def subscribe(self) -> None:
+        """Ask for notices; ``subscribed`` is done when none can be missed any longer."""
+
+        def order() -> None:
+            self._wants_notices = True
+            if self._protocol.state is ClientState.OPEN and self._protocol.greeting is not None:
+                self._connect_notices(self._protocol.greeting)
+
+        self._give(order)
+
+    def close(self) -> None:
+        """Close the sockets; unanswered requests fail."""
+
+        def order() -> None:
+            self._closing = True
+
+        self._give(order)
+        self._thread.join()
+
+    def _give(self, order: Callable[[], None]) -> None:
+        if threading.current_thread() is self._thread:
+            order()
+            return
+        self._orders.append(order)
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._wake_in.send(b"!")
+
+    def _forget(self, request_id: int) -> None:
+        self._futures.pop(request_id, None)
+        self._protocol.forget(request_id)
+
+    # --- in the thread -----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        context = zmq.Context()
+        try:
+            self._requests = self._socket(context, zmq.DEALER)
+            self._requests.immediate = True
+            self._notices = self._socket(context, zmq.SUB)
+            self._notices.subscribe(b"")
+            self._notices_at = ""
+            monitor = self._requests.get_monitor_socket(_MONITORED)
+            self._requests.connect(self.url)
+            self._loop(monitor)
+            self._requests.disable_monitor()
+        except (PulsedError, zmq.ZMQError) as error:
+            self._end(ConnectionFailedError(f"the connection failed: {error}", subject=self.url).to_info())
+        finally:
+            context.destroy(linger=200)
+            self._wake_in.close()
+            self._wake_out.close()
+
+    def _socket(self, context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+        new = context.socket(kind)
+        new.curve_secretkey = self.key.secret.encode()
+        new.curve_publickey = self.key.public.encode()
+        new.curve_serverkey = self.key.server.encode()
+        new.reconnect_ivl, new.reconnect_ivl_max = 100, 2000
+        new.heartbeat_ivl, new.heartbeat_timeout = 5000, 15000
+        return new
+
+    def _loop(self, monitor: zmq.Socket[bytes]) -> None:
+        poller = zmq.Poller()
+        for source in (self._wake_out, self._requests, self._notices, monitor):
+            poller.register(source, zmq.POLLIN)
+        while not self._closing:
+            ready = dict(poller.poll())
+            if monitor in ready:
+                self._monitored(parse_monitor_message(monitor.recv_multipart())["event"])
+            if self._wake_out.fileno() in ready:
+                self._wake_out.recv(4096)
+                while self._orders:
+                    self._orders.popleft()()
+            if self._requests in ready:
+                frames = self._requests.recv_multipart(copy=False)
+                self._handle(self._protocol.receive([frame.buffer for frame in frames]))
+            if self._notices in ready:
+                notice = self._notices.recv_multipart()
+                self._handle(self._welcomed() if notice == [WELCOME] else self._protocol.notice(notice))
+            self._flush()
+        self._end(ConnectionFailedError("the connection was closed", subject=self.url).to_info())
+
+    def _welcomed(self) -> list[Event]:
+        if not self.subscribed.done():
+            self.subscribed.set_result(None)
+        return self._protocol.subscribed()
+
+    def _flush(self) -> None:
+        while self._protocol.outbox:
+            frames: Frames = self._protocol.outbox.pop(0)
+            # When the connection has just broken the request stays pending, and is sent again after the greeting.
+            with contextlib.suppress(zmq.Again):
+                self._requests.send_multipart(frames, zmq.NOBLOCK, copy=False)
+
+    def _monitored(self, event: int) -> None:
+        state = self._protocol.state
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._protocol.connected()
+        elif event == zmq.EVENT_DISCONNECTED and state in (ClientState.GREETING, ClientState.OPEN):
+            self._protocol.lost()
+        elif self.greeted.done():
+            return
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self._fail_greeting("the daemon does not know this key: ask its admin to add it", self.key.name)
+        elif event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):
+            self._fail_greeting("what answers there is not the daemon that this key is for", self.key.name)
+        elif event == zmq.EVENT_CONNECT_RETRIED:
+            self._refusals += 1
+            if self._refusals >= _REFUSALS:
+                self._fail_greeting("no daemon answers there: start one with `pulsed serve`")
+
+    def _fail_greeting(self, message: str, value: str = "") -> None:
+        self.greeted.set_exception(ConnectionFailedError(message, subject=self.url, value=value))
+        self._closing = True
+
+    def _connect_notices(self, greeting: Greeting) -> None:
+        host, port = urlsplit(self.url).hostname, urlsplit(greeting.notices).port
+        endpoint = greeting.notices if port is None else f"tcp://{host}:{port}"
+        if endpoint == self._notices_at:
+            return
+        if self._notices_at:
+            self._notices.disconnect(self._notices_at)
+        self._notices.connect(endpoint)
+        self._notices_at = endpoint
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Answered):
+                self._complete(event.id, (event.message, event.parts))
+            elif isinstance(event, Failed):
+                self._failed(event)
+            elif isinstance(event, Greeted):
+                if self._wants_notices:
+                    self._connect_notices(event.greeting)
+                if not self.greeted.done():
+                    self.greeted.set_result(event.greeting)
+            else:
+                self._on_event(event)
+
+    def _failed(self, event: Failed) -> None:
+        if event.id:
+            self._complete(event.id, from_info(event.error))
+        elif not self.greeted.done():
+            self.greeted.set_exception(from_info(event.error))
+        else:
+            _log.warning("the daemon could not read a message: %s", event.error.message)
+
+    def _complete(self, request_id: int, outcome: Answer | PulsedError) -> None:
+        future = self._futures.pop(request_id, None)
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        if isinstance(outcome, PulsedError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    def _end(self, error: ErrorInfo) -> None:
+        while self._orders:
+            self._orders.popleft()()
+        if self._protocol.state is not ClientState.CLOSED:
+            self._handle(self._protocol.close())
+        for request_id in list(self._futures):
+            self._complete(request_id, from_info(error))
+        for future in (self.greeted, self.subscribed):
+            if not future.done():
+                future.set_exception(from_info(error))

@@ -1,0 +1,252 @@
+"""Every message of the wire, as a tagged union of structs.
+
+A message is a list of frames: the head, one of these structs as msgpack with its tag under ``type``, and the parts
+(programs, arrays) as raw bytes. Requests carry an ``id`` that their one reply repeats; notices carry a ``number``
+that grows by one. A field that a side does not know is ignored; a tag that the daemon does not know gets an error.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pulsed.model.errors import ErrorInfo
+from pulsed.model.job import JobInfo, JobRequest, JobState
+
+PROTOCOL = 1
+"""Version of the wire. It grows when an old peer could misunderstand a new one, not for a new field."""
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """Root of all messages."""
+
+
+class Request(Message, frozen=True):
+    """Root of what a client sends."""
+
+    id: int
+
+
+class Hello(Request, frozen=True, tag="hello"):
+    """The first request of a connection. Answered by :class:`Greeting`."""
+
+    protocol: int = PROTOCOL
+    version: str = ""
+    """Of the package on the client's side."""
+
+
+class Submit(Request, frozen=True, tag="submit"):
+    """Run a job; its programs are the parts. Answered by :class:`JobReply` when the job is durable."""
+
+    job: JobRequest
+    backend: str | None = None
+
+
+class GetJob(Request, frozen=True, tag="job"):
+    """What is known of one job. Answered by :class:`JobReply`."""
+
+    job_id: str
+
+
+class GetJobs(Request, frozen=True, tag="jobs"):
+    """The newest jobs first that fit every filter given. Answered by :class:`JobsReply`."""
+
+    state: JobState | None = None
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    created_after: float | None = None
+    created_before: float | None = None
+    limit: int = 100
+    skip: int = 0
+
+
+class Cancel(Request, frozen=True, tag="cancel"):
+    """Cancel a job. Answered by :class:`CancelReply`."""
+
+    job_id: str
+
+
+class GetResult(Request, frozen=True, tag="result"):
+    """The result of a job. The reply comes when there is one: at once, or as soon as the job ends."""
+
+    job_id: str
+
+
+class GetStatus(Request, frozen=True, tag="status"):
+    """Answered by :class:`StatusReply`."""
+
+
+class GetDevice(Request, frozen=True, tag="device"):
+    """The device description of a backend. Answered by :class:`DeviceReply`."""
+
+    backend: str | None = None
+
+
+class GetCalibration(Request, frozen=True, tag="calibration"):
+    """A calibration set, the one in force when no id is given. Answered by :class:`CalibrationReply`."""
+
+    calibration_id: str | None = None
+
+
+class Stop(Request, frozen=True, tag="stop"):
+    """Stop the daemon. Answered by :class:`StopReply`, then it goes."""
+
+
+class Reply(Message, frozen=True):
+    """Root of what answers a request."""
+
+    id: int
+
+
+class Greeting(Reply, frozen=True, tag="greeting"):
+    """Who the daemon is and what the client may do here."""
+
+    protocol: int
+    version: str
+    qpy: tuple[int, int]
+    """Lowest and highest QPY version that this daemon reads."""
+    backends: tuple[str, ...]
+    user: str
+    role: str
+    notices: str
+    """Endpoint of the notices: ``"tcp://*:PORT"`` is the host of the requests at PORT."""
+    number: int
+    """Of the last notice that was sent."""
+    instance: str
+    """Differs from start to start of the daemon."""
+    max_payload: int
+    """Bytes of one submission."""
+
+
+class JobReply(Reply, frozen=True, tag="job.reply"):
+    """One job."""
+
+    job: JobInfo
+
+
+class JobsReply(Reply, frozen=True, tag="jobs.reply"):
+    """Some jobs."""
+
+    jobs: tuple[JobInfo, ...]
+
+
+class CancelReply(Reply, frozen=True, tag="cancel.reply"):
+    """Whether the cancellation took effect; False when the job had ended before."""
+
+    cancelled: bool
+
+
+class ResultReply(Reply, frozen=True, tag="result.reply"):
+    """A result: its parts are those of :func:`pulsed.model.result.encode`."""
+
+    job: JobInfo
+
+
+class InstrumentStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One instrument: its identity when it is connected, else why not."""
+
+    identity: str = ""
+    error: ErrorInfo | None = None
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One child process of the daemon."""
+
+    state: str
+    pid: int = 0
+    restarts: int = 0
+
+
+class Status(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the daemon is."""
+
+    backend: str
+    version: str
+    operational: bool
+    """Whether the rack plays."""
+    message: str = ""
+    """Why not, in one sentence."""
+    pending_jobs: int = 0
+    running: str = ""
+    """The job on the rack."""
+    calibration_id: str = ""
+    started: float = 0.0
+    """Unix time, seconds."""
+    instruments: dict[str, InstrumentStatus] = {}
+    workers: dict[str, WorkerStatus] = {}
+
+
+class StatusReply(Reply, frozen=True, tag="status.reply"):
+    """How the daemon is."""
+
+    status: Status
+
+
+class DeviceReply(Reply, frozen=True, tag="device.reply"):
+    """The device description as JSON is the only part."""
+
+    calibration_id: str
+    """The set in force."""
+
+
+class CalibrationReply(Reply, frozen=True, tag="calibration.reply"):
+    """The calibration set as JSON is the only part."""
+
+    calibration_id: str
+
+
+class StopReply(Reply, frozen=True, tag="stop.reply"):
+    """The daemon goes."""
+
+
+class ErrorReply(Reply, frozen=True, tag="error"):
+    """Why a request was not done. ``id`` is 0 when the request could not be read."""
+
+    error: ErrorInfo
+
+
+class Notice(Message, frozen=True):
+    """Root of what all subscribers get."""
+
+    number: int
+
+
+class JobChanged(Notice, frozen=True, tag="job.changed"):
+    """A job took a step."""
+
+    job: JobInfo
+
+
+class Progress(Notice, frozen=True, tag="progress"):
+    """How far the chunk on the rack is."""
+
+    job_id: str
+    chunk: int
+    chunks: int
+    what: str = ""
+    """``"upload"``, ``"play"``, ..."""
+    fraction: float = 0.0
+
+
+class CalibrationChanged(Notice, frozen=True, tag="calibration.changed"):
+    """Another calibration set is in force."""
+
+    calibration_id: str
+
+
+class StatusChanged(Notice, frozen=True, tag="status.changed"):
+    """The rack or a worker came or went.
+
+    It is also sent when nothing was for some seconds, so that a lost notice shows as a gap soon.
+    """
+
+    status: Status
+
+
+AnyRequest = (
+    Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | Stop
+)  # fmt: skip
+AnyReply = (
+    Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
+    | StopReply | ErrorReply
+)  # fmt: skip
+AnyNotice = JobChanged | Progress | CalibrationChanged | StatusChanged

@@ -1,0 +1,327 @@
+"""Both ends of the wire as state machines: frames in, values out. No sockets, no clock, no threads.
+
+The daemon's end keeps nothing between messages: every request is judged by itself, by the key it came with. The
+client's end keeps its unanswered requests. All requests can be repeated without harm (a submission names its job), so
+after a lost connection they are simply sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from pulsed.model.errors import ConnectionFailedError, ErrorInfo, IllegalStepError, ProtocolError, PulsedError
+from pulsed.model.payload import Part
+from pulsed.wire.messages import (
+    PROTOCOL,
+    AnyNotice,
+    AnyReply,
+    AnyRequest,
+    ErrorReply,
+    Greeting,
+    Hello,
+    Message,
+    Request,
+)
+from pulsed.wire.roles import Role, check_right
+
+Frames = list[Part]
+
+MAX_FRAMES = 8192
+"""Frames of one message. A submission has one per program."""
+MAX_HEAD = 16 * 2**20
+"""Bytes of a head."""
+MAX_SENDS = 3
+"""How often one request is sent over connections that break."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_requests = msgspec.msgpack.Decoder(AnyRequest)
+_replies = msgspec.msgpack.Decoder(AnyReply)
+_notices = msgspec.msgpack.Decoder(AnyNotice)
+
+
+class _Anything(msgspec.Struct):
+    """What can be read of a message that is none of ours."""
+
+    id: int = 0
+    type: str = ""
+
+
+_anything = msgspec.msgpack.Decoder(_Anything)
+REQUEST_TAGS = tuple(sorted(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__))
+
+
+def frames_of(message: Message, parts: Sequence[Part] = ()) -> Frames:
+    """Return ``message`` and ``parts`` as frames."""
+    return [_encode(message), *parts]
+
+
+def _bounded(frames: Sequence[Part], max_bytes: int) -> None:
+    if not frames:
+        raise ProtocolError("a message without frames")
+    if len(frames) > MAX_FRAMES:
+        raise ProtocolError("too many frames", value=len(frames), legal=f"at most {MAX_FRAMES}")
+    head = memoryview(frames[0]).nbytes
+    if head > MAX_HEAD:
+        raise ProtocolError("the head is too long", value=f"{head} bytes", legal=f"at most {MAX_HEAD}")
+    size = sum(memoryview(part).nbytes for part in frames[1:])
+    if size > max_bytes:
+        raise ProtocolError("the message is too large", value=f"{size} bytes", legal=f"at most {max_bytes} bytes")
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A request that may be served."""
+
+    message: AnyRequest
+    parts: Sequence[Part]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A message that is not served; ``frames`` is the answer."""
+
+    error: PulsedError
+    frames: Frames
+
+
+class DaemonProtocol:
+    """The daemon's end. ``max_bytes`` bounds the parts of one message."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+
+    def receive(self, frames: Sequence[Part], user: str, role: Role) -> Received | Refused:
+        """Read a message from the key ``user``. Nothing that a peer sends makes this raise."""
+        try:
+            _bounded(frames, self.max_bytes)
+            message = self._decode(frames[0])
+            check_right(message, user, role)
+            if isinstance(message, Hello) and message.protocol != PROTOCOL:
+                raise ProtocolError(
+                    "the two sides speak different versions of the protocol: install the same version of pulsed",
+                    subject=f"client {message.version}", value=message.protocol, legal=PROTOCOL,
+                )  # fmt: skip
+        except PulsedError as error:
+            request_id = _read_anything(frames[0]).id if frames else 0
+            return Refused(error, frames_of(ErrorReply(request_id, error.to_info())))
+        return Received(message, frames[1:])
+
+    @staticmethod
+    def _decode(head: Part) -> AnyRequest:
+        try:
+            message: AnyRequest = _requests.decode(head)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            kind = _read_anything(head).type
+            if kind and kind not in REQUEST_TAGS:
+                raise ProtocolError("no such message", value=kind, legal=", ".join(REQUEST_TAGS)) from error
+            raise ProtocolError(f"the message cannot be read: {error}", subject=kind) from error
+        return message
+
+
+def _read_anything(head: Part) -> _Anything:
+    if memoryview(head).nbytes > MAX_HEAD:
+        return _Anything()
+    try:
+        return _anything.decode(head)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Anything()
+
+
+class NoticeSource:
+    """Numbers the notices of a daemon."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def frames(self, notice: AnyNotice) -> Frames:
+        """Return ``notice`` under the next number."""
+        self.number += 1
+        return frames_of(msgspec.structs.replace(notice, number=self.number))
+
+
+class ClientState(StrEnum):
+    """Where a connection is."""
+
+    IDLE = "idle"
+    GREETING = "greeting"
+    OPEN = "open"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+CLIENT_STEPS: dict[ClientState, frozenset[ClientState]] = {
+    ClientState.IDLE: frozenset({ClientState.GREETING, ClientState.CLOSED}),
+    ClientState.GREETING: frozenset({ClientState.OPEN, ClientState.LOST, ClientState.CLOSED}),
+    ClientState.OPEN: frozenset({ClientState.LOST, ClientState.CLOSED}),
+    ClientState.LOST: frozenset({ClientState.GREETING, ClientState.CLOSED}),
+    ClientState.CLOSED: frozenset(),
+}
+"""The legal steps of a connection."""
+
+
+class Greeted(msgspec.Struct, frozen=True):
+    """The connection is open; ``again`` when it was before."""
+
+    greeting: Greeting
+    again: bool
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The reply to request ``id``."""
+
+    id: int
+    message: AnyReply
+    parts: Sequence[Part]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Request ``id`` got an error; 0 is the connection itself."""
+
+    id: int
+    error: ErrorInfo
+
+
+class Noticed(msgspec.Struct, frozen=True):
+    """A notice."""
+
+    notice: AnyNotice
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Notices may have been lost: whoever follows something has to ask."""
+
+    expected: int
+    got: int
+
+
+Event = Greeted | Answered | Failed | Noticed | Gap
+
+
+class _Pending(msgspec.Struct):
+    frames: Frames
+    sends: int = 0
+
+
+class ClientProtocol:
+    """The client's end. ``outbox`` collects the messages to send; the owner of the socket empties it."""
+
+    def __init__(self, version: str) -> None:
+        self.state = ClientState.IDLE
+        self.outbox: list[Frames] = []
+        self.greeting: Greeting | None = None
+        self._version = version
+        self._last_id = 0
+        self._hello_id = 0
+        self._pending: dict[int, _Pending] = {}
+        self._expected: int | None = None
+        self._was_subscribed = False
+
+    def _step(self, state: ClientState) -> None:
+        if state not in CLIENT_STEPS[self.state]:
+            legal = ", ".join(sorted(CLIENT_STEPS[self.state])) or "none"
+            raise IllegalStepError(f"cannot go from {self.state} to {state}", subject="connection", legal=legal)
+        self.state = state
+
+    def connected(self) -> None:
+        """The transport is up, for the first time or again: greet."""
+        if self.state in (ClientState.GREETING, ClientState.OPEN):
+            self.lost()
+        self._step(ClientState.GREETING)
+        self._last_id += 1
+        self._hello_id = self._last_id
+        self.outbox.append(frames_of(Hello(self._hello_id, PROTOCOL, self._version)))
+
+    def lost(self) -> None:
+        """The transport broke."""
+        self._step(ClientState.LOST)
+
+    def close(self) -> list[Event]:
+        """Nothing more will be sent; every unanswered request fails."""
+        self._step(ClientState.CLOSED)
+        error = ConnectionFailedError("the connection was closed before the answer came").to_info()
+        events: list[Event] = [Failed(request_id, error) for request_id in self._pending]
+        self._pending.clear()
+        return events
+
+    def request(self, kind: type[Request], parts: Sequence[Part] = (), **fields: object) -> int:
+        """Send a request, now or when the connection is open. Returns its id."""
+        self._last_id += 1
+        pending = _Pending(frames_of(kind(self._last_id, **fields), parts))
+        self._pending[self._last_id] = pending
+        if self.state is ClientState.OPEN:
+            self._send(pending)
+        return self._last_id
+
+    def forget(self, request_id: int) -> None:
+        """Nobody waits for this answer any longer."""
+        self._pending.pop(request_id, None)
+
+    def _send(self, pending: _Pending) -> None:
+        pending.sends += 1
+        self.outbox.append(pending.frames)
+
+    def receive(self, frames: Sequence[Part]) -> list[Event]:
+        """Read a reply. Raises :class:`ProtocolError` on what is none."""
+        try:
+            message: AnyReply = _replies.decode(frames[0])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError) as error:
+            raise ProtocolError(f"the daemon's answer cannot be read: {error}", subject="daemon") from error
+        if message.id == self._hello_id and self.state is ClientState.GREETING:
+            return self._greeted(message)
+        if isinstance(message, ErrorReply) and message.id == 0:
+            return [Failed(0, message.error)]
+        if self._pending.pop(message.id, None) is None:
+            return []  # an answer that came twice, or that nobody waits for any longer
+        if isinstance(message, ErrorReply):
+            return [Failed(message.id, message.error)]
+        return [Answered(message.id, message, frames[1:])]
+
+    def _greeted(self, message: AnyReply) -> list[Event]:
+        if isinstance(message, ErrorReply):
+            return [Failed(0, message.error)]
+        if not isinstance(message, Greeting):
+            raise ProtocolError("the daemon did not greet", subject="daemon", value=type(message).__name__)
+        self._step(ClientState.OPEN)
+        again = self.greeting is not None
+        events: list[Event] = [Greeted(message, again)]
+        self.greeting = message
+        for request_id, pending in list(self._pending.items()):
+            if pending.sends < MAX_SENDS:
+                self._send(pending)
+                continue
+            del self._pending[request_id]
+            error = ConnectionFailedError(f"the connection broke {MAX_SENDS} times while the daemon had this request")
+            events.append(Failed(request_id, error.to_info()))
+        return events
+
+    def subscribed(self) -> list[Event]:
+        """Notices come from now on. When they did before, some were lost in between."""
+        again, self._was_subscribed, self._expected = self._was_subscribed, True, None
+        return [Gap(0, 0)] if again else []
+
+    def notice(self, frames: Sequence[Part]) -> list[Event]:
+        """Read a notice; a hole in the numbers gives a :class:`Gap` first. One of an unknown kind is counted only."""
+        notice: AnyNotice | None = None
+        try:
+            notice = _notices.decode(frames[0])
+            number = notice.number
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
+            number = _number_of(frames)
+        expected = number if self._expected is None else self._expected
+        events: list[Event] = [] if number == expected else [Gap(expected, number)]
+        self._expected = number + 1
+        if notice is not None:
+            events.append(Noticed(notice))
+        return events
+
+
+class _Numbered(msgspec.Struct):
+    number: int
+
+
+def _number_of(frames: Sequence[Part]) -> int:
+    try:
+        return msgspec.msgpack.decode(frames[0], type=_Numbered).number
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError) as error:
+        raise ProtocolError(f"the notice cannot be read: {error}", subject="daemon") from error

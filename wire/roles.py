@@ -1,0 +1,77 @@
+"""Who may do what: roles and the one table of rights."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from pulsed.model.errors import InvalidValueError, NotAllowedError
+from pulsed.wire.messages import (
+    AnyRequest,
+    Cancel,
+    GetCalibration,
+    GetDevice,
+    GetJob,
+    GetJobs,
+    GetResult,
+    GetStatus,
+    Hello,
+    Stop,
+    Submit,
+)
+
+
+class Role(IntEnum):
+    """Each role may do all that the ones before it may."""
+
+    VIEWER = 0
+    EXPERIMENTER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+RIGHTS: dict[type[AnyRequest], Role] = {
+    Hello: Role.VIEWER,
+    GetStatus: Role.VIEWER,
+    GetDevice: Role.VIEWER,
+    GetCalibration: Role.VIEWER,
+    GetJob: Role.VIEWER,
+    GetJobs: Role.VIEWER,
+    Submit: Role.EXPERIMENTER,
+    Cancel: Role.EXPERIMENTER,
+    GetResult: Role.EXPERIMENTER,
+    Stop: Role.ADMIN,
+}
+"""The lowest role that may send each request."""
+
+OTHERS_JOBS = Role.OPERATOR
+"""The lowest role that may cancel the jobs of others and read their results."""
+
+
+def parse_role(name: str) -> Role:
+    """Return the role called ``name``. Raises :class:`InvalidValueError`."""
+    try:
+        return Role[name.upper()]
+    except KeyError:
+        raise InvalidValueError("no such role", subject="role", value=name, legal=", ".join(map(str, Role))) from None
+
+
+def check_right(request: AnyRequest, user: str, role: Role) -> None:
+    """Raise :class:`NotAllowedError` unless ``role`` may send ``request``."""
+    least = RIGHTS[type(request)]
+    if role < least:
+        what = type(request).__struct_config__.tag
+        raise NotAllowedError(
+            f"the role {role} may not do this", subject=f"key {user}", value=str(what), legal=f"from {least} on"
+        )
+
+
+def check_owner(job_id: str, owner: str, user: str, role: Role) -> None:
+    """Raise :class:`NotAllowedError` unless the job is the user's own or the role may touch those of others."""
+    if owner != user and role < OTHERS_JOBS:
+        raise NotAllowedError(
+            f"the job belongs to {owner}", subject=f"job {job_id}", value=f"{user} ({role})",
+            legal=f"{owner}, or from {OTHERS_JOBS} on",
+        )  # fmt: skip
