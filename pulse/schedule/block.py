@@ -1,0 +1,416 @@
+"""ScheduleBlock: instructions in order, with times that follow from an alignment context."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Union
+
+from qiskit.circuit import Parameter, ParameterExpression
+
+from pulsed.pulse.channels import Channel
+from pulsed.pulse.exceptions import PulseError, UnassignedReferenceError
+from pulsed.pulse.instructions import Instruction, Reference
+from pulsed.pulse.schedule.references import ReferenceManager, Subroutine, keys_of
+from pulsed.pulse.schedule.timeline import Schedule, TimedInstruction
+from pulsed.pulse.utils import Value, resolve
+
+if TYPE_CHECKING:
+    from pulsed.pulse.transforms.alignments import AlignmentKind
+
+BlockComponent: TypeAlias = Union["ScheduleBlock", Instruction]
+
+
+class ScheduleBlock:
+    """Instructions and blocks in order; an alignment context gives them times when all durations are known.
+
+    Durations may be parameters, and parts may be references to subroutines assigned later. An appended block is taken
+    as it is at that moment.
+
+    Args:
+        name: by default ``block`` and a number.
+        metadata: anything the user wants to keep with the block.
+        alignment_context: by default :class:`~pulsed.pulse.transforms.AlignLeft`.
+
+    Raises:
+        PulseError: the context is none.
+
+    """
+
+    prefix: ClassVar[str] = "block"
+    instances_counter: ClassVar[itertools.count[int]] = itertools.count()
+
+    def __init__(
+        self,
+        name: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        alignment_context: AlignmentKind | None = None,
+    ) -> None:
+        from pulsed.pulse.transforms.alignments import AlignLeft, AlignmentKind
+
+        if alignment_context is not None and not isinstance(alignment_context, AlignmentKind):
+            raise PulseError("not an alignment context", subject="ScheduleBlock", value=alignment_context)
+        self._name = f"{self.prefix}{next(self.instances_counter)}" if name is None else str(name)
+        self.metadata = metadata
+        self._alignment = alignment_context or AlignLeft()
+        self._parts: list[BlockComponent | Subroutine] = []
+
+    @classmethod
+    def initialize_from(cls, other_program: Any, name: str | None = None) -> Self:
+        """Return an empty block with the name, metadata and, if it has one, context of ``other_program``."""
+        context = getattr(other_program, "alignment_context", None)
+        name = other_program.name if name is None else name
+        return cls(name=name, metadata=dict(other_program.metadata), alignment_context=context)
+
+    @property
+    def name(self) -> str:
+        """Name for display; it takes no part in equality."""
+        return self._name
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the user keeps with the block."""
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, metadata: dict[str, Any] | None) -> None:
+        if metadata is not None and not isinstance(metadata, dict):
+            raise PulseError("metadata must be a dictionary or None", subject="ScheduleBlock", value=metadata)
+        self._metadata = metadata or {}
+
+    @property
+    def alignment_context(self) -> AlignmentKind:
+        """How the parts get their times."""
+        return self._alignment
+
+    @property
+    def blocks(self) -> tuple[BlockComponent, ...]:
+        """The parts in order; an assigned reference appears as its subroutine."""
+        return tuple(part.block if isinstance(part, Subroutine) else part for part in self._parts)
+
+    @property
+    def references(self) -> ReferenceManager:
+        """The references of this block and its nested blocks, with their subroutines or None.
+
+        References inside of a subroutine belong to the subroutine: ``block.references[keys].references``.
+        """
+        found = ReferenceManager()
+        for part in self._walk():
+            if isinstance(part, Subroutine):
+                found[part.reference.ref_keys] = part.block
+            elif isinstance(part, Reference):
+                found.setdefault(part.ref_keys, None)
+        return found
+
+    def _walk(self) -> Iterator[Instruction | Subroutine]:
+        """All instructions and subroutines of this scope, nested blocks opened."""
+        for part in self._parts:
+            if isinstance(part, ScheduleBlock):
+                yield from part._walk()
+            else:
+                yield part
+
+    def _leaves(self) -> Iterator[Instruction]:
+        """All instructions, nested blocks and subroutines opened."""
+        for part in self.blocks:
+            if isinstance(part, ScheduleBlock):
+                yield from part._leaves()
+            else:
+                yield part
+
+    def is_referenced(self) -> bool:
+        """Return whether this scope has references, assigned or not."""
+        return any(isinstance(part, (Reference, Subroutine)) for part in self._walk())
+
+    def _contexts(self) -> Iterator[AlignmentKind]:
+        yield self._alignment
+        for part in self.blocks:
+            if isinstance(part, ScheduleBlock):
+                yield from part._contexts()
+
+    @property
+    def parameters(self) -> set[Parameter]:
+        """The parameters that have no value yet."""
+        found: set[Parameter] = set()
+        for part in itertools.chain(self._contexts(), self._leaves()):
+            found |= part.parameters
+        return found
+
+    def is_parameterized(self) -> bool:
+        """Return whether a parameter has no value yet."""
+        return bool(self.parameters)
+
+    def get_parameters(self, parameter_name: str) -> list[Parameter]:
+        """Return the unassigned parameters of this name; several may share one."""
+        return [parameter for parameter in self.parameters if parameter.name == parameter_name]
+
+    def is_schedulable(self) -> bool:
+        """Return whether all durations are known and all references assigned."""
+        if any(context.parameters for context in self._contexts()):
+            return False
+        return not any(
+            isinstance(leaf, Reference) or isinstance(leaf.duration, ParameterExpression) for leaf in self._leaves()
+        )
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels in use, in the order of their first use.
+
+        Raises:
+            UnassignedReferenceError: a reference has no subroutine.
+
+        """
+        found: dict[Channel, None] = {}
+        for leaf in self._leaves():
+            if isinstance(leaf, Reference):
+                raise UnassignedReferenceError(
+                    "channels are unknown while a reference is not assigned",
+                    subject=f"ScheduleBlock {self._name!r}",
+                    value=leaf.ref_keys,
+                )
+            found.update(dict.fromkeys(leaf.channels))
+        return tuple(found)
+
+    def _scheduled(self) -> Schedule:
+        from pulsed.pulse.transforms.canonicalization import block_to_schedule
+
+        return block_to_schedule(self)
+
+    @property
+    def duration(self) -> int:
+        """Time at which the last instruction ends, in dt."""
+        return self._scheduled().duration
+
+    @property
+    def instructions(self) -> tuple[TimedInstruction, ...]:
+        """The instructions with their times, sorted, as in the schedule of this block."""
+        return self._scheduled().instructions
+
+    def ch_duration(self, *channels: Channel) -> int:
+        """Return the time at which the last instruction on any of ``channels`` ends."""
+        return self._scheduled().ch_duration(*channels)
+
+    def append(self, block: BlockComponent, name: str | None = None, inplace: bool = True) -> ScheduleBlock:
+        """Return this block with ``block`` after its last part.
+
+        Args:
+            block: an instruction or a block.
+            name: of the result, by default this one's; not used in place.
+            inplace: change and return this block.
+
+        Raises:
+            PulseError: ``block`` is neither, or its references contradict this block's.
+
+        """
+        if not isinstance(block, (ScheduleBlock, Instruction)):
+            raise PulseError(
+                "cannot be part of a ScheduleBlock",
+                subject=type(block).__name__,
+                value=block,
+                legal="an instruction or a ScheduleBlock",
+            )
+        part: BlockComponent | Subroutine = block
+        if isinstance(block, ScheduleBlock):
+            part = block._copy()
+        if isinstance(block, ScheduleBlock) and block.is_referenced():
+            self._check_references(block.references)
+        target = self if inplace else self._copy(name)
+        target._parts.append(part)
+        return target
+
+    def append_subroutine(self, reference: Reference, subroutine: ScheduleBlock) -> ScheduleBlock:
+        """Append, in place, ``reference`` with the block it stands for.
+
+        Raises:
+            PulseError: the same reference already stands for another block.
+
+        """
+        self._check_references({reference.ref_keys: subroutine})
+        self._parts.append(Subroutine(reference, subroutine))
+        return self
+
+    def _check_references(self, new: Mapping[tuple[str, ...], ScheduleBlock | None]) -> None:
+        mine = self.references
+        for keys, subroutine in new.items():
+            known = mine.get(keys)
+            if known is not None and subroutine is not None and known != subroutine:
+                raise PulseError(
+                    "this reference is already assigned to another subroutine",
+                    subject=f"ScheduleBlock {self._name!r}",
+                    value=keys,
+                )
+
+    def assign_references(
+        self, subroutine_dict: Mapping[str | tuple[str, ...], ScheduleBlock], inplace: bool = True
+    ) -> ScheduleBlock:
+        """Return this block with subroutines for its references.
+
+        Args:
+            subroutine_dict: keys of a reference, or its name if that is its only key → block.
+            inplace: change and return this block; if that fails it is unchanged.
+
+        Raises:
+            PulseError: no reference has these keys, it stands for another block already, a subroutine is no
+                ScheduleBlock, or a subroutine holds the block it is assigned to.
+
+        """
+        wanted = {keys_of(keys): block for keys, block in subroutine_dict.items()}
+        mine = self.references
+        for keys, block in wanted.items():
+            if keys not in mine:
+                raise PulseError(
+                    "no such reference in this scope",
+                    subject=f"ScheduleBlock {self._name!r}",
+                    value=keys,
+                    legal=list(mine),
+                )
+            if not isinstance(block, ScheduleBlock):
+                raise PulseError("a subroutine must be a ScheduleBlock", subject=str(keys), value=block)
+            if block._reaches(self):
+                raise PulseError("cyclic reference: the subroutine holds this block", subject=str(keys))
+        self._check_references(wanted)
+        target = self if inplace else self._copy()
+        target._substitute(wanted)
+        return target
+
+    def _reaches(self, other: ScheduleBlock) -> bool:
+        return self is other or any(isinstance(part, ScheduleBlock) and part._reaches(other) for part in self.blocks)
+
+    def _substitute(self, wanted: Mapping[tuple[str, ...], ScheduleBlock]) -> None:
+        for index, part in enumerate(self._parts):
+            if isinstance(part, ScheduleBlock):
+                part._substitute(wanted)
+            elif isinstance(part, Reference) and part.ref_keys in wanted:
+                self._parts[index] = Subroutine(part, wanted[part.ref_keys])
+
+    def assign_parameters(self, value_dict: Mapping[Any, Value], inplace: bool = True) -> ScheduleBlock:
+        """Return this block with values for its parameters, subroutines included.
+
+        Args:
+            value_dict: parameter, parameter vector or name → number, expression, or sequence for a vector.
+            inplace: change and return this block; if that fails it is unchanged.
+
+        Raises:
+            PulseError: a value that is not legal where it is used.
+
+        """
+        assigned = self._assigned(resolve(value_dict, self.parameters))
+        if not inplace:
+            return assigned
+        self._parts, self._alignment = assigned._parts, assigned._alignment
+        return self
+
+    def _assigned(self, values: Mapping[Parameter, Value]) -> ScheduleBlock:
+        new = ScheduleBlock(self._name, dict(self._metadata), self._alignment.assigned(values))
+        for part in self._parts:
+            if isinstance(part, Subroutine):
+                new._parts.append(Subroutine(part.reference, part.block._assigned(values)))
+            elif isinstance(part, ScheduleBlock):
+                new._parts.append(part._assigned(values))
+            else:
+                new._parts.append(part.assigned(values))
+        return new
+
+    def replace(self, old: BlockComponent, new: BlockComponent, inplace: bool = True) -> ScheduleBlock:
+        """Return this block with ``new`` for every part that equals ``old``, at any depth."""
+        replaced = self._replaced(old, new)
+        if not inplace:
+            return replaced
+        self._parts = replaced._parts
+        return self
+
+    def _replaced(self, old: BlockComponent, new: BlockComponent) -> ScheduleBlock:
+        result = ScheduleBlock.initialize_from(self)
+        for part in self._parts:
+            inner = part.block if isinstance(part, Subroutine) else part
+            if inner == old:
+                result.append(new)
+            elif isinstance(part, ScheduleBlock):
+                result._parts.append(part._replaced(old, new))
+            else:
+                result._parts.append(part)
+        return result
+
+    def filter(
+        self,
+        *filter_funcs: Callable[[Instruction], bool],
+        channels: Iterable[Channel] | Channel | None = None,
+        instruction_types: Iterable[type] | type | None = None,
+        check_subroutine: bool = True,
+    ) -> ScheduleBlock:
+        """Return a block of the instructions that pass all filters, nested as here; arguments as for Schedule."""
+        from pulsed.pulse.filters import composite_filter, filter_instructions
+
+        rules = composite_filter(channels, instruction_types)
+        return filter_instructions(self, [*rules, *filter_funcs])  # type: ignore[no-any-return]
+
+    def exclude(
+        self,
+        *filter_funcs: Callable[[Instruction], bool],
+        channels: Iterable[Channel] | Channel | None = None,
+        instruction_types: Iterable[type] | type | None = None,
+        check_subroutine: bool = True,
+    ) -> ScheduleBlock:
+        """Return a block without the instructions that :meth:`filter` would keep."""
+        from pulsed.pulse.filters import composite_filter, filter_instructions
+
+        rules = composite_filter(channels, instruction_types)
+        return filter_instructions(self, [*rules, *filter_funcs], negate=True)  # type: ignore[no-any-return]
+
+    def draw(self, **options: Any) -> Any:
+        """Return a matplotlib figure; see :func:`pulsed.pulse.draw.draw` for the options."""
+        from pulsed.pulse.draw import draw
+
+        return draw(self, **options)
+
+    def _copy(self, name: str | None = None) -> ScheduleBlock:
+        new = ScheduleBlock(self._name if name is None else name, dict(self._metadata), self._alignment)
+        new._parts = [part._copy() if isinstance(part, ScheduleBlock) else part for part in self._parts]
+        return new
+
+    def __add__(self, other: BlockComponent) -> ScheduleBlock:
+        return self.append(other, inplace=False)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ScheduleBlock):
+            return False
+        if self._alignment != other._alignment or len(self) != len(other):
+            return False
+        mine, theirs = self.blocks, other.blocks
+        if mine == theirs:
+            return True
+        unknown = any(isinstance(leaf, Reference) for leaf in itertools.chain(self._leaves(), other._leaves()))
+        return not self._alignment.is_sequential and not unknown and _same_up_to_commuting(mine, theirs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self.blocks[:50]))
+        more = ", ..." if len(self) > 50 else ""
+        return f'ScheduleBlock({shown}{more}, name="{self._name}", transform={self._alignment!r})'
+
+
+def _same_up_to_commuting(first: tuple[BlockComponent, ...], second: tuple[BlockComponent, ...]) -> bool:
+    """Return whether two orders differ only in parts without a common channel.
+
+    Each part of ``first`` in turn must be equal to the part of ``second`` that comes next on all of its channels.
+    """
+    waiting: dict[Channel | None, deque[int]] = {}
+    for index, part in enumerate(second):
+        for channel in part.channels or (None,):
+            waiting.setdefault(channel, deque()).append(index)
+    for part in first:
+        queues = [waiting.get(channel) for channel in part.channels or (None,)]
+        if any(not queue for queue in queues):
+            return False
+        heads = {queue[0] for queue in queues if queue}
+        if len(heads) != 1 or second[next(iter(heads))] != part:
+            return False
+        for queue in queues:
+            if queue:
+                queue.popleft()
+    return True
