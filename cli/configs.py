@@ -109,8 +109,10 @@ def check(text: str) -> int:
         return 0
     for problem in found:
         unknown_key = problem.subject.split(".")[-1] == problem.value
-        got = [" = ", (problem.value, "red")] if problem.value and not unknown_key else []
-        console.print(Text.assemble(("✗ ", "red"), (problem.subject, "bold"), *got))
+        line = Text.assemble(("✗ ", "red"), (problem.subject, "bold"))
+        if problem.value and not unknown_key:
+            line.append(" = ").append(problem.value, "red")
+        console.print(line)
         console.print(Padding(Text(problem.message), (0, 0, 0, 4), expand=False))
         if problem.legal:
             console.print(Padding(Text.assemble("legal: ", (problem.legal, "green")), (0, 0, 0, 4), expand=False))

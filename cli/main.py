@@ -10,16 +10,27 @@ import click
 import pulsed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pulsed.model.errors import PulsedError
 
 _INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
-_url = click.option("--url", metavar="URL", help="Daemon to speak to, e.g. tcp://lab:5800. Default: the local one.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a screen.")
 _config = click.option(
     "--config", metavar="FILE|NAME", default="sim5", show_default=True, help="Rack: a TOML file or a shipped name."
 )
+_home = click.option(
+    "--home", metavar="DIR", help="Where keys, jobs and results live. Default: $PULSED_HOME, else per user."
+)
+
+
+def _daemon(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which daemon to speak to."""
+    url = click.option("--url", metavar="URL", help="Daemon, e.g. tcp://lab:5810. Default: this machine's.")
+    key = click.option("--key", metavar="FILE|NAME", help="Key to speak with. Default: this machine's own.")
+    return url(key(command))
 
 
 class _InOrder(click.Group):
@@ -46,7 +57,7 @@ def demo(out: str) -> None:
 
 @cli.command()
 @_config
-@click.option("--home", metavar="DIR", help="Where keys, jobs and results live. Default: $PULSED_HOME, else per user.")
+@_home
 @click.option("--url", metavar="URL", help="Address to listen on. Default: a free port of this machine alone.")
 @click.option("--exit-with-stdin", is_flag=True, hidden=True, help="Stop when standard input closes.")
 def serve(config: str, home: str | None, url: str | None, exit_with_stdin: bool) -> None:
@@ -60,67 +71,67 @@ def serve(config: str, home: str | None, url: str | None, exit_with_stdin: bool)
 
 
 @cli.command()
-@_url
+@_daemon
 @_json
-def status(url: str | None, as_json: bool) -> None:
+def status(url: str | None, key: str | None, as_json: bool) -> None:
     """Show the daemon, its instruments and its queue."""
-    from pulsed.cli import screens
+    from pulsed.cli import asking
 
-    screens.status(url, as_json=as_json)
+    asking.status(url, key, as_json=as_json)
 
 
 @cli.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--shots", type=int, help="Shots per circuit. Default: the backend's.")
 @click.option("--transpile/--no-transpile", default=True, show_default=True, help="Fit the circuit to the chip first.")
-@_url
+@_daemon
 @_json
-def run(file: str, shots: int | None, transpile: bool, url: str | None, as_json: bool) -> None:
+def run(file: str, shots: int | None, transpile: bool, url: str | None, key: str | None, as_json: bool) -> None:
     """Run the circuits of an OpenQASM or QPY file and show the counts."""
     from pulsed.cli import running
 
-    running.run(file, shots, transpile=transpile, url=url, as_json=as_json)
+    running.run(file, shots, transpile=transpile, url=url, key=key, as_json=as_json)
 
 
 @cli.command()
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
-@_url
+@_daemon
 @_json
-def jobs(limit: int, url: str | None, as_json: bool) -> None:
+def jobs(limit: int, url: str | None, key: str | None, as_json: bool) -> None:
     """List jobs, newest first."""
-    from pulsed.cli import screens
+    from pulsed.cli import asking
 
-    screens.jobs(limit, url, as_json=as_json)
+    asking.jobs(limit, url, key, as_json=as_json)
 
 
 @cli.command()
 @click.argument("job_id")
-@_url
+@_daemon
 @_json
-def job(job_id: str, url: str | None, as_json: bool) -> None:
+def job(job_id: str, url: str | None, key: str | None, as_json: bool) -> None:
     """Show one job: its state, its times, its error."""
-    from pulsed.cli import screens
+    from pulsed.cli import asking
 
-    screens.job(job_id, url, as_json=as_json)
+    asking.job(job_id, url, key, as_json=as_json)
 
 
 @cli.command()
 @click.argument("job_id")
-@_url
-def cancel(job_id: str, url: str | None) -> None:
+@_daemon
+def cancel(job_id: str, url: str | None, key: str | None) -> None:
     """Cancel a job that has not ended."""
-    from pulsed.cli import screens
+    from pulsed.cli import asking
 
-    screens.cancel(job_id, url)
+    asking.cancel(job_id, url, key)
 
 
 @cli.command()
-@_url
-def stop(url: str | None) -> None:
+@_daemon
+def stop(url: str | None, key: str | None) -> None:
     """Stop the daemon: outputs off, workers ended."""
-    from pulsed.cli import screens
+    from pulsed.cli import asking
 
-    screens.stop(url)
+    asking.stop(url, key)
 
 
 @cli.group(invoke_without_command=True)
@@ -140,9 +151,9 @@ def rack(context: click.Context, config: str, ports: str) -> None:
 @_json
 def truth(control: str | None, as_json: bool) -> None:
     """Show the true parameters of the simulated chip, which no daemon knows."""
-    from pulsed.cli import screens
+    from pulsed.cli import server
 
-    screens.truth(control, as_json=as_json)
+    server.truth(control, as_json=as_json)
 
 
 @cli.group()
@@ -165,13 +176,38 @@ def cal() -> None:
 
 
 @cal.command()
-@_url
+@_daemon
 @_json
-def show(url: str | None, as_json: bool) -> None:
+def show(url: str | None, key: str | None, as_json: bool) -> None:
     """Show the calibration set in force."""
-    from pulsed.cli import screens
+    from pulsed.cli import asking
 
-    screens.calibration(url, as_json=as_json)
+    asking.calibration(url, key, as_json=as_json)
+
+
+@cli.group()
+def keys() -> None:
+    """Look after the keys of this machine's daemon: who may speak to it, and as what."""
+
+
+@keys.command("list")
+@_home
+def list_keys(home: str | None) -> None:
+    """List the clients that the daemon lets in, with their roles."""
+    from pulsed.cli import keyring
+
+    keyring.show(home)
+
+
+@keys.command("add")
+@click.argument("name")
+@click.option("--role", default="experimenter", show_default=True, help="viewer, experimenter, operator or admin.")
+@_home
+def add_key(name: str, role: str, home: str | None) -> None:
+    """Make a key for one more client and print where it lies. Hand the file to its user."""
+    from pulsed.cli import keyring
+
+    keyring.add(name, role, home)
 
 
 def _root_of_errors() -> type[PulsedError]:
