@@ -1,0 +1,119 @@
+"""The control socket: what tests and `pulsed rack` may ask and a daemon may not. Manual: docs/instruments/control.md.
+
+One JSON object per line each way: ``{"op": NAME, ...}`` is answered by ``{"ok": true, "result": ...}`` or
+``{"ok": false, "error": {...}}``. Operations are rows of a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pulsed.model.errors import InvalidValueError, PulsedError
+from pulsed.simulator.run import Conductor
+from pulsed.simulator.sequence import Prediction
+from pulsed.simulator.virtual_instrument import ListPlayer, VirtualInstrument
+from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
+
+_LONGEST_REQUEST = 1 << 16
+Operation = Callable[[Mapping[str, Any]], Awaitable[Any]]
+
+
+class Control:
+    """Answers requests about one rack."""
+
+    def __init__(self, conductor: Conductor, instruments: Mapping[str, VirtualInstrument]) -> None:
+        self._conductor = conductor
+        self._instruments = instruments
+        self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self.operations: dict[str, Operation] = {
+            "truth": self._truth,
+            "predict": self._predict,
+            "state": self._state,
+            "seed": self._seed,
+        }
+
+    async def open(self, host: str, port: int = 0) -> int:
+        """Listen; return the port."""
+        self._server = await asyncio.start_server(self._accept, host, port, limit=_LONGEST_REQUEST)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and drop all clients."""
+        if self._server is None:
+            return
+        self._server.close()
+        for writer in self._clients.values():
+            writer.close()
+        await asyncio.gather(*self._clients)
+        await self._server.wait_closed()
+
+    async def answer(self, line: bytes) -> dict[str, Any]:
+        """Carry out one request."""
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise InvalidValueError("a request is a JSON object", subject="request", value=line[:80].decode())
+            operation = self.operations.get(str(request.get("op")))
+            if operation is None:
+                legal = ", ".join(sorted(self.operations))
+                raise InvalidValueError("no such operation", subject="op", value=str(request.get("op")), legal=legal)
+            return {"ok": True, "result": await operation(request)}
+        except (PulsedError, ValueError) as error:
+            if not isinstance(error, PulsedError):
+                error = InvalidValueError(f"not JSON: {error}", subject="request")
+            info = error.to_info()
+            fields = ("code", "message", "subject", "value", "legal")
+            return {"ok": False, "error": {name: getattr(info, name) for name in fields}}
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._clients[task] = writer
+        task.add_done_callback(self._clients.pop)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(await self.answer(line)).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError):  # the peer is gone, or its line is too long
+            pass
+        finally:
+            writer.close()
+
+    async def _truth(self, request: Mapping[str, Any]) -> Any:
+        return self._conductor.physics.truth()
+
+    async def _predict(self, request: Mapping[str, Any]) -> Any:
+        found: list[Prediction] = await asyncio.wrap_future(self._conductor.submit(self._conductor.predict))
+        return [
+            {
+                "qubits": list(p.qubits),
+                "populations": np.asarray(p.populations).tolist(),
+                "initial": np.asarray(p.initial).tolist(),
+            }
+            for p in found
+        ]
+
+    async def _state(self, request: Mapping[str, Any]) -> Any:
+        states: dict[str, Any] = {}
+        for name, instrument in self._instruments.items():
+            state: dict[str, Any] = {"model": instrument.identity.model, "errors": len(instrument.errors)}
+            if isinstance(instrument, ListPlayer):
+                state["state"] = str(instrument.state)
+            if isinstance(instrument, VirtualSgs100a):
+                state |= {"on": instrument.on, "frequency": instrument.frequency}
+            states[name] = state
+        return states
+
+    async def _seed(self, request: Mapping[str, Any]) -> Any:
+        seed = request.get("seed")
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 63:
+            raise InvalidValueError("not a seed", subject="seed", value=seed, legal="an integer from 0 to 2^63 - 1")
+        self._conductor.seed(seed)
+        return seed

@@ -1,0 +1,212 @@
+"""The simulated rack: the virtual instruments of a device description, in a process of its own.
+
+``python -m pulsed.simulator.rack --device configs/sim5.toml`` prints one line of JSON when all of them answer, and
+ends on SIGINT, SIGTERM, or with ``--exit-with-stdin`` at the end of its standard input. Of the device description it
+reads how the fridge is cabled: the ports are named as the lines of the chip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pulsed.model.device import DeviceDescription, InstrumentDescription, PortDescription, load_device
+from pulsed.model.errors import ConfigError, PulsedError
+from pulsed.simulator.chip import Chip, load_chip
+from pulsed.simulator.control import Control
+from pulsed.simulator.engine import Engine
+from pulsed.simulator.run import RATE, Conductor, Output
+from pulsed.simulator.server import InstrumentServer
+from pulsed.simulator.virtual_awg import PAIRS, VirtualAwg
+from pulsed.simulator.virtual_digitizer import VirtualDigitizer
+from pulsed.simulator.virtual_instrument import Identity, ListPlayer, TriggerBus, VirtualInstrument
+from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
+
+Factory = Callable[[Identity, TriggerBus], VirtualInstrument]
+MODELS: dict[str, tuple[str, str, Factory]] = {
+    "awg": ("pulsed", "AWG8", VirtualAwg),
+    "digitizer": ("pulsed", "DIG2", VirtualDigitizer),
+    "sgs100a": ("Rohde&Schwarz", "SGS100A", lambda identity, bus: VirtualSgs100a(identity)),
+}
+"""Vendor, model and virtual instrument for each driver."""
+_ADDRESS = re.compile(r"TCPIP\d*::([^:]+)::(\d+)::SOCKET")
+_SWITCH_INTERVAL = 5e-4
+"""Seconds after which the chip's thread lets the instruments answer."""
+
+
+def build_instruments(device: DeviceDescription, bus: TriggerBus) -> dict[str, VirtualInstrument]:
+    """Return a virtual instrument for each one of the description."""
+    instruments = {}
+    for number, (name, described) in enumerate(device.instruments.items(), 1):
+        if described.driver not in MODELS:
+            legal = ", ".join(sorted(MODELS))
+            subject = f"instruments.{name}.driver"
+            raise ConfigError(
+                "no virtual instrument for this driver", subject=subject, value=described.driver, legal=legal
+            )
+        vendor, model, factory = MODELS[described.driver]
+        given = described.identity
+        identity = Identity(given.vendor or vendor, given.model or model, given.serial or f"{number:06d}")
+        instruments[name] = factory(identity, bus)
+    return instruments
+
+
+def _check_port(subject: str, port: PortDescription, instrument: VirtualInstrument, lo: VirtualInstrument) -> None:
+    if port.clock != RATE:
+        raise ConfigError(
+            "this instrument has one clock", subject=f"{subject}.clock", value=str(port.clock), legal="1 GHz"
+        )
+    if not isinstance(lo, VirtualSgs100a):
+        raise ConfigError("this instrument is no local oscillator", subject=f"{subject}.lo", value=port.lo)
+    fitting, pairs = (VirtualAwg, PAIRS) if port.direction == "output" else (VirtualDigitizer, 1)
+    if not isinstance(instrument, fitting):
+        message = f"this instrument has no {port.direction}"
+        raise ConfigError(message, subject=f"{subject}.instrument", value=port.instrument)
+    if port.pair > pairs:
+        raise ConfigError("no such pair", subject=f"{subject}.pair", value=port.pair, legal=f"1 to {pairs}")
+
+
+def connect_cables(
+    device: DeviceDescription, chip: Chip, instruments: dict[str, VirtualInstrument], conductor: Conductor
+) -> None:
+    """Wire the instruments to the chip and to each other's triggers. ConfigError for what cannot be wired."""
+    outputs, inputs, readout_los = [], [], set()
+    readout_ports = {qubit.readout for qubit in device.qubits}
+    for name, port in device.ports.items():
+        instrument = instruments[port.instrument]
+        lo = instruments[device.oscillators[port.lo].instrument]
+        _check_port(f"ports.{name}", port, instrument, lo)
+        if name in readout_ports or port.direction == "input":
+            readout_los.add(port.lo)
+        if isinstance(instrument, VirtualAwg) and isinstance(lo, VirtualSgs100a):
+            chip.wire(name)
+            outputs.append(Output(name, instrument, port.pair, lo))
+        else:
+            inputs.append(name)
+    if len(inputs) != 1:
+        raise ConfigError("the chip has one output line", subject="ports", value=", ".join(inputs), legal="one input")
+    if len(readout_los) != 1:
+        subject = f"ports.{inputs[0]}.lo"
+        raise ConfigError(
+            "readout is mixed up and down with one LO", subject=subject, value=", ".join(sorted(readout_los))
+        )
+    conductor.outputs = tuple(outputs)
+    for name, described in device.instruments.items():
+        leader, follower = instruments.get(described.trigger or ""), instruments[name]
+        if isinstance(leader, ListPlayer) and isinstance(follower, ListPlayer):
+            conductor.followers[leader] = (*conductor.followers.get(leader, ()), follower)
+
+
+def _endpoint(name: str, described: InstrumentDescription) -> tuple[str, int]:
+    match = _ADDRESS.fullmatch(described.address)
+    if match is None:
+        subject = f"instruments.{name}.address"
+        raise ConfigError(
+            "not an address of the rack", subject=subject, value=described.address, legal="TCPIP::HOST::PORT::SOCKET"
+        )
+    return match.group(1), int(match.group(2))
+
+
+def choose_ports(device: DeviceDescription, ports: str) -> dict[str, tuple[str, int]]:
+    """Return host and port of each instrument for the option ``--ports``; port 0 is any free one."""
+    if ports == "fixed":
+        return {name: _endpoint(name, described) for name, described in device.instruments.items()}
+    if ports == "ephemeral":
+        return dict.fromkeys(device.instruments, ("127.0.0.1", 0))
+    numbers = ports.split(",")
+    good = all(number.isascii() and number.isdigit() and int(number) < 1 << 16 for number in numbers)
+    if not good or len(numbers) != len(device.instruments):
+        legal = f"fixed, ephemeral, or {len(device.instruments)} port numbers with commas between"
+        raise ConfigError("not a choice of ports", subject="--ports", value=ports, legal=legal)
+    return {name: ("127.0.0.1", int(number)) for name, number in zip(device.instruments, numbers, strict=True)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    device: Path
+    chip: Path | None = None
+    seed: int = 0
+    ports: str = "fixed"
+    real_time: bool = False
+    exit_with_stdin: bool = False
+
+
+def _load(settings: Settings) -> tuple[DeviceDescription, Chip]:
+    device = load_device(settings.device)
+    if settings.chip is None and device.simulator is None:
+        raise ConfigError("names no chip to simulate", subject=str(settings.device), legal="a key simulator, or --chip")
+    return device, load_chip(settings.chip or settings.device.parent / str(device.simulator))
+
+
+def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set ``stop`` at the end of standard input; a thread, because not every kind of input can be selected on."""
+
+    def read() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve the rack until it is told to end."""
+    device, chip = _load(settings)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    conductor = Conductor(Engine(chip, settings.seed), loop.call_soon_threadsafe, settings.real_time)
+    instruments = build_instruments(device, conductor)
+    connect_cables(device, chip, instruments, conductor)
+    servers = [InstrumentServer(name, instrument) for name, instrument in instruments.items()]
+    control = Control(conductor, instruments)
+    endpoints = choose_ports(device, settings.ports)
+    try:
+        addresses = {}
+        for server in servers:
+            host, wanted = endpoints[server.name]
+            addresses[server.name] = f"TCPIP::{host}::{await server.open(host, wanted)}::SOCKET"
+        control_port = await control.open("127.0.0.1")
+        print(json.dumps({"addresses": addresses, "control": f"127.0.0.1:{control_port}"}), flush=True)
+        if settings.exit_with_stdin:
+            _stop_with_stdin(loop, stop)
+        await stop.wait()
+    finally:
+        await control.close()
+        for server in servers:
+            await server.close()
+        conductor.close()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the rack; return the exit code of the process."""
+    parser = argparse.ArgumentParser("pulsed.simulator.rack", description="Serve the simulated rack.")
+    parser.add_argument("--device", type=Path, required=True, help="device description (TOML)")
+    parser.add_argument("--chip", type=Path, help="chip file; else the one that the device description names")
+    parser.add_argument("--seed", type=int, default=0, help="of all random streams")
+    parser.add_argument("--ports", default="fixed", help="fixed (of the description), ephemeral, or p1,p2,...")
+    parser.add_argument("--real-time", action="store_true", help="a shot takes as long as it takes")
+    parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input does")
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    try:
+        asyncio.run(serve(Settings(**vars(parser.parse_args(argv)))))
+    except PulsedError as error:
+        print(f"rack: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

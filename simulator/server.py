@@ -1,0 +1,152 @@
+"""The TCP edge of the virtual instruments: asyncio carries bytes between sockets and :mod:`pulsed.simulator.scpi`.
+
+asyncio sets TCP_NODELAY on every connection. Blocks are received into their final place and sent from where they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from pulsed.model.errors import ConfigError
+from pulsed.simulator.scpi import Connection
+from pulsed.simulator.virtual_instrument import VirtualInstrument
+
+MAX_CLIENTS = 16
+"""Connections that one instrument serves at a time; more are closed at once."""
+_SLICE = 1 << 18
+_SMALL = 1 << 13
+
+
+class ScpiProtocol(asyncio.BufferedProtocol):
+    """One connection of one client."""
+
+    def __init__(self, instrument: VirtualInstrument, clients: set[ScpiProtocol]) -> None:
+        self._instrument = instrument
+        self._clients = clients
+        self._connection = Connection(instrument)
+        self._full = False
+        self._rest = memoryview(b"")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve."""
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._clients) >= MAX_CLIENTS:
+            self._transport.abort()
+            return
+        self._clients.add(self)
+        self._transport.set_write_buffer_limits(high=_SLICE)
+        self._instrument.listeners.append(self._state_changed)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the client."""
+        if self in self._clients:
+            self._clients.remove(self)
+            self._instrument.listeners.remove(self._state_changed)
+        self._stop_timer()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where received bytes belong."""
+        return self._connection.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Carry out what was received."""
+        self._connection.received(nbytes)
+        self._pump()
+
+    def pause_writing(self) -> None:
+        """The client does not read: do nothing more for it."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._full = False
+        self._pump()
+
+    def _state_changed(self) -> None:
+        if self._connection.waiting is not None:
+            self._pump()
+
+    def _expire(self) -> None:
+        self._connection.expire()
+        self._pump()
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pump(self) -> None:
+        """Go on with commands and answers until bytes, the client's reading or an instrument are needed."""
+        small = bytearray()
+        while not self._full:
+            if self._rest:
+                piece, self._rest = self._rest[:_SLICE], self._rest[_SLICE:]
+                self._transport.write(piece)
+                continue
+            answer = self._connection.pull()
+            if answer is not None and len(answer) <= _SMALL and len(small) <= _SLICE:
+                small += answer
+                continue
+            if small:
+                self._transport.write(bytes(small))
+                small.clear()
+            if answer is None:
+                break
+            self._rest = memoryview(answer)
+        if small:
+            self._transport.write(bytes(small))
+        self._hold()
+
+    def _hold(self) -> None:
+        """Read only while there is nothing to wait for; set the clock of a wait."""
+        seconds = self._connection.waiting
+        if seconds is None:
+            self._stop_timer()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+        if self._transport.is_closing():
+            return
+        if seconds is not None or self._full:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+
+class InstrumentServer:
+    """One instrument on one port."""
+
+    def __init__(self, name: str, instrument: VirtualInstrument) -> None:
+        self.name = name
+        self.instrument = instrument
+        self._clients: set[ScpiProtocol] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen; return the port. ConfigError when the port is in use."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(lambda: ScpiProtocol(self.instrument, self._clients), host, port)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigError(
+                f"cannot listen on {host}: {reason}",
+                subject=f"instrument {self.name}",
+                value=f"port {port}",
+                legal="a port that no other process uses; --ports ephemeral takes free ones",
+            ) from error
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and drop all clients."""
+        if self._server:
+            self._server.close()
+        for client in tuple(self._clients):
+            client.close()
+        if self._server:
+            await self._server.wait_closed()

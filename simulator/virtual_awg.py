@@ -1,0 +1,248 @@
+"""The AWG8: four IQ pairs with eight oscillators each. Manual: docs/instruments/awg8.md."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsed.simulator.scpi import Block, Command, Data, Integer, Real, ScpiError, Switch, Text
+from pulsed.simulator.virtual_instrument import (
+    MAX_PERIOD,
+    Identity,
+    ListPlayer,
+    Named,
+    TriggerBus,
+    catalog,
+    check_memory,
+    require,
+)
+
+PAIRS, OSCILLATORS = 4, 8
+FULL_SCALE = 8191
+WAVE_MEMORY, EVENT_MEMORY = 16 << 20, 1 << 20
+GRANULARITY, SHORTEST, LONGEST = 8, 16, 1 << 16
+BANDWIDTH = 500e6
+EVENT = np.dtype(
+    [
+        ("pair", "u1"),
+        ("oscillator", "u1"),
+        ("reserved", "<u2"),
+        ("waveform", "<u4"),
+        ("time", "<i8"),
+        ("amplitude", "<f8"),
+        ("phase", "<f8"),
+        ("frequency", "<f8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Waveform(Named):
+    """I and Q codes, shape (samples, 2), and their content hash."""
+
+    codes: np.ndarray
+    key: bytes
+
+    def envelope(self) -> np.ndarray:
+        """Return the waveform in full scales, complex128."""
+        pairs = self.codes.astype(np.float64) / FULL_SCALE
+        return pairs.view(np.complex128)[:, 0]
+
+
+@dataclass(frozen=True)
+class EventTable(Named):
+    """Events in order of pair, oscillator and time, and the samples they last."""
+
+    events: np.ndarray
+    length: int
+
+
+@dataclass
+class Output:
+    """One pair: its switch, and what is done to (I, Q) before the converter."""
+
+    on: bool = False
+    correction: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 1.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+
+
+class VirtualAwg(ListPlayer):
+    """One AWG8."""
+
+    def __init__(self, identity: Identity, bus: TriggerBus) -> None:
+        self.waveforms: dict[int, Waveform] = {}
+        self.sequences: dict[int, EventTable] = {}
+        super().__init__(identity, bus)
+
+    def clear_memory(self) -> None:
+        """Forget all tables, switch all outputs off."""
+        super().clear_memory()
+        self.waveforms, self.sequences = {}, {}
+        self._lengths = np.zeros(1 << 16, np.int64)
+        self._revision = 0
+        self._checked: dict[int, int] = {}
+        self.outputs = tuple(Output() for _ in range(PAIRS))
+        self.trigger_output = True
+
+    def table_length(self, table: int) -> int | None:
+        """Return the length of a sequence in samples."""
+        sequence = self.sequences.get(table)
+        return sequence.length if sequence else None
+
+    def check_list(self) -> None:
+        """Refuse sequences whose waveforms are gone or no longer fit."""
+        for table in dict.fromkeys(self.list["table"].tolist()):
+            if self._checked[table] != self._revision:
+                sequence = self.sequences[table]
+                self._check_times(sequence.events, sequence.length)
+                self._checked[table] = self._revision
+
+    def _check_times(self, events: np.ndarray, length: int) -> None:
+        """Refuse (-221) sorted events without waveform, beyond the length, or over one another."""
+        lasting = self._lengths[np.minimum(events["waveform"], 0xFFFF)]
+        end = events["time"] + lasting
+        same = (np.diff(events["pair"]) == 0) & (np.diff(events["oscillator"]) == 0)
+        apart = np.ones(len(events), bool)
+        apart[1:] = ~same | (events["time"][1:] >= end[:-1])
+        require(
+            [
+                (-221, (events["waveform"] <= 0xFFFF) & (lasting > 0), "a waveform that is there"),
+                (-221, end <= length, f"an end within the length {length}"),
+                (-221, apart, "a start after the end of the one before on its oscillator"),
+            ],
+            "event (by pair, oscillator, time)",
+        )
+
+    def _store_waveform(self, number: int, name: str, block: bytearray) -> None:
+        codes = np.frombuffer(block, "<i2").reshape(-1, 2)
+        samples = len(codes)
+        if samples > LONGEST:
+            raise ScpiError(-223, f"{samples} samples, legal up to {LONGEST}")
+        if samples < SHORTEST or samples % GRANULARITY:
+            raise ScpiError(-222, f"{samples} samples, legal multiples of {GRANULARITY} from {SHORTEST}")
+        if codes.min() < -FULL_SCALE or codes.max() > FULL_SCALE:
+            raise ScpiError(-222, f"sample values, legal {-FULL_SCALE} to {FULL_SCALE}")
+        old = self.waveforms.get(number)
+        self._check_waveform_free(number)
+        check_memory(self._wave_memory(), old, samples, WAVE_MEMORY, "samples")
+        self.waveforms[number] = Waveform(name, samples, codes, hashlib.blake2b(block, digest_size=16).digest())
+        self._lengths[number] = samples
+        self._revision += old is not None
+
+    def _check_waveform_free(self, number: int) -> None:
+        for table in self.tables_in_use:
+            if number in self.sequences[table].events["waveform"]:
+                raise ScpiError(-221, f"waveform {number} is in use by sequence {table}")
+
+    def _wave_memory(self) -> int:
+        return int(self._lengths.sum())
+
+    def _read_waveform(self, number: int) -> Block:
+        return Block((self._waveform(number).codes.reshape(-1).data,))
+
+    def _waveform(self, number: int) -> Waveform:
+        waveform = self.waveforms.get(number)
+        if waveform is None:
+            raise ScpiError(-224, f"there is no waveform {number}")
+        return waveform
+
+    def _delete_waveform(self, number: int) -> None:
+        self._waveform(number)
+        self._check_waveform_free(number)
+        del self.waveforms[number]
+        self._lengths[number] = 0
+        self._revision += 1
+
+    def _delete_waveforms(self) -> None:
+        self.check_free()
+        self.waveforms.clear()
+        self._lengths[:] = 0
+        self._revision += 1
+
+    def _store_sequence(self, number: int, name: str, length: int, block: bytearray) -> None:
+        events = np.frombuffer(block, EVENT)
+        require(
+            [
+                (-222, (events["pair"] >= 1) & (events["pair"] <= PAIRS), f"pair 1 to {PAIRS}"),
+                (-222, events["oscillator"] < OSCILLATORS, f"oscillator 0 to {OSCILLATORS - 1}"),
+                (-222, events["reserved"] == 0, "0 in the reserved field"),
+                (-222, (events["amplitude"] >= 0) & (events["amplitude"] <= 1), "amplitude 0 to 1"),
+                (-222, np.isfinite(events["phase"]), "a finite phase"),
+                (-222, np.abs(events["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
+                (-221, (events["time"] >= 0) & (events["time"] <= length), f"time 0 to {length}"),
+            ],
+            "event",
+        )
+        events = events[np.lexsort((events["time"], events["oscillator"], events["pair"]))]
+        self._check_times(events, length)
+        self._check_sequence_free(number)
+        used = sum(item.size for item in self.sequences.values())
+        check_memory(used, self.sequences.get(number), len(events), EVENT_MEMORY, "events")
+        self.sequences[number] = EventTable(name, len(events), events, length)
+        self._checked[number] = self._revision
+
+    def _check_sequence_free(self, number: int) -> None:
+        if number in self.tables_in_use:
+            raise ScpiError(-221, f"sequence {number} is in use")
+
+    def _delete_sequence(self, number: int) -> None:
+        if number not in self.sequences:
+            raise ScpiError(-224, f"there is no sequence {number}")
+        self._check_sequence_free(number)
+        del self.sequences[number]
+
+    def _delete_sequences(self) -> None:
+        self.check_free()
+        self.sequences.clear()
+
+    def _free_events(self) -> str:
+        return str(EVENT_MEMORY - sum(item.size for item in self.sequences.values()))
+
+    def _switch(self, pair: int, on: bool) -> None:
+        self.outputs[pair - 1].on = on
+
+    def _correct(self, pair: int, *matrix: float) -> None:
+        a, b, c, d = matrix
+        self.outputs[pair - 1].correction = (a, b, c, d)
+
+    def _set_offset(self, pair: int, i: float, q: float) -> None:
+        self.outputs[pair - 1].offset = (i, q)
+
+    def _set_trigger_output(self, on: bool) -> None:
+        self.check_free()
+        self.trigger_output = on
+
+    _ID = Integer("id", 0, 0xFFFF)
+    _NAME = Text("name", 64)
+    COMMANDS = (
+        *ListPlayer.COMMANDS,
+        Command("WAVeform:DATA", _store_waveform, (_ID, _NAME, Data("waveform", 4))),
+        Command("WAVeform:DATA?", _read_waveform, (_ID,)),
+        Command("WAVeform:CATalog?", lambda self: catalog(self.waveforms)),
+        Command("WAVeform:DELete", _delete_waveform, (_ID,)),
+        Command("WAVeform:DELete:ALL", _delete_waveforms),
+        Command("WAVeform:FREE?", lambda self: str(WAVE_MEMORY - self._wave_memory())),
+        Command(
+            "SEQuence:DATA",
+            _store_sequence,
+            (_ID, _NAME, Integer("length", 1, MAX_PERIOD), Data("sequence", EVENT.itemsize)),
+        ),
+        Command("SEQuence:CATalog?", lambda self: catalog(self.sequences)),
+        Command("SEQuence:DELete", _delete_sequence, (_ID,)),
+        Command("SEQuence:DELete:ALL", _delete_sequences),
+        Command("SEQuence:FREE?", _free_events),
+        Command("OUTPut<4>[:STATe]", _switch, (Switch("output"),)),
+        Command("OUTPut<4>[:STATe]?", lambda self, pair: str(int(self.outputs[pair - 1].on))),
+        Command("OUTPut<4>:CORRection", _correct, tuple(Real(name, -2, 2) for name in "abcd")),
+        Command("OUTPut<4>:CORRection?", lambda self, pair: _numbers(self.outputs[pair - 1].correction)),
+        Command("OUTPut<4>:OFFSet", _set_offset, (Real("i", -0.5, 0.5), Real("q", -0.5, 0.5))),
+        Command("OUTPut<4>:OFFSet?", lambda self, pair: _numbers(self.outputs[pair - 1].offset)),
+        Command("TRIGger:OUTPut", _set_trigger_output, (Switch("trigger output"),)),
+        Command("TRIGger:OUTPut?", lambda self: str(int(self.trigger_output))),
+    )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ",".join(repr(value) for value in values)

@@ -1,0 +1,255 @@
+"""The DIG2: an IQ digitizer with two channels. Manual: docs/instruments/dig2.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsed.simulator.scpi import Block, Choice, Command, Data, Integer, ScpiError, Text
+from pulsed.simulator.sequence import Kernel, Mode, Outcome, Window
+from pulsed.simulator.virtual_instrument import (
+    MAX_PERIOD,
+    Identity,
+    ListPlayer,
+    Named,
+    State,
+    TriggerBus,
+    catalog,
+    check_memory,
+    require,
+)
+
+KERNEL_MEMORY, RECORD_MEMORY, DATA_MEMORY = 4 << 20, 1 << 20, 2 << 30
+GRANULARITY, SHORTEST, LONGEST = 8, 16, 1 << 14
+BANDWIDTH = 500e6
+RATE = 1e9
+RECORD = np.dtype(
+    [
+        ("window", "<u4"),
+        ("kernel", "<u4"),
+        ("start", "<i8"),
+        ("length", "<i8"),
+        ("frequency", "<f8"),
+        ("reserved", "<f8"),
+    ]
+)
+MODES: dict[str, Mode] = {"RAW": "raw", "AVER": "averaged", "INT": "integrated"}
+
+
+@dataclass(frozen=True)
+class Weights(Named):
+    """Integration weights, complex64 (samples,)."""
+
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class RecordTable(Named):
+    """Records as uploaded, their order by window, and the samples the table lasts."""
+
+    records: np.ndarray
+    order: np.ndarray
+    length: int
+
+    @property
+    def windows(self) -> np.ndarray:
+        """The first record of each window, in order of time."""
+        ordered = self.records[self.order]
+        first: np.ndarray = ordered[np.diff(ordered["window"].astype(np.int64), prepend=-1) > 0]
+        return first
+
+    def acquisition(self, kernels: Mapping[int, Weights], shift: int) -> tuple[Window, ...]:
+        """Return the windows on a clock where sample 0 of the digitizer is sample ``shift``.
+
+        A kernel demodulates with time from the digitizer's sample 0, so its weights take the phase of the shift.
+        """
+        windows: list[tuple[int, int, list[Kernel]]] = []
+        for number, kernel, start, length, frequency, _ in self.records[self.order].tolist():
+            if number == len(windows):
+                windows.append((start + shift, length, []))
+            weights = kernels[kernel].weights if kernel in kernels else np.full(length, 1 / length)
+            phase = np.exp(-2j * np.pi * frequency * shift / RATE)
+            windows[-1][2].append(Kernel(frequency, weights * phase))
+        return tuple(Window(start, length, tuple(kernels)) for start, length, kernels in windows)
+
+
+class VirtualDigitizer(ListPlayer):
+    """One DIG2."""
+
+    def __init__(self, identity: Identity, bus: TriggerBus) -> None:
+        self.kernels: dict[int, Weights] = {}
+        self.tables: dict[int, RecordTable] = {}
+        self.data: list[tuple[memoryview, bool]] = []
+        super().__init__(identity, bus)
+
+    def clear_memory(self) -> None:
+        """Forget kernels, tables and data."""
+        super().clear_memory()
+        self.kernels, self.tables, self.data = {}, {}, []
+        self.mode = "INT"
+
+    def table_length(self, table: int) -> int | None:
+        """Return the length of an acquisition table in samples."""
+        found = self.tables.get(table)
+        return found.length if found else None
+
+    def check_list(self) -> None:
+        """Refuse kernels that are missing or do not fit, and more data than the memory holds; else make room."""
+        if self.mode == "INT":
+            for table in dict.fromkeys(self.list["table"].tolist()):
+                self._check_kernels(table)
+        asked = sum(self._data_size(table, shots) for table, shots, _ in self.list.tolist())
+        if asked > DATA_MEMORY:
+            raise ScpiError(-223, f"the list asks for {asked} bytes of data, legal up to {DATA_MEMORY}")
+        self.data = []
+
+    def _check_kernels(self, table: int) -> None:
+        for record in self.tables[table].records[["kernel", "length"]].tolist():
+            number, length = record
+            if number and number not in self.kernels:
+                raise ScpiError(-221, f"table {table} names kernel {number}, which is not there")
+            if number and self.kernels[number].size != length:
+                size = self.kernels[number].size
+                raise ScpiError(-221, f"kernel {number} has {size} samples, its record in table {table} {length}")
+
+    def _data_size(self, table: int, shots: int) -> int:
+        found = self.tables[table]
+        samples = int(found.windows["length"].sum())
+        return {"RAW": shots * samples * 4, "AVER": samples * 8, "INT": shots * found.size * 8}[self.mode]
+
+    def deliver(self, table: RecordTable, outcome: Outcome) -> None:
+        """Take the data of the next entry of the list."""
+        data: np.ndarray
+        if outcome.integrated is not None:
+            values = np.empty(outcome.integrated.shape, np.complex64)
+            values[:, table.order] = outcome.integrated
+            data = values.view(np.float32)
+        elif outcome.raw is not None:
+            data = outcome.raw
+        else:
+            data = np.asarray(outcome.averaged, np.float32)
+        self.data.append((np.ascontiguousarray(data).reshape(-1).data, outcome.overrange))
+
+    def _set_mode(self, mode: str) -> None:
+        self.check_free()
+        self.mode = mode
+
+    def _store_kernel(self, number: int, name: str, block: bytearray) -> None:
+        weights = np.frombuffer(block, "<c8")
+        if not SHORTEST <= len(weights) <= LONGEST:
+            code = -223 if len(weights) > LONGEST else -222
+            raise ScpiError(code, f"{len(weights)} samples, legal {SHORTEST} to {LONGEST}")
+        require([(-222, np.isfinite(weights), "finite weights")], "sample")
+        self._check_kernel_free(number)
+        used = sum(item.size for item in self.kernels.values())
+        check_memory(used, self.kernels.get(number), len(weights), KERNEL_MEMORY, "samples")
+        self.kernels[number] = Weights(name, len(weights), weights)
+
+    def _check_kernel_free(self, number: int) -> None:
+        for table in self.tables_in_use:
+            if number in self.tables[table].records["kernel"]:
+                raise ScpiError(-221, f"kernel {number} is in use by table {table}")
+
+    def _delete_kernel(self, number: int) -> None:
+        if number not in self.kernels:
+            raise ScpiError(-224, f"there is no kernel {number}")
+        self._check_kernel_free(number)
+        del self.kernels[number]
+
+    def _delete_kernels(self) -> None:
+        self.check_free()
+        self.kernels.clear()
+
+    def _store_table(self, number: int, name: str, length: int, block: bytearray) -> None:
+        records = np.frombuffer(block, RECORD)
+        lasting = records["length"]
+        require(
+            [
+                (-222, records["kernel"] <= 0xFFFF, "kernel 0 to 65535"),
+                (-222, (lasting >= SHORTEST) & (lasting <= LONGEST), f"length {SHORTEST} to {LONGEST}"),
+                (-222, lasting % GRANULARITY == 0, f"length a multiple of {GRANULARITY}"),
+                (-222, np.abs(records["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
+                (-222, records["reserved"] == 0, "0 in the last field"),
+                (-221, (records["start"] >= 0) & (records["start"] <= length - lasting), f"window within {length}"),
+            ],
+            "record",
+        )
+        order = np.argsort(records["window"], kind="stable")
+        _check_windows(records[order])
+        if number in self.tables_in_use:
+            raise ScpiError(-221, f"table {number} is in use")
+        used = sum(item.size for item in self.tables.values())
+        check_memory(used, self.tables.get(number), len(records), RECORD_MEMORY, "records")
+        self.tables[number] = RecordTable(name, len(records), records, order, length)
+
+    def _delete_table(self, number: int) -> None:
+        if number not in self.tables:
+            raise ScpiError(-224, f"there is no acquisition table {number}")
+        if number in self.tables_in_use:
+            raise ScpiError(-221, f"table {number} is in use")
+        del self.tables[number]
+
+    def _delete_tables(self) -> None:
+        self.check_free()
+        self.tables.clear()
+
+    def _fetch(self, entry: int) -> Block:
+        if entry >= len(self.data):
+            raise ScpiError(-221, f"no data of entry {entry}, there are {len(self.data)}")
+        return Block((self.data[entry][0],))
+
+    def _fetch_all(self) -> Block:
+        self._check_done()
+        return Block(tuple(data for data, _ in self.data))
+
+    def _fetch_overrange(self) -> str:
+        self._check_done()
+        return ",".join(str(int(over)) for _, over in self.data)
+
+    def _check_done(self) -> None:
+        if self.state is not State.DONE:
+            raise ScpiError(-221, f"the data are complete when DONE, not while {self.state}")
+
+    _ID = Integer("id", 0, 0xFFFF)
+    _NAME = Text("name", 64)
+    COMMANDS = (
+        *ListPlayer.COMMANDS,
+        Command("ACQuire:MODE", _set_mode, (Choice("mode", ("RAW", "AVERage", "INTegrate")),)),
+        Command("ACQuire:MODE?", lambda self: self.mode),
+        Command("KERNel:DATA", _store_kernel, (Integer("id", 1, 0xFFFF), _NAME, Data("kernel", 8))),
+        Command("KERNel:CATalog?", lambda self: catalog(self.kernels)),
+        Command("KERNel:DELete", _delete_kernel, (_ID,)),
+        Command("KERNel:DELete:ALL", _delete_kernels),
+        Command("KERNel:FREE?", lambda self: str(KERNEL_MEMORY - sum(k.size for k in self.kernels.values()))),
+        Command(
+            "ACQuire:DATA", _store_table, (_ID, _NAME, Integer("length", 1, MAX_PERIOD), Data("table", RECORD.itemsize))
+        ),
+        Command("ACQuire:CATalog?", lambda self: catalog(self.tables)),
+        Command("ACQuire:DELete", _delete_table, (_ID,)),
+        Command("ACQuire:DELete:ALL", _delete_tables),
+        Command("ACQuire:FREE?", lambda self: str(RECORD_MEMORY - sum(t.size for t in self.tables.values()))),
+        Command("FETCh:DATA?", _fetch, (Integer("entry", 0, 0xFFFF),)),
+        Command("FETCh:ALL?", _fetch_all),
+        Command("FETCh:OVERrange?", _fetch_overrange),
+    )
+
+
+def _check_windows(records: np.ndarray) -> None:
+    """Refuse (-221) windows, in order of number, that are not 0, 1, ... in order of time and apart."""
+    numbers = records["window"].astype(np.int64)
+    if not len(numbers):
+        return
+    ends = records["start"] + records["length"]
+    step = np.diff(numbers)
+    again = step == 0
+    alike = (np.diff(records["start"]) == 0) & (np.diff(records["length"]) == 0)
+    require(
+        [
+            (-221, np.concatenate([numbers[:1] == 0, step <= 1]), "windows numbered 0, 1, ..."),
+            (-221, ~again | alike, "one start and length for each window"),
+            (-221, again | (records["start"][1:] >= ends[:-1]), "windows in order of time that do not overlap"),
+        ],
+        "record (by window)",
+    )
