@@ -1,0 +1,192 @@
+"""What the drivers here share: a session, a QCoDeS instrument over it, and the table of states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from qcodes.instrument import VisaInstrument
+
+from pulsed.drivers.contract import (
+    Capabilities,
+    InstrumentIdentity,
+    InstrumentState,
+    after,
+    check_step,
+)
+from pulsed.drivers.scpi import Command, Session
+from pulsed.model.device import InstrumentDescription
+from pulsed.model.errors import InstrumentError, InstrumentUnreachableError, WrongInstrumentError
+
+_PARAMETER_SECONDS = 5.0
+"""For one access of a person to a QCoDeS parameter, which carries no deadline of its own."""
+
+
+class SessionIO:
+    """Mix in before a QCoDeS VISA instrument: its parameters then speak through a :class:`Session`."""
+
+    session: Session
+
+    def write_raw(self, cmd: str) -> None:
+        """Send one command and drain the error queue."""
+        self.session.transact((cmd,), (), after(_PARAMETER_SECONDS))
+
+    def ask_raw(self, cmd: str) -> str:
+        """Send one query and return its answer."""
+        return self.session.query(cmd, after(_PARAMETER_SECONDS))
+
+    def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
+        """Print nothing: a daemon has its own log."""
+
+
+class SessionInstrument(SessionIO, VisaInstrument):  # type: ignore[misc]  # qcodes is not followed by mypy
+    """A QCoDeS instrument over a session that is open."""
+
+    def __init__(self, name: str, session: Session) -> None:
+        self.session = session
+        super().__init__(name, resource=session.resource, device_clear=False, terminator="\n")
+
+
+def qcodes_name(name: str) -> str:
+    """Return ``name`` as QCoDeS takes it: an identifier."""
+    return re.sub(r"\W", "_", name)
+
+
+class ScpiDriver:
+    """A driver that has a session and, while connected, the QCoDeS instrument ``instrument``.
+
+    A subclass gives ``capabilities``, :meth:`_make_instrument`, what has to be sent on connecting
+    (:meth:`_on_connect`) and to be harmless (:meth:`_safe_commands`).
+    """
+
+    capabilities = Capabilities()
+
+    def __init__(self, name: str, description: InstrumentDescription) -> None:
+        self.name = name
+        self.description = description
+        self.session = Session(name, description.address)
+        self.instrument: Any = None
+        """The QCoDeS instrument: parameters for a person and the cache of what was sent."""
+        self.identity: InstrumentIdentity | None = None
+        self._state = InstrumentState.CLOSED
+
+    @property
+    def subject(self) -> str:
+        """The subject of its errors."""
+        return f"instrument {self.name}"
+
+    @property
+    def state(self) -> InstrumentState:
+        """Where the driver knows the instrument to be."""
+        return self._state
+
+    def _step(self, new: InstrumentState) -> None:
+        check_step(self.name, self._state, new)
+        self._state = new
+
+    def connect(self, deadline: float) -> None:
+        """Connect, check the identity and bring the instrument to idle. On failure closes what it opened."""
+        self.close()
+        try:
+            self.session.connect(deadline)
+            self.identify(deadline)
+            self.instrument = self._make_instrument()
+            self.session.transact(("*CLS",), (), deadline)
+            self._on_connect(deadline)
+        except BaseException:
+            self.close()
+            raise
+        self._step(InstrumentState.IDLE)
+
+    def identify(self, deadline: float) -> InstrumentIdentity:
+        """Ask who it is. Raises :class:`WrongInstrumentError`."""
+        fields = [part.strip() for part in self.session.query("*IDN?", deadline).split(",", 3)]
+        identity = InstrumentIdentity(*fields, *[""] * (4 - len(fields)))
+        expected = self.description.identity
+        pairs = (
+            (expected.vendor, identity.vendor),
+            (expected.model, identity.model),
+            (expected.serial, identity.serial),
+        )
+        if any(want and want != have for want, have in pairs):
+            raise WrongInstrumentError(
+                "another instrument than the configuration names answers here",
+                subject=self.subject,
+                value=str(identity),
+                legal=",".join(want or "any" for want, _ in pairs),
+            )
+        self.identity = identity
+        return identity
+
+    def close(self) -> None:
+        """Close. Idempotent, never raises."""
+        instrument, self.instrument = self.instrument, None
+        if instrument is not None:
+            instrument.close()
+        self.session.close()
+        self._state = InstrumentState.CLOSED
+
+    def reset(self, deadline: float) -> None:
+        """Bring the instrument to the state after power-on and connect anew to it."""
+        self._talk(("*RST",), (), deadline)
+        self.connect(deadline)
+
+    def status(self, deadline: float) -> InstrumentState:
+        """Ask the instrument where it is."""
+        self._talk((), (), deadline)
+        return self._state
+
+    def drain_errors(self, deadline: float) -> list[str]:
+        """Empty the error queue and return what was in it."""
+        _, errors = self.session.exchange((), (), deadline)
+        return errors
+
+    def safe_state(self, deadline: float) -> None:
+        """Stop and switch outputs off; connects again when there is no connection."""
+        if not self.session.is_open or self.instrument is None:
+            self.connect(deadline)
+        self._talk(self._safe_commands(), (), deadline)
+        self._forget_settings()
+        self._step(InstrumentState.IDLE)
+
+    def _connected(self) -> Any:
+        """Return the QCoDeS instrument. Raises :class:`InstrumentUnreachableError` when there is no connection."""
+        if self.instrument is None:
+            raise InstrumentUnreachableError("is not connected", subject=self.subject, value=self.description.address)
+        return self.instrument
+
+    def _talk(self, commands: Sequence[Command], queries: Sequence[str], deadline: float) -> list[str]:
+        """One transaction; a failure puts the driver into the state fault."""
+        try:
+            return self.session.transact(commands, queries, deadline)
+        except InstrumentError:
+            self._fault()
+            raise
+
+    def _fault(self) -> None:
+        if self._state is not InstrumentState.CLOSED:
+            self._step(InstrumentState.FAULT)
+
+    def _forget_settings(self) -> None:
+        """Take no setting for sent."""
+        for module in (self.instrument, *self.instrument.submodules.values()):
+            for parameter in module.parameters.values():
+                parameter.cache.invalidate()
+
+    def _apply(self, wanted: Sequence[tuple[Any, Any, str]], deadline: float) -> None:
+        """Send the commands of those ``(parameter, value, command)`` whose parameter has another value."""
+        changed = [item for item in wanted if not (item[0].cache.valid and item[0].cache.get(False) == item[1])]
+        if changed:
+            self._talk([command for _, _, command in changed], (), deadline)
+            for parameter, value, _ in changed:
+                parameter.cache.set(value)
+
+    def _make_instrument(self) -> Any:
+        raise NotImplementedError
+
+    def _on_connect(self, deadline: float) -> None:
+        """Do what has to be done once the connection is there."""
+
+    def _safe_commands(self) -> Sequence[Command]:
+        raise NotImplementedError

@@ -1,0 +1,175 @@
+"""DIG2: an IQ digitizer, two channels (docs/instruments/dig2.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qcodes.validators import Enum
+
+from pulsed.drivers.base import SessionInstrument, qcodes_name
+from pulsed.drivers.contract import Capabilities, Fetched, Handle, InstrumentState, check_step
+from pulsed.drivers.limits import check_recording
+from pulsed.drivers.memory import Memory
+from pulsed.drivers.scpi import BlockCommand, Command, Session
+from pulsed.drivers.tables import TableDriver, digest
+from pulsed.drivers.work import Recording, Rows
+from pulsed.model.device import InstrumentDescription
+from pulsed.model.errors import InstrumentError
+
+ACQUISITION_RECORD = np.dtype(
+    [
+        ("window", "<u4"), ("kernel", "<u4"), ("start", "<i8"), ("length", "<i8"), ("frequency", "<f8"),
+        ("zero", "<f8"),
+    ]
+)  # fmt: skip
+_MODES = {"integrate": "INT", "raw": "RAW", "average": "AVER"}
+_CODES = 2048.0
+"""Full scale of the ADC, in codes."""
+
+
+class Dig2(SessionInstrument):
+    """The DIG2 for a person: ``digitizer.mode()``, ``digitizer.trigger_source()``."""
+
+    def __init__(self, name: str, session: Session) -> None:
+        super().__init__(name, session)
+        self.add_parameter(
+            "mode", get_cmd="ACQ:MODE?", set_cmd="ACQ:MODE {}", vals=Enum(*_MODES.values()),
+            get_parser=lambda text: next((mode for mode in _MODES.values() if text.startswith(mode)), text),
+            label="Acquisition mode",
+        )  # fmt: skip
+        self.add_parameter(
+            "trigger_source", get_cmd="TRIG:SOUR?", set_cmd="TRIG:SOUR {}", vals=Enum("BUS", "EXT"),
+            label="What starts a run",
+        )  # fmt: skip
+
+
+class DigitizerDriver(TableDriver[Recording]):
+    """Records a :class:`Recording`: kernels and acquisition tables by content, one list entry per program."""
+
+    capabilities = Capabilities(
+        sample_rate=Fraction(10**9), granularity=8, min_length=16, max_length=16384, pairs=1, max_frequency=500e6,
+        bits=12, waveform_memory=2**22, event_memory=2**20, result_memory=2**31,
+        tables=65536, waveforms=65535, trigger_latency=24, trigger_input=True,
+        modes=tuple(_MODES),
+    )  # fmt: skip
+
+    def __init__(self, name: str, description: InstrumentDescription) -> None:
+        super().__init__(name, description)
+        can = self.capabilities
+        # Kernel 0 is the built-in boxcar.
+        self._kernels = Memory(self.subject, "kernel memory", can.waveform_memory, range(1, can.waveforms + 1))
+        self._acquisitions = Memory(self.subject, "table memory", can.event_memory, range(can.tables))
+        self.memories = {"KERN": self._kernels, "ACQ": self._acquisitions}
+        self._work: dict[str, Recording] = {}
+
+    def validate(self, work: Recording) -> None:
+        """Check every limit. Raises :class:`InstrumentLimitError` that names channel, time, value and limit."""
+        self._check_list(work)
+        check_recording(work, self.capabilities, self.subject)
+        self._kernels.check(self._wanted_kernels(work))
+        self._check_tables(work.rows, work.entries)
+
+    def upload(self, work: Recording, deadline: float) -> Handle:
+        """Set the mode and send the kernels, tables and the list that the instrument does not hold."""
+        instrument = self._connected()
+        check_step(self.name, self._state, InstrumentState.IDLE)
+        self._apply(((instrument.mode, _MODES[work.mode], f"ACQ:MODE {_MODES[work.mode]}"),), deadline)
+        handle = self._upload(work, deadline)
+        self._work = {handle.name: work}
+        return handle
+
+    def fetch(self, handle: Handle, deadline: float) -> Fetched:
+        """Return the data of the run that is done, one array per entry."""
+        check_step(self.name, self._state, InstrumentState.DONE)
+        work = self._work[handle.name]
+        answers, errors = self._exchange((), ("FETC:ALL?", "FETC:OVER?"), deadline)
+        self.session.check(errors)
+        if len(answers) != 2 or not isinstance(answers[0], bytearray):
+            self._fault()
+            raise InstrumentError("sent no data", subject=self.subject, value=str(answers)[:80])
+        arrays = self._split(work, answers[0])
+        over = tuple(part.strip() == "1" for part in str(answers[1]).split(","))
+        if len(over) != len(arrays):
+            over = (any(over),) * len(arrays)
+        unit = "full scale" if work.mode == "integrate" else "code"
+        return Fetched(work.mode, tuple(arrays), unit, over, 1.0 if work.mode == "integrate" else _CODES)
+
+    def _split(self, work: Recording, block: bytearray) -> list[npt.NDArray[Any]]:
+        shapes = [_shape(work, index) for index in range(len(work.entries))]
+        dtype = np.dtype({"integrate": "<c8", "raw": "<i2", "average": "<f4"}[work.mode])
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        if sum(sizes) * dtype.itemsize != len(block):
+            self._fault()
+            raise InstrumentError(
+                "sent another amount of data than was asked for",
+                subject=self.subject,
+                value=f"{len(block)} bytes",
+                legal=f"{sum(sizes) * dtype.itemsize} bytes",
+            )
+        data = np.frombuffer(block, dtype)
+        ends = np.cumsum(sizes)
+        return [data[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True)]
+
+    def _wanted_kernels(self, work: Recording) -> dict[str, int]:
+        rows = np.unique(work.rows["kernel"])
+        return {work.envelopes.name(row): int(work.envelopes.lengths[row]) for row in rows[rows >= 0]}
+
+    @property
+    def _table_memory(self) -> tuple[str, Memory]:
+        return "ACQ", self._acquisitions
+
+    def _tables(self, work: Recording) -> tuple[list[Command], list[int]]:
+        kernels = self._kernels.plan(self._wanted_kernels(work))
+        rows = {work.envelopes.name(row): int(row) for row in np.unique(work.rows["kernel"]) if row >= 0}
+        lookup = {row: kernels.numbers[name] for name, row in rows.items()}
+        meaning = self._kernels.numbers()
+        names, distinct = [], {}
+        for index, length in enumerate(work.entries["length"].tolist()):
+            records = pack_records(work.entry(index), lookup)
+            used = ",".join(meaning[number] for number in np.unique(records["kernel"]).tolist() if number)
+            name = digest(length.to_bytes(8, "little"), records.tobytes(), used.encode())
+            distinct[name] = (length, records)
+            names.append(name)
+        plan = self._acquisitions.plan({name: len(records) for name, (_, records) in distinct.items()})
+        commands: list[Command] = [f"ACQ:DEL {number}" for number in plan.delete]
+        commands += [f"KERN:DEL {number}" for number in kernels.delete]
+        for name, number in kernels.send.items():
+            weights = np.ascontiguousarray(work.envelopes.read(rows[name]), "<c8")
+            commands.append(BlockCommand(f'KERN:DATA {number},"{name}",', weights.view(np.uint8).data))
+        for name, number in plan.send.items():
+            length, records = distinct[name]
+            commands.append(BlockCommand(f'ACQ:DATA {number},"{name}",{length},', records.tobytes()))
+        return commands, [plan.numbers[name] for name in names]
+
+    def _safe_commands(self) -> Sequence[Command]:
+        return ("ABOR",)
+
+    def _make_instrument(self) -> Any:
+        return Dig2(qcodes_name(self.name), self.session)
+
+    def _on_connect(self, deadline: float) -> None:
+        self._read_memory(("ABOR", f"TRIG:SOUR {'BUS' if self.is_leader else 'EXT'}"), deadline)
+
+
+def pack_records(rows: Rows, kernels: dict[int, int]) -> npt.NDArray[np.void]:
+    """Return :data:`RECORDED` rows as records of ``ACQuire:DATA``; ``kernels``: envelope row → kernel number."""
+    records = np.zeros(len(rows), ACQUISITION_RECORD)
+    records["window"], records["start"], records["length"] = rows["window"], rows["time"], rows["length"]
+    records["frequency"] = rows["frequency"]
+    records["kernel"] = [kernels[row] if row >= 0 else 0 for row in rows["kernel"].tolist()]
+    return records
+
+
+def _shape(work: Recording, index: int) -> tuple[int, ...]:
+    """Return the shape of one entry's data, see :class:`Fetched`."""
+    rows = work.entry(index)
+    shots = int(work.entries["shots"][index])
+    if work.mode == "integrate":
+        return (shots, len(rows))
+    _, first = np.unique(rows["window"], return_index=True)
+    samples = int(rows["length"][first].sum())
+    return (shots, samples, 2) if work.mode == "raw" else (samples, 2)

@@ -1,0 +1,308 @@
+"""The rack: all instruments of one device description, played as one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Any, TypeVar, cast
+
+from pulsed.compiler.program import Chunk
+from pulsed.drivers.collect import check_discriminators, collect
+from pulsed.drivers.contract import (
+    Digitizer,
+    Generator,
+    Handle,
+    Instrument,
+    OutputSettings,
+    Source,
+    SourceSettings,
+    after,
+    remaining,
+)
+from pulsed.drivers.work import Shares, share_out
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import (
+    ConfigError,
+    InstrumentError,
+    InstrumentLimitError,
+    InstrumentMemoryLostError,
+    InstrumentUnreachableError,
+    PulsedError,
+)
+from pulsed.model.payload import Part
+from pulsed.model.result import ProgramResult
+
+Progress = Callable[[str, float], None]
+"""Called with a stage (``"upload"``, ``"play"``, ``"fetch"``) and how much of it is done, 0 to 1."""
+
+_SAFE_SECONDS = 3.0
+_RETRY_SECONDS = 0.1
+_GRACE_SECONDS = 60.0
+T = TypeVar("T")
+
+
+def load_driver(name: str, key: str = "driver") -> Callable[..., Any]:
+    """Return the driver that an entry point of ``pulsed.drivers`` names. Raises :class:`ConfigError`."""
+    found = {point.name: point for point in entry_points(group="pulsed.drivers")}
+    if name not in found:
+        raise ConfigError("there is no such driver", subject=key, value=name, legal=", ".join(sorted(found)) or "none")
+    try:
+        return cast("Callable[..., Any]", found[name].load())
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"the driver cannot be loaded: {error}", subject=key, value=found[name].value) from error
+
+
+class Rack:
+    """The instruments of ``device``. The constructor loads the drivers and does no I/O.
+
+    Each instrument has one thread of its own; whoever calls the rack is the only caller at a time.
+    """
+
+    def __init__(self, device: DeviceDescription) -> None:
+        self.device = device
+        self._generators: dict[str, Generator] = {}
+        self._digitizers: dict[str, Digitizer] = {}
+        self._sources: dict[str, Source] = {}
+        roles: dict[str, tuple[Any, dict[str, Any]]] = {}
+        for oscillator in device.oscillators.values():
+            roles[oscillator.instrument] = (Source, self._sources)
+        for port in device.ports.values():
+            output = port.direction == "output"
+            roles[port.instrument] = (Generator, self._generators) if output else (Digitizer, self._digitizers)
+        for name, description in device.instruments.items():
+            kind, group = roles.get(name, (Instrument, {}))
+            key = f"instruments.{name}.driver"
+            driver = load_driver(description.driver, key)(name, description)
+            if not isinstance(driver, kind):
+                raise ConfigError(
+                    "this driver cannot do what its ports need",
+                    subject=key,
+                    value=description.driver,
+                    legal=f"the driver of a {kind.__name__.lower()}",
+                )
+            group[name] = driver
+        self._threads = {
+            name: ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"instrument-{name}") for name in self.drivers
+        }
+        self._closed = False
+
+    @property
+    def drivers(self) -> dict[str, Instrument]:
+        """The drivers by name."""
+        return {**self._generators, **self._digitizers, **self._sources}
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """What each instrument answered to ``*IDN?`` when it was connected."""
+        return {name: str(driver.identity) for name, driver in self.drivers.items() if driver.identity is not None}
+
+    def connect(self, deadline: float) -> None:
+        """Connect all instruments side by side.
+
+        On failure closes what it opened and raises one :class:`InstrumentError` or :class:`ConfigError`; when
+        several fail, its cause is the group of all.
+        """
+        try:
+            self._together({name: partial(driver.connect, deadline) for name, driver in self.drivers.items()})
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        self._together({name: driver.close for name, driver in self.drivers.items()})
+
+    def reconnect(self, deadline: float) -> None:
+        """Connect again after an instrument was lost; one that cannot be reached yet is tried until ``deadline``."""
+        while True:
+            try:
+                return self.connect(deadline)
+            except InstrumentUnreachableError:
+                if remaining(deadline) < _RETRY_SECONDS:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+
+    def close(self) -> None:
+        """Close all connections and end the threads. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._disconnect()
+            for thread in self._threads.values():
+                thread.shutdown()
+
+    def safe_state(self, deadline: float | None = None) -> list[PulsedError]:
+        """Stop everything and switch all outputs off; return what could not be made safe. Never raises.
+
+        Idempotent, callable from any state, also before :meth:`connect` and after :meth:`close`.
+        """
+        if self._closed:
+            return []
+        deadline = after(_SAFE_SECONDS) if deadline is None else deadline
+        calls = {name: partial(driver.safe_state, deadline) for name, driver in self.drivers.items()}
+        futures = {name: self._threads[name].submit(call) for name, call in calls.items()}
+        problems: list[PulsedError] = []
+        for name, future in futures.items():
+            error = future.exception()
+            if isinstance(error, PulsedError):
+                problems.append(error)
+            elif error is not None:
+                problems.append(InstrumentError(f"cannot be made safe: {error!r}", subject=f"instrument {name}"))
+        return problems
+
+    def validate(self, chunk: Chunk) -> Shares:
+        """Return the work of each instrument, every limit checked; speaks to none of them."""
+        shares = share_out(chunk, self.device)
+        for name, playback in shares.playbacks.items():
+            self._check_blocks(chunk, self._generators[name])
+            self._generators[name].validate(playback)
+        for name, recording in shares.recordings.items():
+            self._check_blocks(chunk, self._digitizers[name])
+            self._digitizers[name].validate(recording)
+            check_discriminators(chunk, recording)
+        return shares
+
+    @staticmethod
+    def _check_blocks(chunk: Chunk, driver: Generator | Digitizer) -> None:
+        can = driver.capabilities
+        for program in chunk.programs:
+            branches = not can.branching and any(block.branch is not None for block in program.blocks)
+            late = not can.late_parameters and program.parameters.shape[0] > 0
+            if branches or late:
+                raise InstrumentLimitError(
+                    f"cannot {'branch on a measured bit' if branches else 'take parameters while it plays'}",
+                    subject=f"instrument {driver.name}",
+                    value=f"program {program.name}",
+                    legal="programs without",
+                )
+
+    def play(
+        self, chunk: Chunk, progress: Progress | None = None, deadline: float | None = None, verify: bool = False
+    ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]:
+        """Play ``chunk`` and return one result per program, their arrays, and the seconds each stage took.
+
+        Without a ``deadline`` the run may take twice its pulse time and a minute. ``verify``: read back which
+        tables the instruments hold. When anything fails, also ``progress`` by raising, the rack is made safe and
+        the error goes on.
+        """
+        times: dict[str, float] = {}
+        report = progress or (lambda _stage, _done: None)
+        with _timed(times, "validate"):
+            shares = self.validate(chunk)
+        seconds = _pulse_seconds(shares, self.device)
+        deadline = after(2 * seconds + _GRACE_SECONDS) if deadline is None else deadline
+        try:
+            try:
+                handles = self._prepare(chunk, shares, verify, report, times, deadline)
+            except InstrumentMemoryLostError:
+                # It rebooted since the last chunk: nothing that was sent is there, settings included.
+                self.connect(deadline)
+                handles = self._prepare(chunk, shares, verify, report, times, deadline)
+            with _timed(times, "play"):
+                self._run(seconds, report, deadline)
+            with _timed(times, "fetch"):
+                fetched = self._together(
+                    {n: partial(driver.fetch, handles[n], deadline) for n, driver in self._digitizers.items()}
+                )
+        except BaseException:
+            self.safe_state()
+            raise
+        with _timed(times, "classify"):
+            results, parts = collect(chunk, [(shares.recordings[n], data) for n, data in fetched.items()])
+        report("fetch", 1.0)
+        return results, parts, times
+
+    def _prepare(
+        self, chunk: Chunk, shares: Shares, verify: bool, report: Progress, times: dict[str, float], deadline: float
+    ) -> dict[str, Handle]:
+        """Configure, upload side by side, and arm: followers first, the leader last."""
+        with _timed(times, "configure"):
+            self._configure(chunk, shares, deadline)
+        report("upload", 0.0)
+        with _timed(times, "upload"):
+            uploads: dict[str, Callable[[], Handle]] = {}
+            for name, playback in shares.playbacks.items():
+                uploads[name] = partial(self._generators[name].upload, playback, deadline)
+            for name, recording in shares.recordings.items():
+                uploads[name] = partial(self._digitizers[name].upload, recording, deadline)
+            handles = self._together(uploads)
+            if verify:
+                self._together({n: partial(self._player(n).verify, handles[n], deadline) for n in handles})
+        report("upload", 1.0)
+        with _timed(times, "arm"):
+            followers = [name for name in handles if self.device.instruments[name].trigger is not None]
+            for group in (followers, self._leaders()):
+                self._together({n: partial(self._player(n).arm, handles[n], deadline) for n in group})
+        return handles
+
+    def _configure(self, chunk: Chunk, shares: Shares, deadline: float) -> None:
+        tasks: dict[str, Callable[[], None]] = {}
+        for name, playback in shares.playbacks.items():
+            tasks[name] = partial(self._generators[name].configure, OutputSettings(playback.pairs), deadline)
+        for oscillator, description in self.device.oscillators.items():
+            frequency, power = chunk.settings.los.get(oscillator, (description.frequency, description.power))
+            source = self._sources[description.instrument]
+            tasks[source.name] = partial(source.configure, SourceSettings(frequency, power), deadline)
+        self._together(tasks)
+
+    def _player(self, name: str) -> Generator | Digitizer:
+        return self._generators[name] if name in self._generators else self._digitizers[name]
+
+    def _leaders(self) -> list[str]:
+        players = (*self._generators, *self._digitizers)
+        return [name for name in players if self.device.instruments[name].trigger is None]
+
+    def _run(self, seconds: float, report: Progress, deadline: float) -> None:
+        """Start the leader and wait until all have played."""
+        began = time.monotonic()
+        self._together({name: partial(self._player(name).start, deadline) for name in self._leaders()})
+        waiting = [*self._generators, *self._digitizers]
+        while waiting:
+            done = self._together({name: partial(self._player(name).wait_done, deadline) for name in waiting})
+            waiting = [name for name in waiting if not done[name]]
+            report("play", min(1.0, (time.monotonic() - began) / seconds) if waiting else 1.0)
+
+    def _together(self, tasks: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+        """Call each task in its instrument's thread and wait for all; one error stands for all that failed."""
+        futures = {name: self._threads[name].submit(call) for name, call in tasks.items()}
+        errors = [error for future in futures.values() if (error := future.exception()) is not None]
+        if errors:
+            raise _one_error(errors)
+        return {name: future.result() for name, future in futures.items()}
+
+
+def _one_error(errors: list[BaseException]) -> BaseException:
+    """Return the error that stands for all of ``errors``: the most telling one, the group of all its cause."""
+    for error in errors:
+        if not isinstance(error, PulsedError):
+            return error
+    first = cast("PulsedError", errors[0])
+    if len(errors) == 1:
+        return first
+    others = ", ".join(cast("PulsedError", error).subject for error in errors[1:])
+    error = type(first)(
+        f"{first.message} (and so {others})", subject=first.subject, value=first.value, legal=first.legal
+    )
+    error.__cause__ = BaseExceptionGroup("several instruments failed", errors)
+    return error
+
+
+def _pulse_seconds(shares: Shares, device: DeviceDescription) -> float:
+    """Return how long the shots take."""
+    seconds = 0.0
+    for port in device.ports.values():
+        if port.instrument in shares.playbacks:
+            entries = shares.playbacks[port.instrument].entries
+            seconds = max(seconds, float((entries["shots"] * entries["period"]).sum() / port.clock))
+    return seconds
+
+
+@contextmanager
+def _timed(times: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        times[stage] = times.get(stage, 0.0) + time.perf_counter() - began

@@ -1,0 +1,303 @@
+"""One SCPI session over a TCP socket, the only place that speaks to an instrument.
+
+pyvisa-py opens the session; bytes then go through the session's own socket, because pyvisa-py sends in 4 KiB
+pieces, waits without a limit for a device that stopped reading, and takes a broken connection for a slow one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pyvisa
+import pyvisa.rname
+
+from pulsed.drivers.contract import remaining
+from pulsed.model.errors import (
+    ConfigError,
+    InstrumentError,
+    InstrumentRefusedError,
+    InstrumentTimeoutError,
+    InstrumentUnreachableError,
+)
+
+_ITEM = re.compile(rb'((?:[^";\n]++|"[^"\n]*+")*+)([;\n])')
+_ENTRY = re.compile(r'(-?\d+),"([^"]*)"')
+_MAX_LINE = 1 << 24
+_MAX_BLOCK = 1 << 31
+_JOIN = 1 << 16
+"""Pieces smaller than this are joined before they are sent."""
+
+
+@dataclass(frozen=True)
+class BlockCommand:
+    """A command that ends in an IEEE 488.2 definite length block."""
+
+    header: str
+    """With the comma when parameters come before the block."""
+    data: bytes | memoryview
+
+
+Command = str | BlockCommand
+Answer = str | bytearray
+
+
+@cache
+def _resource_manager() -> Any:
+    return pyvisa.ResourceManager("@py")
+
+
+_MANAGER_LOCK = threading.Lock()
+
+
+def block_header(size: int) -> bytes:
+    """Return what stands before the ``size`` bytes of a definite length block."""
+    digits = str(size)
+    return f"#{len(digits)}{digits}".encode()
+
+
+def parse_errors(text: str) -> list[str]:
+    """Return the entries of an answer to ``SYSTem:ERRor:ALL?`` without ``0,"No error"``."""
+    return [f'{code},"{message}"' for code, message in _ENTRY.findall(text) if int(code) != 0]
+
+
+class Session:
+    """The connection to one instrument. Not for two threads at a time.
+
+    After a timeout or a broken connection it is closed: a late answer must not be taken for the next one.
+    """
+
+    def __init__(self, name: str, address: str) -> None:
+        self.name = name
+        self.address = address
+        self.resource: Any = None
+        self.round_trips = 0
+        """How often an answer was waited for."""
+        self.bytes_sent = 0
+        self._socket: socket.socket | None = None
+        self._pending = bytearray()
+        self._buffer = bytearray(_JOIN)
+
+    @property
+    def subject(self) -> str:
+        """The subject of its errors."""
+        return f"instrument {self.name}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._socket is not None
+
+    def connect(self, deadline: float) -> None:
+        """Open the connection.
+
+        Raises :class:`InstrumentUnreachableError`, and :class:`ConfigError` when the address is none of a socket.
+        """
+        self.close()
+        host = self._host()
+        try:
+            socket.getaddrinfo(host, None, socket.AF_INET)
+        except OSError as error:
+            raise InstrumentUnreachableError(
+                f"no such host: {error.strerror}", subject=self.subject, value=self.address
+            ) from error
+        with _MANAGER_LOCK:
+            manager = _resource_manager()
+        try:
+            self.resource = manager.open_resource(
+                self.address,
+                open_timeout=max(1, int(1000 * remaining(deadline))),
+                read_termination="\n",
+                write_termination="\n",
+            )
+            # pyvisa-py takes a refused connection for an open one until the first byte.
+            self._socket = self.resource.visalib.sessions[self.resource.session].interface
+            self._socket.getpeername()
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except Exception as error:
+            reason = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket else 0
+            self.close()
+            raise InstrumentUnreachableError(
+                "cannot be reached" if not reason else f"cannot be reached: {_reason(reason)}",
+                subject=self.subject,
+                value=self.address,
+            ) from error
+
+    def _host(self) -> str:
+        try:
+            parsed = pyvisa.rname.ResourceName.from_string(self.address)
+        except pyvisa.rname.InvalidResourceName:
+            parsed = None
+        if not isinstance(parsed, pyvisa.rname.TCPIPSocket):
+            raise ConfigError(
+                "not the VISA address of a socket",
+                subject=self.subject,
+                value=self.address,
+                legal="TCPIP::HOST::PORT::SOCKET",
+            )
+        return str(parsed.host_address)
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        self._socket = None
+        self._pending.clear()
+        if self.resource is not None:
+            resource, self.resource = self.resource, None
+            resource.close()
+
+    def query(self, query: str, deadline: float) -> str:
+        """Send one query and return its answer, the error queue drained."""
+        return self.transact((), (query,), deadline)[0]
+
+    def transact(self, commands: Sequence[Command], queries: Sequence[str], deadline: float) -> list[str]:
+        """Send all of ``commands`` and ``queries``, wait once, and return the answers to the queries.
+
+        Raises :class:`InstrumentRefusedError` with what was in the error queue.
+        """
+        answers, errors = self.exchange(commands, queries, deadline)
+        self.check(errors)
+        if len(answers) != len(queries) or not all(isinstance(answer, str) for answer in answers):
+            raise self._garbage(f"{len(answers)} answers to {';'.join(queries)}")
+        return [str(answer) for answer in answers]
+
+    def check(self, errors: Sequence[str]) -> None:
+        """Raise :class:`InstrumentRefusedError` when there are ``errors``."""
+        if errors:
+            raise InstrumentRefusedError("the instrument refused", subject=self.subject, value="; ".join(errors))
+
+    def exchange(
+        self, commands: Sequence[Command], queries: Sequence[str], deadline: float
+    ) -> tuple[list[Answer], list[str]]:
+        """Send ``commands`` and ``queries``, wait once; return the answers and the entries of the error queue.
+
+        A query that fails has no answer, only an entry.
+        """
+        last = ";".join((*(_absolute(query) for query in (*queries, "*OPC?")), ":SYST:ERR:ALL?"))
+        self._send([*commands, last], deadline)
+        self.round_trips += 1
+        answers = self._receive(deadline, last)
+        if len(answers) < 2 or not all(isinstance(answer, str) for answer in answers[-2:]) or answers[-2] != "1":
+            raise self._garbage(str(answers[-2:])[:80])
+        return answers[:-2], parse_errors(str(answers[-1]))
+
+    def _send(self, commands: Sequence[Command], deadline: float) -> None:
+        joined: list[bytes | memoryview] = []
+        size = 0
+        for command in commands:
+            if isinstance(command, str):
+                joined.append(command.encode() + b"\n")
+            else:
+                header = command.header.encode() + block_header(len(command.data))
+                joined += (header, command.data, b"\n")
+                size += len(header) + len(command.data)
+            size += len(joined[-1])
+            if size > _JOIN:
+                self._send_pieces(joined, deadline)
+                joined, size = [], 0
+        self._send_pieces(joined, deadline)
+
+    def _send_pieces(self, pieces: Sequence[bytes | memoryview], deadline: float) -> None:
+        large = any(len(piece) > _JOIN for piece in pieces)
+        for piece in pieces if large else (b"".join(pieces),):
+            try:
+                self._ready(deadline).sendall(piece)
+            except TimeoutError as error:
+                raise self._broken(InstrumentTimeoutError, "does not take what it is sent", "") from error
+            except OSError as error:
+                raise self._broken(InstrumentUnreachableError, "the connection broke", _reason(error.errno)) from error
+            self.bytes_sent += len(piece)
+
+    def _ready(self, deadline: float) -> socket.socket:
+        if self._socket is None:
+            raise InstrumentUnreachableError("there is no connection", subject=self.subject, value=self.address)
+        # Zero would make the socket non-blocking.
+        self._socket.settimeout(max(1e-4, remaining(deadline)))
+        return self._socket
+
+    def _broken(self, kind: type[InstrumentError], message: str, value: str) -> InstrumentError:
+        self.close()
+        return kind(message, subject=self.subject, value=value)
+
+    def _garbage(self, seen: str) -> InstrumentError:
+        return self._broken(InstrumentError, "sent something that is no answer to what was asked", seen)
+
+    def _receive(self, deadline: float, asked: str) -> list[Answer]:
+        answers: list[Answer] = []
+        while True:
+            self._fill(1, deadline, asked)
+            if self._pending[:1] == b"#":
+                answers.append(self._receive_block(deadline, asked))
+                self._fill(1, deadline, asked)
+                end = bytes(self._pending[:1])
+                del self._pending[:1]
+            else:
+                text, end = self._receive_text(deadline, asked)
+                answers.append(text)
+            if end == b"\n":
+                return answers
+            if end != b";":
+                raise self._garbage(repr(end))
+
+    def _receive_text(self, deadline: float, asked: str) -> tuple[str, bytes]:
+        while b"\n" not in self._pending:
+            if len(self._pending) > _MAX_LINE:
+                raise self._garbage(f"a line of more than {_MAX_LINE} bytes")
+            self._fill(len(self._pending) + 1, deadline, asked)
+        match = _ITEM.match(self._pending)
+        if match is None:
+            raise self._garbage(repr(bytes(self._pending[:80])))
+        size, text, end = match.end(), bytes(match.group(1)).rstrip(b"\r"), bytes(match.group(2))
+        del match  # A match keeps the buffer from being cut.
+        del self._pending[:size]
+        try:
+            return text.decode("ascii"), end
+        except UnicodeDecodeError as error:
+            raise self._garbage(repr(text[:80])) from error
+
+    def _receive_block(self, deadline: float, asked: str) -> bytearray:
+        self._fill(2, deadline, asked)
+        width = self._pending[1] - ord("0")
+        if not 1 <= width <= 9:
+            raise self._garbage(repr(bytes(self._pending[:80])))
+        self._fill(2 + width, deadline, asked)
+        digits = bytes(self._pending[2 : 2 + width])
+        if not digits.isdigit() or int(digits) > _MAX_BLOCK:
+            raise self._garbage(repr(digits))
+        block = bytearray(int(digits))
+        view = memoryview(block)
+        have = min(len(block), len(self._pending) - 2 - width)
+        view[:have] = self._pending[2 + width : 2 + width + have]
+        del self._pending[: 2 + width + have]
+        while have < len(block):
+            have += self._read(view[have:], deadline, asked)
+        return block
+
+    def _fill(self, size: int, deadline: float, asked: str) -> None:
+        while len(self._pending) < size:
+            count = self._read(memoryview(self._buffer), deadline, asked)
+            self._pending += self._buffer[:count]
+
+    def _read(self, into: memoryview, deadline: float, asked: str) -> int:
+        try:
+            size = self._ready(deadline).recv_into(into)
+        except TimeoutError as error:
+            raise self._broken(InstrumentTimeoutError, "no answer within the deadline", asked[:80]) from error
+        except OSError as error:
+            raise self._broken(InstrumentUnreachableError, "the connection broke", _reason(error.errno)) from error
+        if size == 0:
+            raise self._broken(InstrumentUnreachableError, "the instrument closed the connection", self.address)
+        return size
+
+
+def _absolute(query: str) -> str:
+    return query if query.startswith(("*", ":")) else f":{query}"
+
+
+def _reason(number: int | None) -> str:
+    return os.strerror(number) if number else ""

@@ -1,0 +1,254 @@
+"""Instruments that hold tables and a list and play or record it: what the AWG8 and the DIG2 share.
+
+See docs/instruments/common.md for the commands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from pulsed.drivers.base import ScpiDriver
+from pulsed.drivers.contract import Handle, InstrumentState, check_step, remaining
+from pulsed.drivers.memory import Memory
+from pulsed.drivers.scpi import BlockCommand, Command
+from pulsed.drivers.work import Playback, Recording, Rows, split_entries
+from pulsed.model.device import InstrumentDescription
+from pulsed.model.errors import (
+    InstrumentError,
+    InstrumentLimitError,
+    InstrumentMemoryLostError,
+    InstrumentTimeoutError,
+)
+
+LIST_RECORD = np.dtype([("table", "<u4"), ("shots", "<u4"), ("period", "<u8")])
+
+_STATES = {
+    "IDLE": InstrumentState.IDLE,
+    "ARMED": InstrumentState.ARMED,
+    "RUN": InstrumentState.RUNNING,
+    "DONE": InstrumentState.DONE,
+    "FAULT": InstrumentState.FAULT,
+}
+_CATALOG = re.compile(r'(\d+),(\d+),"([^"]*)"')
+_MAX_ENTRIES = 65536
+"""Of the list."""
+_WAIT_SLICE = 1.0
+"""Seconds after which a wait comes back, so that the caller can look at other things."""
+
+WorkT = TypeVar("WorkT", bound=Playback | Recording)
+
+
+def parse_catalog(text: str) -> list[tuple[int, int, str]]:
+    """Return (number, size, name) of each table of a catalogue."""
+    return [(int(number), int(size), name) for number, size, name in _CATALOG.findall(text)]
+
+
+def pack_list(tables: Sequence[int], entries: Rows) -> bytes:
+    """Return the records of ``LIST:DATA``."""
+    records = np.zeros(len(entries), LIST_RECORD)
+    records["table"], records["shots"], records["period"] = tables, entries["shots"], entries["period"]
+    return records.tobytes()
+
+
+def digest(*pieces: bytes | memoryview) -> str:
+    """Return a content hash as a name an instrument takes: 32 hexadecimal digits."""
+    result = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        result.update(len(piece).to_bytes(8, "little"))
+        result.update(piece)
+    return result.hexdigest()
+
+
+class TableDriver(ScpiDriver, Generic[WorkT]):
+    """Uploads by content, arms, starts, waits.
+
+    ``memories`` maps the keyword of each kind of table (``"WAV"``) to what is held of it.
+    """
+
+    memories: Mapping[str, Memory]
+
+    def __init__(self, name: str, description: InstrumentDescription) -> None:
+        super().__init__(name, description)
+        self.is_leader = description.trigger is None
+        self.epoch = -1
+        self._list = b""
+        self._known = False
+
+    # Uploads.
+
+    def _upload(self, work: WorkT, deadline: float) -> Handle:
+        """Send what of ``work`` the instrument does not hold; nothing at all when it holds everything."""
+        self._connected()
+        check_step(self.name, self._state, InstrumentState.IDLE)
+        if self._state in (InstrumentState.ARMED, InstrumentState.FAULT):
+            self.stop(deadline)
+        if not self._known:
+            self._read_memory((), deadline)
+        # Until the transaction has succeeded nobody knows what is held.
+        self._known = False
+        commands, tables = self._tables(work)
+        records = pack_list(tables, work.entries)
+        if records != self._list:
+            commands = [*commands, BlockCommand("LIST:DATA ", records)]
+        if commands:
+            self._list = b""
+            self._talk(commands, (), deadline)
+            self._list = records
+        self._known = True
+        self._step(InstrumentState.IDLE)
+        return Handle(self.name, digest(records, *self._contents(tables)), self.epoch, tuple(tables))
+
+    @abstractmethod
+    def _tables(self, work: WorkT) -> tuple[list[Command], list[int]]:
+        """Return the commands that bring the tables of ``work`` in, and the number of each entry's table."""
+
+    @property
+    @abstractmethod
+    def _table_memory(self) -> tuple[str, Memory]:
+        """The keyword and the memory of the tables that the list names."""
+
+    def _contents(self, tables: Sequence[int]) -> list[bytes]:
+        names = self._table_memory[1].numbers()
+        return [names[table].encode() for table in tables]
+
+    def _read_memory(self, commands: Sequence[Command], deadline: float) -> None:
+        """Learn what the instrument holds, and throw out what cannot be used."""
+        queries = [f"{keyword}:CAT?" for keyword in self.memories]
+        *catalogs, epoch = self._talk(commands, (*queries, "SYST:EPOC?"), deadline)
+        spare: list[Command] = []
+        for (keyword, memory), catalog in zip(self.memories.items(), catalogs, strict=True):
+            spare += [f"{keyword}:DEL {number}" for number in memory.load(parse_catalog(catalog))]
+        if spare:
+            self._talk(spare, (), deadline)
+        self.epoch = self._integer(epoch)
+        self._list = b""
+        self._known = True
+
+    def _integer(self, text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise InstrumentError("not a number", subject=self.subject, value=text[:80], legal="an integer") from None
+
+    def verify(self, handle: Handle, deadline: float) -> None:
+        """Ask whether the tables of ``handle`` are there. Raises :class:`InstrumentMemoryLostError`."""
+        keyword, memory = self._table_memory
+        catalog, epoch = self._talk((), (f"{keyword}:CAT?", "SYST:EPOC?"), deadline)
+        there = {number: name for number, _, name in parse_catalog(catalog)}
+        expected = memory.numbers()
+        missing = [number for number in handle.tables if there.get(number) != expected.get(number, "")]
+        if missing or self._integer(epoch) != handle.epoch:
+            raise self._lost(epoch, handle)
+
+    def _lost(self, epoch: object, handle: Handle) -> InstrumentMemoryLostError:
+        self._known = False
+        return InstrumentMemoryLostError(
+            "what was uploaded is not there any more", subject=self.subject,
+            value=f"memory epoch {epoch}", legal=f"memory epoch {handle.epoch}",
+        )  # fmt: skip
+
+    def _check_tables(self, rows: Rows, entries: Rows) -> None:
+        """Raise :class:`InstrumentLimitError` unless the distinct tables of all entries fit at once."""
+        _, memory = self._table_memory
+        if len(rows) <= memory.capacity:
+            return
+        content = rows.copy()
+        content["entry"] = 0
+        own = split_entries(content, rows["entry"], len(entries))
+        memory.check({digest(table.tobytes()): len(table) for table in own})
+
+    # Runs.
+
+    def arm(self, handle: Handle, deadline: float) -> None:
+        """Arm. Raises :class:`InstrumentMemoryLostError` when ``handle`` is void."""
+        check_step(self.name, self._state, InstrumentState.ARMED)
+        if handle.epoch != self.epoch or not self._known:
+            raise self._lost(self.epoch, handle)
+        answers, errors = self._exchange(("INIT",), ("SYST:EPOC?", "STAT?"), deadline)
+        if answers and str(answers[0]) != str(handle.epoch):
+            raise self._lost(answers[0], handle)
+        if errors or answers[1:] != ["ARMED"]:
+            self._fault()
+            self.session.check(errors)
+            raise InstrumentError("did not arm", subject=self.subject, value=str(answers[1:]), legal="ARMED")
+        self._step(InstrumentState.ARMED)
+
+    def _exchange(
+        self, commands: Sequence[Command], queries: Sequence[str], deadline: float
+    ) -> tuple[list[str | bytearray], list[str]]:
+        try:
+            return self.session.exchange(commands, queries, deadline)
+        except InstrumentError:
+            self._fault()
+            raise
+
+    def start(self, deadline: float) -> None:
+        """Start a leader that is armed."""
+        check_step(self.name, self._state, InstrumentState.RUNNING)
+        self._talk(("*TRG",), (), deadline)
+        self._step(InstrumentState.RUNNING)
+
+    def stop(self, deadline: float) -> None:
+        """Stop and disarm."""
+        self._talk(("ABOR",), (), deadline)
+        self._step(InstrumentState.IDLE)
+
+    def wait_done(self, deadline: float) -> bool:
+        """Wait until the run is done, or about a second has passed. Returns whether it is done.
+
+        Raises :class:`InstrumentTimeoutError` once the deadline has passed, with the instrument still running.
+        """
+        if self._state is InstrumentState.DONE:
+            return True
+        check_step(self.name, self._state, InstrumentState.DONE)
+        left = remaining(deadline)
+        if left == 0:
+            raise InstrumentTimeoutError("the run is not done within the deadline", subject=self.subject)
+        # The answer shall be here before the deadline.
+        milliseconds = max(1, int(1000 * min(_WAIT_SLICE, left / 2)))
+        (answer,) = self._talk((), (f"WAIT? {milliseconds}",), deadline)
+        state = self._parse_state(answer)
+        if state is InstrumentState.DONE:
+            self._step(state)
+        elif state not in (InstrumentState.ARMED, InstrumentState.RUNNING):
+            self._fault()
+            raise InstrumentError("the run ended by itself", subject=self.subject, value=answer, legal="DONE")
+        return state is InstrumentState.DONE
+
+    def status(self, deadline: float) -> InstrumentState:
+        """Ask the instrument where it is."""
+        return self._parse_state(self._talk((), ("STAT?",), deadline)[0])
+
+    def _parse_state(self, text: str) -> InstrumentState:
+        if text not in _STATES:
+            raise InstrumentError("no such state", subject=self.subject, value=text[:80], legal=", ".join(_STATES))
+        return _STATES[text]
+
+    def refuse(self, message: str, value: object, legal: object) -> InstrumentLimitError:
+        """Return the error about a limit."""
+        return InstrumentLimitError(message, subject=self.subject, value=str(value), legal=str(legal))
+
+    def _check_list(self, work: Playback | Recording) -> None:
+        entries = work.entries
+        if not len(entries):
+            raise self.refuse("there is nothing to do", "0 programs", "at least 1")
+        if len(entries) > _MAX_ENTRIES:
+            raise self.refuse("too many programs for one list", len(entries), f"up to {_MAX_ENTRIES}")
+        for name, low, high in (("shots", 1, 2**32 - 1), ("length", 1, 2**40), ("period", 1, 2**40)):
+            bad = (entries[name] < low) | (entries[name] > high)
+            if bad.any():
+                at = int(np.argmax(bad))
+                raise self.refuse(f"{name} of program {work.programs[at]}", entries[name][at], f"{low} to {high}")
+        if (entries["period"] < entries["length"]).any():
+            at = int(np.argmax(entries["period"] < entries["length"]))
+            raise self.refuse(
+                f"program {work.programs[at]} is longer than the time from shot to shot",
+                f"{entries['length'][at]} samples",
+                f"up to {entries['period'][at]} samples",
+            )

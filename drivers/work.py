@@ -1,0 +1,246 @@
+"""A chunk, shared out: what each instrument of the rack has to play or record, blocks unrolled.
+
+Times are samples of the instrument's clock since its sample 0 of the shot, as the Program has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsed.compiler.program import ACQUISITION, EVENT, Chunk, PortSettings, Program
+from pulsed.model.device import DeviceDescription, samples_per_dt
+from pulsed.model.errors import InstrumentLimitError
+
+Rows = npt.NDArray[np.void]
+
+PLAYED = np.dtype(
+    [
+        ("entry", "<i4"), ("slot", "<u2"), ("pair", "u1"), ("oscillator", "u1"), ("envelope", "<i4"),
+        ("time", "<i8"), ("amplitude", "<f8"), ("phase", "<f8"), ("frequency", "<f8"),
+    ]
+)  # fmt: skip
+"""Rows of :attr:`Playback.events`, sorted by entry."""
+
+RECORDED = np.dtype(
+    [
+        ("entry", "<i4"), ("slot", "<u2"), ("qubit", "<u2"), ("memory_slot", "<i4"), ("window", "<u4"),
+        ("kernel", "<i4"), ("time", "<i8"), ("length", "<i8"), ("frequency", "<f8"),
+    ]
+)  # fmt: skip
+"""Rows of :attr:`Recording.rows`, sorted by entry and time; windows of an entry are numbered in order of time."""
+
+LIST = np.dtype([("length", "<i8"), ("shots", "<u4"), ("period", "<i8")])
+"""One row per entry: length of the table, shots, and samples from shot to shot."""
+
+
+@dataclass(frozen=True)
+class Envelopes:
+    """The table of envelopes of a chunk, read when needed."""
+
+    chunk: Chunk
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Samples of each."""
+        return np.array([ref.shape[0] for ref in self.chunk.head.envelopes], dtype=np.int64)
+
+    def name(self, row: int) -> str:
+        """Return the content hash, hexadecimal."""
+        return self.chunk.head.keys[row].hex()
+
+    def read(self, row: int) -> npt.NDArray[Any]:
+        """Return the samples: complex128, full scale 1."""
+        return self.chunk.envelope(row)
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What one AWG plays."""
+
+    events: Rows
+    """:data:`PLAYED`."""
+    entries: Rows
+    """:data:`LIST`."""
+    envelopes: Envelopes
+    channels: tuple[str, ...]
+    """By slot, for messages: ``"d0"``."""
+    programs: tuple[str, ...]
+    """By entry, for messages."""
+    pairs: Mapping[int, PortSettings]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one digitizer records. ``mode``: ``"integrate"``, ``"raw"`` or ``"average"``."""
+
+    rows: Rows
+    """:data:`RECORDED`."""
+    entries: Rows
+    """:data:`LIST`."""
+    envelopes: Envelopes
+    """Of which some are kernels."""
+    channels: tuple[str, ...]
+    programs: tuple[str, ...]
+    mode: str
+
+    def entry(self, index: int) -> Rows:
+        """Return the rows of one entry."""
+        start, stop = np.searchsorted(self.rows["entry"], [index, index + 1])
+        return self.rows[start:stop]
+
+
+def split_entries(rows: Rows, entry: npt.NDArray[np.int32], count: int) -> list[Rows]:
+    """Return the ``rows`` of each of ``count`` entries; ``entry`` (ascending) says which each row belongs to."""
+    bounds = np.searchsorted(entry, np.arange(count + 1))
+    return [rows[start:stop] for start, stop in pairwise(bounds)]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each instrument has to do in a chunk, by name."""
+
+    playbacks: Mapping[str, Playback]
+    recordings: Mapping[str, Recording]
+
+
+def _unroll(
+    chunk: Chunk, program: Program, dtype: np.dtype[np.void], which: Callable[[Any], tuple[int, int]], ratio: Rows
+) -> Rows:
+    """Return the rows of all blocks in order with times since the shot's start. ``ratio``: samples per dt by slot."""
+    rows = chunk.array(program.events if dtype == EVENT else program.acquisitions)
+    if len(program.blocks) == 1 and program.blocks[0].repeat == 1:
+        return rows[slice(*which(program.blocks[0]))]
+    pieces, start = [np.empty(0, dtype)], 0
+    for block in program.blocks:
+        own = rows[slice(*which(block))]
+        turns = np.tile(own, block.repeat)
+        offset = np.repeat(start + block.duration * np.arange(block.repeat, dtype=np.int64), len(own))
+        shift = offset * ratio["numerator"][turns["slot"]]
+        unit = ratio["denominator"][turns["slot"]]
+        if (shift % unit).any():
+            raise InstrumentLimitError(
+                "a block starts between two samples",
+                subject=f"program {program.name}",
+                value=f"{start} dt",
+                legal=f"multiples of {unit.max()} dt",
+            )
+        turns["time"] += shift // unit
+        pieces.append(turns)
+        start += block.duration * block.repeat
+    return np.concatenate(pieces)
+
+
+def _gather(chunk: Chunk, dtype: np.dtype[np.void], ratio: Rows) -> tuple[npt.NDArray[np.int32], Rows]:
+    """Return the rows of all programs one after the other, and which program each belongs to."""
+
+    def which(block: Any) -> tuple[int, int]:
+        return block.events if dtype == EVENT else block.acquisitions  # type: ignore[no-any-return]
+
+    pieces = [_unroll(chunk, program, dtype, which, ratio) for program in chunk.programs]
+    entry = np.repeat(np.arange(len(pieces), dtype=np.int32), [len(piece) for piece in pieces])
+    return entry, np.concatenate(pieces) if pieces else np.empty(0, dtype)
+
+
+def _samples(seconds: Fraction, clock: Fraction, subject: str) -> int:
+    samples = seconds * clock
+    if samples.denominator != 1:
+        raise InstrumentLimitError(
+            "the time from shot to shot is not a whole number of samples",
+            subject=subject,
+            value=f"{float(seconds):.12g} s",
+            legal=f"multiples of {float(1 / clock):.6g} s",
+        )
+    return int(samples)
+
+
+def _entries(chunk: Chunk, device: DeviceDescription, instrument: str) -> Rows:
+    ports = [port for port in device.ports.values() if port.instrument == instrument]
+    delay = max(port.delay for port in device.ports.values())
+    settings = chunk.settings
+    entries = np.zeros(len(chunk.programs), LIST)
+    entries["shots"] = settings.shots
+    for index, program in enumerate(chunk.programs):
+        subject = f"instrument {instrument}"
+        duration = _samples(program.duration * device.dt, ports[0].clock, subject)
+        entries["length"][index] = duration + delay
+        entries["period"][index] = (
+            _samples(program.duration * device.dt + settings.rep_delay, ports[0].clock, subject) + delay
+        )
+    return entries
+
+
+def _windows(rows: Rows) -> None:
+    """Sort ``rows`` by entry and time and number the windows: rows of one window share start and length."""
+    rows[:] = rows[np.lexsort((rows["length"], rows["time"], rows["entry"]))]
+    if not len(rows):
+        return
+    new = np.ones(len(rows), dtype=bool)
+    new[1:] = np.any([rows[name][1:] != rows[name][:-1] for name in ("entry", "time", "length")], axis=0)
+    number = np.cumsum(new) - 1
+    first = np.searchsorted(rows["entry"], rows["entry"])
+    rows["window"] = number - number[first]
+
+
+def recording_mode(meas_level: int, meas_return: str) -> str:
+    """Return the mode of the digitizer that a measurement level needs."""
+    if meas_level == 0:
+        return "average" if meas_return == "avg" else "raw"
+    return "integrate"
+
+
+def share_out(chunk: Chunk, device: DeviceDescription) -> Shares:
+    """Return the work of every AWG and digitizer of ``device``, each with one list entry per program.
+
+    Acquisitions whose bit is thrown away (memory slot -1) are not recorded. Raises :class:`InstrumentLimitError`
+    when a time does not convert to an instrument's clock exactly.
+    """
+    slots = chunk.head.slots
+    ports = [device.ports[slot.port] for slot in slots]
+    ratio = np.zeros(len(slots), np.dtype([("numerator", "<i8"), ("denominator", "<i8")]))
+    for row, port in enumerate(ports):
+        fraction = samples_per_dt(device, port)
+        ratio[row] = (fraction.numerator, fraction.denominator)
+    entry, events = _gather(chunk, EVENT, ratio)
+    acquired_entry, acquisitions = _gather(chunk, ACQUISITION, ratio)
+    envelopes = Envelopes(chunk)
+    channels = tuple(slot.channel for slot in slots)
+    programs = tuple(program.name for program in chunk.programs)
+    pair = np.array([port.pair for port in ports], np.uint8)
+    oscillator = np.array([slot.oscillator for slot in slots], np.uint8)
+    playbacks, recordings = {}, {}
+    for instrument in dict.fromkeys(port.instrument for port in device.ports.values()):
+        own = np.array([port.instrument == instrument for port in ports], dtype=bool)
+        entries = _entries(chunk, device, instrument)
+        wired = {name: port for name, port in device.ports.items() if port.instrument == instrument}
+        if any(port.direction == "output" for port in wired.values()):
+            mine = own[events["slot"]]
+            played = _select(events, entry, mine, PLAYED)
+            played["pair"], played["oscillator"] = pair[played["slot"]], oscillator[played["slot"]]
+            settings = {port.pair: chunk.settings.ports.get(name, PortSettings()) for name, port in wired.items()}
+            playbacks[instrument] = Playback(played, entries, envelopes, channels, programs, settings)
+        else:
+            mine = own[acquisitions["slot"]] & (acquisitions["memory_slot"] >= 0)
+            rows = _select(acquisitions, acquired_entry, mine, RECORDED)
+            _windows(rows)
+            # A record comes later than its pulse by the time of flight, so it may end after the program.
+            np.maximum.at(entries["length"], rows["entry"], rows["time"] + rows["length"])
+            mode = recording_mode(chunk.settings.meas_level, chunk.settings.meas_return)
+            recordings[instrument] = Recording(rows, entries, envelopes, channels, programs, mode)
+    return Shares(playbacks, recordings)
+
+
+def _select(source: Rows, entry: npt.NDArray[np.int32], mine: npt.NDArray[np.bool_], dtype: np.dtype[np.void]) -> Rows:
+    """Return the rows ``mine`` of ``source`` with the fields of ``dtype``."""
+    target = np.zeros(int(mine.sum()), dtype)
+    for name in source.dtype.names or ():
+        target[name] = source[name][mine]
+    target["entry"] = entry[mine]
+    return target
