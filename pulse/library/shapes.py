@@ -186,6 +186,10 @@ def _drag_peak(duration: int, sigma: float, beta: float, **_: float) -> float:
     return 1.0 if ratio <= 1 else math.sqrt(ratio * math.exp(1 / ratio - 1))
 
 
+def _echo_peak(duration: int, amp: float, active_amp: float, **_: float) -> float:
+    return abs(amp) + abs(active_amp)
+
+
 def _gaussian_slope(duration: int, sigma: float) -> float:
     return math.exp(-0.5) / sigma
 
@@ -216,6 +220,8 @@ SHAPES: dict[str, Shape] = {
             gaussian_square_echo,
             ("amp", "angle", "sigma", "width", "active_amp", "active_angle"),
             _flat_top,
+            _echo_peak,
+            False,
         ),
         Shape("GaussianDeriv", gaussian_deriv, ("sigma",), _positive_sigma, _gaussian_slope),
         Shape("Sech", sech, ("sigma",), _positive_sigma, _one),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -19,6 +19,10 @@ from pulsed.pulse.utils import Value, bind, parameters_of
 
 AMPLITUDE_TOLERANCE = 1e-10
 """Two pulses are equal if their complex amplitudes differ by no more than this."""
+
+
+LONGEST_SAMPLED_CHECK = 1 << 20
+"""Beyond this duration the limit of the amplitude is checked by the upper bound of the shape, not by its samples."""
 
 
 class SymbolicPulse(Pulse):
@@ -73,6 +77,20 @@ class SymbolicPulse(Pulse):
                 self._free = self._free or isinstance(params[key], ParameterExpression)
         if not self.disable_validation:
             self.validate_parameters()
+
+    @classmethod
+    def restored(
+        cls, shape: Shape, duration: int, values: Sequence[float], name: str | None, limit_amplitude: bool | None
+    ) -> Self:
+        """Return a pulse of a known shape from the values of its parameters in order, with all checks."""
+        names = shape.parameters
+        if issubclass(cls, ScalableSymbolicPulse):
+            names = (*names, "amp", "angle")
+        if len(names) != len(values):
+            raise PulseError("wrong number of parameters", subject=shape.key, value=len(values), legal=len(names))
+        new = object.__new__(cls)
+        SymbolicPulse._setup(new, shape, duration, dict(zip(names, values, strict=True)), name, limit_amplitude)
+        return new
 
     @property
     def pulse_type(self) -> str:
@@ -187,10 +205,11 @@ class SymbolicPulse(Pulse):
             peak = size * self._shape.peak(self._duration, **self._shape_values())
             if peak <= 1.0:
                 return
-        if peak is None or (size <= 1.0 and not self._shape.exact):
+        sampled = peak is None or (size <= 1.0 and not self._shape.exact and self._duration <= LONGEST_SAMPLED_CHECK)
+        if sampled:
             peak = size * float(np.abs(self.normalized()).max(initial=0.0))
-        # rounding of e^{i·angle} and of the shape must not refuse an amplitude of one
-        if peak > 1.0 + 1e-12 or (self._shape.exact and self._shape.peak is not None):
+        # rounding in the samples must not refuse an amplitude of one
+        if not sampled or peak is None or peak > 1.0 + 1e-12:
             raise PulseError(
                 "pulse amplitude exceeds 1; limit_amplitude=False allows it",
                 subject=repr(self),

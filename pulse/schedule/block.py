@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Union
 
@@ -12,6 +11,7 @@ from qiskit.circuit import Parameter, ParameterExpression
 from pulsed.pulse.channels import Channel
 from pulsed.pulse.exceptions import PulseError, UnassignedReferenceError
 from pulsed.pulse.instructions import Instruction, Reference
+from pulsed.pulse.schedule.equality import same_up_to_commuting
 from pulsed.pulse.schedule.references import ReferenceManager, Subroutine, keys_of
 from pulsed.pulse.schedule.timeline import Schedule, TimedInstruction
 from pulsed.pulse.utils import Value, resolve
@@ -90,6 +90,11 @@ class ScheduleBlock:
         return tuple(part.block if isinstance(part, Subroutine) else part for part in self._parts)
 
     @property
+    def parts(self) -> tuple[BlockComponent | Subroutine, ...]:
+        """The parts in order; an assigned reference appears with its subroutine."""
+        return tuple(self._parts)
+
+    @property
     def references(self) -> ReferenceManager:
         """The references of this block and its nested blocks, with their subroutines or None.
 
@@ -133,8 +138,8 @@ class ScheduleBlock:
     def parameters(self) -> set[Parameter]:
         """The parameters that have no value yet."""
         found: set[Parameter] = set()
-        for part in itertools.chain(self._contexts(), self._leaves()):
-            found |= part.parameters
+        found.update(*(context.parameters for context in self._contexts()))
+        found.update(*(leaf.parameters for leaf in self._leaves()))
         return found
 
     def is_parameterized(self) -> bool:
@@ -212,9 +217,11 @@ class ScheduleBlock:
             )
         part: BlockComponent | Subroutine = block
         if isinstance(block, ScheduleBlock):
+            if block is not self:
+                self._check_cycle(block)
+            if block.is_referenced():
+                self._check_references(block.references)
             part = block._copy()
-        if isinstance(block, ScheduleBlock) and block.is_referenced():
-            self._check_references(block.references)
         target = self if inplace else self._copy(name)
         target._parts.append(part)
         return target
@@ -226,6 +233,7 @@ class ScheduleBlock:
             PulseError: the same reference already stands for another block.
 
         """
+        self._check_cycle(subroutine)
         self._check_references({reference.ref_keys: subroutine})
         self._parts.append(Subroutine(reference, subroutine))
         return self
@@ -267,12 +275,18 @@ class ScheduleBlock:
                 )
             if not isinstance(block, ScheduleBlock):
                 raise PulseError("a subroutine must be a ScheduleBlock", subject=str(keys), value=block)
-            if block._reaches(self):
-                raise PulseError("cyclic reference: the subroutine holds this block", subject=str(keys))
+            self._check_cycle(block)
         self._check_references(wanted)
         target = self if inplace else self._copy()
         target._substitute(wanted)
         return target
+
+    def _check_cycle(self, other: ScheduleBlock) -> None:
+        if other._reaches(self):
+            raise PulseError(
+                f"cyclic reference: ScheduleBlock {other.name!r} holds this block",
+                subject=f"ScheduleBlock {self._name!r}",
+            )
 
     def _reaches(self, other: ScheduleBlock) -> bool:
         return self is other or any(isinstance(part, ScheduleBlock) and part._reaches(other) for part in self.blocks)
@@ -384,7 +398,7 @@ class ScheduleBlock:
         if mine == theirs:
             return True
         unknown = any(isinstance(leaf, Reference) for leaf in itertools.chain(self._leaves(), other._leaves()))
-        return not self._alignment.is_sequential and not unknown and _same_up_to_commuting(mine, theirs)
+        return not self._alignment.is_sequential and not unknown and same_up_to_commuting(mine, theirs)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -392,25 +406,3 @@ class ScheduleBlock:
         shown = ", ".join(map(repr, self.blocks[:50]))
         more = ", ..." if len(self) > 50 else ""
         return f'ScheduleBlock({shown}{more}, name="{self._name}", transform={self._alignment!r})'
-
-
-def _same_up_to_commuting(first: tuple[BlockComponent, ...], second: tuple[BlockComponent, ...]) -> bool:
-    """Return whether two orders differ only in parts without a common channel.
-
-    Each part of ``first`` in turn must be equal to the part of ``second`` that comes next on all of its channels.
-    """
-    waiting: dict[Channel | None, deque[int]] = {}
-    for index, part in enumerate(second):
-        for channel in part.channels or (None,):
-            waiting.setdefault(channel, deque()).append(index)
-    for part in first:
-        queues = [waiting.get(channel) for channel in part.channels or (None,)]
-        if any(not queue for queue in queues):
-            return False
-        heads = {queue[0] for queue in queues if queue}
-        if len(heads) != 1 or second[next(iter(heads))] != part:
-            return False
-        for queue in queues:
-            if queue:
-                queue.popleft()
-    return True

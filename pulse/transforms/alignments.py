@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from qiskit.circuit import Parameter, ParameterExpression
@@ -58,7 +59,7 @@ class AlignmentKind(ABC):
         return self if not self.parameters else type(self)(*(bind(value, values) for value in self._context_params))
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._context_params == other._context_params  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._context_params == other._context_params
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self._context_params))
@@ -192,6 +193,21 @@ class AlignEquispaced(_WithDuration):
             times.append(now)
             now += part.duration + gap
         return times
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """A function for :class:`AlignFunc` that is given by its values, and compared by them."""
+
+    fractions: tuple[float, ...]
+
+    def __call__(self, j: int) -> float:
+        """Return the fraction of part j = 1, 2, …."""
+        if not 1 <= j <= len(self.fractions):
+            raise PulseError(
+                "no position for this part", subject="Positions", value=j, legal=f"1 to {len(self.fractions)}"
+            )
+        return self.fractions[j - 1]
 
 
 class AlignFunc(_WithDuration):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pulsed.pulse.channels import AcquireChannel, Channel, ClassicalIOChannel, MeasureChannel, MemorySlot
+from pulsed.pulse.channels import AcquireChannel, Channel, ClassicalIOChannel, DriveChannel, MeasureChannel, MemorySlot
 from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.instructions import Acquire, Delay, Instruction, Play
 from pulsed.pulse.schedule.timeline import Schedule, ScheduleComponent
@@ -31,9 +31,9 @@ def pad(
         PulseError: ``pad_with`` is no such instruction.
 
     """
-    filler: Any = Delay if pad_with is None else pad_with
-    if not (isinstance(filler, type) and issubclass(filler, Instruction)):
+    if pad_with is not None and not (isinstance(pad_with, type) and issubclass(pad_with, Instruction)):
         raise PulseError("pad_with must be a kind of instruction", subject="pad", value=pad_with)
+    filler: Any = pad_with or Delay
     until = schedule.duration if until is None else until
     gaps = []
     for channel in schedule.channels if channels is None else channels:
@@ -146,7 +146,7 @@ def _first_measurement(schedule: Schedule) -> int | None:
             acquired[instruction.channel.index] = time
         elif (
             isinstance(instruction, Play)
-            and instruction.channel.prefix == "d"
+            and isinstance(instruction.channel, DriveChannel)
             and instruction.channel.index in acquired
         ):
             raise PulseError(

@@ -1,0 +1,33 @@
+"""When two orders of a block's parts are the same program."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pulsed.pulse.channels import Channel
+
+if TYPE_CHECKING:
+    from pulsed.pulse.schedule.block import BlockComponent
+
+
+def same_up_to_commuting(first: tuple[BlockComponent, ...], second: tuple[BlockComponent, ...]) -> bool:
+    """Return whether two orders differ only in parts without a common channel.
+
+    Each part of ``first`` in turn must be equal to the part of ``second`` that comes next on all of its channels.
+    """
+    waiting: dict[Channel | None, deque[int]] = {}
+    for index, part in enumerate(second):
+        for channel in part.channels or (None,):
+            waiting.setdefault(channel, deque()).append(index)
+    for part in first:
+        queues = [waiting.get(channel) for channel in part.channels or (None,)]
+        if any(not queue for queue in queues):
+            return False
+        heads = {queue[0] for queue in queues if queue}
+        if len(heads) != 1 or second[next(iter(heads))] != part:
+            return False
+        for queue in queues:
+            if queue:
+                queue.popleft()
+    return True
