@@ -22,9 +22,9 @@ class Qubit:
     """One transmon and its readout resonator.
 
     ``t2_echo`` holds T1 and white dephasing; ``t2_star`` has the quasi-static detuning on top. ``readout_frequency``
-    lies midway between the resonances for 0 and 1, ``f_r(1) - f_r(0) = 2 chi``.
-    ``drive_rate`` is the Rabi frequency at full scale of its line, ``readout_drive`` the resonator's drive
-    epsilon/2pi at full scale of the readout line.
+    lies midway between the resonances for 0 and 1, ``f_r(1) - f_r(0) = 2 chi``. ``drive_rate`` is the Rabi frequency at
+    full scale of its line and a carrier at the LO (hold and low-pass take a part of it elsewhere), ``readout_drive`` the
+    resonator's drive epsilon/2pi at full scale of the readout line.
     """
 
     frequency: float
@@ -212,6 +212,7 @@ _SHEET = (
     (4.995e9, -328e6, 85e-6, 95e-6, 40e-6, 1.6e6, -0.80e6, 0.010),
 )
 _J = 1.95e6
+_SHEET_LO = 5.10e9
 _FIRST_READOUT, _READOUT_STEP = 6.90e9, 80e6
 
 
@@ -227,6 +228,11 @@ def _collides(frequencies: np.ndarray) -> bool:
     return False
 
 
+def _roll_off(offset: float) -> float:
+    """Return what hold and a 350 MHz line leave of a tone ``offset`` Hz from the LO."""
+    return float(np.sinc(offset * 1e-9)) / math.hypot(1, offset / 350e6)
+
+
 def _draw_qubit(rng: np.random.Generator, index: int, frequency: float) -> Qubit:
     _, alpha, t1, t2e, t2s, kappa, chi, thermal = _SHEET[index % len(_SHEET)]
     t1, t2e, t2s = (t * rng.uniform(0.7, 1.3) for t in (t1, t2e, t2s))
@@ -239,11 +245,11 @@ def _draw_qubit(rng: np.random.Generator, index: int, frequency: float) -> Qubit
         t2_echo=t2e,
         t2_star=min(t2s, t2e),
         thermal=thermal,
-        drive_rate=40e6 * rng.uniform(0.9, 1.1),
+        drive_rate=40e6 * rng.uniform(0.9, 1.1) / _roll_off(frequency - _SHEET_LO),
         readout_frequency=_FIRST_READOUT + _READOUT_STEP * index + rng.uniform(-5e6, 5e6),
         kappa=kappa,
         chi=chi,
-        readout_drive=13e6 * rng.uniform(0.9, 1.1),
+        readout_drive=16e6 * rng.uniform(0.9, 1.1),
     )
 
 

@@ -50,7 +50,7 @@ def lowering(levels: int) -> NDArray[np.float64]:
 def _embed(op: NDArray[np.float64], site: int, levels: tuple[int, ...]) -> NDArray[np.float64]:
     out: NDArray[np.float64] = np.eye(1)
     for i, size in enumerate(levels):
-        out = np.kron(out, op if i == site else np.eye(size))
+        out = np.kron(out, op if i == site else np.eye(size)).astype(np.float64)
     return out
 
 

@@ -11,43 +11,57 @@ from numpy.typing import NDArray
 from pulsed.simulator.chip import Wire
 
 TAIL = 4
-"""Samples that a burst rings on: nine time constants of a 350 MHz line."""
+"""Samples that a burst is followed while it rings: 2e-3 of its last sample is left on a 350 MHz line."""
 
 
 @njit(cache=True)
-def _low_pass(samples, decay, mean, out):  # type: ignore[no-untyped-def]
+def _low_pass(samples, decay, out):  # type: ignore[no-untyped-def]
     state = 0j
     for n in range(out.shape[0]):
         z = samples[n] if n < samples.shape[0] else 0j
-        out[n] = z + (state - z) * mean
-        state = z + (state - z) * decay
-    return state
+        state = (1 - decay) * z + decay * state
+        out[n] = state
+
+
+def pole(bandwidth: float) -> float:
+    """Return d of y_n = (1 - d) z_n + d y_(n-1), 3 dB down at ``bandwidth`` (Hz); 0 for no filter.
+
+    d solves (1 - d)^2 = (1 - 2 d cos w + d^2)/2 at w = 2 pi bandwidth.
+    """
+    if bandwidth <= 0:
+        return 0.0
+    half = 2 - math.cos(2e-9 * math.pi * bandwidth)
+    return half - math.sqrt(half * half - 1)
 
 
 def low_pass(samples: NDArray[np.complex128], bandwidth: float, frequency: float, tail: int) -> NDArray[np.complex128]:
-    """Return what a held burst looks like behind a one-pole low-pass, averaged over each 1 ns sample.
+    """Return the samples of a burst behind a one-pole low-pass, which are then held; ``tail`` more than went in.
 
-    The output has ``tail`` more samples. What still rings after them (all of it when the next burst follows at once)
-    is added to the last sample with the carrier's phase, so that the pulse area at the carrier is kept.
+    What still rings after them (all of it when the next burst follows at once) is added to the last sample with the
+    carrier's phase, so that the pulse area at the carrier is kept: 1e-3 of a shaped pulse, moved by half a nanosecond.
 
     Args:
         samples: (n,) baseband samples in the LO frame, the carrier's phase included.
-        bandwidth: 3 dB point of the line in Hz; 0 switches the filter off.
+        bandwidth: 3 dB point of the line in Hz, of the response without the hold; 0 for none.
         frequency: carrier of the burst in the LO frame (Hz).
         tail: samples of ringing to keep.
 
     """
     samples = np.ascontiguousarray(samples, dtype=np.complex128)
-    if bandwidth <= 0:
-        return np.concatenate([samples, np.zeros(tail, complex)])
-    rate = 2e-9 * math.pi * bandwidth
-    decay = math.exp(-rate)
-    mean = (1 - decay) / rate
+    decay = pole(bandwidth)
     out = np.empty(len(samples) + tail, complex)
-    rest = _low_pass(samples, decay, mean, out)
-    carrier = np.exp(2e-9j * np.pi * frequency)
-    out[-1] += rest * mean * carrier / (1 - decay * carrier)
+    _low_pass(samples, decay, out)
+    turned = decay * np.exp(2e-9j * np.pi * frequency)
+    out[-1] += out[-1] * turned / (1 - turned)
     return out
+
+
+def gain(bandwidth: float, offset: float) -> complex:
+    """Return what low-pass and hold make of a tone exp(-2 pi i offset t), the hold's half sample of delay included."""
+    turn = np.exp(2e-9j * np.pi * offset)
+    decay = pole(bandwidth)
+    hold = np.sinc(offset * 1e-9) * np.exp(1e-9j * np.pi * offset)
+    return complex((1 - decay) / (1 - decay * turn) * hold)
 
 
 def mixed(

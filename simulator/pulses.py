@@ -87,12 +87,13 @@ class Pulses:
         self._gain = crosstalk * np.array([q.drive_rate for q in chip.qubits])
         self._jumps: dict[tuple[int, ...], NDArray[np.float64]] = {}
 
-    def find(self, sequence: Sequence, reference: float) -> list[Pulse]:
+    def find(self, sequence: Sequence, reference: float, tail: int = TAIL) -> list[Pulse]:
         """Return the pulses of a sequence, by the middle of their time.
 
         Args:
             sequence: what the instruments play.
             reference: frequency of the frame (Hz).
+            tail: samples that the last burst on a qubit may ring on.
 
         """
         tones = [self._tone(sequence, line) for line in sequence.lines]
@@ -106,7 +107,7 @@ class Pulses:
             start, end = int(burst["start"]), int(burst["start"]) + len(envelope)
             items.append((start, end, found.main, index))
             items += [(start, end, (q,), index) for q in found.crosstalk]
-        return [self._pulse(sequence, s, reference) for s in segments(items, TAIL)]
+        return [self._pulse(sequence, s, reference) for s in segments(items, tail)]
 
     def _tone(self, sequence: Sequence, line: Line) -> tuple[int, complex] | None:
         """Return the qubit a drive line reaches and its mixer's direct gain; None for others and those off."""

@@ -46,16 +46,18 @@ def _respond(z, rate, drive, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _prefix(alpha, decay, weights, total, rest):  # type: ignore[no-untyped-def]
-    """Write prefix sums of weight times mean alpha, and the integral of a unit deviation that starts at n."""
+    """Write prefix sums of weight times alpha, and the integral of a unit deviation that starts at edge n.
+
+    The digitizer samples at the end of each sample: at 200 MHz from the LO a mean over it would be another signal.
+    """
     kernels, samples = weights.shape
-    half = 0.5 * (1 + decay)
     for k in range(kernels):
         total[k, 0] = 0j
         for n in range(samples):
-            total[k, n + 1] = total[k, n] + weights[k, n] * 0.5 * (alpha[n] + alpha[n + 1])
+            total[k, n + 1] = total[k, n] + weights[k, n] * alpha[n + 1]
         rest[k, samples] = 0j
         for n in range(samples - 1, -1, -1):
-            rest[k, n] = weights[k, n] * half + decay * rest[k, n + 1]
+            rest[k, n] = decay * (weights[k, n] + rest[k, n + 1])
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def respond(chip: Chip, z: Complex, lo_frequency: float) -> Response:
             decays.append(np.exp(rate))
             scales.append(scale)
         else:
-            background = background + scale * 0.5 * (alpha[0, 1:] + alpha[0, :-1])
+            background = background + scale * alpha[0, 1:]
     shape = (len(measured), LEVELS)
     return Response(
         tuple(measured),
@@ -257,17 +259,16 @@ def trajectories(response: Response, levels: NDArray[np.int64], jumps: list[Jump
     out = np.repeat(response.background[None], len(levels), axis=0)
     for i, jump in enumerate(jumps):
         edges = response.alpha[i]
-        mean = 0.5 * response.scale[i] * (edges[:, 1:] + edges[:, :-1])
+        mean = response.scale[i] * edges[:, 1:]
         out += mean[levels[:, i]]
         deviation, since = np.zeros(len(levels), complex), np.zeros(len(levels), dtype=np.int64)
         for shot, n, a, b in zip(jump.shots, jump.times, jump.before, jump.after, strict=True):
-            steps = np.arange(edges.shape[1] - 1 - n)
+            steps = np.arange(1, edges.shape[1] - n)
             old, new = response.decay[i, a], response.decay[i, b]
             carried = deviation[shot] * old ** (n - since[shot])
             fresh = carried + edges[a, n] - edges[b, n]
             out[shot, n:] += mean[b, n:] - mean[a, n:]
-            half = 0.5 * response.scale[i]
-            out[shot, n:] += half * (fresh * (1 + new) * new**steps - carried * (1 + old) * old**steps)
+            out[shot, n:] += response.scale[i] * (fresh * new**steps - carried * old**steps)
             deviation[shot], since[shot] = fresh, n
     return out
 

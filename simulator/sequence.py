@@ -21,7 +21,8 @@ BURST = np.dtype(
 """One waveform as an AWG plays it: z(t) += amplitude envelope[n] exp(i phase) exp(-2 pi i frequency t).
 
 ``line`` and ``envelope`` are indices into the Sequence, ``start`` is in samples of 1 ns from the shot's start,
-``phase`` in rad, ``frequency`` (of the NCO) in Hz; t counts from the shot's start and is taken at the start of each sample.
+``phase`` in rad, ``frequency`` (of the NCO) in Hz; t counts from the shot's start and is taken at the start of each
+sample.
 """
 
 Mode = Literal["integrated", "raw", "averaged"]

@@ -120,7 +120,7 @@ class DensityMatrix:
         """Return a diagonal product state: one (3,) vector of populations per transmon."""
         diagonal: NDArray[np.float64] = np.ones(1)
         for p in populations:
-            diagonal = np.kron(diagonal, p)
+            diagonal = np.kron(diagonal, p).astype(np.float64)
         rho = np.zeros((batch, len(diagonal), len(diagonal)), complex)
         rho[:] = np.diag(diagonal)
         return cls(rho, len(populations))

@@ -1,0 +1,185 @@
+"""Unitaries and errors of pulse sequences in the frames of the qubits, from the rack's own propagators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence as Sequence_
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulsed.simulator.chip import Chip
+from pulsed.simulator.evolution import Cluster
+from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, zz
+from pulsed.simulator.lines import gain
+from pulsed.simulator.pulses import Pulse, Pulses
+from pulsed.simulator.sequence import BURST, Line, Sequence
+from pulsed.simulator.state import DensityMatrix
+from pulsed.simulator.superoperators import Idle
+
+Complex = NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class Burst:
+    """A waveform on a qubit's line at a radio frequency (Hz); ``envelope`` in full scales, amplitude included."""
+
+    qubit: int
+    start: int
+    envelope: Complex
+    frequency: float
+
+    def at(self, start: int) -> Burst:
+        """Return the same burst at another time (samples)."""
+        return replace(self, start=start)
+
+
+def rotation(theta: float) -> Complex:
+    """Return Rx(theta)."""
+    c, s = math.cos(theta / 2), math.sin(theta / 2)
+    return np.array([[c, -1j * s], [-1j * s, c]])
+
+
+class Gates:
+    """Unitaries and errors of bursts on one chip with its lines set as ``lines``."""
+
+    def __init__(self, chip: Chip, lines: tuple[Line, ...]) -> None:
+        self.chip = chip
+        self.lines = lines
+        self._pulses = Pulses(chip)
+        drive = next(line for line in lines if chip.wire(line.name).qubit is not None)
+        self.reference = drive.lo_frequency
+        self._idles = [Idle(q, self.reference) for q in chip.qubits]
+
+    def response(self, qubit: int, frequency: float) -> complex:
+        """Return the drive (Hz, complex) that a full-scale tone at ``frequency`` on a qubit's own line makes there."""
+        wire = next(w for w in self.chip.wires if w.qubit == qubit)
+        return self.chip.qubits[qubit].drive_rate * gain(wire.bandwidth, frequency - self.reference)
+
+    def rows(self, bursts: Sequence_[Burst]) -> tuple[list[tuple[float, ...]], list[Complex]]:
+        """Return bursts as rows of BURST, and their envelopes."""
+        rows: list[tuple[float, ...]] = []
+        envelopes: list[Complex] = []
+        for burst in bursts:
+            line = next(i for i, x in enumerate(self.lines) if self.chip.wire(x.name).qubit == burst.qubit)
+            offset = burst.frequency - self.lines[line].lo_frequency
+            rows.append((line, burst.start, len(envelopes), 1.0, 0.0, offset))
+            envelopes.append(np.asarray(burst.envelope, dtype=complex))
+        return rows, envelopes
+
+    def sequence(self, bursts: Sequence_[Burst]) -> Sequence:
+        """Return bursts as a sequence without readout."""
+        rows, envelopes = self.rows(bursts)
+        keys = tuple(e.tobytes() for e in envelopes)
+        return Sequence(self.lines, np.array(rows, BURST), tuple(envelopes), keys, (), 10**9)
+
+    def unitary(self, bursts: Sequence_[Burst], qubits: tuple[int, ...], end: int) -> Complex:
+        """Return the (2^k, 2^k) block of the propagator from 0 to ``end``, in the qubits' frames, no decoherence.
+
+        The first of ``qubits`` is the slow index.
+        """
+        order = tuple(sorted(qubits))
+        pulses = self._find(bursts, order)
+        count = len(order)
+        numbers = np.indices((LEVELS,) * count).reshape(count, -1)
+        single = [self._energies(q)[numbers[i]] for i, q in enumerate(order)]
+        pair = zz(self.chip, *order)[numbers[0], numbers[1]] if count == 2 else np.zeros(LEVELS)
+        u = np.eye(LEVELS**count, dtype=complex)
+        clock, joint = dict.fromkeys(order, 0.0), 0.0
+
+        def idle(until: dict[int, float], together: float) -> None:
+            nonlocal u, joint
+            phase = pair * (together - joint)
+            for i, q in enumerate(order):
+                phase = phase + single[i] * (until[q] - clock[q])
+            u = np.exp(-1j * phase)[:, None] * u
+            clock.update(until)
+            joint = together
+
+        for pulse in pulses:
+            mine = pulse.qubits
+            middle = 0.5 * (pulse.start + pulse.stop) if len(mine) < count else pulse.start
+            idle({q: float(pulse.start) if q in mine else clock[q] for q in order}, middle)
+            turn = np.exp(1j * pulse.phase * pulse.step.excitations)
+            step = turn[:, None] * pulse.step.unitary * turn.conj()[None, :]
+            if len(mine) < count:
+                eye = np.eye(LEVELS)
+                step = np.kron(step, eye) if mine[0] == order[0] else np.kron(eye, step)
+            u = step @ u
+            clock.update(dict.fromkeys(mine, float(pulse.stop)))
+            if len(mine) == count:
+                joint = float(pulse.stop)
+        idle(dict.fromkeys(order, float(end)), float(end))
+        frames = sum(self._frame(q) * numbers[i] for i, q in enumerate(order))
+        u = np.exp(1j * frames * end)[:, None] * u
+        kept = [int(np.ravel_multi_index(k, (LEVELS,) * count)) for k in _computational(order, qubits)]
+        block: Complex = u[np.ix_(kept, kept)]
+        return block
+
+    def error(self, bursts: Sequence_[Burst], qubits: tuple[int, ...], end: int, wanted: Complex) -> float:
+        """Return the average gate infidelity to ``wanted``, decoherence and quasi-static detuning included.
+
+        F = (d F_e + 1 - L) / (d + 1), F_e the entanglement fidelity on the computational levels, L the leakage, from
+        the images of all matrix units; detunings at +-sigma of each qubit stand for their distribution.
+        """
+        d = len(wanted)
+        order = tuple(sorted(qubits))
+        kept = [int(np.ravel_multi_index(k, (LEVELS,) * len(order))) for k in _computational(order, qubits)]
+        sigma = np.array([q.detuning_sigma for q in self.chip.qubits])
+        errors = []
+        for signs in ((1, 1), (1, -1)) if d == 4 else ((1,),):
+            shift = np.zeros(len(sigma))
+            shift[list(qubits)] = sigma[list(qubits)] * np.array(signs)
+            errors += [self._infidelity(bursts, order, kept, end, wanted, s * shift) for s in (1.0, -1.0)]
+        return float(np.mean(errors))
+
+    def _infidelity(
+        self,
+        bursts: Sequence_[Burst],
+        order: tuple[int, ...],
+        kept: list[int],
+        end: int,
+        wanted: Complex,
+        detunings: NDArray[np.float64],
+    ) -> float:
+        d, size = len(wanted), LEVELS ** len(order)
+        ground = np.tile(np.eye(LEVELS)[0], (len(self.chip.qubits), 1))
+        cluster = Cluster(self.chip, order, self._idles, ground, np.tile(detunings, (d * d, 1)))
+        units = np.zeros((d * d, size, size), complex)
+        for i in range(d):
+            for j in range(d):
+                units[i * d + j, kept[i], kept[j]] = 1
+        cluster.state = DensityMatrix(units, len(order))
+        for pulse in self._find(bursts, order):
+            cluster.play(pulse)
+        cluster.wait(end)
+        numbers = np.indices((LEVELS,) * len(order)).reshape(len(order), -1)
+        frames = np.exp(1j * end * sum(self._frame(q) * numbers[i] for i, q in enumerate(order)))
+        images = cluster.state.rho * frames[:, None] * frames.conj()[None, :]
+        images = images[:, kept][:, :, kept].reshape(d, d, d, d)
+        fidelity = np.einsum("ai,ijab,bj->", wanted.conj(), images, wanted).real / d**2
+        retained = np.einsum("iiaa->", images).real / d
+        return float(1 - (d * fidelity + retained) / (d + 1))
+
+    def _find(self, bursts: Sequence_[Burst], qubits: tuple[int, ...]) -> list[Pulse]:
+        """Return the pulses on ``qubits``; the line's ringing is folded in, so that they end with their bursts."""
+        found = self._pulses.find(self.sequence(bursts), self.reference, tail=0)
+        return [p for p in found if set(p.qubits) <= set(qubits)]
+
+    def _energies(self, q: int) -> NDArray[np.float64]:
+        qubit, n = self.chip.qubits[q], np.arange(LEVELS)
+        energy = (qubit.frequency - self.reference) * n + 0.5 * qubit.anharmonicity * n * (n - 1)
+        return energy * TWO_PI_PER_NS
+
+    def _frame(self, q: int) -> float:
+        return (self.chip.qubits[q].frequency - self.reference) * TWO_PI_PER_NS
+
+
+def _computational(order: tuple[int, ...], qubits: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the computational labels in the order of ``qubits``, each as levels in the order of ``order``."""
+    out = []
+    for bits in np.ndindex((2,) * len(qubits)):
+        level = dict(zip(qubits, bits, strict=True))
+        out.append(tuple(level[q] for q in order))
+    return out
