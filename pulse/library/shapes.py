@@ -160,8 +160,12 @@ class Shape:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.builtin:
-            return SHAPES.__getitem__, (self.key,)
+            return _builtin, (self.key,)
         return Shape, (self.key, self.function, self.parameters, self.problem, self.peak, self.exact)
+
+
+def _builtin(key: str) -> Shape:
+    return SHAPES[key]
 
 
 def _one(duration: int, **_: float) -> float:
