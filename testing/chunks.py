@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from pulsed.compiler.program import (
-    ACQUISITION, EVENT, PARAMETER, Block, Chunk, ChunkHead, Discriminator, PartWriter, Program, Settings, Slot,
+    ACQUISITION,
+    EVENT,
+    PARAMETER,
+    Block,
+    Chunk,
+    ChunkHead,
+    Discriminator,
+    PartWriter,
+    Program,
+    Settings,
+    Slot,
 )  # fmt: skip
 from pulsed.model.device import DeviceDescription
 
