@@ -73,7 +73,7 @@ def put(connection: Connection, rack: str, calibration: CalibrationSet, now: flo
         old = _stored_values(connection, rack, parent.number)
         differing: dict[str, bytes | None] = {n: v for n, v in encoded.items() if old.get(n) != v}
         differing.update(dict.fromkeys(old.keys() - encoded.keys()))
-        if parent.weight + len(differing) <= 2 * len(encoded):
+        if 2 * (parent.weight + len(differing)) <= 3 * len(encoded):
             base, weight, changes = parent.base, parent.weight + len(differing), differing
     row = {
         "rack": rack,

@@ -17,6 +17,7 @@ from pulsed.model.errors import (
     NotFoundError,
 )
 from pulsed.model.job import FINAL_STATES, JobInfo, JobState, check_step
+from pulsed.store.engine import Prepared
 from pulsed.store.tables import chunk, job, job_tag, payload, result
 
 
@@ -39,11 +40,15 @@ _decoder = msgspec.msgpack.Decoder(JobInfo)
 _RACK: BindParameter[str] = bindparam("r")
 _NUMBER: BindParameter[int] = bindparam("n")
 _HERE = job.c.rack == _RACK
-_LAST = select(func.max(job.c.number)).where(_HERE)
-_BY_ID = select(job.c.number, job.c.info).where(_HERE, job.c.job_id == bindparam("i"))
+_LAST = Prepared(select(func.max(job.c.number)).where(_HERE))
+_BY_ID = Prepared(select(job.c.number, job.c.info).where(_HERE, job.c.job_id == bindparam("i")))
 _BY_IDS = select(job.c.job_id, job.c.info).where(_HERE, job.c.job_id.in_(bindparam("ids", expanding=True)))
-_INSERT_JOB, _INSERT_TAG, _INSERT_PAYLOAD = insert(job), insert(job_tag), insert(payload)
-_UPDATE = update(job).where(_HERE, job.c.number == _NUMBER)
+_INSERT_JOB, _INSERT_TAG, _INSERT_PAYLOAD = (Prepared(insert(table)) for table in (job, job_tag, payload))
+_UPDATE = Prepared(
+    update(job)
+    .where(_HERE, job.c.number == _NUMBER)
+    .values({name: bindparam(name) for name in ("owner", "state", "priority", "created", "name", "info")})
+)
 _DELETE_TAGS = delete(job_tag).where(job_tag.c.rack == _RACK, job_tag.c.number == _NUMBER)
 _DELETE_CHUNKS = delete(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
 _DELETE_CHUNK = _DELETE_CHUNKS.where(chunk.c.index == bindparam("k"))
@@ -56,13 +61,19 @@ _UNFINISHED = (
 )
 
 
-def add(connection: Connection, rack: str, jobs: Sequence[tuple[JobInfo, bytes]], now: float) -> list[JobInfo]:
-    """Store each job with its payload, or find the one that has its id already, in the order given.
+def add(
+    connection: Connection,
+    rack: str,
+    jobs: Sequence[tuple[JobInfo, bytes]],
+    known: dict[str, JobInfo],
+    now: float,
+) -> list[JobInfo]:
+    """Store each job with its payload, or take the one of its id from ``known``, in the order given.
 
     Raises :class:`NotAllowedError` when an id belongs to another owner; then none is stored.
     """
-    known = _by_ids(connection, rack, {info.job_id for info, _ in jobs})
-    number = connection.execute(_LAST, {"r": rack}).scalar() or 0
+    known = dict(known)
+    number = _LAST.run(connection, {"r": rack}).fetchall()[0][0] or 0
     answers, rows, tags, payloads = [], [], [], []
     for info, data in jobs:
         stored = known.get(info.job_id)
@@ -78,11 +89,17 @@ def add(connection: Connection, rack: str, jobs: Sequence[tuple[JobInfo, bytes]]
             raise NotAllowedError("this job id belongs to another owner", subject=f"job {info.job_id}")
         answers.append(stored)
     if rows:
-        connection.execute(_INSERT_JOB, rows)
-        connection.execute(_INSERT_PAYLOAD, payloads)
+        _INSERT_JOB.run_many(connection, rows)
+        _INSERT_PAYLOAD.run_many(connection, payloads)
     if tags:
-        connection.execute(_INSERT_TAG, tags)
+        _INSERT_TAG.run_many(connection, tags)
     return answers
+
+
+def by_ids(connection: Connection, rack: str, ids: Iterable[str]) -> dict[str, JobInfo]:
+    """Return those of ``ids`` that are there."""
+    rows = connection.execute(_BY_IDS, {"r": rack, "ids": list(ids)})
+    return {row.job_id: _decode(row.info) for row in rows}
 
 
 def change(
@@ -105,11 +122,11 @@ def change(
         values["state"] = state
     values["times"] = times
     new = msgspec.structs.replace(old, **values)
-    connection.execute(_UPDATE, {"r": rack, "n": number, **_columns(new)})
+    _UPDATE.run(connection, {"r": rack, "n": number, **_columns(new)})
     if new.tags != old.tags:
         connection.execute(_DELETE_TAGS, {"r": rack, "n": number})
         if new.tags:
-            connection.execute(_INSERT_TAG, _tag_rows(rack, number, new.tags))
+            _INSERT_TAG.run_many(connection, _tag_rows(rack, number, new.tags))
     if state in FINAL_STATES:
         connection.execute(_DELETE_CHUNKS, {"r": rack, "n": number})
     return new
@@ -174,14 +191,14 @@ def save_chunk(connection: Connection, rack: str, job_id: str, index: int, data:
     connection.execute(insert(chunk), {"rack": rack, "number": number, "index": index, "saved": now, "data": data})
     done = connection.execute(_COUNT_CHUNKS, here).scalar_one()
     new = msgspec.structs.replace(old, chunks_done=done)
-    connection.execute(_UPDATE, {**here, **_columns(new)})
+    _UPDATE.run(connection, {**here, **_columns(new)})
     return new
 
 
 def chunks(connection: Connection, rack: str, job_id: str) -> dict[int, bytes]:
     """Return the chunks of a job that are there, by index. Raises :class:`NotFoundError`."""
     number, _ = _find(connection, rack, job_id)
-    return {index: data for index, data in connection.execute(_CHUNKS, {"r": rack, "n": number}).tuples()}
+    return dict(connection.execute(_CHUNKS, {"r": rack, "n": number}).tuples().all())
 
 
 def put_result(connection: Connection, rack: str, job_id: str, data: bytes) -> None:
@@ -210,15 +227,11 @@ def _blob(connection: Connection, rack: str, job_id: str, table: Table) -> bytes
 
 
 def _find(connection: Connection, rack: str, job_id: str) -> tuple[int, JobInfo]:
-    row = connection.execute(_BY_ID, {"r": rack, "i": job_id}).one_or_none()
+    row = _BY_ID.run(connection, {"r": rack, "i": job_id}).fetchone()
     if row is None:
         raise NotFoundError("no such job", subject=f"rack {rack}", value=job_id)
-    return row.number, _decode(row.info)
-
-
-def _by_ids(connection: Connection, rack: str, ids: set[str]) -> dict[str, JobInfo]:
-    rows = connection.execute(_BY_IDS, {"r": rack, "ids": list(ids)})
-    return {row.job_id: _decode(row.info) for row in rows}
+    number, data = row
+    return number, _decode(data)
 
 
 def _decode(data: bytes) -> JobInfo:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pulsed.store.engine import Prepared
 from pulsed.store.errors import LeaseError, LeaseLostError
 from pulsed.store.tables import lease
 
 _ROW = select(lease).where(lease.c.rack == bindparam("r")).with_for_update()
 # FOR SHARE holds off a taker on PostgreSQL until the write is in; SQLite has one writer at a time anyway.
-_FENCE = select(lease.c.fence).where(lease.c.rack == bindparam("r")).with_for_update(read=True)
+_FENCE = Prepared(select(lease.c.fence).where(lease.c.rack == bindparam("r")).with_for_update(read=True))
 _SET = update(lease).where(lease.c.rack == bindparam("r"))
 
 
@@ -41,7 +42,8 @@ def take(connection: Connection, rack: str, holder: str, now: float, seconds: fl
 
 def check(connection: Connection, rack: str, fence: int) -> None:
     """Raise :class:`LeaseLostError` unless ``fence`` is still the number of ``rack``."""
-    found = connection.execute(_FENCE, {"r": rack}).scalar()
+    row = _FENCE.run(connection, {"r": rack}).fetchone()
+    found = None if row is None else row[0]
     if found != fence:
         raise LeaseLostError(
             "another daemon owns the rack now, nothing was written", subject=f"rack {rack}", value=fence, legal=found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Unpack
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.job import JobInfo, JobState
@@ -35,7 +35,8 @@ class Store:
         self.rack = rack
         self.lease_seconds = lease_seconds
         self._engine: Engine | None = None
-        self._reader: Engine | None = None
+        self._writer: Connection | None = None
+        self._lock = threading.Lock()
         self._fence: int | None = None
 
     def open(self, now: float, holder: str) -> None:
@@ -45,7 +46,6 @@ class Store:
         that is none, :class:`IncompatibleError` for a store of a newer version. The same holder may retake.
         """
         self._engine = engine.connect(self.url)
-        self._reader = self._engine.execution_options(**engine.READ)
         try:
             with self._transaction() as connection:
                 engine.migrate(connection)
@@ -75,8 +75,16 @@ class Store:
 
         Raises :class:`NotAllowedError` when one of the ids belongs to another owner; none is stored then.
         """
+        try:
+            with self._write() as connection:
+                return jobs.add(connection, self.rack, new, {}, now)
+        except StoreError as error:
+            if not engine.is_conflict(error.__cause__):
+                raise
+        # One of the ids is there already. It is rare enough to find out in this way.
         with self._write() as connection:
-            return jobs.add(connection, self.rack, new, now)
+            known = jobs.by_ids(connection, self.rack, [info.job_id for info, _ in new])
+            return jobs.add(connection, self.rack, new, known, now)
 
     def step(self, job_id: str, new_state: JobState, now: float, **changes: Unpack[Changes]) -> JobInfo:
         """Take a step of the job's state machine and return the job; ``times[new_state]`` becomes ``now``.
@@ -196,28 +204,49 @@ class Store:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        if self._fence is None:
-            raise LeaseLostError("the store is not open", subject=f"rack {self.rack}")
         with self._transaction() as connection:
+            if self._fence is None:
+                raise LeaseLostError("the store holds no lease", subject=f"rack {self.rack}")
             leases.check(connection, self.rack, self._fence)
             yield connection
 
     @contextmanager
-    def _transaction(self, *, read: bool = False) -> Iterator[Connection]:
-        chosen = self._reader if read else self._engine
-        if chosen is None:
-            raise StoreError("the store is not open", subject=self.url)
-        try:
-            with chosen.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise StoreError(str(cause), subject=self.url) from error
+    def _transaction(self) -> Iterator[Connection]:
+        # One writer at a time, on a connection that stays: to get one from the pool takes as long as a write.
+        with self._lock, self._translate():
+            if self._writer is None:
+                self._writer = self._connected().connect()
+            try:
+                with self._writer.begin():
+                    yield self._writer
+            except engine.database_errors(self._connected()) as error:
+                if not engine.is_conflict(error):
+                    self._writer.invalidate()
+                    self._writer.close()
+                    self._writer = None
+                raise
 
-    def _read(self) -> AbstractContextManager[Connection]:
-        return self._transaction(read=True)
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._translate(), self._connected().execution_options(**engine.READ).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _translate(self) -> Iterator[None]:
+        try:
+            yield
+        except engine.database_errors(self._connected()) as error:
+            raise StoreError(str(getattr(error, "orig", None) or error), subject=self.url) from error
+
+    def _connected(self) -> Engine:
+        if self._engine is None:
+            raise StoreError("the store is not open", subject=self.url)
+        return self._engine
 
     def _dispose(self) -> None:
-        if self._engine is not None:
-            self._engine.dispose()
-        self._engine = self._reader = self._fence = None
+        with self._lock:
+            if self._writer is not None:
+                self._writer.close()
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = self._writer = self._fence = None

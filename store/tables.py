@@ -2,7 +2,8 @@
 
 A job is one row with what lists need as columns and the whole :class:`pulsed.model.job.JobInfo` as msgpack;
 the columns are copies for the index, the msgpack is what counts. Blobs are apart because an update of a row
-writes the whole row again.
+writes the whole row again. No key begins with the rack: SQLite, which knows nothing of how values are spread,
+would take it for a good choice and read the whole rack.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _number() -> Column[int]:
 
 
 def _blobs_of_job(name: str, *columns: Column[int] | Column[float]) -> Table:
-    key = ["rack", "number", *(column.name for column in columns if column.name == "index")]
+    key = ["number", "rack", *(column.name for column in columns if column.name == "index")]
     return Table(
         name,
         metadata,
@@ -46,7 +47,7 @@ def _blobs_of_job(name: str, *columns: Column[int] | Column[float]) -> Table:
         *columns,
         Column("data", LargeBinary, nullable=False),
         PrimaryKeyConstraint(*key),
-        ForeignKeyConstraint(["rack", "number"], ["job.rack", "job.number"]),
+        ForeignKeyConstraint(["number", "rack"], ["job.number", "job.rack"]),
     )
 
 
@@ -73,10 +74,10 @@ job = Table(
     Column("created", Float(53), nullable=False),
     Column("name", String(255), nullable=False),
     Column("info", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("rack", "number"),
-    UniqueConstraint("rack", "job_id", name="job_by_id"),
-    Index("job_by_state", "rack", "state", "number"),
-    Index("job_by_owner", "rack", "owner", "number"),
+    PrimaryKeyConstraint("number", "rack"),
+    UniqueConstraint("job_id", "rack", name="job_by_id"),
+    Index("job_by_state", "state", "rack", "number"),
+    Index("job_by_owner", "owner", "rack", "number"),
     sqlite_with_rowid=False,
 )
 """``number`` is the order of submission within the rack."""
@@ -87,9 +88,9 @@ job_tag = Table(
     _rack(),
     Column("tag", String(255), nullable=False),
     _number(),
-    PrimaryKeyConstraint("rack", "tag", "number"),
-    ForeignKeyConstraint(["rack", "number"], ["job.rack", "job.number"]),
-    Index("job_tag_by_job", "rack", "number"),
+    PrimaryKeyConstraint("tag", "rack", "number"),
+    ForeignKeyConstraint(["number", "rack"], ["job.number", "job.rack"]),
+    Index("job_tag_by_job", "number", "rack"),
     sqlite_with_rowid=False,
 )
 
@@ -108,8 +109,8 @@ calibration_set = Table(
     Column("weight", Integer, nullable=False),
     Column("stored", Float(53), nullable=False),
     Column("head", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("rack", "number"),
-    UniqueConstraint("rack", "calibration_id", name="calibration_set_by_id"),
+    PrimaryKeyConstraint("number", "rack"),
+    UniqueConstraint("calibration_id", "rack", name="calibration_set_by_id"),
     sqlite_with_rowid=False,
 )
 """One row per set. ``head`` is the set without its values. The values are those of ``base``, which is stored
@@ -122,8 +123,8 @@ calibration_change = Table(
     _number(),
     Column("name", String(255), nullable=False),
     Column("value", LargeBinary, nullable=True),
-    PrimaryKeyConstraint("rack", "number", "name"),
-    ForeignKeyConstraint(["rack", "number"], ["calibration_set.rack", "calibration_set.number"]),
+    PrimaryKeyConstraint("number", "rack", "name"),
+    ForeignKeyConstraint(["number", "rack"], ["calibration_set.number", "calibration_set.rack"]),
     sqlite_with_rowid=False,
 )
 """The values of a set that differ from its parent's, all of them in a base; NULL for one that is gone."""
@@ -135,9 +136,9 @@ calibration_current = Table(
     _number(),
     Column("since", Float(53), nullable=False),
     Column("calibration", BigInteger, nullable=False),
-    PrimaryKeyConstraint("rack", "number"),
-    ForeignKeyConstraint(["rack", "calibration"], ["calibration_set.rack", "calibration_set.number"]),
-    Index("calibration_current_by_time", "rack", "since", "number"),
+    PrimaryKeyConstraint("number", "rack"),
+    ForeignKeyConstraint(["calibration", "rack"], ["calibration_set.number", "calibration_set.rack"]),
+    Index("calibration_current_by_time", "since", "rack", "number"),
     sqlite_with_rowid=False,
 )
 """Which set came into force when (Unix time). Going back to an older set is one more row."""

@@ -47,30 +47,30 @@ def _jobs() -> None:
         sa.Column("created", sa.Float(53), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("info", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("rack", "number"),
-        sa.UniqueConstraint("rack", "job_id", name="job_by_id"),
+        sa.PrimaryKeyConstraint("number", "rack"),
+        sa.UniqueConstraint("job_id", "rack", name="job_by_id"),
         sqlite_with_rowid=False,
     )
-    op.create_index("job_by_state", "job", ["rack", "state", "number"])
-    op.create_index("job_by_owner", "job", ["rack", "owner", "number"])
+    op.create_index("job_by_state", "job", ["state", "rack", "number"])
+    op.create_index("job_by_owner", "job", ["owner", "rack", "number"])
     op.create_table(
         "job_tag",
         _rack(),
         sa.Column("tag", sa.String(255), nullable=False),
         _number(),
-        sa.PrimaryKeyConstraint("rack", "tag", "number"),
-        sa.ForeignKeyConstraint(["rack", "number"], ["job.rack", "job.number"]),
+        sa.PrimaryKeyConstraint("tag", "rack", "number"),
+        sa.ForeignKeyConstraint(["number", "rack"], ["job.number", "job.rack"]),
         sqlite_with_rowid=False,
     )
-    op.create_index("job_tag_by_job", "job_tag", ["rack", "number"])
+    op.create_index("job_tag_by_job", "job_tag", ["number", "rack"])
     for name in ("payload", "result"):
         op.create_table(
             name,
             _rack(),
             _number(),
             sa.Column("data", sa.LargeBinary, nullable=False),
-            sa.PrimaryKeyConstraint("rack", "number"),
-            sa.ForeignKeyConstraint(["rack", "number"], ["job.rack", "job.number"]),
+            sa.PrimaryKeyConstraint("number", "rack"),
+            sa.ForeignKeyConstraint(["number", "rack"], ["job.number", "job.rack"]),
         )
     op.create_table(
         "chunk",
@@ -79,8 +79,8 @@ def _jobs() -> None:
         sa.Column("index", sa.Integer, nullable=False),
         sa.Column("saved", sa.Float(53), nullable=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("rack", "number", "index"),
-        sa.ForeignKeyConstraint(["rack", "number"], ["job.rack", "job.number"]),
+        sa.PrimaryKeyConstraint("number", "rack", "index"),
+        sa.ForeignKeyConstraint(["number", "rack"], ["job.number", "job.rack"]),
     )
 
 
@@ -95,8 +95,8 @@ def _calibrations() -> None:
         sa.Column("weight", sa.Integer, nullable=False),
         sa.Column("stored", sa.Float(53), nullable=False),
         sa.Column("head", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("rack", "number"),
-        sa.UniqueConstraint("rack", "calibration_id", name="calibration_set_by_id"),
+        sa.PrimaryKeyConstraint("number", "rack"),
+        sa.UniqueConstraint("calibration_id", "rack", name="calibration_set_by_id"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -105,8 +105,8 @@ def _calibrations() -> None:
         _number(),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("value", sa.LargeBinary, nullable=True),
-        sa.PrimaryKeyConstraint("rack", "number", "name"),
-        sa.ForeignKeyConstraint(["rack", "number"], ["calibration_set.rack", "calibration_set.number"]),
+        sa.PrimaryKeyConstraint("number", "rack", "name"),
+        sa.ForeignKeyConstraint(["number", "rack"], ["calibration_set.number", "calibration_set.rack"]),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -115,8 +115,8 @@ def _calibrations() -> None:
         _number(),
         sa.Column("since", sa.Float(53), nullable=False),
         sa.Column("calibration", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("rack", "number"),
-        sa.ForeignKeyConstraint(["rack", "calibration"], ["calibration_set.rack", "calibration_set.number"]),
+        sa.PrimaryKeyConstraint("number", "rack"),
+        sa.ForeignKeyConstraint(["calibration", "rack"], ["calibration_set.number", "calibration_set.rack"]),
         sqlite_with_rowid=False,
     )
-    op.create_index("calibration_current_by_time", "calibration_current", ["rack", "since", "number"])
+    op.create_index("calibration_current_by_time", "calibration_current", ["since", "rack", "number"])

@@ -1,0 +1,1 @@
+"""Speed and memory, each figure beside the reference that its budget names."""

@@ -1,0 +1,72 @@
+"""The references of the budgets: the same work with everything taken away that is not unavoidable."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+
+def walk(circuit: Any) -> int:
+    """Read name, float parameters and qubit indices of every instruction; return how many there are."""
+    index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
+    count = 0
+    for instruction in circuit.data:
+        _ = instruction.name, [float(x) for x in instruction.params], [index[q] for q in instruction.qubits]
+        count += 1
+    return count
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _sum(samples: npt.NDArray[np.int16]) -> int:
+    total = 0
+    for sample in samples:
+        total += sample
+    return total
+
+
+def bandwidth(samples: npt.NDArray[np.int16]) -> int:
+    """Return the sum of ``samples``, one compiled thread: as fast as this machine reads int16."""
+    return int(_sum(samples))
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _gather(table: npt.NDArray[np.int16], indices: npt.NDArray[np.int64], out: npt.NDArray[np.int16]) -> None:
+    for i in range(indices.size):
+        out[i] = table[indices[i]]
+
+
+def gather(table: npt.NDArray[np.int16], indices: npt.NDArray[np.int64], out: npt.NDArray[np.int16]) -> None:
+    """Look ``indices`` up in a table of 4096 entries, one compiled thread: samples without any arithmetic."""
+    _gather(table, indices, out)
+
+
+class DurableInserts:
+    """Bare sqlite3 with WAL and FULL: rows (id, blob) into one table in ``directory``."""
+
+    def __init__(self, directory: Path) -> None:
+        self._connection = sqlite3.connect(directory / "reference.db", isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("CREATE TABLE job (job_id TEXT PRIMARY KEY, data BLOB NOT NULL)")
+
+    def one_by_one(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Insert each row in a transaction of its own."""
+        for row in rows:
+            self._connection.execute("INSERT INTO job VALUES (?, ?)", row)
+
+    def grouped(self, groups: Iterable[Sequence[tuple[str, bytes]]]) -> None:
+        """Insert each group of rows in one transaction."""
+        for rows in groups:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT INTO job VALUES (?, ?)", rows)
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
