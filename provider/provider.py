@@ -1,0 +1,211 @@
+"""The way in: the backends and jobs of a daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pulsed.provider.backend import PulsedBackend
+from pulsed.provider.errors import BackendNotFoundError
+from pulsed.provider.job import STATUS, PulsedJob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qiskit.providers import JobStatus
+
+    from pulsed.client import Client
+
+
+class BackendService:
+    """The older spelling: ``provider.backend.<name>``, ``.jobs()``, ``.retrieve_job()``, and called ``get_backend``."""
+
+    def __init__(self, provider: PulsedProvider) -> None:
+        self._provider = provider
+
+    def __call__(self, name: str | None = None, **filters: Any) -> PulsedBackend:
+        """Return the backend called ``name``."""
+        return self._provider.get_backend(name, **filters)
+
+    def __getattr__(self, name: str) -> PulsedBackend:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self._provider.get_backend(name)
+        except BackendNotFoundError as error:
+            raise AttributeError(str(error)) from error
+
+    def __dir__(self) -> list[str]:
+        return ["backends", "jobs", "retrieve_job", *self._provider.client.greeting.backends]
+
+    def backends(self, name: str | None = None, **filters: Any) -> list[PulsedBackend]:
+        """Return the backends, see :meth:`PulsedProvider.backends`."""
+        return self._provider.backends(name, **filters)
+
+    def jobs(self, **filters: Any) -> list[PulsedJob]:
+        """Return jobs, see :meth:`PulsedProvider.jobs`."""
+        return self._provider.jobs(**filters)
+
+    def retrieve_job(self, job_id: str) -> PulsedJob:
+        """Return a job, see :meth:`PulsedProvider.retrieve_job`."""
+        return self._provider.retrieve_job(job_id)
+
+
+class PulsedProvider:
+    """The backends of one daemon. Nothing is connected before the first call that needs it.
+
+    Args:
+        url: ``"tcp://HOST:PORT"``; None finds the daemon that runs on this machine.
+        key: a key file or the name of a key; None for the local one.
+        client: a connection to use instead.
+
+    Calls raise :class:`ConnectionFailedError` when no daemon answers and :class:`KeyFileError` without a key.
+
+    """
+
+    def __init__(self, url: str | None = None, key: Path | str | None = None, *, client: Client | None = None) -> None:
+        self._url, self._key = url, key
+        self._client = client
+        self._backends: dict[str, PulsedBackend] = {}
+
+    def __repr__(self) -> str:
+        return f"<PulsedProvider({self._url or 'local'!r})>"
+
+    @property
+    def client(self) -> Client:
+        """The connection to the daemon."""
+        if self._client is None:
+            from pulsed.client import Client  # zmq and pydantic are not needed to import the provider
+
+            self._client = Client(self._url, self._key).connect()
+        return self._client
+
+    def close(self) -> None:
+        """Close the connection; the next call makes a new one, backends taken before are no use any more."""
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+        self._backends.clear()
+
+    def __enter__(self) -> PulsedProvider:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def active(self) -> bool:
+        """Return whether there is a connection."""
+        return self._client is not None
+
+    # Backends
+
+    @property
+    def backend(self) -> BackendService:
+        """The older spelling ``provider.backend.<name>``; ``provider.backend(name)`` is :meth:`get_backend`."""
+        return BackendService(self)
+
+    def _backend(self, name: str) -> PulsedBackend:
+        found = self._backends.get(name)
+        if found is None:
+            client = self.client
+            found = PulsedBackend(client.device(name), client.calibration(), client, self)
+            self._backends[name] = found
+        return found
+
+    def backends(
+        self, name: str | None = None, filters: Callable[[PulsedBackend], bool] | None = None, **kwargs: Any
+    ) -> list[PulsedBackend]:
+        """Return the backends that fit.
+
+        Args:
+            name: only the one of this name.
+            filters: a function of a backend.
+            kwargs: attributes of a backend and their values; ``min_num_qubits``; ``operational``.
+
+        """
+        names = [item for item in self.client.greeting.backends if name in (None, item)]
+        return [
+            backend
+            for backend in map(self._backend, names)
+            if _fits(backend, kwargs) and (filters is None or filters(backend))
+        ]
+
+    def get_backend(self, name: str | None = None, **kwargs: Any) -> PulsedBackend:
+        """Return the one backend that fits.
+
+        Raises:
+            BackendNotFoundError: none fits, or more than one; it lists those there are.
+
+        """
+        found = self.backends(name, **kwargs)
+        if len(found) == 1:
+            return found[0]
+        names = self.client.greeting.backends
+        raise BackendNotFoundError(
+            "more than one backend fits; give its name" if found else "no such backend", subject="provider",
+            value=name if name is not None else kwargs or "no name", legal=", ".join(names) or "the daemon has none",
+        )  # fmt: skip
+
+    # Jobs
+
+    def jobs(
+        self, limit: int = 10, skip: int = 0, backend_name: str | None = None,
+        status: JobStatus | str | list[JobStatus | str] | None = None, created_after: datetime | None = None,
+        created_before: datetime | None = None, tags: list[str] | None = None,
+    ) -> list[PulsedJob]:  # fmt: skip
+        """Return the newest jobs first.
+
+        Args:
+            limit: how many at most.
+            skip: how many of those that fit to leave out first.
+            backend_name: only those of this backend.
+            status: only those in this status, or one of these.
+            created_after: local time when it has no zone.
+            created_before: local time when it has no zone.
+            tags: only those with all of these.
+
+        """
+        wanted = None if status is None else [str(getattr(item, "name", item)).upper() for item in _listed(status)]
+        found: list[PulsedJob] = []
+        at, page = 0, 100
+        while len(found) < skip + limit:
+            infos = self.client.jobs(
+                tags=tuple(tags or ()), limit=page, skip=at,
+                created_after=created_after.timestamp() if created_after else None,
+                created_before=created_before.timestamp() if created_before else None,
+            )  # fmt: skip
+            for info in infos:
+                fits = wanted is None or STATUS[info.state].name in wanted or info.state.upper() in wanted
+                if fits and backend_name in (None, info.backend):
+                    found.append(PulsedJob(self._backend(info.backend), info.job_id, self.client, info=info))
+            if len(infos) < page:
+                break
+            at += page
+        return found[skip : skip + limit]
+
+    def retrieve_job(self, job_id: str) -> PulsedJob:
+        """Return the job with this id. Raises :class:`pulsed.model.errors.NotFoundError`."""
+        info = self.client.job(job_id)
+        return PulsedJob(self._backend(info.backend), info.job_id, self.client, info=info)
+
+    def job(self, job_id: str) -> PulsedJob:
+        """Return the job with this id, as :meth:`retrieve_job`."""
+        return self.retrieve_job(job_id)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple | set) else [value]
+
+
+def _fits(backend: PulsedBackend, wanted: dict[str, Any]) -> bool:
+    for name, value in wanted.items():
+        if name == "min_num_qubits":
+            fits = backend.num_qubits >= value
+        elif name == "operational":
+            fits = backend.status().operational == value
+        else:
+            fits = getattr(backend, name, None) == value
+        if not fits:
+            return False
+    return True

@@ -1,0 +1,98 @@
+"""The pulse side of a backend, which Qiskit dropped in 2.0: channels, schedules, previews."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pulsed.provider.errors import ChannelNotFoundError
+
+if TYPE_CHECKING:
+    from qiskit.circuit import QuantumCircuit
+
+    from pulsed.compiler.compile import Compiler
+    from pulsed.compiler.preview import Preview
+    from pulsed.model.calibration import CalibrationSet
+    from pulsed.model.device import DeviceDescription
+    from pulsed.provider.configuration import Defaults
+    from pulsed.pulse.channels import AcquireChannel, ControlChannel, DriveChannel, MeasureChannel
+    from pulsed.pulse.instruction_schedule_map import InstructionScheduleMap
+    from pulsed.pulse.schedule import Schedule
+
+
+class PulseView:
+    """Channels and schedules of a device with a calibration set.
+
+    It comes before Qiskit's class in the bases: Qiskit 1.4 has methods of these names that return its own channels.
+    """
+
+    _device: DeviceDescription
+    _calibration: CalibrationSet
+
+    @cached_property
+    def instruction_schedule_map(self) -> InstructionScheduleMap:
+        """The schedules of all gates."""
+        from pulsed.compiler.gates import gate_schedules
+
+        return gate_schedules(self._device, self._calibration)
+
+    def defaults(self) -> Defaults:
+        """Return the calibrated frequencies and schedules in the form of Qiskit's PulseDefaults."""
+        from pulsed.provider.configuration import Defaults
+
+        return Defaults(self._device, self._calibration, self.instruction_schedule_map)
+
+    def _qubit(self, qubit: int, what: str) -> int:
+        if not isinstance(qubit, int) or not 0 <= qubit < self._device.num_qubits:
+            raise ChannelNotFoundError(
+                f"no {what} channel for this qubit", subject=f"backend {self._device.name}", value=qubit,
+                legal=f"0 to {self._device.num_qubits - 1}",
+            )  # fmt: skip
+        return qubit
+
+    def drive_channel(self, qubit: int) -> DriveChannel:
+        """Return the channel that drives ``qubit``."""
+        from pulsed.pulse.channels import DriveChannel
+
+        return DriveChannel(self._qubit(qubit, "drive"))
+
+    def measure_channel(self, qubit: int) -> MeasureChannel:
+        """Return the channel of the readout stimulus of ``qubit``."""
+        from pulsed.pulse.channels import MeasureChannel
+
+        return MeasureChannel(self._qubit(qubit, "measure"))
+
+    def acquire_channel(self, qubit: int) -> AcquireChannel:
+        """Return the channel on which the readout of ``qubit`` comes back."""
+        from pulsed.pulse.channels import AcquireChannel
+
+        return AcquireChannel(self._qubit(qubit, "acquire"))
+
+    def control_channel(self, qubits: Iterable[int]) -> list[ControlChannel]:
+        """Return the channels that drive the control of a pair (control, target) at the target's frequency."""
+        from pulsed.pulse.channels import ControlChannel
+
+        pair = tuple(qubits)
+        pairs = [(item.control, item.target) for item in self._device.couplings]
+        channels = [ControlChannel(k) for k, item in enumerate(pairs) if item == pair]
+        if not channels:
+            raise ChannelNotFoundError(
+                "no control channel for this pair (control, target)", subject=f"backend {self._device.name}",
+                value=pair, legal=", ".join(map(str, pairs)) or "none: the chip has no couplings",
+            )  # fmt: skip
+        return channels
+
+    @cached_property
+    def _compiler(self) -> Compiler:
+        from pulsed.compiler.compile import Compiler
+
+        return Compiler(self._device, self._calibration)
+
+    def schedule(self, circuit: QuantumCircuit) -> Schedule:
+        """Return ``circuit`` as the pulse schedule that would be played."""
+        return self._compiler.schedule(circuit)
+
+    def preview(self, program: Any) -> Preview:
+        """Return the waveforms of a circuit or schedule as the instruments would play them."""
+        return self._compiler.preview(program)
