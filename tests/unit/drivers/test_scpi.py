@@ -131,7 +131,18 @@ def test_a_dropped_connection_is_found_at_once(session, peer):
 
 @pytest.mark.parametrize(
     "data",
-    [b"\xff\xfe\n", b"hello\n", b'"open\n', b"#0\n", b"#x12\n", b"#9999999999\n", b"#3abc\n", b"#12ab!\n", b"\n", b";;;\n"],
+    [
+        b"\xff\xfe\n",
+        b"hello\n",
+        b'"open\n',
+        b"#0\n",
+        b"#x12\n",
+        b"#9999999999\n",
+        b"#3abc\n",
+        b"#12ab!\n",
+        b"\n",
+        b";;;\n",
+    ],
 )
 def test_garbage_is_one_typed_error(session, peer, data):
     peer.script["STAT?"] = Garbage(data)

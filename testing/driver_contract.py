@@ -1,0 +1,325 @@
+"""The driver contract as pytest suites: a driver's author subclasses one and gives the fixture ``make_driver``.
+
+.. code-block:: python
+
+    from pulsed.testing.driver_contract import GeneratorContract
+
+
+    class TestMyAwg(GeneratorContract):
+        @pytest.fixture
+        def make_driver(self, rack_address):
+            def make(**changes):
+                return MyAwg("awg1", InstrumentDescription(**{"driver": "my_awg", "address": rack_address, **changes}))
+
+            return make
+
+``make_driver(**changes)`` returns a new driver, not connected, with some fields of its description changed. The
+instrument behind it may be real, simulated, or a double, and may hold anything when a test begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pulsed.compiler.program import PortSettings
+from pulsed.drivers.contract import (
+    Digitizer,
+    Generator,
+    Instrument,
+    InstrumentState,
+    OutputSettings,
+    Source,
+    SourceSettings,
+    after,
+)
+from pulsed.drivers.work import Playback, Recording
+from pulsed.model.device import Identity
+from pulsed.model.errors import (
+    IllegalStepError,
+    InstrumentError,
+    InstrumentLimitError,
+    InstrumentMemoryLostError,
+    InstrumentTimeoutError,
+    InstrumentUnreachableError,
+    WrongInstrumentError,
+)
+from pulsed.testing.doubles import Drop, Garbage, ScriptedInstrument, Stall
+
+MakeDriver = Callable[..., Any]
+SECONDS = 5.0
+"""What a test gives an instrument that is well."""
+
+
+class DriverContract:
+    """What every driver keeps to."""
+
+    kind: Any = Instrument
+
+    @pytest.fixture
+    def make_driver(self) -> MakeDriver:
+        """Return the function that makes a driver; a subclass overrides this."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def driver(self, make_driver: MakeDriver) -> Iterator[Any]:
+        """A driver that is connected, and made safe afterwards."""
+        driver = make_driver()
+        driver.connect(after(SECONDS))
+        yield driver
+        driver.safe_state(after(SECONDS))
+        driver.close()
+
+    def test_it_has_the_protocols_of_its_kind(self, make_driver: MakeDriver) -> None:
+        """All methods are there."""
+        assert isinstance(make_driver(), self.kind)
+
+    def test_the_constructor_does_no_io(self, make_driver: MakeDriver) -> None:
+        """It can be made for an address where nobody listens."""
+        driver = make_driver(address="TCPIP::127.0.0.1::1::SOCKET")
+        assert driver.state is InstrumentState.CLOSED
+        assert driver.identity is None
+
+    def test_connect_identifies_and_is_idle(self, driver: Any) -> None:
+        """And may be called again."""
+        assert driver.state is InstrumentState.IDLE
+        assert driver.identity == driver.identify(after(SECONDS))
+        driver.connect(after(SECONDS))
+        assert driver.status(after(SECONDS)) is InstrumentState.IDLE
+
+    def test_close_is_idempotent(self, driver: Any) -> None:
+        """And connects again afterwards."""
+        driver.close()
+        driver.close()
+        assert driver.state is InstrumentState.CLOSED
+        driver.connect(after(SECONDS))
+        assert driver.state is InstrumentState.IDLE
+
+    def test_another_identity_is_refused(self, make_driver: MakeDriver) -> None:
+        """By name, with both identities, and nothing stays open."""
+        driver = make_driver(identity=Identity(serial="somebody else"))
+        with pytest.raises(WrongInstrumentError) as caught:
+            driver.connect(after(SECONDS))
+        assert caught.value.subject == f"instrument {driver.name}"
+        assert "somebody else" in caught.value.legal
+        assert caught.value.value
+        assert driver.state is InstrumentState.CLOSED
+
+    def test_nobody_there(self, make_driver: MakeDriver) -> None:
+        """The error names the instrument and its address."""
+        with ScriptedInstrument() as peer:
+            address = peer.address
+        driver = make_driver(address=address)
+        with pytest.raises(InstrumentUnreachableError) as caught:
+            driver.connect(after(SECONDS))
+        assert caught.value.subject == f"instrument {driver.name}"
+        assert driver.state is InstrumentState.CLOSED
+
+    @pytest.mark.parametrize(
+        ("action", "error"),
+        [
+            (Stall(), InstrumentTimeoutError),
+            (Drop(), InstrumentUnreachableError),
+            (Garbage(b"\x00\xff;;#9\n"), InstrumentError),
+        ],
+    )
+    def test_a_sick_instrument_is_one_typed_error_in_time(
+        self, make_driver: MakeDriver, action: Any, error: type[InstrumentError]
+    ) -> None:
+        """Whatever it does, the deadline holds and nothing stays open."""
+        with ScriptedInstrument({"*IDN?": action}) as peer:
+            driver = make_driver(address=peer.address)
+            began = time.monotonic()
+            with pytest.raises(error) as caught:
+                driver.connect(after(0.3))
+            assert time.monotonic() - began < 2
+        assert caught.value.subject == f"instrument {driver.name}"
+        assert driver.state is InstrumentState.CLOSED
+
+    def test_safe_state_from_any_state(self, driver: Any) -> None:
+        """Twice, and after the connection was closed."""
+        driver.safe_state(after(SECONDS))
+        driver.safe_state(after(SECONDS))
+        driver.close()
+        driver.safe_state(after(SECONDS))
+        assert driver.state is InstrumentState.IDLE
+
+    def test_the_error_queue_is_drained(self, driver: Any) -> None:
+        """After it, there is nothing more in it."""
+        driver.drain_errors(after(SECONDS))
+        assert driver.drain_errors(after(SECONDS)) == []
+
+    def test_reset(self, driver: Any) -> None:
+        """It is idle afterwards."""
+        driver.reset(after(SECONDS))
+        assert driver.state is InstrumentState.IDLE
+
+
+class _PlayerContract(DriverContract):
+    """What AWGs and digitizers share."""
+
+    @pytest.fixture
+    def work(self) -> Any:
+        """Return something the instrument can do: a Playback or a Recording; a subclass overrides this."""
+        raise NotImplementedError
+
+    def test_upload_by_content(self, driver: Any, work: Any) -> None:
+        """The same work is the same handle, and it is there."""
+        driver.validate(work)
+        first = driver.upload(work, after(SECONDS))
+        second = driver.upload(work, after(SECONDS))
+        assert first == second
+        assert len(first.tables) == len(work.entries)
+        driver.verify(second, after(SECONDS))
+
+    def test_other_work_is_another_handle(self, driver: Any, work: Any) -> None:
+        """Shots belong to the content."""
+        other = replace(work, entries=work.entries.copy())
+        other.entries["shots"] += 1
+        assert driver.upload(work, after(SECONDS)).name != driver.upload(other, after(SECONDS)).name
+
+    def test_a_reset_voids_handles(self, driver: Any, work: Any) -> None:
+        """Also behind the driver's back; what was lost is sent again."""
+        handle = driver.upload(work, after(SECONDS))
+        driver.reset(after(SECONDS))
+        with pytest.raises(InstrumentMemoryLostError):
+            driver.arm(handle, after(SECONDS))
+        again = driver.upload(work, after(SECONDS))
+        assert again.epoch != handle.epoch
+        driver.verify(again, after(SECONDS))
+
+    def test_steps_that_the_table_does_not_have(self, driver: Any, work: Any) -> None:
+        """They raise and change nothing."""
+        with pytest.raises(IllegalStepError) as caught:
+            driver.start(after(SECONDS))
+        assert caught.value.subject == f"instrument {driver.name}"
+        with pytest.raises(IllegalStepError):
+            driver.wait_done(after(SECONDS))
+        assert driver.state is InstrumentState.IDLE
+        handle = driver.upload(work, after(SECONDS))
+        driver.arm(handle, after(SECONDS))
+        with pytest.raises(IllegalStepError):
+            driver.arm(handle, after(SECONDS))
+        assert driver.status(after(SECONDS)) is InstrumentState.ARMED
+
+    def test_arm_and_stop(self, driver: Any, work: Any) -> None:
+        """As often as one likes."""
+        for _ in range(2):
+            driver.arm(driver.upload(work, after(SECONDS)), after(SECONDS))
+            assert driver.state is driver.status(after(SECONDS)) is InstrumentState.ARMED
+            driver.stop(after(SECONDS))
+            assert driver.state is driver.status(after(SECONDS)) is InstrumentState.IDLE
+
+    def test_safe_state_disarms(self, driver: Any, work: Any) -> None:
+        """An armed instrument is idle afterwards."""
+        driver.arm(driver.upload(work, after(SECONDS)), after(SECONDS))
+        driver.safe_state(after(SECONDS))
+        assert driver.status(after(SECONDS)) is InstrumentState.IDLE
+
+    def test_a_run_that_does_not_end(self, driver: Any, work: Any) -> None:
+        """Nobody triggers, so the wait ends by the deadline."""
+        driver.arm(driver.upload(work, after(SECONDS)), after(SECONDS))
+        deadline = after(0.3)
+        with pytest.raises((InstrumentTimeoutError, IllegalStepError)):
+            while not driver.wait_done(deadline):
+                continue
+        assert time.monotonic() < deadline + 1
+
+    def test_nothing_to_do(self, driver: Any, work: Any) -> None:
+        """No program is no work."""
+        with pytest.raises(InstrumentLimitError):
+            driver.validate(replace(work, entries=work.entries[:0]))
+
+    def test_zero_shots(self, driver: Any, work: Any) -> None:
+        """The error says what is legal."""
+        other = replace(work, entries=work.entries.copy())
+        other.entries["shots"] = 0
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.validate(other)
+        assert caught.value.subject == f"instrument {driver.name}"
+        assert caught.value.legal
+
+
+class GeneratorContract(_PlayerContract):
+    """What every AWG keeps to. A subclass gives ``make_driver`` and ``work``, a Playback with an event."""
+
+    kind = Generator
+
+    def test_configure_is_idempotent(self, driver: Any) -> None:
+        """And may be called after the outputs were switched off."""
+        settings = OutputSettings({1: PortSettings((1.0, 0.01, -0.01, 0.99), (0.01, -0.02))})
+        driver.configure(settings, after(SECONDS))
+        driver.configure(settings, after(SECONDS))
+        driver.safe_state(after(SECONDS))
+        driver.configure(settings, after(SECONDS))
+
+    def test_too_loud_is_found_before_anything_is_sent(self, driver: Any, work: Playback) -> None:
+        """The error names the channel, the time, the value and the limit."""
+        loud = replace(work, events=work.events.copy())
+        loud.events["amplitude"] = 1.5
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.validate(loud)
+        error = caught.value
+        assert error.subject == f"instrument {driver.name}"
+        assert work.channels[work.events["slot"][0]] in error.message
+        assert str(work.events["time"][0]) in error.message
+        assert "1.5" in error.value
+        assert error.legal
+
+    def test_offset_and_sum_beyond_full_scale(self, driver: Any, work: Playback) -> None:
+        """The mixer correction counts."""
+        pairs = dict.fromkeys(work.pairs, PortSettings((1.9, 0.0, 0.0, 1.9), (0.4, 0.0)))
+        loud = replace(work, pairs=pairs, events=work.events.copy())
+        loud.events["amplitude"] = 0.9
+        with pytest.raises(InstrumentLimitError):
+            driver.validate(loud)
+
+
+class DigitizerContract(_PlayerContract):
+    """What every digitizer keeps to. A subclass gives ``make_driver`` and ``work``, a Recording with a row."""
+
+    kind = Digitizer
+
+    def test_a_window_that_is_too_long(self, driver: Any, work: Recording) -> None:
+        """The error says how long it may be."""
+        long = replace(work, rows=work.rows.copy(), entries=work.entries.copy())
+        long.rows["length"] = 8 * (driver.capabilities.max_length // 8 + 1)
+        long.entries["length"] += long.rows["length"].max()
+        long.entries["period"] += long.rows["length"].max()
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.validate(long)
+        assert str(driver.capabilities.max_length) in caught.value.legal
+
+    def test_fetch_before_the_run(self, driver: Any, work: Recording) -> None:
+        """There is nothing to fetch."""
+        handle = driver.upload(work, after(SECONDS))
+        with pytest.raises(IllegalStepError):
+            driver.fetch(handle, after(SECONDS))
+
+
+class SourceContract(DriverContract):
+    """What every local oscillator keeps to."""
+
+    kind = Source
+
+    def test_configure_is_idempotent(self, driver: Any) -> None:
+        """And may be called after the output was switched off."""
+        can = driver.capabilities
+        settings = SourceSettings(round((can.min_frequency + can.max_frequency) / 2), can.power[0] + 1)
+        for _ in range(2):
+            driver.configure(settings, after(SECONDS))
+            driver.safe_state(after(SECONDS))
+
+    @pytest.mark.parametrize("what", ["frequency", "power"])
+    def test_out_of_range(self, driver: Any, what: str) -> None:
+        """The error says what, how much, and how much is legal."""
+        can = driver.capabilities
+        settings = replace(SourceSettings(can.max_frequency, can.power[0]), **{what: 1e12})
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.configure(settings, after(SECONDS))
+        assert what in caught.value.message
+        assert caught.value.legal

@@ -1,0 +1,57 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pulsed.model.device import load_device
+
+CONFIG = Path(__file__).parents[2] / "configs" / "sim5.toml"
+
+
+class RackProcess:
+    """The simulated rack in a process of its own; it ends with its standard input."""
+
+    def __init__(self, ports="ephemeral"):
+        command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(CONFIG), "--ports", ports]
+        self.process = subprocess.Popen(
+            [*command, "--exit-with-stdin"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        line = self.process.stdout.readline()
+        assert line, f"the rack ended with {self.process.wait()}"
+        self.addresses = json.loads(line)["addresses"]
+        self.device = load_device(CONFIG).with_addresses(self.addresses)
+
+    @property
+    def ports(self):
+        return ",".join(self.addresses[name].split("::")[2] for name in self.device.instruments)
+
+    def kill(self):
+        self.process.kill()
+        self.close()
+
+    def close(self):
+        with self.process.stdin, self.process.stdout:
+            pass
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def rack_process():
+    process = RackProcess()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def own_rack_process():
+    """For tests that harm it."""
+    process = RackProcess()
+    yield process
+    process.kill()

@@ -1,0 +1,91 @@
+"""Every driver here against the simulated rack's process, by the suite that other drivers are tested with."""
+
+import pytest
+
+from pulsed.drivers.awg import AwgDriver
+from pulsed.drivers.contract import SourceSettings, after
+from pulsed.drivers.digitizer import DigitizerDriver
+from pulsed.drivers.sgs100a import Sgs100aDriver
+from pulsed.drivers.work import share_out
+from pulsed.testing.chunks import make_chunk
+from pulsed.testing.driver_contract import DigitizerContract, GeneratorContract, SourceContract
+
+
+def maker(kind, name, device):
+    def make(**changes):
+        return kind(name, device.instruments[name].model_copy(update=changes))
+
+    return make
+
+
+class TestAwgLeader(GeneratorContract):
+    @pytest.fixture
+    def make_driver(self, rack_process):
+        return maker(AwgDriver, "awg1", rack_process.device)
+
+    @pytest.fixture
+    def work(self, rack_process):
+        return share_out(make_chunk(rack_process.device, (0.1, 0.2)), rack_process.device).playbacks["awg1"]
+
+    def test_the_same_work_costs_no_round_trip(self, driver, work):
+        driver.upload(work, after(5))
+        sent, trips = driver.session.bytes_sent, driver.session.round_trips
+        driver.upload(work, after(5))
+        assert (driver.session.bytes_sent, driver.session.round_trips) == (sent, trips)
+
+    def test_a_new_driver_finds_what_is_there(self, driver, work, make_driver):
+        first = driver.upload(work, after(5))
+        other = make_driver()
+        driver.close()
+        other.connect(after(5))
+        sent = other.session.bytes_sent
+        assert other.upload(work, after(5)) == first
+        assert other.session.bytes_sent - sent < 200, "only the list is sent"
+        other.close()
+
+    def test_a_persons_parameters(self, driver):
+        awg = driver.instrument
+        awg.pair1.output(True)
+        awg.pair1.correction((1.0, 0.5, 0.25, 1.0))
+        assert (awg.pair1.output(), awg.pair1.correction(), awg.trigger_source()) == (True, (1, 0.5, 0.25, 1), "BUS")
+        driver.safe_state(after(5))
+        assert awg.pair1.output() is False
+
+
+class TestAwgFollower(GeneratorContract):
+    @pytest.fixture
+    def make_driver(self, rack_process):
+        return maker(AwgDriver, "awg2", rack_process.device)
+
+    @pytest.fixture
+    def work(self, rack_process):
+        return share_out(make_chunk(rack_process.device), rack_process.device).playbacks["awg2"]
+
+
+class TestDigitizer(DigitizerContract):
+    @pytest.fixture
+    def make_driver(self, rack_process):
+        return maker(DigitizerDriver, "digitizer", rack_process.device)
+
+    @pytest.fixture(params=[(2, "single"), (0, "single"), (0, "avg")])
+    def work(self, rack_process, request):
+        level, kind = request.param
+        chunk = make_chunk(rack_process.device, meas_level=level, meas_return=kind)
+        return share_out(chunk, rack_process.device).recordings["digitizer"]
+
+
+class TestSgs100a(SourceContract):
+    @pytest.fixture
+    def make_driver(self, rack_process):
+        return maker(Sgs100aDriver, "sgs1", rack_process.device)
+
+    def test_only_differences_are_sent(self, driver):
+        driver.configure(SourceSettings(5.1e9, 10.0), after(5))
+        trips = driver.session.round_trips
+        driver.configure(SourceSettings(5.1e9, 10.0), after(5))
+        assert driver.session.round_trips == trips
+        sent = driver.session.bytes_sent
+        driver.configure(SourceSettings(5.2e9, 10.0), after(5))
+        assert driver.session.bytes_sent - sent == len("SOUR:FREQ 5200000000.00\n*OPC?;:SYST:ERR:ALL?\n")
+        assert (driver.instrument.frequency(), driver.instrument.power()) == (5.2e9, 10.0)
+        assert driver.instrument.status() is True
