@@ -198,7 +198,7 @@ def save_chunk(connection: Connection, rack: str, job_id: str, index: int, data:
 def chunks(connection: Connection, rack: str, job_id: str) -> dict[int, bytes]:
     """Return the chunks of a job that are there, by index. Raises :class:`NotFoundError`."""
     number, _ = _find(connection, rack, job_id)
-    return dict(connection.execute(_CHUNKS, {"r": rack, "n": number}).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(_CHUNKS, {"r": rack, "n": number})}
 
 
 def put_result(connection: Connection, rack: str, job_id: str, data: bytes) -> None:
