@@ -1,0 +1,1 @@
+"""Queue, workers, sockets and supervision: the process that owns a rack."""

@@ -1,0 +1,103 @@
+"""What is checked of a submission before it is accepted, without decoding any program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import IncompatibleError, InvalidValueError
+from pulsed.model.job import JobRequest, RunOptions
+from pulsed.model.payload import Part
+
+QPY_MIN = 13
+"""QPY below this carries symbolic expressions that are executed when they are read."""
+MEAS_LEVELS = (0, 1, 2)
+MEAS_RETURNS = ("single", "avg")
+KINDS = ("qpy", "schedule", "gate")
+_MAX_TEXT = 1024
+_MAX_TAGS = 64
+
+
+def check_qpy(part: Part, newest: int, subject: str) -> None:
+    """Look at the header alone. Raises :class:`IncompatibleError` for what must or can not be decoded.
+
+    A file begins with ``QISKIT``, its version as one byte, and has the kind of its programs at byte 19.
+    """
+    head = bytes(memoryview(part)[:20])
+    if head[:6] != b"QISKIT" or len(head) < 20:
+        raise IncompatibleError("is not a QPY file", subject=subject, value=head[:6])
+    version = head[6]
+    if version < QPY_MIN:
+        raise IncompatibleError(
+            "QPY of this version can execute code when it is read, and is refused: write it with a newer version",
+            subject=subject, value=f"QPY {version}", legal=f"QPY {QPY_MIN} to {newest}",
+        )  # fmt: skip
+    if version > newest:
+        raise IncompatibleError(
+            "QPY of this version is newer than the daemon's Qiskit: write it with an older version",
+            subject=subject, value=f"QPY {version}", legal=f"QPY {QPY_MIN} to {newest}",
+        )  # fmt: skip
+    if head[19:20] != b"q":
+        raise IncompatibleError(
+            "this QPY does not hold circuits: send pulse schedules as kind 'schedule'", subject=subject,
+            value=head[19:20], legal="circuits",
+        )  # fmt: skip
+
+
+def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceDescription, newest_qpy: int) -> None:
+    """Check id, sizes, options and versions. Raises :class:`InvalidValueError` or :class:`IncompatibleError`."""
+    subject = f"job {request.job_id}"
+    if not (0 < len(request.job_id) <= 128 and request.job_id.isprintable()):
+        raise InvalidValueError("not a job id", subject="job_id", value=request.job_id[:128], legal="1 to 128 letters")
+    if len(request.name) > _MAX_TEXT or len(request.tags) > _MAX_TAGS or any(len(t) > _MAX_TEXT for t in request.tags):
+        raise InvalidValueError(
+            "name or tags are too long", subject=subject, legal=f"{_MAX_TAGS} tags, {_MAX_TEXT} letters each"
+        )
+    if len(parts) != len(request.kinds):
+        raise InvalidValueError("not one part per kind", subject=subject, value=len(parts), legal=len(request.kinds))
+    for kind in request.kinds:
+        if kind not in KINDS:
+            raise InvalidValueError("no such kind of program", subject=subject, value=kind, legal=", ".join(KINDS))
+    if request.kinds.count("gate") != len(request.gates):
+        raise InvalidValueError(
+            "not one schedule per pulse gate", subject=subject, value=request.kinds.count("gate"),
+            legal=len(request.gates),
+        )  # fmt: skip
+    if not 1 <= request.num_programs <= device.limits.max_circuits:
+        raise InvalidValueError(
+            "too many or no circuits in one job", subject=f"{subject}: circuits", value=request.num_programs,
+            legal=f"1 to {device.limits.max_circuits}",
+        )  # fmt: skip
+    check_options(request.options, device)
+    for i, (kind, part) in enumerate(zip(request.kinds, parts, strict=True)):
+        if kind == "qpy":
+            check_qpy(part, newest_qpy, f"{subject}: part {i}")
+
+
+def check_options(options: RunOptions, device: DeviceDescription) -> None:
+    """Check every option against the device's limits. Raises :class:`InvalidValueError` that names the option."""
+    limits, n = device.limits, device.num_qubits
+    if not 1 <= options.shots <= limits.max_shots:
+        raise InvalidValueError(
+            "too many or no shots", subject="shots", value=options.shots, legal=f"1 to {limits.max_shots}"
+        )
+    if options.meas_level not in MEAS_LEVELS:
+        raise InvalidValueError("no such level", subject="meas_level", value=options.meas_level, legal="0, 1 or 2")
+    if options.meas_return not in MEAS_RETURNS:
+        raise InvalidValueError(
+            "no such kind of return", subject="meas_return", value=options.meas_return, legal=", ".join(MEAS_RETURNS)
+        )
+    delay = options.rep_delay
+    if delay is not None and not limits.rep_delay_min <= delay <= limits.rep_delay_max:
+        raise InvalidValueError(
+            "not within the range of the rack", subject="rep_delay", value=f"{delay:g} s",
+            legal=f"{limits.rep_delay_min:g} s to {limits.rep_delay_max:g} s",
+        )  # fmt: skip
+    for name, frequencies in (("qubit_lo_freq", options.qubit_lo_freq), ("meas_lo_freq", options.meas_lo_freq)):
+        if frequencies is not None and (
+            len(frequencies) != n or not all(math.isfinite(f) and f > 0 for f in frequencies)
+        ):
+            raise InvalidValueError(
+                "not one frequency per qubit", subject=name, value=str(frequencies), legal=f"{n} positive numbers in Hz"
+            )

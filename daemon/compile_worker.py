@@ -1,0 +1,194 @@
+"""The compile worker: decodes what clients sent and lowers it, in a process bounded in memory.
+
+The daemon bounds its time, by killing it. Started by the supervisor as
+``python -m pulsed.daemon.compile_worker PIPE PARENT``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import resource
+import signal
+import struct
+import sys
+import time
+import warnings
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pulsed.daemon import logs, orders
+from pulsed.daemon.admission import QPY_MIN, check_qpy
+from pulsed.daemon.leash import die_with
+from pulsed.daemon.pipe import WorkerPipe
+from pulsed.model.calibration import CalibrationSet, from_json
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import CircuitError, InvalidValueError, PulsedError
+from pulsed.model.job import RunOptions
+from pulsed.model.payload import Part
+
+_KEPT_COMPILERS = 2
+
+
+class _Compiler(Protocol):
+    def compile(self, programs: Sequence[Any], options: RunOptions, gates: Any = None) -> list[Any]: ...
+
+
+class CompileWorker:
+    """Compilers by calibration set, and the orders."""
+
+    def __init__(self, pipe: WorkerPipe) -> None:
+        self.pipe = pipe
+        self._compilers: OrderedDict[str, _Compiler] = OrderedDict()
+        self._newest = 0
+
+    def run(self) -> None:
+        """Serve orders until the daemon goes."""
+        while (message := self.pipe.receive()) is not None:
+            order = orders.compile_orders.decode(message[0])
+            if isinstance(order, orders.Quit):
+                return
+            try:
+                answer, parts = self._serve(order, message[1:])
+            except (Exception, MemoryError) as error:  # noqa: BLE001 - whatever a job does, it is the job that fails
+                if not isinstance(error, PulsedError):
+                    logs.get("compile").exception("compiling failed")
+                job_id = order.job_id if isinstance(order, orders.Compile) else ""
+                answer, parts = orders.Failed(_describe(error), job_id), []
+            self.pipe.send([orders.encode(answer), *parts])
+
+    def _serve(
+        self, order: orders.SetUp | orders.Compile, parts: Sequence[Part]
+    ) -> tuple[orders.CompileAnswer, list[Part]]:
+        return self._set_up(order, parts) if isinstance(order, orders.SetUp) else self._compile(order, parts)
+
+    def _set_up(self, order: orders.SetUp, parts: Sequence[Part]) -> tuple[orders.Up, list[Part]]:
+        start = time.perf_counter()
+        logs.set_up(Path(order.log) if order.log else None, "compile", console=False)
+        module, _, name = order.factory.partition(":")
+        self._factory = getattr(importlib.import_module(module), name)
+        self._device = DeviceDescription.model_validate_json(bytes(parts[0]))
+        calibration = from_json(bytes(parts[1]))
+        self._newest = _prepare_qpy()
+        self._warm(self._compiler(calibration.calibration_id, calibration))
+        if order.memory:
+            # Bounds what is allocated, not the address space, of which numeric libraries reserve much.
+            resource.setrlimit(resource.RLIMIT_DATA, (order.memory, order.memory))
+        return orders.Up((QPY_MIN, self._newest), time.perf_counter() - start), []
+
+    def _warm(self, compiler: _Compiler) -> None:
+        """Compile once, so that the first job finds everything imported."""
+        from qiskit import QuantumCircuit, qpy
+
+        circuit = QuantumCircuit(1, 1)
+        circuit.x(0)
+        circuit.measure(0, 0)
+        file = io.BytesIO()
+        qpy.dump([circuit], file, version=QPY_MIN)
+        for chunk in compiler.compile(_read_circuits(file.getvalue(), self._newest, "warm-up"), RunOptions(shots=1)):
+            chunk.encode()
+
+    def _compiler(self, calibration_id: str, calibration: CalibrationSet | None) -> _Compiler:
+        if calibration_id not in self._compilers:
+            if calibration is None:
+                raise CircuitError("the compiler does not have this calibration set", value=calibration_id)
+            self._compilers[calibration_id] = self._factory(self._device, calibration)
+            if len(self._compilers) > _KEPT_COMPILERS:
+                self._compilers.popitem(last=False)
+        self._compilers.move_to_end(calibration_id)
+        return self._compilers[calibration_id]
+
+    def _compile(self, order: orders.Compile, parts: Sequence[Part]) -> tuple[orders.Compiled, list[Part]]:
+        start = time.perf_counter()
+        calibration = from_json(bytes(parts[-1])) if order.with_calibration else None
+        compiler = self._compiler(order.calibration_id, calibration)
+        programs, gates = self._decode(order, parts)
+        chunks = compiler.compile(programs, order.options, gates)
+        infos, encoded = [], []
+        for chunk in chunks:
+            pieces = chunk.encode()
+            infos.append(self._describe(chunk, len(pieces)))
+            encoded += pieces
+        return orders.Compiled(order.job_id, tuple(infos), time.perf_counter() - start), encoded
+
+    def _decode(self, order: orders.Compile, parts: Sequence[Part]) -> tuple[list[Any], dict[orders.Gate, Any] | None]:
+        programs: list[Any] = []
+        schedules: list[Any] = []
+        for i, (kind, part) in enumerate(zip(order.kinds, parts, strict=False)):
+            subject = f"job {order.job_id}: part {i}"
+            if kind == "qpy":
+                programs += _read_circuits(part, self._newest, subject)
+            else:
+                (programs if kind == "schedule" else schedules).append(_read_schedule(part))
+        if len(programs) != order.num_programs:
+            raise InvalidValueError(
+                "the parts hold another number of programs than the job says", subject=f"job {order.job_id}",
+                value=len(programs), legal=order.num_programs,
+            )  # fmt: skip
+        return programs, dict(zip(order.gates, schedules, strict=True)) or None
+
+    def _describe(self, chunk: Any, parts: int) -> orders.ChunkInfo:
+        head, dt = chunk.head, float(self._device.dt)
+        shots = head.settings.shots
+        once = sum(program.duration for program in head.programs) * dt
+        seconds = shots * (once + len(head.programs) * float(head.settings.rep_delay))
+        return orders.ChunkInfo(parts, head.first_program, len(head.programs), head.first_shot, shots, seconds)
+
+
+def _describe(error: BaseException) -> Any:
+    if isinstance(error, MemoryError):
+        return CircuitError("compiling needs more memory than it may have: split the job into smaller ones").to_info()
+    return orders.describe(error)
+
+
+def _prepare_qpy() -> int:
+    """Close what QPY would do in silence; return the newest version that this Qiskit reads."""
+    from qiskit.qpy import common, formats
+    from qiskit.qpy.binary_io import circuits
+
+    def read_calibrations(file: Any, *_: Any, **__: Any) -> Any:
+        (count,) = struct.unpack(formats.CALIBRATION_PACK, file.read(formats.CALIBRATION_SIZE))
+        if count:
+            raise CircuitError(
+                "pulse gates inside of QPY are not read: Qiskit drops or executes them; send them beside it",
+                value=f"{count} pulse gates", legal="the argument calibrations of run()",
+            )  # fmt: skip
+        return defaultdict(dict)
+
+    circuits._read_calibrations = read_calibrations
+    return int(common.QPY_VERSION)
+
+
+def _read_circuits(part: Part, newest: int, subject: str) -> list[Any]:
+    from qiskit import qpy
+
+    check_qpy(part, newest, subject)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*pulse gates.*")
+            return list(qpy.load(io.BytesIO(part)))
+    except PulsedError:
+        raise
+    except Exception as error:  # a damaged file shows as almost any error
+        raise CircuitError(
+            f"is not a QPY file that can be read ({type(error).__name__}: {error})", subject=subject
+        ) from error
+
+
+def _read_schedule(part: Part) -> Any:
+    from pulsed.pulse.serialize import loads
+
+    return loads(bytes(part))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the worker on the pipe with the number ``argv[0]``, as a child of the process ``argv[1]``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with(int(argv[1]))
+    CompileWorker(WorkerPipe(int(argv[0]))).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

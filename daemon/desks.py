@@ -1,0 +1,260 @@
+"""The two workers as the event loop sees them: one coroutine per order, one typed error per way to fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pulsed.daemon import logs, orders
+from pulsed.daemon.supervisor import ChildState, Message, Worker
+from pulsed.model.calibration import CalibrationSet
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import (
+    ErrorInfo,
+    InstrumentUnreachableError,
+    JobFailedError,
+    PulsedError,
+    WorkerDiedError,
+    WrongInstrumentError,
+    from_info,
+)
+from pulsed.model.payload import Part
+from pulsed.wire.messages import InstrumentStatus
+
+COMPILE_MEMORY = 3 * 2**30
+"""Bytes of data of the compile worker."""
+START_SECONDS = 120.0
+"""For a worker to import what it needs."""
+CONNECT_SECONDS = 4.0
+"""For all instruments to answer."""
+_RETRY_FIRST, _RETRY_LONGEST = 0.2, 5.0
+_PLAY_MARGIN = 10.0
+
+
+class CompileDesk:
+    """The compile worker. ``changed`` is called when it comes or goes."""
+
+    def __init__(
+        self, device: DeviceDescription, calibration: CalibrationSet, factory: str, log: Path,
+        changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.calibration = calibration
+        self.qpy = (0, 0)
+        self.warm = asyncio.Event()
+        self._device, self._factory, self._log = device, factory, log
+        self._answer: asyncio.Future[tuple[orders.Compiled, Sequence[Part]]] | None = None
+        self._sent = ""
+        self.worker = Worker(
+            "compile", "pulsed.daemon.compile_worker", self._hello, changed, self._on_message, self._on_end
+        )
+
+    def _hello(self) -> list[Part]:
+        self._sent = self.calibration.calibration_id
+        order = orders.SetUp(self._factory, str(self._log), COMPILE_MEMORY)
+        return [orders.encode(order), self._device.model_dump_json().encode(), self.calibration.to_json()]
+
+    async def compile(
+        self, order: orders.Compile, parts: Sequence[Part], calibration: CalibrationSet
+    ) -> tuple[orders.Compiled, Sequence[Part]]:
+        """Compile one job. Raises its error, :class:`WorkerDiedError`, or :class:`JobFailedError` out of time."""
+        await self.warm.wait()
+        if order.calibration_id != self._sent:
+            self._sent = order.calibration_id
+            order = orders.Compile(
+                order.job_id, order.kinds, order.num_programs, order.options, order.gates, order.calibration_id, True
+            )
+            parts = [*parts, calibration.to_json()]
+        self._answer = asyncio.get_running_loop().create_future()
+        self.worker.send(order, parts)
+        seconds = self._device.limits.compile_seconds
+        try:
+            return await asyncio.wait_for(self._answer, seconds)
+        except TimeoutError:
+            self.worker.kill()
+            raise JobFailedError(
+                "compiling took too long: split the job into smaller ones", subject=f"job {order.job_id}",
+                legal=f"{seconds:g} s",
+            ) from None  # fmt: skip
+        finally:
+            self._answer = None
+
+    def _on_message(self, message: Message) -> None:
+        answer = orders.answers.decode(message[0])
+        if isinstance(answer, orders.Up):
+            self.qpy = answer.qpy
+            self.worker.up()
+            self.warm.set()
+            logs.get("compile").info("ready", seconds=answer.seconds)
+        elif isinstance(answer, orders.Compiled):
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result((answer, message[1:]))
+        elif isinstance(answer, orders.Failed):
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_exception(from_info(answer.error))
+            elif not answer.job_id:
+                logs.get("compile").error("the compile worker cannot start", error=answer.error.message)
+                self.worker.kill()
+
+    def _on_end(self) -> None:
+        self.warm.clear()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(WorkerDiedError("ended while it compiled", subject="compile worker"))
+
+
+class RackDesk:
+    """The rack worker and the connection to the instruments, which it keeps up by itself.
+
+    ``available`` is set while the instruments answer. ``progress`` gets (job, what, fraction).
+    """
+
+    def __init__(
+        self, device: DeviceDescription, factory: str, log: Path, changed: Callable[[], None],
+        progress: Callable[[str, str, float], None],
+    ) -> None:  # fmt: skip
+        self.available = asyncio.Event()
+        self.error: ErrorInfo | None = None
+        self.identities: dict[str, str] = {}
+        self.tried = asyncio.Event()
+        """Set after the first attempt to connect, whatever came of it."""
+        self._device, self._factory, self._log = device, factory, log
+        self._changed, self._progress = changed, progress
+        self._answer: asyncio.Future[tuple[orders.Connected | orders.Played, Sequence[Part]]] | None = None
+        self._up = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._lost.set()
+        self._task: asyncio.Task[None] | None = None
+        self.worker = Worker("rack", "pulsed.daemon.rack_worker", self._hello, changed, self._on_message, self._on_end)
+
+    def _hello(self) -> list[Part]:
+        return [orders.encode(orders.SetUp(self._factory, str(self._log))), self._device.model_dump_json().encode()]
+
+    def start(self) -> None:
+        """Start the worker and connect."""
+        self.worker.start()
+        self._task = asyncio.create_task(self._stay_connected(), name="stay connected")
+
+    async def stop(self) -> None:
+        """Make the outputs safe and end the worker."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self.worker.stop()
+
+    def instruments(self) -> dict[str, InstrumentStatus]:
+        """Return each instrument as it is told to clients."""
+        status = {}
+        for name in self._device.instruments:
+            mine = self.error is not None and self.error.subject == f"instrument {name}"
+            status[name] = InstrumentStatus(self.identities.get(name, ""), self.error if mine else None)
+        return status
+
+    async def play(
+        self, job_id: str, chunk: int, seconds: float, parts: Sequence[Part]
+    ) -> tuple[orders.Played, Sequence[Part]]:
+        """Play a chunk. Raises an :class:`InstrumentError`, or :class:`WorkerDiedError` when the worker ended."""
+        answer, arrays = await self._order(orders.Play(job_id, chunk, seconds), parts, seconds + _PLAY_MARGIN)
+        if not isinstance(answer, orders.Played):
+            raise WorkerDiedError("answered out of turn", subject="rack worker", value=type(answer).__name__)
+        return answer, arrays
+
+    def abort(self, job_id: str) -> None:
+        """Stop playing a job as soon as may be."""
+        self.worker.send(orders.Abort(job_id))
+
+    def lost(self, error: PulsedError) -> None:
+        """An instrument does not answer: connect anew."""
+        if not isinstance(error, WorkerDiedError):
+            self.error = error.to_info()
+            self.identities.pop(error.subject.removeprefix("instrument "), None)
+        self.available.clear()
+        self._lost.set()
+        self._changed()
+
+    async def recovered(self, seconds: float) -> None:
+        """Wait until the instruments answer. Raises the error that keeps them away."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.available.wait(), seconds)
+            return
+        if self.error is not None:
+            raise from_info(self.error)
+        raise InstrumentUnreachableError("the rack does not come up", subject="rack worker")
+
+    async def _order(
+        self, order: orders.Connect | orders.Play, parts: Sequence[Part], seconds: float
+    ) -> tuple[orders.Connected | orders.Played, Sequence[Part]]:
+        if self.worker.state is not ChildState.UP:
+            raise WorkerDiedError("is not there", subject="rack worker")
+        self._answer = asyncio.get_running_loop().create_future()
+        self.worker.send(order, parts)
+        try:
+            return await asyncio.wait_for(self._answer, seconds)
+        except TimeoutError:
+            self.worker.kill()
+            raise WorkerDiedError(
+                "did not answer in time and was ended", subject="rack worker", legal=f"{seconds:g} s"
+            ) from None
+        finally:
+            self._answer = None
+
+    async def _stay_connected(self) -> None:
+        pause = _RETRY_FIRST
+        while True:
+            await self._lost.wait()
+            await self._up.wait()
+            try:
+                answer, _ = await self._order(orders.Connect(CONNECT_SECONDS), (), CONNECT_SECONDS + _PLAY_MARGIN)
+            except PulsedError as error:
+                first = self.error is None or self.error.subject != error.subject
+                if not isinstance(error, WorkerDiedError):
+                    self.error = error.to_info()
+                self.tried.set()
+                if first:
+                    logs.get("rack").warning("the rack does not connect", error=str(error))
+                self._changed()
+                wrong = isinstance(error, WrongInstrumentError)
+                await asyncio.sleep(_RETRY_LONGEST if wrong else pause)
+                pause = min(pause * 2, _RETRY_LONGEST)
+                continue
+            pause = _RETRY_FIRST
+            if isinstance(answer, orders.Connected):
+                self.identities = dict(answer.identities)
+            self.error = None
+            self._lost.clear()
+            self.available.set()
+            self.tried.set()
+            logs.get("rack").info("connected", instruments=self.identities)
+            self._changed()
+
+    def _on_message(self, message: Message) -> None:
+        answer = orders.answers.decode(message[0])
+        if isinstance(answer, orders.Playing):
+            self._progress(answer.job_id, answer.what, answer.fraction)
+        elif isinstance(answer, orders.Up):
+            self.worker.up()
+            self._up.set()
+        elif isinstance(answer, orders.Failed):
+            if answer.identities:
+                self.identities = dict(answer.identities)
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_exception(from_info(answer.error))
+            else:
+                self.error = answer.error
+                self.tried.set()
+                logs.get("rack").error("the rack worker cannot start", error=answer.error.message)
+                self.worker.kill()
+        elif (
+            isinstance(answer, orders.Connected | orders.Played)
+            and self._answer is not None
+            and not self._answer.done()
+        ):
+            self._answer.set_result((answer, message[1:]))
+
+    def _on_end(self) -> None:
+        self._up.clear()
+        self.available.clear()
+        self._lost.set()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(WorkerDiedError("ended while it played", subject="rack worker"))
