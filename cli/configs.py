@@ -101,7 +101,8 @@ def check(text: str) -> int:
     device, found = problems(path)
     console = Console(stderr=bool(found), highlight=False)
     if device is not None and not found:
-        console.print(f"[green]ok[/] {path}: [bold]{device.name}[/], {device.description}")
+        good = Text.assemble(("ok", "green"), f" {path}: ", (device.name, "bold"), f", {device.description}")
+        console.print(good, soft_wrap=True)
         console.print(
             f"   {device.num_qubits} qubits, {len(device.couplings)} couplings, {len(device.instruments)} instruments, "
             f"{len(device.ports)} ports, dt = {float(device.dt) * 1e9:g} ns"
@@ -112,9 +113,9 @@ def check(text: str) -> int:
         line = Text.assemble(("✗ ", "red"), (problem.subject, "bold"))
         if problem.value and not unknown_key:
             line.append(" = ").append(problem.value, "red")
-        console.print(line)
+        console.print(line, soft_wrap=True)
         console.print(Padding(Text(problem.message), (0, 0, 0, 4), expand=False))
         if problem.legal:
             console.print(Padding(Text.assemble("legal: ", (problem.legal, "green")), (0, 0, 0, 4), expand=False))
-    console.print(f"{len(found)} problem{'s' * (len(found) != 1)} in {path}")
+    console.print(f"{len(found)} problem{'s' * (len(found) != 1)} in {path}", soft_wrap=True)
     return 1

@@ -48,17 +48,20 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--out", metavar="DIR", default="demo-output", show_default=True, help="Where the pictures go.")
-def demo(out: str) -> None:
+@click.pass_context
+def demo(context: click.Context, out: str) -> None:
     """Measure a Bell state on the simulated rack, step by step. Needs nothing and leaves nothing running."""
     from pulsed.cli import demo as demonstration
 
-    sys.exit(demonstration.main(out))
+    context.exit(demonstration.main(out))
 
 
 @cli.command()
 @_config
 @_home
-@click.option("--url", metavar="URL", help="Address to listen on. Default: a free port of this machine alone.")
+@click.option(
+    "--url", metavar="URL", help="Address to listen on. Default: tcp://127.0.0.1:5810, for this machine alone."
+)
 @click.option("--exit-with-stdin", is_flag=True, hidden=True, help="Stop when standard input closes.")
 def serve(config: str, home: str | None, url: str | None, exit_with_stdin: bool) -> None:
     """Run the daemon until Ctrl-C or SIGTERM.
@@ -163,11 +166,12 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", metavar="FILE|NAME")
-def check(file: str) -> None:
+@click.pass_context
+def check(context: click.Context, file: str) -> None:
     """Check a rack configuration: every problem with its key, the bad value and the legal ones."""
     from pulsed.cli import configs
 
-    sys.exit(configs.check(file))
+    context.exit(configs.check(file))
 
 
 @cli.group()

@@ -39,7 +39,7 @@ def read_circuits(path: Path) -> list[QuantumCircuit]:
 
 def _read_qpy(path: Path) -> list[QuantumCircuit]:
     from qiskit import qpy
-    from qiskit.qpy.exceptions import QpyError
+    from qiskit.exceptions import QiskitError
 
     head = path.read_bytes()[: _VERSION_AT + 1]
     if len(head) <= _VERSION_AT or not head.startswith(b"QISKIT"):
@@ -52,7 +52,7 @@ def _read_qpy(path: Path) -> list[QuantumCircuit]:
     try:
         with path.open("rb") as file:
             return list(qpy.load(file))
-    except (QpyError, ValueError, KeyError, EOFError, struct.error) as error:
+    except (QiskitError, ValueError, KeyError, EOFError, struct.error) as error:
         raise CircuitError(f"is not a QPY file that can be read: {error}", subject=str(path)) from error
 
 

@@ -203,3 +203,19 @@ def calibration_screen(calibration: CalibrationSet) -> RenderableType:
             table.add_row(parameter, *(show_value(values[s]) if s in values else "-" for s in subjects))
         parts += ["", table]
     return Group(*parts)
+
+
+def truth_screen(truth: Mapping[str, Any]) -> RenderableType:
+    """Return the screen of `pulsed rack truth`: the chip as it is, which no daemon knows."""
+    qubits = truth["qubits"]
+    names = [f"Q{q}" for q in range(len(qubits))]
+    table = plain_table("qubit", *names, right=names)
+    for key, value in qubits[0].items():
+        if isinstance(value, float):
+            unit = "s" if key.startswith("t1") or key.startswith("t2") else "" if key in {"thermal", "n_crit"} else "Hz"
+            table.add_row(key, *(show_value(Value(qubit[key], unit)) for qubit in qubits))
+    pairs = plain_table("pair", "j", "zz", right=("j", "zz"))
+    for pair in truth["couplings"]:
+        first, second = pair["qubits"]
+        pairs.add_row(f"Q{first}-Q{second}", format_quantity(pair["j"], "Hz"), format_quantity(pair["zz"], "Hz", 4))
+    return Group(Text.assemble("the truth about chip ", (str(truth["name"]), "bold")), "", table, "", pairs)

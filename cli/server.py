@@ -1,0 +1,129 @@
+"""`pulsed serve` and `pulsed rack`: the daemon, and the simulated rack beside it or alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pulsed.cli.configs import beside, find
+from pulsed.client.keys import DEFAULT_URL, home_directory
+from pulsed.model.calibration import load_calibration
+from pulsed.model.device import DeviceDescription, load_device
+from pulsed.model.errors import ConfigError, ConnectionFailedError, ErrorInfo, NotFoundError, from_info
+
+_HOST = "127.0.0.1"
+_CONTROL_TIMEOUT = 60.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports of this machine that nothing listens on now."""
+    sockets = [socket.create_server((_HOST, 0)) for _ in range(count)]
+    ports = [item.getsockname()[1] for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+def with_simulated_rack(device: DeviceDescription, config: Path) -> tuple[DeviceDescription, list[str]]:
+    """Return the description with the addresses of a rack of our own, and the command that runs that rack.
+
+    The ports are chosen here, so that the instruments keep their addresses when the rack is started again.
+    """
+    ports = free_ports(len(device.instruments))
+    addresses = {name: f"TCPIP::{_HOST}::{port}::SOCKET" for name, port in zip(device.instruments, ports, strict=True)}
+    return device.with_addresses(addresses), rack_command(config, ",".join(map(str, ports)))
+
+
+def rack_command(config: Path, ports: str) -> list[str]:
+    """Return the command that runs the simulated rack of ``config``."""
+    return [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(config), "--ports", ports]
+
+
+def serve(config: str, home: str | None, url: str | None, *, exit_with_stdin: bool) -> None:
+    """Run the daemon until it is told to stop."""
+    from pulsed.daemon.main import serve as run_daemon
+
+    path = find(config)
+    device = load_device(path)
+    calibration = None if device.calibration is None else load_calibration(beside(path, device.calibration))
+    companion = None
+    if device.simulator is not None:
+        device, companion = with_simulated_rack(device, path)
+    if exit_with_stdin:
+        _stop_with_stdin()
+    run_daemon(device, calibration, home_directory(home), url or DEFAULT_URL, companion=companion, ready=_say_ready)
+
+
+def _say_ready(endpoint: str) -> None:
+    click.echo(f"ready at {endpoint}")
+
+
+def _stop_with_stdin() -> None:
+    """Stop this process, cleanly, at the end of its standard input: whoever holds the other end is gone."""
+
+    def read() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+
+
+def rack(config: str, ports: str) -> None:
+    """Become the simulated rack of a configuration."""
+    path = find(config)
+    if load_device(path).simulator is None:
+        raise ConfigError("names no chip to simulate: this rack is a real one", subject=str(path))
+    command = rack_command(path, ports)
+    os.execv(command[0], command)
+
+
+def find_control(home: Path) -> str:
+    """Return HOST:PORT of the control socket of the rack beside the daemon at ``home``.
+
+    Raises :class:`NotFoundError`.
+    """
+    log = home / "logs" / "companion.log"
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    for line in reversed(lines):
+        if line.startswith('{"addresses"'):
+            return str(json.loads(line)["control"])
+    raise NotFoundError("no simulated rack has run beside this daemon", subject=str(home))
+
+
+def ask_rack(control: str, operation: str, **fields: Any) -> Any:
+    """Ask the control socket at HOST:PORT to carry out ``operation``; see docs/instruments/control.md."""
+    host, _, port = control.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_CONTROL_TIMEOUT) as connection:
+            connection.sendall(json.dumps({"op": operation, **fields}).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                answer = json.loads(answers.readline())
+    except (OSError, ValueError) as error:
+        raise ConnectionFailedError(
+            f"the rack does not answer: {error}", subject=f"control socket {control}"
+        ) from error
+    if not answer["ok"]:
+        raise from_info(ErrorInfo(**answer["error"]))
+    return answer["result"]
+
+
+def truth(control: str | None, *, as_json: bool) -> None:
+    """Print the true parameters of the simulated chip."""
+    from rich.console import Console
+
+    from pulsed.cli.screens import truth_screen
+
+    found = ask_rack(control or find_control(home_directory()), "truth")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        Console(highlight=False).print(truth_screen(found))

@@ -1,0 +1,73 @@
+"""The command line as a whole: exit codes, one line per error, and how little is loaded."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from pulsed.cli import main
+from pulsed.model.errors import InvalidValueError
+
+HEAVY = ("rich", "numpy", "qiskit", "zmq", "msgspec", "pydantic", "matplotlib", "asyncio")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["serve", "--help"], ["rack", "truth", "--help"]])
+def test_help_and_version_load_nothing_heavy(arguments):
+    script = (
+        "import sys; from pulsed.cli.main import invoke; code = invoke(sys.argv[1:]); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    assert ran.stdout
+    assert ran.stderr.strip() == "[]"
+
+
+def test_help_lists_every_command_in_order(capsys):
+    assert main.invoke(["--help"]) == 0
+    listed = capsys.readouterr().out.split("Commands:")[1].split("\n")
+    assert [line.split()[0] for line in listed if line.strip()] == list(main.cli.commands)
+
+
+def _command(error):
+    @click.command()
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (InvalidValueError("is out of bounds", subject="shots", value=0, legal="1 to 9"), 1,
+         "error: shots: is out of bounds; got 0; legal: 1 to 9\n"),
+        (click.UsageError("no"), 2, "Error: no\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)  # fmt: skip
+def test_an_error_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code, text):
+    monkeypatch.setitem(main.cli.commands, "status", _command(error))
+    assert main.invoke(["status"]) == code
+    assert capsys.readouterr().err.endswith(text)
+
+
+def test_an_error_of_ours_to_write_is_not_hidden(monkeypatch):
+    monkeypatch.setitem(main.cli.commands, "status", _command(ZeroDivisionError("a mistake in the code")))
+    with pytest.raises(ZeroDivisionError):
+        main.invoke(["status"])
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["run"], ["run", "/no/such/file.qasm"], ["jobs", "--limit", "0"]])
+def test_wrong_usage_is_exit_code_2(capsys, arguments):
+    assert main.invoke(arguments) == 2
+    assert "Usage" in capsys.readouterr().err
+
+
+def test_no_daemon_is_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("PULSED_HOME", str(tmp_path))
+    assert main.invoke(["status"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "local.key" in error
+    assert "pulsed serve" in error
