@@ -23,8 +23,10 @@ from pulsed.compiler.flat import ACQUIRE, FLAT, SHIFT_PHASE, EnvelopeTable, flat
 from pulsed.compiler.gates import GateInfo, GateKey
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import CircuitError
-from pulsed.pulse import Schedule
+from pulsed.pulse.channels import MemorySlot
 from pulsed.pulse.frames import rz_phase
+from pulsed.pulse.instructions import Acquire, Instruction, ShiftPhase
+from pulsed.pulse.schedule import Schedule
 
 BARRIER, DELAY, VIRTUAL, GATE, MEASURE = range(5)
 
@@ -223,7 +225,7 @@ def _align(position: int, duration: int, grid: int, backward: bool) -> int:  # p
     return position + (-edge) % grid
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _place(kind, duration, pointer, qubits, group, n, pulse_grid, acquire_grid, backward):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the position of each operation, counted from the end of the circuit when ``backward``."""
     count = kind.shape[0]
@@ -316,7 +318,7 @@ def to_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.void]:
     repeat = counts[template]
     owner = np.repeat(played, repeat)
     within = np.arange(len(owner)) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-    result = rows[np.repeat(first[template], repeat) + within]
+    result: npt.NDArray[np.void] = rows[np.repeat(first[template], repeat) + within]
     result["time"] += timed.starts[owner]
     result["value"] *= np.array(operations.value)[owner]
     slots = np.array(operations.slot, dtype=np.int32)[owner]
@@ -327,11 +329,8 @@ def to_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.void]:
 
 def to_schedule(timed: Timed, templates: Templates, wiring: Wiring, name: str) -> Schedule:
     """Return placed operations as the Schedule that will be played."""
-    from pulsed.pulse.channels import MemorySlot
-    from pulsed.pulse.instructions import Acquire, ShiftPhase
-
     operations = timed.operations
-    children: list[tuple[int, object]] = []
+    children: list[tuple[int, Instruction]] = []
     for i, kind in enumerate(operations.kind):
         start = int(timed.starts[i])
         if kind == VIRTUAL:

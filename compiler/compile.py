@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from qiskit import QuantumCircuit
 
@@ -19,11 +20,11 @@ from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import CircuitError, LoweringError
 from pulsed.model.job import RunOptions
-from pulsed.pulse import Schedule, ScheduleBlock
 from pulsed.pulse.instructions import Acquire
+from pulsed.pulse.schedule import Schedule, ScheduleBlock
 from pulsed.pulse.transforms import block_to_schedule
 
-Runnable = QuantumCircuit | Schedule | ScheduleBlock
+Runnable: TypeAlias = QuantumCircuit | Schedule | ScheduleBlock
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,7 @@ class Compiler:
     def _time(
         self, circuit: QuantumCircuit, setup: _Setup, table: EnvelopeTable, gates: Gates | None
     ) -> tuple[Timed, Templates]:
-        templates, own = setup.templates, {}
-        if gates:
-            templates, own = setup.templates.with_gates(gates, table)
+        templates, own = setup.templates.with_gates(gates or {}, table)
         return place(walk(circuit, templates, setup.wiring, own), setup.wiring), templates
 
     def _lower(self, program: Runnable, setup: _Setup, table: EnvelopeTable, gates: Gates | None) -> Named:

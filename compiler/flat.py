@@ -129,7 +129,8 @@ def flatten(
         else:
             kind, field = _frame_kind(time, instruction)
             value = float(getattr(instruction, field))
-            rows.append((time + start, 0, wiring.row(instruction.channel), kind, -1, -1, 0.0, value))
+            (channel,) = instruction.channels
+            rows.append((time + start, 0, wiring.row(channel), kind, -1, -1, 0.0, value))
     return np.array(rows, dtype=FLAT)
 
 

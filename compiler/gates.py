@@ -9,11 +9,12 @@ from qiskit.circuit import Parameter
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.pulse import InstructionScheduleMap, Schedule
 from pulsed.pulse.channels import AcquireChannel, DriveChannel, MeasureChannel, MemorySlot
 from pulsed.pulse.frames import rz_phase
+from pulsed.pulse.instruction_schedule_map import InstructionScheduleMap
 from pulsed.pulse.instructions import Acquire, Delay, Play, ShiftPhase
 from pulsed.pulse.library import Constant, Drag, GaussianSquare
+from pulsed.pulse.schedule import Schedule
 
 GateKey = tuple[str, tuple[int, ...]]
 
@@ -57,15 +58,16 @@ def gate_schedules(device: DeviceDescription, calibration: CalibrationSet) -> In
     """Return the gates as an :class:`InstructionScheduleMap`, ``rz`` as a schedule with one parameter."""
     wiring = Wiring(device, calibration)
     result = InstructionScheduleMap()
-    for (name, qubits), info in gate_table(device, calibration).items():
+    table = gate_table(device, calibration)
+    for (name, qubits), info in table.items():
         result.add(name, qubits, info.schedule)
     for q in range(device.num_qubits):
         angle = Parameter("λ")
-        result.add("rz", (q,), _turn(wiring, Schedule(name="rz"), 0, q, angle), [angle])
+        result.add("rz", (q,), _turn(wiring, Schedule(name="rz"), 0, q, angle), [angle.name])
     for group in device.meas_map:
-        schedules = [result.get("measure", q) for q in group if result.has("measure", q)]
-        if len(schedules) > 1:
-            result.add("measure", tuple(q for q in group if result.has("measure", q)), _together(schedules))
+        measured = tuple(q for q in group if ("measure", (q,)) in table)
+        if len(measured) > 1:
+            result.add("measure", measured, _together([table["measure", (q,)].schedule for q in measured]))
     return result
 
 

@@ -29,22 +29,23 @@ class Lowered:
     duration: int
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _resolve(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     row, time, length, kind, value, frequencies, intermediate, bandwidth, dt, phase_out, frequency_out
 ):
     """Walk each channel's rows in time and write phase and intermediate frequency of each play and acquisition.
 
     A hop from f1 to f2 at time t leaves the carrier continuous: exp(-i 2 pi f2 t) exp(i phase) has to go on
-    where exp(-i 2 pi f1 t) was, so the phase grows by 2 pi (f2 - f1) t.
+    where exp(-i 2 pi f1 t) was, so it carries a phase of its own, which grows by 2 pi (f2 - f1) t and which SetPhase,
+    a matter of the frame, leaves alone.
     """
     current = -1
-    phase = frequency = 0.0
+    phase = carried = frequency = 0.0
     end = 0
     for i in range(row.shape[0]):
         if row[i] != current:
             current = row[i]
-            phase, frequency, end = 0.0, intermediate[current], -(1 << 60)
+            phase, carried, frequency, end = 0.0, 0.0, intermediate[current], -(1 << 60)
         k = kind[i]
         if k == SHIFT_PHASE:
             phase += value[i]
@@ -54,7 +55,7 @@ def _resolve(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             hop = value[i]
             if k == SET_FREQUENCY:
                 hop = value[i] - frequencies[current] + intermediate[current] - frequency
-            phase += 2 * np.pi * hop * time[i] * dt
+            carried += 2 * np.pi * hop * time[i] * dt
             frequency += hop
         else:
             if time[i] < end:
@@ -62,7 +63,7 @@ def _resolve(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             if abs(frequency) > bandwidth[current]:
                 return _BAND, i
             end = time[i] + length[i]
-            phase_out[i] = phase + value[i] if k == PLAY else phase
+            phase_out[i] = phase + carried + (value[i] if k == PLAY else 0.0)
             frequency_out[i] = frequency
     return _OK, 0
 

@@ -122,7 +122,8 @@ class Wiring:
     @cached_property
     def intermediate(self) -> npt.NDArray[np.float64]:
         """Intermediate frequencies, frame minus LO, Hz, per line."""
-        return self.frequencies - np.array([line.lo for line in self.lines])
+        los: npt.NDArray[np.float64] = np.array([line.lo for line in self.lines])
+        return np.subtract(self.frequencies, los)
 
     @cached_property
     def frames_of_qubit(self) -> tuple[npt.NDArray[np.int64], ...]:
