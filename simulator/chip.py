@@ -23,8 +23,8 @@ class Qubit:
 
     ``t2_echo`` holds T1 and white dephasing; ``t2_star`` has the quasi-static detuning on top. ``readout_frequency``
     lies midway between the resonances for 0 and 1, ``f_r(1) - f_r(0) = 2 chi``. ``drive_rate`` is the Rabi frequency at
-    full scale of its line and a carrier at the LO (hold and low-pass take a part of it elsewhere), ``readout_drive`` the
-    resonator's drive epsilon/2pi at full scale of the readout line.
+    full scale of its line and a carrier at the LO (hold and low-pass take a part of it elsewhere),
+    ``readout_drive`` the resonator's drive epsilon/2pi at full scale of the readout line.
     """
 
     frequency: float

@@ -104,7 +104,7 @@ def segments(items: Iterable[tuple[int, int, tuple[int, ...], int]], tail: int) 
     """
     open_: dict[int, list[Segment]] = {}
     for start, end, qubits, burst in sorted(items):
-        joined = Segment(start, end, qubits, [burst])
+        joined = Segment(start, end, qubits, [burst], tail)
         grown = True
         while grown:
             grown = False
@@ -122,8 +122,8 @@ def segments(items: Iterable[tuple[int, int, tuple[int, ...], int]], tail: int) 
             open_.setdefault(q, []).append(joined)
     for stack in open_.values():
         for current, following in zip(stack, [*stack[1:], None], strict=True):
-            room = tail if following is None else min(tail, following.start - current.end)
-            current.tail = room if stack is open_[current.qubits[0]] else min(current.tail, room)
+            if following is not None:
+                current.tail = min(current.tail, following.start - current.end)
     unique = {id(s): s for stack in open_.values() for s in stack}
     return sorted(unique.values(), key=lambda s: (s.start + s.end + s.tail, s.start, s.qubits))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,7 +144,7 @@ class Engine:
                     found.append(cluster.reach(measurement).mean(axis=0))
                 cluster.pass_unread(measurement)
 
-            _walk(cluster, pulses, plan.measurements, look)
+            cluster.walk(pulses, plan.measurements, look)
             joint = np.multiply.outer(joint, found[0]).ravel()
             order += measured
         joint = joint.reshape((3,) * len(order))
@@ -242,7 +241,7 @@ class Engine:
             for _ in range(4):
                 still = np.zeros((1, len(self.chip.qubits)))
                 cluster = self._cluster(qubits, initial, still, reference)
-                _walk(cluster, pulses, plan.measurements, cluster.pass_unread)
+                cluster.walk(pulses, plan.measurements, cluster.pass_unread)
                 final = cluster.final(sequence.period)
                 change = float(np.abs(final - initial[list(qubits)]).max())
                 initial[list(qubits)] = final
@@ -279,7 +278,7 @@ class Engine:
 
         if mine:
             before = [p for p in pulses if p.start < mine[-1].stop]
-            _walk(cluster, before, plan.measurements, read)
+            cluster.walk(before, plan.measurements, read)
 
     def _weights(self, window: Window, measurement: Measurement) -> NDArray[np.complex128]:
         """Return (kernels, samples) weights of a window's kernels along a readout's samples."""
@@ -370,22 +369,6 @@ def _reference(chip: Chip, sequence: Sequence) -> float:
         if chip.wire(line.name).qubit is not None:
             return line.lo_frequency
     return chip.qubits[0].frequency
-
-
-def _walk(
-    cluster: Cluster, pulses: list[Pulse], measurements: list[Measurement], act: Callable[[Measurement], None]
-) -> None:
-    """Take a cluster through pulses and readouts in order of time.
-
-    A pulse goes after the readouts of its own qubits that started before it.
-    """
-    waiting = [m for m in measurements if cluster.measured(m)]
-    for pulse in pulses:
-        while waiting and waiting[0].start <= pulse.start:
-            act(waiting.pop(0))
-        cluster.play(pulse)
-    for measurement in waiting:
-        act(measurement)
 
 
 def _readout_spans(chip: Chip, sequence: Sequence) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,11 +84,26 @@ class Cluster:
         for pair in self._pairs:
             self._couple(pair, until)
 
+    def walk(self, pulses: list[Pulse], measurements: list[Measurement], act: Callable[[Measurement], None]) -> None:
+        """Go through pulses (by the middle of their time) and readouts; ``act`` handles a readout.
+
+        A pulse goes after the readouts of its own qubits that started before it.
+        """
+        waiting = [m for m in measurements if self.measured(m)]
+        starts = np.array([p.start for p in pulses])
+        horizons = np.minimum.accumulate(starts[::-1])[::-1]
+        for pulse, horizon in zip(pulses, horizons.tolist(), strict=True):
+            while waiting and waiting[0].start <= pulse.start:
+                act(waiting.pop(0))
+            if self._pairs and horizon - min(self._clock.values()) > ZZ_STEP:
+                self.wait(horizon)
+            self.play(pulse)
+        for measurement in waiting:
+            act(measurement)
+
     def play(self, pulse: Pulse) -> None:
         """Let a pulse act."""
         start = max(pulse.start, *(self._clock[q] for q in pulse.qubits))
-        if self._pairs and start - min(self._clock.values()) > ZZ_STEP:
-            self.wait(start)
         middle = 0.5 * (pulse.start + pulse.stop)
         for pair in self._pairs:
             if pair == pulse.qubits:
