@@ -1,4 +1,4 @@
-"""The TCP edge of the virtual instruments: asyncio carries bytes between sockets and :mod:`pulsed.simulator.scpi`.
+"""The TCP edge of the virtual instruments: asyncio carries bytes between sockets and a :class:`Connection`.
 
 asyncio sets TCP_NODELAY on every connection. Blocks are received into their final place and sent from where they are.
 """
@@ -6,10 +6,11 @@ asyncio sets TCP_NODELAY on every connection. Blocks are received into their fin
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import cast
 
 from pulsed.model.errors import ConfigError
-from pulsed.simulator.scpi import Connection
+from pulsed.simulator.connection import Connection
 from pulsed.simulator.virtual_instrument import VirtualInstrument
 
 MAX_CLIENTS = 16
@@ -133,7 +134,7 @@ class InstrumentServer:
         try:
             self._server = await loop.create_server(lambda: ScpiProtocol(self.instrument, self._clients), host, port)
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(
                 f"cannot listen on {host}: {reason}",
                 subject=f"instrument {self.name}",

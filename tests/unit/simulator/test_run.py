@@ -1,0 +1,225 @@
+"""Leader and followers become one sequence on the chip's clock, and the data find their way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pulsed.model.errors import InvalidValueError
+
+EVENT = st.tuples(
+    st.integers(0, 7), st.integers(0, 40), st.floats(0, 1), st.floats(-7, 7), st.sampled_from([0.0, 13e6, -217e6])
+)
+
+
+@pytest.fixture
+def rack(bench):
+    """Clients of awg1, awg2, digitizer with two waveforms, LOs and outputs on, followers on EXT."""
+    clients = [bench.client(i) for i in (bench.awg1, bench.awg2, bench.digitizer)]
+    rng = np.random.default_rng(7)
+    for client in clients[:2]:
+        client.write('WAV:DATA 1,"w",', rng.integers(-8191, 8192, (16, 2)).astype("<i2"))
+        client.write("OUTP1 ON;OUTP2 ON")
+    for client in clients[1:]:
+        client.write("TRIG:SOUR EXT")
+    bench.client(bench.lo).write("SOUR:FREQ 5.1e9;:OUTP ON")
+    bench.client(bench.readout_lo).write("SOUR:FREQ 7.11e9;:OUTP ON")
+    return clients
+
+
+def load(bench, rack, leader=b"", follower=b"", records=b"", entries=((1, 4, 1000),)):
+    rack[0].write('SEQ:DATA 1,"s",200,', leader)
+    rack[1].write('SEQ:DATA 1,"s",200,', follower)
+    rack[2].write('ACQ:DATA 1,"t",200,', records or bench.records((0, 0, 60, 16, 0.0)))
+    for client in rack:
+        client.write("LIST:DATA ", bench.entries(*entries))
+        client.clean()
+
+
+def play(bench, rack):
+    for client in reversed(rack):
+        client.write("INIT")
+    rack[0].write("*TRG")
+    bench.settle()
+    for client in rack:
+        client.clean()
+    return bench.chip.played[-1][0]
+
+
+def field(sequence, line, times):
+    """Return z(t) of a line on the chip's clock, by the definition of BURST."""
+    z = np.zeros(len(times), complex)
+    for burst in sequence.bursts:
+        if burst["line"] != line:
+            continue
+        envelope = sequence.envelopes[burst["envelope"]]
+        for n, sample in enumerate(envelope):
+            t = burst["start"] + n
+            carrier = np.exp(1j * burst["phase"] - 2j * np.pi * burst["frequency"] * t * 1e-9)
+            z[times == t] += burst["amplitude"] * sample * carrier
+    return z
+
+
+def played(instrument, rows, times):
+    """Return z(t) of a pair on the instrument's own clock, by the formula of its manual."""
+    z = np.zeros(len(times), complex)
+    for _, _, waveform, time, amplitude, phase, frequency in rows:
+        codes = instrument.waveforms[waveform].codes
+        for n, (i, q) in enumerate(codes.tolist()):
+            carrier = np.exp(1j * phase - 2j * np.pi * frequency * (time + n) * 1e-9)
+            z[times == time + n] += amplitude * (i + 1j * q) / 8191 * carrier
+    return z
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(EVENT, max_size=3, unique_by=lambda e: e[0]), st.lists(EVENT, max_size=3, unique_by=lambda e: e[0]))
+def test_the_chip_sees_what_the_instruments_play(bench, rack, leader, follower):
+    """Sample t + 24 of the leader meets sample t of a follower, whatever is played before the followers begin."""
+    early = [(1, o, 1, t, *rest) for o, t, *rest in leader]
+    late = [(1, o, 1, t, *rest) for o, t, *rest in follower]
+    load(bench, rack, bench.events(*early), bench.events(*late))
+    sequence = play(bench, rack)
+    assert all(sequence.bursts["start"] >= 0)
+    zero = sequence.windows[0].start - 60
+    assert zero == (24 if any(row[3] < 24 for row in early) else 0)
+    chip = np.arange(-50, 150)
+    for line, instrument, rows, first in ((0, bench.awg1, early, zero - 24), (2, bench.awg2, late, zero)):
+        seen, meant = field(sequence, line, chip), played(instrument, rows, chip - first)
+        np.testing.assert_allclose(seen, meant, atol=1e-9)
+    assert not field(sequence, 1, chip).any()
+
+
+@pytest.mark.parametrize("start", [24, 0])
+def test_kernels_demodulate_on_the_digitizers_clock(bench, rack, start):
+    """The sum of the manual, with t from the digitizer's sample 0, equals the chip's sum with t from its own."""
+    weights = np.exp(1j * np.arange(16)).astype("<c8")
+    rack[2].write('KERN:DATA 1,"k",', weights)
+    load(bench, rack, bench.events((1, 0, 1, start, 1.0, 0.0, 0.0)), records=bench.records((0, 1, 60, 16, -210e6)))
+    window = play(bench, rack).windows[0]
+    z = np.random.default_rng(1).normal(size=(16, 2)).view(complex)[:, 0]
+    own, chip = (60 + np.arange(16)) * 1e-9, (window.start + np.arange(16)) * 1e-9
+    meant = np.sum(weights * z * np.exp(2j * np.pi * -210e6 * own))
+    kernel = window.kernels[0]
+    assert window.start == 60 + 24 - start
+    assert np.sum(kernel.weights * z * np.exp(2j * np.pi * kernel.frequency * chip)) == pytest.approx(meant, rel=1e-6)
+
+
+def test_lines_are_as_the_instruments_are_set(bench, rack):
+    rack[0].write("OUTP1:CORR 1,0.1,0,1;OFFS 0.01,-0.02;:OUTP2 OFF")
+    bench.client(bench.readout_lo).write("OUTP OFF")
+    load(bench, rack)
+    d0, d1, ro = play(bench, rack).lines
+    assert (d0.name, d0.on, d0.lo_frequency) == ("d0", True, 5.1e9)
+    assert (d0.correction, d0.offset) == ((1, 0.1, 0, 1), (0.01, -0.02))
+    assert (d1.on, ro.on, ro.lo_frequency) == (False, False, 7.11e9)
+
+
+def test_pairs_without_cable_and_instruments_that_are_not_armed_play_nothing(bench, rack):
+    row = (0, 1, 30, 1.0, 0.0, 0.0)
+    load(bench, rack, bench.events((3, *row)), bench.events((1, *row)))
+    assert len(play(bench, rack).bursts) == 1
+    for client in (rack[0], rack[2]):
+        client.write("INIT")
+    rack[0].write("*TRG")
+    bench.settle()
+    assert len(bench.chip.played[-1][0].bursts) == 0
+    assert rack[1].query("STAT?") == "DONE"
+
+
+def test_without_trigger_output_the_followers_stay_armed(bench, rack):
+    rack[0].write("TRIG:OUTP OFF")
+    load(bench, rack)
+    for client in rack:
+        client.write("INIT")
+    rack[0].write("*TRG")
+    bench.settle()
+    assert [client.query("STAT?") for client in rack] == ["DONE", "ARMED", "ARMED"]
+    assert not bench.chip.played
+
+
+def test_each_entry_of_the_list_is_played_and_named(bench, rack):
+    load(bench, rack, entries=((1, 4, 1000), (1, 2, 3000)))
+    play(bench, rack)
+    play(bench, rack)
+    assert [(shots, stream) for _, shots, stream, _ in bench.chip.played] == [
+        (4, (0, 0)), (2, (0, 1)), (4, (1, 0)), (2, (1, 1)),
+    ]  # fmt: skip
+    assert [sequence.period for sequence, *_ in bench.chip.played[:2]] == [1000, 3000]
+    assert rack[2].query("FETC:OVER?") == "0,0"
+    bench.conductor.seed(5)
+    play(bench, rack)
+    assert (bench.chip.seed, bench.chip.played[-1][2]) == (5, (0, 1))
+    assert len(bench.conductor.predict()) == 2
+
+
+@pytest.mark.parametrize("entries", [((1, 5, 1000),), ((1, 4, 1000), (1, 4, 1000))])
+def test_lists_that_do_not_go_together(bench, rack, entries):
+    load(bench, rack)
+    rack[2].write("LIST:DATA ", bench.entries(*entries))
+    for client in rack:
+        client.write("INIT")
+    rack[0].write("*TRG")
+    assert rack[0].error() == -221
+    assert [client.query("STAT?") for client in rack] == ["ARMED"] * 3
+
+
+def test_a_follower_longer_than_the_leaders_period(bench, rack):
+    load(bench, rack, entries=((1, 4, 200),))
+    rack[2].write('ACQ:DATA 1,"t",201,', bench.records((0, 0, 60, 16, 0.0)))
+    rack[2].write("LIST:DATA ", bench.entries((1, 4, 201)))
+    for client in rack:
+        client.write("INIT")
+    rack[0].write("*TRG")
+    assert rack[0].error() == -221
+
+
+def test_what_the_chip_cannot_do_is_a_fault_of_the_run(bench, rack):
+    load(bench, rack)
+    bench.chip.failure = InvalidValueError("too wide", subject="chip")
+    for client in rack:
+        client.write("INIT")
+    rack[0].write("*TRG")
+    bench.settle()
+    for client in rack:
+        assert client.query("STAT?") == "FAULT"
+        assert client.query("SYST:ERR?") == '-200,"Execution error; chip: too wide"'
+        client.write("INIT")
+        assert client.error() == -221
+        client.write("ABOR")
+    bench.chip.failure = None
+    play(bench, rack)
+
+
+def test_aborting_the_leader_leaves_the_followers_waiting(bench, rack):
+    load(bench, rack)
+    for client in rack:
+        client.write("INIT")
+    rack[0].write("*TRG")
+    rack[0].write("ABOR")
+    bench.conductor.submit(int).result(10)
+    while not bench.posted.empty():
+        function, args = bench.posted.get()
+        function(*args)
+    assert [client.query("STAT?") for client in rack] == ["IDLE", "RUN", "RUN"]
+    with pytest.raises(InvalidValueError):
+        bench.conductor.seed(1)
+    for client in rack[1:]:
+        client.write("ABOR")
+    play(bench, rack)
+
+
+def test_reset_in_a_run(bench, rack):
+    load(bench, rack)
+    for client in rack:
+        client.write("INIT")
+    rack[0].write("*TRG")
+    for client in rack:
+        client.write("*RST")
+    bench.conductor.submit(int).result(10)
+    while not bench.posted.empty():
+        function, args = bench.posted.get()
+        function(*args)
+    assert [client.query("STAT?;*OPC?") for client in rack] == ["IDLE;1"] * 3
+    assert rack[2].query("FETC:DATA? 0") == ""
