@@ -68,6 +68,10 @@ class ScheduleBlock:
         """Name for display; it takes no part in equality."""
         return self._name
 
+    def rename(self, name: str | None) -> None:
+        """Change the name, unless ``name`` is None."""
+        self._name = self._name if name is None else str(name)
+
     @property
     def metadata(self) -> dict[str, Any]:
         """What the user keeps with the block."""
@@ -354,10 +358,10 @@ class ScheduleBlock:
         check_subroutine: bool = True,
     ) -> ScheduleBlock:
         """Return a block of the instructions that pass all filters, nested as here; arguments as for Schedule."""
-        from pulsed.pulse.filters import composite_filter, filter_instructions
+        from pulsed.pulse import filters
 
-        rules = composite_filter(channels, instruction_types)
-        return filter_instructions(self, [*rules, *filter_funcs])  # type: ignore[no-any-return]
+        rules = [*filters.composite_filter(channels, instruction_types), *filter_funcs]
+        return filters.filter_instructions(self, rules)  # type: ignore[no-any-return]
 
     def exclude(
         self,
@@ -367,10 +371,10 @@ class ScheduleBlock:
         check_subroutine: bool = True,
     ) -> ScheduleBlock:
         """Return a block without the instructions that :meth:`filter` would keep."""
-        from pulsed.pulse.filters import composite_filter, filter_instructions
+        from pulsed.pulse import filters
 
-        rules = composite_filter(channels, instruction_types)
-        return filter_instructions(self, [*rules, *filter_funcs], negate=True)  # type: ignore[no-any-return]
+        rules = [*filters.composite_filter(channels, instruction_types), *filter_funcs]
+        return filters.filter_instructions(self, rules, negate=True)  # type: ignore[no-any-return]
 
     def draw(self, **options: Any) -> Any:
         """Return a matplotlib figure; see :func:`pulsed.pulse.draw.draw` for the options."""
