@@ -193,9 +193,16 @@ def _channels(backend: PulsedBackend) -> dict[str, Any]:
 
 
 def _parametric_pulses() -> list[str]:
-    from pulsed.pulse import library
+    from pulsed.pulse.library import ScalableSymbolicPulse, symbolic_pulses
 
-    return sorted(name for name in library.__all__ if name[0].isupper() and name != "Waveform")
+    return sorted(
+        name
+        for name, item in vars(symbolic_pulses).items()
+        if isinstance(item, type)
+        and issubclass(item, ScalableSymbolicPulse)
+        and item is not ScalableSymbolicPulse
+        and not name.startswith("_")
+    )
 
 
 class Defaults:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from qiskit.circuit.exceptions import CircuitError as QiskitCircuitError
 from qiskit.exceptions import QiskitError
-from qiskit.providers import exceptions
 from qiskit.providers.exceptions import (
     JobError,
     JobTimeoutError,
@@ -20,9 +19,6 @@ from pulsed.model.errors import (
     PulsedError,
 )
 from pulsed.model.errors import JobTimeoutError as PulsedTimeoutError
-
-# Qiskit 1.4 has an error for this, Qiskit 2 has none.
-_ConfigurationError: type[Exception] = getattr(exceptions, "BackendConfigurationError", QiskitError)
 
 
 class BackendNotFoundError(NotFoundError, QiskitBackendNotFoundError):  # type: ignore[misc]
@@ -45,7 +41,7 @@ class UnknownOptionError(InvalidValueError, AttributeError):
     """A field that the options do not have."""
 
 
-class ChannelNotFoundError(NotFoundError, _ConfigurationError, IndexError):  # type: ignore[misc, valid-type]
+class ChannelNotFoundError(NotFoundError, QiskitError, IndexError):  # type: ignore[misc]
     """A channel of a qubit or of a pair that is not there."""
 
 

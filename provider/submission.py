@@ -10,6 +10,7 @@ from qiskit.circuit import QuantumCircuit
 
 from pulsed.provider.checks import Rules, check_circuit, check_schedule, wrong_input
 from pulsed.provider.errors import OptionValueError, UnsupportedCircuitError
+from pulsed.provider.legacy import from_qiskit, is_qiskit_program
 
 if TYPE_CHECKING:
     from pulsed.pulse.schedule import Schedule
@@ -75,6 +76,8 @@ def adopt(program: Any, place: int | None = None) -> Schedule:
 
     if isinstance(program, ScheduleBlock):
         return block_to_schedule(program)
+    if is_qiskit_program(program):
+        return from_qiskit(program)
     if not isinstance(program, Schedule):
         raise wrong_input(program, place)
     return program

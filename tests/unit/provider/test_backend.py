@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from qiskit import QuantumCircuit, transpile
+from qiskit import QuantumCircuit, qpy, transpile
 from qiskit.circuit import Gate, Parameter
 from qiskit.circuit.exceptions import CircuitError as QiskitCircuitError
 from qiskit.exceptions import QiskitError
@@ -394,7 +394,7 @@ class TestPacking:
     def test_an_older_daemon_gets_an_older_qpy(self, backend: PulsedBackend, daemon) -> None:
         daemon.greeting.qpy = (13, 15)
         backend.run(measured())
-        assert daemon.received[0][1][0][:7] == b"QISKIT\x0f"
+        assert daemon.received[0][1][0][:7] == b"QISKIT" + bytes([min(15, qpy.QPY_VERSION)])
 
     def test_never_below_13(self, backend: PulsedBackend, daemon) -> None:
         daemon.greeting.qpy = (8, 12)

@@ -108,6 +108,7 @@ def test_transpile_in_parallel_processes(backend: PulsedBackend, monkeypatch: py
     assert apart == here
 
 
+@pytest.mark.filterwarnings("ignore:.*qiskit.circuit.instruction:DeprecationWarning")
 def test_scheduling_uses_the_durations(backend: PulsedBackend, bell: QuantumCircuit) -> None:
     done = transpile(bell, backend, scheduling_method="alap", initial_layout=[0, 1], seed_transpiler=1)
     longest = (240 + 40 + 240 + 1200) * 1e-9
