@@ -47,7 +47,8 @@ def connect(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigError("not the URL of a database", subject="store", value=url, legal=_LEGAL) from error
     except ImportError as error:
-        raise ConfigError(f"the driver {error.name} is not installed", subject="store", value=url) from error
+        message = f"the driver {error.name} is not installed"
+        raise ConfigError(message, subject="store", value=parsed.drivername) from error
 
 
 _LEGAL = "sqlite:////path/of/a/file or postgresql+DRIVER://user@host/database"
@@ -55,7 +56,7 @@ _LEGAL = "sqlite:////path/of/a/file or postgresql+DRIVER://user@host/database"
 
 def _sqlite(url: URL) -> Engine:
     if url.database in (None, "", ":memory:"):
-        raise ConfigError("a store in memory keeps nothing", subject="store", value=str(url), legal=_LEGAL)
+        raise ConfigError("a store in memory keeps nothing", subject="store", legal=_LEGAL)
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 

@@ -236,11 +236,12 @@ class Store:
         try:
             yield
         except engine.database_errors(self._connected()) as error:
-            raise StoreError(str(getattr(error, "orig", None) or error), subject=self.url) from error
+            cause = getattr(error, "orig", None) or error
+            raise StoreError(str(cause), subject=f"store of rack {self.rack}") from error
 
     def _connected(self) -> Engine:
         if self._engine is None:
-            raise StoreError("the store is not open", subject=self.url)
+            raise StoreError("the store is not open", subject=f"store of rack {self.rack}")
         return self._engine
 
     def _dispose(self) -> None:

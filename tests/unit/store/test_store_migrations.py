@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+import pulsed.store
+from pulsed.model.errors import ConfigError, IncompatibleError
+from pulsed.store import Store, StoreError
+from pulsed.store.tables import HEAD, metadata
+
+MIGRATIONS = Path(pulsed.store.__file__).parent / "migrations"
+
+
+def test_head_is_the_newest_migration():
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+
+
+def test_the_migrations_make_the_tables_of_the_code(store, url):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+        for table in metadata.tables.values():
+            made = connection.exec_driver_sql(
+                "SELECT sql FROM sqlite_master WHERE name = ?", (table.name,)
+            ).scalar_one()
+            assert made.split() == str(CreateTable(table).compile(engine)).split()
+    engine.dispose()
+
+
+def test_a_store_that_is_up_to_date_opens_without_alembic(store, url):
+    store.close()
+    code = (
+        "import sys; from pulsed.store import Store; s = Store(sys.argv[1], 'sim5'); s.open(0.0, 'x'); s.close();"
+        "sys.exit(next((f'imported {m}' for m in ('alembic', 'numpy', 'pydantic') if m in sys.modules), 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(store, url):
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(IncompatibleError, match="newer version") as caught:
+        store.open(1.0, "daemon")
+    assert caught.value.value == "9999"
+    assert HEAD in caught.value.legal
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999"
+    engine.dispose()
+
+
+def test_a_migration_is_whole_or_not_at_all(url, monkeypatch):
+    from pulsed.store import leases
+
+    def fails(*_args: object) -> int:
+        raise RuntimeError("on purpose")
+
+    store = Store(url, "sim5")
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "take", fails)
+        with pytest.raises(RuntimeError, match="on purpose"):
+            store.open(0.0, "daemon")
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
+    engine.dispose()
+    store.open(0.0, "daemon")
+    assert store.jobs() == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "not the URL"),
+        ("nosuchdatabase://x/y", "not the URL"),
+        ("sqlite://", "keeps nothing"),
+        ("sqlite:///:memory:", "keeps nothing"),
+        ("sqlite+nosuchdriver:///x", "not the URL"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_named(url, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        Store(url, "sim5").open(0.0, "daemon")
+    assert caught.value.value in (url, "")
+    assert "sqlite:////path" in caught.value.legal
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "pulsed.db"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        Store(f"sqlite:///{path}", "sim5").open(0.0, "daemon")
+    assert path.read_bytes() == b"not a database" * 100
+
+
+def test_the_constructor_touches_nothing(tmp_path):
+    Store(f"sqlite:///{tmp_path}/deep/er/pulsed.db", "sim5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tables_are_ones_that_postgresql_takes():
+    dialect = postgresql.dialect()
+    for table in metadata.sorted_tables:
+        text = str(CreateTable(table).compile(dialect=dialect))
+        assert "BYTEA" in text or not any(str(column.type) == "BLOB" for column in table.columns)
+        for index in table.indexes:
+            str(CreateIndex(index).compile(dialect=dialect))
+        assert "rack" in table.columns
