@@ -18,8 +18,7 @@ from pulsed.store import Store
 GROUP = 5
 ROUNDS = 6
 
-WRITER = (
-    """
+WRITER = """
 import itertools, json, os, sys
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.job import JobInfo, JobState
@@ -51,8 +50,6 @@ for n in itertools.count():
     store.set_current_calibration(store.put_calibration(calibration, 4.0), 4.0)
     say("calibrated", calibration.calibration_id)
 """
-    % GROUP
-)
 
 
 def killed_after(url: str, life: int, seconds: float) -> list[list[str]]:
