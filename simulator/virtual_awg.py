@@ -80,6 +80,7 @@ class VirtualAwg(ListPlayer):
         """Forget all tables, switch all outputs off."""
         super().clear_memory()
         self.waveforms, self.sequences = {}, {}
+        self._free_samples, self._free_events = WAVE_MEMORY, EVENT_MEMORY
         self._lengths = np.zeros(1 << 16, np.int64)
         self._revision = 0
         self._checked: dict[int, int] = {}
@@ -101,16 +102,15 @@ class VirtualAwg(ListPlayer):
 
     def _check_times(self, events: np.ndarray, length: int) -> None:
         """Refuse (-221) sorted events without waveform, beyond the length, or over one another."""
-        lasting = self._lengths[np.minimum(events["waveform"], 0xFFFF)]
-        end = events["time"] + lasting
-        same = (np.diff(events["pair"]) == 0) & (np.diff(events["oscillator"]) == 0)
-        apart = np.ones(len(events), bool)
-        apart[1:] = ~same | (events["time"][1:] >= end[:-1])
+        waveform, time, slot = events["waveform"], events["time"], _slots(events)
+        lasting = self._lengths[np.minimum(waveform, 0xFFFF)]
+        end = time + lasting
+        apart = (slot[1:] != slot[:-1]) | (time[1:] >= end[:-1])
         require(
             [
-                (-221, (events["waveform"] <= 0xFFFF) & (lasting > 0), "a waveform that is there"),
+                (-221, (waveform <= 0xFFFF) & (lasting > 0), "a waveform that is there"),
                 (-221, end <= length, f"an end within the length {length}"),
-                (-221, apart, "a start after the end of the one before on its oscillator"),
+                (-221, apart, "an end before the next one of its oscillator begins"),
             ],
             "event (by pair, oscillator, time)",
         )
@@ -126,8 +126,9 @@ class VirtualAwg(ListPlayer):
             raise ScpiError(-222, f"sample values, legal {-FULL_SCALE} to {FULL_SCALE}")
         old = self.waveforms.get(number)
         self._check_waveform_free(number)
-        check_memory(self._wave_memory(), old, samples, WAVE_MEMORY, "samples")
+        free = check_memory(self._free_samples, old, samples, "samples")
         self.waveforms[number] = Waveform(name, samples, codes, hashlib.blake2b(block, digest_size=16).digest())
+        self._free_samples = free
         self._lengths[number] = samples
         self._revision += old is not None
 
@@ -135,9 +136,6 @@ class VirtualAwg(ListPlayer):
         for table in self.tables_in_use:
             if number in self.sequences[table].events["waveform"]:
                 raise ScpiError(-221, f"waveform {number} is in use by sequence {table}")
-
-    def _wave_memory(self) -> int:
-        return int(self._lengths.sum())
 
     def _read_waveform(self, number: int) -> Block:
         return Block((self._waveform(number).codes.reshape(-1).data,))
@@ -149,15 +147,17 @@ class VirtualAwg(ListPlayer):
         return waveform
 
     def _delete_waveform(self, number: int) -> None:
-        self._waveform(number)
+        old = self._waveform(number)
         self._check_waveform_free(number)
         del self.waveforms[number]
+        self._free_samples += old.size
         self._lengths[number] = 0
         self._revision += 1
 
     def _delete_waveforms(self) -> None:
         self.check_free()
         self.waveforms.clear()
+        self._free_samples = WAVE_MEMORY
         self._lengths[:] = 0
         self._revision += 1
 
@@ -175,11 +175,10 @@ class VirtualAwg(ListPlayer):
             ],
             "event",
         )
-        events = events[np.lexsort((events["time"], events["oscillator"], events["pair"]))]
+        events = events[np.lexsort((events["time"], _slots(events)))]
         self._check_times(events, length)
         self._check_sequence_free(number)
-        used = sum(item.size for item in self.sequences.values())
-        check_memory(used, self.sequences.get(number), len(events), EVENT_MEMORY, "events")
+        self._free_events = check_memory(self._free_events, self.sequences.get(number), len(events), "events")
         self.sequences[number] = EventTable(name, len(events), events, length)
         self._checked[number] = self._revision
 
@@ -191,14 +190,12 @@ class VirtualAwg(ListPlayer):
         if number not in self.sequences:
             raise ScpiError(-224, f"there is no sequence {number}")
         self._check_sequence_free(number)
-        del self.sequences[number]
+        self._free_events += self.sequences.pop(number).size
 
     def _delete_sequences(self) -> None:
         self.check_free()
         self.sequences.clear()
-
-    def _free_events(self) -> str:
-        return str(EVENT_MEMORY - sum(item.size for item in self.sequences.values()))
+        self._free_events = EVENT_MEMORY
 
     def _switch(self, pair: int, on: bool) -> None:
         self.outputs[pair - 1].on = on
@@ -223,7 +220,7 @@ class VirtualAwg(ListPlayer):
         Command("WAVeform:CATalog?", lambda self: catalog(self.waveforms)),
         Command("WAVeform:DELete", _delete_waveform, (_ID,)),
         Command("WAVeform:DELete:ALL", _delete_waveforms),
-        Command("WAVeform:FREE?", lambda self: str(WAVE_MEMORY - self._wave_memory())),
+        Command("WAVeform:FREE?", lambda self: str(self._free_samples)),
         Command(
             "SEQuence:DATA",
             _store_sequence,
@@ -232,7 +229,7 @@ class VirtualAwg(ListPlayer):
         Command("SEQuence:CATalog?", lambda self: catalog(self.sequences)),
         Command("SEQuence:DELete", _delete_sequence, (_ID,)),
         Command("SEQuence:DELete:ALL", _delete_sequences),
-        Command("SEQuence:FREE?", _free_events),
+        Command("SEQuence:FREE?", lambda self: str(self._free_events)),
         Command("OUTPut<4>[:STATe]", _switch, (Switch("output"),)),
         Command("OUTPut<4>[:STATe]?", lambda self, pair: str(int(self.outputs[pair - 1].on))),
         Command("OUTPut<4>:CORRection", _correct, tuple(Real(name, -2, 2) for name in "abcd")),
@@ -242,6 +239,12 @@ class VirtualAwg(ListPlayer):
         Command("TRIGger:OUTPut", _set_trigger_output, (Switch("trigger output"),)),
         Command("TRIGger:OUTPut?", lambda self: str(int(self.trigger_output))),
     )
+
+
+def _slots(events: np.ndarray) -> np.ndarray:
+    """Return a number for each oscillator of each pair."""
+    slots: np.ndarray = events["pair"] * np.uint8(OSCILLATORS) + events["oscillator"]
+    return slots
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -88,6 +88,7 @@ class VirtualDigitizer(ListPlayer):
         """Forget kernels, tables and data."""
         super().clear_memory()
         self.kernels, self.tables, self.data = {}, {}, []
+        self._free_samples, self._free_records = KERNEL_MEMORY, RECORD_MEMORY
         self.mode = "INT"
 
     def table_length(self, table: int) -> int | None:
@@ -143,8 +144,7 @@ class VirtualDigitizer(ListPlayer):
             raise ScpiError(code, f"{len(weights)} samples, legal {SHORTEST} to {LONGEST}")
         require([(-222, np.isfinite(weights), "finite weights")], "sample")
         self._check_kernel_free(number)
-        used = sum(item.size for item in self.kernels.values())
-        check_memory(used, self.kernels.get(number), len(weights), KERNEL_MEMORY, "samples")
+        self._free_samples = check_memory(self._free_samples, self.kernels.get(number), len(weights), "samples")
         self.kernels[number] = Weights(name, len(weights), weights)
 
     def _check_kernel_free(self, number: int) -> None:
@@ -156,11 +156,12 @@ class VirtualDigitizer(ListPlayer):
         if number not in self.kernels:
             raise ScpiError(-224, f"there is no kernel {number}")
         self._check_kernel_free(number)
-        del self.kernels[number]
+        self._free_samples += self.kernels.pop(number).size
 
     def _delete_kernels(self) -> None:
         self.check_free()
         self.kernels.clear()
+        self._free_samples = KERNEL_MEMORY
 
     def _store_table(self, number: int, name: str, length: int, block: bytearray) -> None:
         records = np.frombuffer(block, RECORD)
@@ -180,8 +181,7 @@ class VirtualDigitizer(ListPlayer):
         _check_windows(records[order])
         if number in self.tables_in_use:
             raise ScpiError(-221, f"table {number} is in use")
-        used = sum(item.size for item in self.tables.values())
-        check_memory(used, self.tables.get(number), len(records), RECORD_MEMORY, "records")
+        self._free_records = check_memory(self._free_records, self.tables.get(number), len(records), "records")
         self.tables[number] = RecordTable(name, len(records), records, order, length)
 
     def _delete_table(self, number: int) -> None:
@@ -189,11 +189,12 @@ class VirtualDigitizer(ListPlayer):
             raise ScpiError(-224, f"there is no acquisition table {number}")
         if number in self.tables_in_use:
             raise ScpiError(-221, f"table {number} is in use")
-        del self.tables[number]
+        self._free_records += self.tables.pop(number).size
 
     def _delete_tables(self) -> None:
         self.check_free()
         self.tables.clear()
+        self._free_records = RECORD_MEMORY
 
     def _fetch(self, entry: int) -> Block:
         if entry >= len(self.data):
@@ -222,14 +223,14 @@ class VirtualDigitizer(ListPlayer):
         Command("KERNel:CATalog?", lambda self: catalog(self.kernels)),
         Command("KERNel:DELete", _delete_kernel, (_ID,)),
         Command("KERNel:DELete:ALL", _delete_kernels),
-        Command("KERNel:FREE?", lambda self: str(KERNEL_MEMORY - sum(k.size for k in self.kernels.values()))),
+        Command("KERNel:FREE?", lambda self: str(self._free_samples)),
         Command(
             "ACQuire:DATA", _store_table, (_ID, _NAME, Integer("length", 1, MAX_PERIOD), Data("table", RECORD.itemsize))
         ),
         Command("ACQuire:CATalog?", lambda self: catalog(self.tables)),
         Command("ACQuire:DELete", _delete_table, (_ID,)),
         Command("ACQuire:DELete:ALL", _delete_tables),
-        Command("ACQuire:FREE?", lambda self: str(RECORD_MEMORY - sum(t.size for t in self.tables.values()))),
+        Command("ACQuire:FREE?", lambda self: str(self._free_records)),
         Command("FETCh:DATA?", _fetch, (Integer("entry", 0, 0xFFFF),)),
         Command("FETCh:ALL?", _fetch_all),
         Command("FETCh:OVERrange?", _fetch_overrange),

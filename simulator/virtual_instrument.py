@@ -282,11 +282,12 @@ def catalog(tables: Mapping[int, Named]) -> str:
     return ",".join(f'{key},{item.size},"{item.name}"' for key, item in sorted(tables.items()))
 
 
-def check_memory(used: int, old: Named | None, size: int, limit: int, unit: str) -> None:
-    """Refuse (-223) a table that does not fit beside the others; ``old`` is the one it replaces."""
-    free = limit - used + (old.size if old else 0)
-    if size > free:
-        raise ScpiError(-223, f"{size} {unit}, free {free}")
+def check_memory(free: int, old: Named | None, size: int, unit: str) -> int:
+    """Return what is free with a new table in place of ``old``; -223 when it does not fit."""
+    left = free + (old.size if old else 0) - size
+    if left < 0:
+        raise ScpiError(-223, f"{size} {unit}, free {left + size}")
+    return left
 
 
 def first_bad(good: np.ndarray) -> int | None:

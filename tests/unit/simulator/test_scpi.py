@@ -239,9 +239,13 @@ def snapshot(instrument):
         outputs = tuple((o.on, o.correction, o.offset) for o in instrument.outputs)
         waves = {k: (w.name, w.key) for k, w in instrument.waveforms.items()}
         tables = {k: (s.name, s.length, s.events.tobytes()) for k, s in instrument.sequences.items()}
-        return *common, outputs, waves, tables, instrument.trigger_output, instrument._lengths.sum()
+        assert instrument._free_samples == 2**24 - sum(w.size for w in instrument.waveforms.values())
+        assert instrument._free_events == 2**20 - sum(s.size for s in instrument.sequences.values())
+        return *common, outputs, waves, tables, instrument.trigger_output
     kernels = {k: (w.name, w.weights.tobytes()) for k, w in instrument.kernels.items()}
     tables = {k: (t.name, t.length, t.records.tobytes()) for k, t in instrument.tables.items()}
+    assert instrument._free_samples == 2**22 - sum(w.size for w in instrument.kernels.values())
+    assert instrument._free_records == 2**20 - sum(t.size for t in instrument.tables.values())
     return *common, instrument.mode, kernels, tables, len(instrument.data)
 
 
