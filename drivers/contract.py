@@ -266,7 +266,7 @@ class Runnable(Protocol):
         """Stop and disarm."""
 
     def wait_done(self, deadline: float) -> bool:
-        """Wait until the run is done, or about a second has passed. Returns whether it is done."""
+        """Wait until the run is done, or a fraction of a second has passed. Returns whether it is done."""
 
 
 @runtime_checkable
@@ -295,7 +295,7 @@ class Digitizer(Instrument, Validating[Recording], Uploading[Recording], Runnabl
 
 
 @runtime_checkable
-class Source(Instrument, Configurable[SourceSettings], Protocol):
+class Source(Instrument, Configurable[SourceSettings], Validating[SourceSettings], Protocol):
     """A local oscillator."""
 
 

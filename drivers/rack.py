@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import entry_points
@@ -23,7 +23,7 @@ from pulsed.drivers.contract import (
     after,
     remaining,
 )
-from pulsed.drivers.work import Shares, share_out
+from pulsed.drivers.work import Playback, Shares, share_out
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
     ConfigError,
@@ -59,7 +59,8 @@ def load_driver(name: str, key: str = "driver") -> Callable[..., Any]:
 class Rack:
     """The instruments of ``device``. The constructor loads the drivers and does no I/O.
 
-    Each instrument has one thread of its own; whoever calls the rack is the only caller at a time.
+    One thread at a time speaks to an instrument: one of the rack's own, or the caller's while it waits. Whoever
+    calls the rack is the only caller at a time.
     """
 
     def __init__(self, device: DeviceDescription) -> None:
@@ -162,7 +163,16 @@ class Rack:
             self._check_blocks(chunk, self._digitizers[name])
             self._digitizers[name].validate(recording)
             check_discriminators(chunk, recording)
+        for source, settings in self._source_settings(chunk):
+            source.validate(settings)
         return shares
+
+    def _source_settings(self, chunk: Chunk) -> list[tuple[Source, SourceSettings]]:
+        los = chunk.settings.los
+        return [
+            (self._sources[item.instrument], SourceSettings(*los.get(name, (item.frequency, item.power))))
+            for name, item in self.device.oscillators.items()
+        ]
 
     @staticmethod
     def _check_blocks(chunk: Chunk, driver: Generator | Digitizer) -> None:
@@ -217,35 +227,25 @@ class Rack:
     def _prepare(
         self, chunk: Chunk, shares: Shares, verify: bool, report: Progress, times: dict[str, float], deadline: float
     ) -> dict[str, Handle]:
-        """Configure, upload side by side, and arm: followers first, the leader last."""
-        with _timed(times, "configure"):
-            self._configure(chunk, shares, deadline)
+        """Configure and upload side by side, then arm: followers first, the leader last."""
         report("upload", 0.0)
         with _timed(times, "upload"):
-            uploads: dict[str, Callable[[], Handle]] = {}
+            tasks: dict[str, Callable[[], Handle | None]] = {}
+            for source, settings in self._source_settings(chunk):
+                tasks[source.name] = partial(source.configure, settings, deadline)
             for name, playback in shares.playbacks.items():
-                uploads[name] = partial(self._generators[name].upload, playback, deadline)
+                tasks[name] = partial(_load_generator, self._generators[name], playback, deadline)
             for name, recording in shares.recordings.items():
-                uploads[name] = partial(self._digitizers[name].upload, recording, deadline)
-            handles = self._together(uploads)
+                tasks[name] = partial(self._digitizers[name].upload, recording, deadline)
+            handles = {name: handle for name, handle in self._together(tasks).items() if handle is not None}
             if verify:
                 self._together({n: partial(self._player(n).verify, handles[n], deadline) for n in handles})
         report("upload", 1.0)
         with _timed(times, "arm"):
-            followers = [name for name in handles if self.device.instruments[name].trigger is not None]
-            for group in (followers, self._leaders()):
+            leaders = self._leaders()
+            for group in ([name for name in handles if name not in leaders], leaders):
                 self._together({n: partial(self._player(n).arm, handles[n], deadline) for n in group})
         return handles
-
-    def _configure(self, chunk: Chunk, shares: Shares, deadline: float) -> None:
-        tasks: dict[str, Callable[[], None]] = {}
-        for name, playback in shares.playbacks.items():
-            tasks[name] = partial(self._generators[name].configure, OutputSettings(playback.pairs), deadline)
-        for oscillator, description in self.device.oscillators.items():
-            frequency, power = chunk.settings.los.get(oscillator, (description.frequency, description.power))
-            source = self._sources[description.instrument]
-            tasks[source.name] = partial(source.configure, SourceSettings(frequency, power), deadline)
-        self._together(tasks)
 
     def _player(self, name: str) -> Generator | Digitizer:
         return self._generators[name] if name in self._generators else self._digitizers[name]
@@ -265,12 +265,33 @@ class Rack:
             report("play", min(1.0, (time.monotonic() - began) / seconds) if waiting else 1.0)
 
     def _together(self, tasks: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-        """Call each task in its instrument's thread and wait for all; one error stands for all that failed."""
-        futures = {name: self._threads[name].submit(call) for name, call in tasks.items()}
+        """Do each task in its instrument's thread and wait for all; one error stands for all that failed.
+
+        The last one is done here while the others are under way, which saves a change of threads.
+        """
+        if not tasks:
+            return {}
+        *others, (own, task) = tasks.items()
+        futures = {name: self._threads[name].submit(call) for name, call in others}
+        futures[own] = _done(task)
         errors = [error for future in futures.values() if (error := future.exception()) is not None]
         if errors:
             raise _one_error(errors)
         return {name: future.result() for name, future in futures.items()}
+
+
+def _done(task: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    try:
+        future.set_result(task())
+    except PulsedError as error:
+        future.set_exception(error)
+    return future
+
+
+def _load_generator(driver: Generator, playback: Playback, deadline: float) -> Handle:
+    driver.configure(OutputSettings(playback.pairs), deadline)
+    return driver.upload(playback, deadline)
 
 
 def _one_error(errors: list[BaseException]) -> BaseException:
@@ -295,7 +316,7 @@ def _pulse_seconds(shares: Shares, device: DeviceDescription) -> float:
     for port in device.ports.values():
         if port.instrument in shares.playbacks:
             entries = shares.playbacks[port.instrument].entries
-            seconds = max(seconds, float((entries["shots"] * entries["period"]).sum() / port.clock))
+            seconds = max(seconds, float(entries["shots"].astype(float) @ entries["period"] / float(port.clock)))
     return seconds
 
 

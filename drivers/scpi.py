@@ -179,9 +179,14 @@ class Session:
         A query that fails has no answer, only an entry.
         """
         last = ";".join((*(_absolute(query) for query in (*queries, "*OPC?")), ":SYST:ERR:ALL?"))
-        self._send([*commands, last], deadline)
-        self.round_trips += 1
-        answers = self._receive(deadline, last)
+        try:
+            self._send([*commands, last], deadline)
+            self.round_trips += 1
+            answers = self._receive(deadline, last)
+        except BaseException:
+            # Also when a signal interrupts: the answer that is under way must not be read as another one's.
+            self.close()
+            raise
         if len(answers) < 2 or not all(isinstance(answer, str) for answer in answers[-2:]) or answers[-2] != "1":
             raise self._garbage(str(answers[-2:])[:80])
         return answers[:-2], parse_errors(str(answers[-1]))

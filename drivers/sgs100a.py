@@ -28,7 +28,7 @@ class Sgs100aDriver(ScpiDriver):
 
     def configure(self, settings: SourceSettings, deadline: float) -> None:
         """Set frequency (Hz, to 0.01 Hz) and power (dBm, to 0.01 dB) and switch on; only differences are sent."""
-        self._check(settings)
+        self.validate(settings)
         source = self._connected()
         frequency, power = round(settings.frequency, 2), round(settings.power, 2)
         self._apply(
@@ -40,11 +40,12 @@ class Sgs100aDriver(ScpiDriver):
             deadline,
         )
 
-    def _check(self, settings: SourceSettings) -> None:
+    def validate(self, work: SourceSettings) -> None:
+        """Check the ranges. Raises :class:`InstrumentLimitError`."""
         can = self.capabilities
         for what, value, low, high, unit in (
-            ("frequency", settings.frequency, can.min_frequency, can.max_frequency, "Hz"),
-            ("power", settings.power, *can.power, "dBm"),
+            ("frequency", work.frequency, can.min_frequency, can.max_frequency, "Hz"),
+            ("power", work.power, *can.power, "dBm"),
         ):
             if not low <= value <= high:
                 raise InstrumentLimitError(

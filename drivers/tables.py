@@ -38,7 +38,7 @@ _STATES = {
 _CATALOG = re.compile(r'(\d+),(\d+),"([^"]*)"')
 _MAX_ENTRIES = 65536
 """Of the list."""
-_WAIT_SLICE = 1.0
+_WAIT_SLICE = 0.25
 """Seconds after which a wait comes back, so that the caller can look at other things."""
 
 WorkT = TypeVar("WorkT", bound=Playback | Recording)
@@ -200,7 +200,7 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
         self._step(InstrumentState.IDLE)
 
     def wait_done(self, deadline: float) -> bool:
-        """Wait until the run is done, or about a second has passed. Returns whether it is done.
+        """Wait until the run is done, or a fraction of a second has passed. Returns whether it is done.
 
         Raises :class:`InstrumentTimeoutError` once the deadline has passed, with the instrument still running.
         """

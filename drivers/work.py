@@ -37,7 +37,7 @@ RECORDED = np.dtype(
 )  # fmt: skip
 """Rows of :attr:`Recording.rows`, sorted by entry and time; windows of an entry are numbered in order of time."""
 
-LIST = np.dtype([("length", "<i8"), ("shots", "<u4"), ("period", "<i8")])
+LIST = np.dtype([("length", "<i8"), ("shots", "<i8"), ("period", "<i8")])
 """One row per entry: length of the table, shots, and samples from shot to shot."""
 
 
@@ -121,7 +121,7 @@ def _unroll(
     pieces, start = [np.empty(0, dtype)], 0
     for block in program.blocks:
         own = rows[slice(*which(block))]
-        turns = np.tile(own, block.repeat)
+        turns = own[np.tile(np.arange(len(own)), block.repeat)]
         offset = np.repeat(start + block.duration * np.arange(block.repeat, dtype=np.int64), len(own))
         shift = offset * ratio["numerator"][turns["slot"]]
         unit = ratio["denominator"][turns["slot"]]

@@ -37,8 +37,8 @@ class RackProcess:
         self.close()
 
     def close(self):
-        with self.process.stdin, self.process.stdout:
-            pass
+        for pipe in (self.process.stdin, self.process.stdout):
+            pipe.close()
         self.process.wait(30)
 
 
@@ -50,8 +50,14 @@ def rack_process():
 
 
 @pytest.fixture
-def own_rack_process():
-    """For tests that harm it."""
-    process = RackProcess()
-    yield process
-    process.kill()
+def start_rack():
+    """Starts further processes, for tests that harm them."""
+    processes = []
+
+    def start(ports="ephemeral"):
+        processes.append(RackProcess(ports))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()

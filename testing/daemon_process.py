@@ -1,0 +1,134 @@
+"""A daemon with a scripted rack, as a child process of a test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from pulsed.client import Client
+from pulsed.model.calibration import load_calibration
+from pulsed.model.device import load_device
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+SCRIPTED = "pulsed.testing.scripted_rack:ScriptedRack"
+
+
+class DaemonProcess:
+    """The daemon of sim5 in ``home``, on a free port unless ``url`` is given."""
+
+    def __init__(self, home: Path, **options: Any) -> None:
+        self.home = home
+        self.script = home / "script"
+        self.script.mkdir(parents=True, exist_ok=True)
+        self.options = {"url": "tcp://127.0.0.1:*", "rack": SCRIPTED, **options}
+        self.endpoint = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, timeout: float = 60.0) -> Self:
+        """Start the daemon and wait until it is ready."""
+        environment = {**os.environ, "PULSED_TEST_SCRIPT": str(self.script), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "pulsed.testing.daemon_process", str(self.home), json.dumps(self.options)]
+        with (self.home / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, env=environment
+            )
+        assert self.process.stdout is not None
+        line = b""
+        watchdog = threading.Timer(timeout, self.process.kill)
+        watchdog.start()
+        line = self.process.stdout.readline()
+        watchdog.cancel()
+        self.endpoint = line.decode().strip()
+        if not self.endpoint:
+            raise RuntimeError(f"the daemon did not start: {(self.home / 'output').read_text()[-2000:]}")
+        return self
+
+    def client(self, **options: Any) -> Client:
+        """Return a client that is connected."""
+        return Client(home=self.home, **options).connect()
+
+    def tell(self, *instructions: str) -> None:
+        """Give instructions to the rack."""
+        for name in instructions:
+            (self.script / name).touch()
+
+    def untell(self, *instructions: str) -> None:
+        """Take instructions back."""
+        for name in instructions:
+            (self.script / name).unlink(missing_ok=True)
+
+    def lines(self, name: str) -> list[list[str]]:
+        """Return what the rack wrote, split at blanks."""
+        path = self.script / name
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the daemon."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 20.0) -> int:
+        """Wait for the end of the daemon; return its exit code."""
+        assert self.process is not None
+        code = self.process.wait(timeout)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+    def stop(self) -> int:
+        """Stop the daemon in good order; return its exit code."""
+        if self.process is None or self.process.returncode is not None:
+            return 0
+        with contextlib.suppress(ProcessLookupError):
+            self.signal(signal.SIGTERM)
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.wait()
+
+
+def eventually(condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
+    """Return the first true value of ``condition``; fail after ``timeout`` seconds."""
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.02)
+    return value
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def main(home: str, options: str) -> int:
+    """Serve until told to stop; write the endpoint to standard output."""
+    from pulsed.daemon.main import serve
+
+    def ready(endpoint: str) -> None:
+        sys.stdout.write(endpoint + "\n")
+        sys.stdout.flush()
+
+    given = json.loads(options)
+    device = load_device(CONFIGS / "sim5.toml")
+    limits = given.pop("limits", {})
+    device = device.model_copy(update={"limits": device.limits.model_copy(update=limits)})
+    return serve(device, load_calibration(CONFIGS / "calibrations" / "sim5.json"), home, ready=ready, **given)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""A rack that follows a script, for tests of the daemon: it can hold, lose an instrument, or end its process.
+
+The script is a directory named by ``PULSED_TEST_SCRIPT``. A file in it is an instruction (``unreachable``,
+``impostor``, ``lose``, ``lose_once``, ``die``, ``die_once``, ``hold``); what was done is appended to the files
+``connects``, ``started``, ``played``, ``safe`` and ``closed``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pulsed.compiler.program import Chunk
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import InstrumentUnreachableError, WrongInstrumentError
+from pulsed.model.payload import Part, PartWriter
+from pulsed.model.result import ProgramResult, pack_bits
+
+
+class ScriptedRack:
+    """Every bit is the parity of its shot, counted from the start of the job."""
+
+    def __init__(self, device: DeviceDescription) -> None:
+        self.device = device
+        self.script = Path(os.environ["PULSED_TEST_SCRIPT"])
+        self.identities: dict[str, str] = {}
+
+    def _told(self, name: str, *, once: bool = False) -> bool:
+        path = self.script / name
+        if not path.exists():
+            return False
+        if once:
+            path.unlink()
+        return True
+
+    def _write(self, name: str, line: str) -> None:
+        with (self.script / name).open("a") as file:
+            file.write(line + "\n")
+
+    def connect(self, deadline: float) -> None:
+        """Connect, unless told otherwise."""
+        self._write("connects", str(os.getpid()))
+        if self._told("unreachable"):
+            raise InstrumentUnreachableError("nothing answers", subject="instrument awg2")
+        if self._told("impostor"):
+            raise WrongInstrumentError("is another one", subject="instrument awg1", value="X", legal="AWG8-0001")
+        self.identities = {name: f"test,{name},0,0" for name in self.device.instruments}
+
+    reconnect = connect
+
+    def play(
+        self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float
+    ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]:
+        """Return the bits, unless told otherwise; writes process, first program, first shot and programs."""
+        head = chunk.head
+        self._write("started", f"{os.getpid()} {head.first_program} {head.first_shot} {len(head.programs)}")
+        progress("upload", 1.0)
+        if self._told("lose") or self._told("lose_once", once=True):
+            raise InstrumentUnreachableError("the connection broke", subject="instrument awg2")
+        if self._told("die") or self._told("die_once", once=True):
+            os.kill(os.getpid(), signal.SIGKILL)
+        while self._told("hold"):
+            time.sleep(0.01)
+            progress("play", 0.5)
+        settings = head.settings
+        writer, results = PartWriter(), []
+        for program in head.programs:
+            shots = np.arange(head.first_shot, head.first_shot + settings.shots)
+            bits = np.repeat((shots % 2 == 1)[:, None], program.memory_slots, axis=1)
+            results.append(
+                ProgramResult(
+                    program.name, settings.shots, 2, "single", program.memory_slots, program.creg_sizes,
+                    program.metadata, bits=writer.add(pack_bits(bits)),
+                )
+            )  # fmt: skip
+        progress("play", 1.0)
+        self._write("played", f"{os.getpid()} {head.first_program} {head.first_shot} {len(head.programs)}")
+        return results, writer.parts, {"play": 0.0}
+
+    def safe_state(self) -> None:
+        """Write that it was called."""
+        self._write("safe", str(os.getpid()))
+
+    def close(self) -> None:
+        """Write that it was called."""
+        self._write("closed", str(os.getpid()))

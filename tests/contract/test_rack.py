@@ -1,0 +1,287 @@
+"""The rack against the simulated rack's process: play, errors, and what it does when an instrument is lost."""
+
+import threading
+import time
+from fractions import Fraction
+
+import msgspec
+import numpy as np
+import pytest
+
+from pulsed.compiler.program import Block, Branch, Chunk, PortSettings
+from pulsed.drivers.contract import InstrumentState, after
+from pulsed.drivers.rack import Rack
+from pulsed.model.device import Identity
+from pulsed.model.errors import (
+    ConfigError,
+    InstrumentLimitError,
+    InstrumentTimeoutError,
+    InstrumentUnreachableError,
+    WrongInstrumentError,
+)
+from pulsed.model.payload import read_array
+from pulsed.testing.chunks import READOUT, make_chunk
+from pulsed.testing.doubles import ScriptedInstrument, Stall
+
+
+@pytest.fixture
+def rack(rack_process):
+    rack = Rack(rack_process.device)
+    rack.connect(after(5))
+    yield rack
+    assert rack.safe_state() == []
+    rack.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("instrument-")]
+
+
+def changed(device, name, **changes):
+    instruments = {**device.instruments, name: device.instruments[name].model_copy(update=changes)}
+    return device.model_copy(update={"instruments": instruments})
+
+
+def arrays(results, parts, name):
+    return [read_array(getattr(result, name), parts) for result in results]
+
+
+def traffic(rack):
+    return {name: (driver.session.round_trips, driver.session.bytes_sent) for name, driver in rack.drivers.items()}
+
+
+def test_identities(rack):
+    assert set(rack.identities) == set(rack.device.instruments)
+    assert rack.identities["awg1"].startswith("pulsed,AWG8,AWG8-0001")
+
+
+@pytest.mark.parametrize("iq", [False, True])
+def test_level_2(rack, iq):
+    chunk = make_chunk(rack.device, (0.1, 0.2, 0.3), shots=50, iq=iq)
+    results, parts, times = rack.play(chunk)
+    assert [result.name for result in results] == ["circuit-0", "circuit-1", "circuit-2"]
+    assert all(bits.shape == (50, 1) for bits in arrays(results, parts, "bits"))
+    assert set(times) == {"validate", "upload", "arm", "play", "fetch", "classify"}
+    assert [result.iq is not None for result in results] == [iq] * 3
+    if iq:
+        points = arrays(results, parts, "iq")[0]
+        one = chunk.settings.discriminators[0].one
+        expected = (points.real > one.real / 2) << np.arange(2)
+        assert np.array_equal(arrays(results, parts, "bits")[0][:, 0], expected.sum(axis=1))
+
+
+def test_level_1_is_the_mean_of_its_shots(rack, rack_process):
+    chunk = make_chunk(rack.device, shots=400, meas_level=1)
+    single = arrays(*rack.play(chunk)[:2], "iq")[0]
+    average = arrays(*rack.play(make_chunk(rack.device, shots=400, meas_level=1, meas_return="avg"))[:2], "iq")[0]
+    assert single.shape == (400, 2)
+    assert average.shape == (2,)
+    # Two means of 400 shots each, real and imaginary part of two qubits: four times the standard error of each.
+    error = single.std(axis=0) / np.sqrt(400)
+    assert np.all(np.abs(single.mean(axis=0) - average) < 6 * np.sqrt(2) * error)
+
+
+def test_level_0_integrates_to_level_1(rack):
+    """The boxcar of the records is what the digitizer integrates: the same road, demodulated here."""
+    chunk = make_chunk(rack.device, shots=200, meas_level=0)
+    records = arrays(*rack.play(chunk)[:2], "records")[0]
+    assert records.shape == (200, 2, READOUT)
+    assert np.array_equal(records[:, 0], records[:, 1]), "both qubits were read in one window"
+    averaged = arrays(*rack.play(make_chunk(rack.device, shots=200, meas_level=0, meas_return="avg"))[:2], "records")[0]
+    assert averaged.shape == (2, READOUT)
+    rows = chunk.array(chunk.programs[0].acquisitions)
+    time = (rows["time"][0] + np.arange(READOUT)) * 1e-9
+    tone = np.exp(2j * np.pi * rows["frequency"][0] * time)
+    points = arrays(*rack.play(make_chunk(rack.device, shots=200, meas_level=1))[:2], "iq")[0][:, 0]
+    mine = (records[:, 0] * tone).mean(axis=1)
+    error = np.sqrt(points.var() / 200 + mine.var() / 200)
+    assert abs(points.mean() - mine.mean()) < 6 * error
+    assert points.std() == pytest.approx(mine.std(), rel=0.5)
+
+
+def test_a_warm_play_uploads_nothing(rack):
+    chunk = make_chunk(rack.device)
+    rack.play(chunk)
+    before = traffic(rack)
+    rack.play(chunk)
+    spent = {name: (trips - before[name][0], sent - before[name][1]) for name, (trips, sent) in traffic(rack).items()}
+    assert spent["sgs1"] == spent["sgs2"] == (0, 0)
+    for name in ("awg1", "awg2", "digitizer"):
+        assert spent[name][0] <= 4
+        assert spent[name][1] < 250, "commands only, no tables"
+
+
+def test_a_changed_pulse_uploads_only_what_changed(rack):
+    chunk = make_chunk(rack.device, (0.111,))
+    rack.play(chunk)
+    before = traffic(rack)
+    rack.play(make_chunk(rack.device, (0.112,)))
+    spent = {name: sent - before[name][1] for name, (_, sent) in traffic(rack).items()}
+    # One sequence of two events on awg1 and the list; the envelope is there. Nothing new for the readout.
+    assert 80 < spent["awg1"] < 400
+    assert spent["awg2"] < 250
+
+
+def test_repeated_blocks_are_unrolled(rack):
+    """A block that repeats is the same as its copies one after the other."""
+    chunk = make_chunk(rack.device)
+    program = chunk.programs[0]
+    (block,) = program.blocks
+    pulses = Block((0, 1), (0, 0), 48, repeat=3)
+    readout = Block((1, 4), (0, 2), block.duration)
+    new = msgspec.structs.replace(program, blocks=(pulses, readout), duration=3 * 48 + block.duration)
+    head = msgspec.structs.replace(chunk.head, programs=(new,))
+    shares = rack.validate(Chunk(head, chunk.parts))
+    events = shares.playbacks["awg1"].events
+    assert sorted(events["time"][events["slot"] == 0]) == [24, 72, 120]
+    assert shares.recordings["digitizer"].rows["time"].tolist() == [40 + 144, 40 + 144]
+    assert shares.playbacks["awg1"].entries["length"][0] == new.duration + 24
+    assert shares.playbacks["awg1"].entries["period"][0] == new.duration + 24 + 500_000
+    rack.play(Chunk(head, chunk.parts))
+
+
+def test_a_branch_is_refused(rack):
+    chunk = make_chunk(rack.device)
+    program = chunk.programs[0]
+    block = msgspec.structs.replace(program.blocks[0], branch=Branch(0, 1))
+    head = msgspec.structs.replace(chunk.head, programs=(msgspec.structs.replace(program, blocks=(block,)),))
+    with pytest.raises(InstrumentLimitError) as caught:
+        rack.play(Chunk(head, chunk.parts))
+    assert "branch" in caught.value.message
+    assert caught.value.subject == "instrument awg1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"rep_delay": Fraction(1, 3 * 10**9)}, InstrumentLimitError),
+        ({"shots": 2**32}, InstrumentLimitError),
+        ({"angles": (1.01,)}, InstrumentLimitError),
+        ({"ports": {"d0": PortSettings(offset=(0.7, 0.0))}}, InstrumentLimitError),
+        ({"los": {"drive": (50e9, 10.0)}}, InstrumentLimitError),
+        ({"discriminators": {}}, ConfigError),
+        ({"shots": 10**6, "meas_level": 0}, InstrumentLimitError),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_the_rack_goes_on(rack, settings, error):
+    with pytest.raises(error) as caught:
+        rack.play(make_chunk(rack.device, **settings))
+    assert caught.value.subject
+    assert caught.value.legal
+    rack.play(make_chunk(rack.device))
+
+
+def test_progress_may_cancel(rack):
+    class CancelledError(Exception):
+        pass
+
+    def progress(stage, done):
+        if stage == "upload" and done == 1:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        rack.play(make_chunk(rack.device), progress)
+    assert {driver.state for driver in rack.drivers.values()} == {InstrumentState.IDLE}
+    rack.play(make_chunk(rack.device))
+
+
+def test_a_run_longer_than_its_deadline_is_stopped(rack):
+    with pytest.raises(InstrumentTimeoutError):
+        rack.play(make_chunk(rack.device, tuple(np.linspace(0, 0.5, 40)), shots=100_000), deadline=after(0.4))
+    assert {driver.state for driver in rack.drivers.values()} == {InstrumentState.IDLE}
+    rack.play(make_chunk(rack.device))
+
+
+def test_verify_reads_back(rack):
+    rack.play(make_chunk(rack.device), verify=True)
+
+
+def test_a_reboot_between_two_chunks_is_noticed_and_repaired(rack):
+    chunk = make_chunk(rack.device)
+    rack.play(chunk)
+    driver = rack.drivers["awg2"]
+    epoch = driver.epoch
+    driver.session.transact(("*RST",), (), after(5))
+    results, parts, _ = rack.play(chunk)
+    assert driver.epoch != epoch
+    assert arrays(results, parts, "bits")[0].shape == (64, 1)
+
+
+def test_an_unreachable_instrument(rack_process):
+    with ScriptedInstrument() as peer:
+        address = peer.address
+    rack = Rack(changed(rack_process.device, "digitizer", address=address))
+    with pytest.raises(InstrumentUnreachableError) as caught:
+        rack.connect(after(5))
+    assert caught.value.subject == "instrument digitizer"
+    assert {driver.state for driver in rack.drivers.values()} == {InstrumentState.CLOSED}
+    rack.close()
+
+
+def test_several_unreachable_instruments_are_one_error_with_all_as_its_cause(rack_process):
+    with ScriptedInstrument() as peer:
+        address = peer.address
+    device = changed(changed(rack_process.device, "digitizer", address=address), "sgs2", address=address)
+    rack = Rack(device)
+    with pytest.raises(InstrumentUnreachableError) as caught:
+        rack.connect(after(5))
+    assert "instrument sgs2" in str(caught.value)
+    assert len(caught.value.__cause__.exceptions) == 2
+    rack.close()
+
+
+def test_another_instrument(rack_process):
+    rack = Rack(changed(rack_process.device, "awg2", identity=Identity(serial="AWG8-0007")))
+    with pytest.raises(WrongInstrumentError) as caught:
+        rack.connect(after(5))
+    assert caught.value.subject == "instrument awg2"
+    assert "AWG8-0002" in caught.value.value
+    rack.close()
+
+
+def test_a_stalled_instrument(rack_process):
+    with ScriptedInstrument({"*IDN?": Stall()}) as peer:
+        rack = Rack(changed(rack_process.device, "sgs1", address=peer.address))
+        began = time.monotonic()
+        with pytest.raises(InstrumentTimeoutError) as caught:
+            rack.connect(after(0.5))
+        assert time.monotonic() - began < 3
+    assert caught.value.subject == "instrument sgs1"
+    rack.close()
+
+
+@pytest.mark.parametrize("driver", ["nothing", "sgs100a", "awg"])
+def test_a_driver_that_is_not_there_or_of_another_kind(rack_process, driver):
+    with pytest.raises(ConfigError) as caught:
+        Rack(changed(rack_process.device, "digitizer", driver=driver))
+    assert caught.value.subject == "instruments.digitizer.driver"
+    assert "digitizer" in caught.value.legal
+
+
+def test_close_and_safe_state_before_and_after_everything(rack_process):
+    rack = Rack(rack_process.device)
+    assert rack.safe_state() == []
+    rack.close()
+    rack.close()
+    assert rack.safe_state() == []
+
+
+def test_a_killed_rack_is_found_and_reconnected(start_rack):
+    process = start_rack()
+    rack = Rack(process.device)
+    rack.connect(after(5))
+    chunk = make_chunk(rack.device, tuple(np.linspace(0, 0.5, 50)), shots=100_000)
+    threading.Timer(0.5, process.process.kill).start()
+    began = time.monotonic()
+    with pytest.raises(InstrumentUnreachableError) as caught:
+        rack.play(chunk, deadline=after(60))
+    assert time.monotonic() - began < 10
+    assert caught.value.subject.startswith("instrument ")
+    problems = rack.safe_state()
+    assert {type(problem) for problem in problems} == {InstrumentUnreachableError}
+    with pytest.raises(InstrumentUnreachableError):
+        rack.reconnect(after(0.3))
+    restart = threading.Timer(0.5, start_rack, (process.ports,))
+    restart.start()
+    rack.reconnect(after(20))
+    restart.join()
+    results, _, _ = rack.play(make_chunk(rack.device))
+    assert results[0].shots == 64
+    rack.close()
