@@ -1,14 +1,32 @@
 """Every driver here against the simulated rack's process, by the suite that other drivers are tested with."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from pulsed.drivers.awg import AwgDriver
-from pulsed.drivers.contract import SourceSettings, after
+from pulsed.drivers.contract import InstrumentState, SourceSettings, after
 from pulsed.drivers.digitizer import DigitizerDriver
 from pulsed.drivers.sgs100a import Sgs100aDriver
+from pulsed.drivers.tables import parse_catalog
 from pulsed.drivers.work import share_out
+from pulsed.model.errors import InstrumentRefusedError
 from pulsed.testing.chunks import make_chunk
 from pulsed.testing.driver_contract import DigitizerContract, GeneratorContract, SourceContract
+
+
+class Scaled:
+    """Envelopes times a number, with names of their own."""
+
+    def __init__(self, envelopes, factor):
+        self.envelopes, self.factor, self.lengths = envelopes, factor, envelopes.lengths
+
+    def name(self, row):
+        return f"{self.envelopes.name(row)[:40]}-{self.factor}"
+
+    def read(self, row):
+        return self.factor * self.envelopes.read(row)
 
 
 def maker(kind, name, device):
@@ -42,6 +60,47 @@ class TestAwgLeader(GeneratorContract):
         assert other.upload(work, after(5)) == first
         assert other.session.bytes_sent - sent < 200, "only the list is sent"
         other.close()
+
+    def test_what_is_in_the_memory_is_what_was_uploaded(self, driver, work):
+        """Also when a number comes to mean another waveform, which makes another sequence of the same events."""
+        driver.reset(after(5))
+        driver._waveforms._range = range(1)
+        seen = set()
+        for factor in (1.0, 0.5, 1.0):
+            handle = driver.upload(replace(work, envelopes=Scaled(work.envelopes, factor)), after(5))
+            answers, errors = driver.session.exchange((), ("WAV:DATA? 0",), after(5))
+            codes = np.frombuffer(answers[0], np.int16).reshape(-1, 2)
+            assert errors == []
+            assert np.array_equal(codes[:, 0], np.rint(8191 * factor * work.envelopes.read(0).real))
+            catalog = parse_catalog(driver.session.query("SEQ:CAT?", after(5)))
+            names = {number: name for number, _, name in catalog}
+            seen.add(tuple(names[number] for number in handle.tables))
+            driver.arm(handle, after(5))
+            driver.stop(after(5))
+        assert len(seen) == 2
+
+    def test_eviction_makes_room(self, driver, rack_process):
+        """A memory for five events holds one chunk of two programs with two events each at a time."""
+        driver.reset(after(5))
+        driver._sequences.capacity = 5
+        for angles in ((0.1, 0.2), (0.3, 0.4), (0.1, 0.2)):
+            work = share_out(make_chunk(rack_process.device, angles), rack_process.device).playbacks["awg1"]
+            driver.verify(driver.upload(work, after(5)), after(5))
+            assert sum(size for _, size, _ in parse_catalog(driver.session.query("SEQ:CAT?", after(5)))) <= 5
+
+    def test_a_refused_upload_is_repaired_by_the_next(self, driver, work):
+        """After an error nobody knows what was stored, so the catalogue is read again."""
+        driver.reset(after(5))
+        bad = replace(work, events=work.events.copy())
+        bad.events["frequency"] = 2e9
+        with pytest.raises(InstrumentRefusedError) as caught:
+            driver.upload(bad, after(5))
+        assert caught.value.subject == "instrument awg1"
+        assert "-222" in caught.value.value
+        assert driver.state is InstrumentState.FAULT
+        handle = driver.upload(work, after(5))
+        driver.verify(handle, after(5))
+        driver.arm(handle, after(5))
 
     def test_a_persons_parameters(self, driver):
         awg = driver.instrument
