@@ -17,7 +17,7 @@ from pulsed.provider.job import PulsedJob
 from pulsed.provider.options import PER_CALL, SENT, PulsedOptions, merge_los
 from pulsed.provider.pack import pack
 from pulsed.provider.pulses import PulseView
-from pulsed.provider.submission import check_programs, named_gates, read_programs
+from pulsed.provider.submission import check_programs, read_programs
 from pulsed.provider.target import GateTable, build_target, gate_table
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from pulsed.model.device import DeviceDescription
     from pulsed.provider.configuration import BackendStatus, Configuration
     from pulsed.provider.properties import Properties
+
+
+_FROM_CALIBRATION = (
+    "calibration_id", "_gates", "_target", "_rules", "_compiler", "_configuration", "instruction_schedule_map",
+)  # fmt: skip
+"""Cached properties that a new calibration set makes stale."""
 
 
 class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
@@ -128,7 +134,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         """The set that the target was made from."""
         return self._calibration
 
-    @property
+    @cached_property
     def calibration_id(self) -> str:
         """Its id."""
         return self._calibration.calibration_id
@@ -242,13 +248,15 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             raise OfflineError("an offline backend has no rack to run on", subject=f"backend {self.name}")
         chosen = self._chosen_options(options)
         programs = read_programs(run_input, self.max_circuits)
-        gates = check_programs(programs, self._rules, named_gates(options.get("calibrations")))
+        gates = check_programs(programs, self._rules, options.get("calibrations"))
         readable = self._client.greeting.qpy
         request, parts = pack(
             programs, readable, self._sent_options(chosen, options.get("calibration_id")), gates,
             name=chosen["job_name"] or "", tags=chosen["job_tags"], priority=chosen["priority"],
         )  # fmt: skip
-        job = PulsedJob(self, request.job_id, self._client, programs=programs, chosen=chosen, payload=(request, parts))
+        job = PulsedJob(
+            self, request.job_id, self._client, programs=programs, gates=gates, chosen=chosen, payload=(request, parts)
+        )
         job.submit()
         return job
 
@@ -266,9 +274,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         return chosen
 
     def _sent_options(self, chosen: dict[str, Any], calibration_id: str | None) -> RunOptions:
-        return RunOptions(
-            **{name: chosen[name] for name in SENT}, calibration_id=calibration_id or self._calibration.calibration_id
-        )
+        return RunOptions(**{name: chosen[name] for name in SENT}, calibration_id=calibration_id or self.calibration_id)
 
     # The daemon
 
@@ -287,12 +293,33 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             status_msg=answer.message or ("active" if answer.operational else "not operational"),
         )
 
+    def target_history(self, datetime: datetime | None = None) -> Target:
+        """Not there: the daemon does not list calibration sets by time."""
+        raise NotImplementedError("the daemon does not list calibration sets by time; give calibration_id to run")
+
+    def open_session(self, max_time: float | None = None) -> Any:
+        """Not there: jobs of all users share the rack."""
+        raise NotImplementedError("this daemon has no sessions; jobs run by priority, then in the order they came")
+
+    @property
+    def session(self) -> None:
+        """The open session; there is none."""
+        return None
+
     def refresh(self) -> None:
         """Take over the calibration set in force; the target and all that comes from it are made anew."""
         if self._client is None:
             raise OfflineError("an offline backend has no daemon to ask", subject=f"backend {self.name}")
         self._calibration = self._client.calibration()
-        for name in ("_gates", "_target", "_rules", "_compiler", "_configuration", "instruction_schedule_map"):
+        for name in (
+            "calibration_id",
+            "_gates",
+            "_target",
+            "_rules",
+            "_compiler",
+            "_configuration",
+            "instruction_schedule_map",
+        ):
             self.__dict__.pop(name, None)
         self._coupling_map = None
 

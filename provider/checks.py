@@ -90,11 +90,16 @@ def check_circuit(circuit: QuantumCircuit, rules: Rules, custom: Container[Key] 
             "the backend does not have this gate on these qubits; transpile the circuit for this backend",
             subject=where, value=f"{name} on {qubits}", legal=f"{name} on {_listed(pairs)}",
         )  # fmt: skip
+    return used
+
+
+def check_measures(circuit: QuantumCircuit, used: Iterable[Key]) -> None:
+    """Raise :class:`UnsupportedCircuitError` unless there is a measurement among what ``circuit`` uses."""
     if not any(name == "measure" for name, _ in used):
         raise UnsupportedCircuitError(
-            "no measurement, so there is nothing to bring back; add measure or measure_all", subject=subject
+            "no measurement, so there is nothing to bring back; add measure or measure_all",
+            subject=f"circuit {circuit.name!r}",
         )
-    return used
 
 
 def check_schedule(schedule: Schedule, rules: Rules) -> None:

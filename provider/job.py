@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from pulsed.model.job import FINAL_STATES, JobInfo, JobRequest, JobState
 from pulsed.model.payload import Part
 from pulsed.provider.errors import PulsedJobError, PulsedJobTimeoutError
 from pulsed.provider.result import build_result
+from pulsed.provider.submission import GateKey
 
 if TYPE_CHECKING:
     from qiskit.result import Result
@@ -64,6 +65,7 @@ class PulsedJob(JobV1):  # type: ignore[misc]
         client: the connection to the daemon.
         info: what the daemon said last, for a job that was retrieved.
         programs: circuits and schedules, when this process knows them.
+        gates: pulse gates that go with them.
         chosen: the options of the run.
         payload: what :meth:`submit` sends; None for a job that the daemon has already.
 
@@ -77,6 +79,7 @@ class PulsedJob(JobV1):  # type: ignore[misc]
         *,
         info: JobInfo | None = None,
         programs: Sequence[Any] | None = None,
+        gates: Mapping[GateKey, Schedule] | None = None,
         chosen: dict[str, Any] | None = None,
         payload: Payload | None = None,
     ) -> None:
@@ -84,6 +87,7 @@ class PulsedJob(JobV1):  # type: ignore[misc]
         self._client = client
         self._info = info
         self._programs = programs
+        self._gates = dict(gates or {})
         self._chosen = chosen
         self._payload = payload
         self._bytes = {"sent": 0, "received": 0}
@@ -280,7 +284,7 @@ class PulsedJob(JobV1):  # type: ignore[misc]
 
         compiler = Compiler(self.backend().device, self._client.calibration(self.calibration_id))
         return [
-            compiler.schedule(program) if isinstance(program, QuantumCircuit) else program
+            compiler.schedule(program, self._gates) if isinstance(program, QuantumCircuit) else program
             for program in self.circuits()
         ]
 

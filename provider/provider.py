@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pulsed.model.errors import InvalidValueError
+from pulsed.provider.accounts import DEFAULT, Account, find_account, read_accounts, write_accounts
 from pulsed.provider.backend import PulsedBackend
 from pulsed.provider.errors import BackendNotFoundError
 from pulsed.provider.job import STATUS, PulsedJob
@@ -58,14 +60,22 @@ class PulsedProvider:
     Args:
         url: ``"tcp://HOST:PORT"``; None finds the daemon that runs on this machine.
         key: a key file or the name of a key; None for the local one.
+        account: the name of a saved account. Given none of the three, the account ``"default"`` if there is one.
         client: a connection to use instead.
 
     Calls raise :class:`ConnectionFailedError` when no daemon answers and :class:`KeyFileError` without a key.
 
     """
 
-    def __init__(self, url: str | None = None, key: Path | str | None = None, *, client: Client | None = None) -> None:
-        self._url, self._key = url, key
+    def __init__(
+        self,
+        url: str | None = None,
+        key: Path | str | None = None,
+        account: str | None = None,
+        *,
+        client: Client | None = None,
+    ) -> None:
+        self._url, self._key, self._account = url, key, account
         self._client = client
         self._backends: dict[str, PulsedBackend] = {}
 
@@ -78,8 +88,55 @@ class PulsedProvider:
         if self._client is None:
             from pulsed.client import Client  # zmq and pydantic are not needed to import the provider
 
-            self._client = Client(self._url, self._key).connect()
+            account = self._found_account()
+            self._client = Client(self._url or account.url, self._key or account.key).connect()
         return self._client
+
+    # Accounts
+
+    def _found_account(self) -> Account:
+        if self._account is not None:
+            return find_account(self._account)
+        if self._url is not None or self._key is not None:
+            return Account()
+        return read_accounts().get(DEFAULT, Account())
+
+    @staticmethod
+    def save_account(
+        url: str | None = None, key: Path | str | None = None, name: str = DEFAULT, overwrite: bool = False
+    ) -> None:
+        """Save where a daemon is and which key to use; only the name of the key or of its file is saved.
+
+        Raises :class:`InvalidValueError` when there is another account of this name and ``overwrite`` is false.
+        """
+        accounts, account = read_accounts(), Account(url, None if key is None else str(key))
+        if accounts.get(name, account) != account and not overwrite:
+            raise InvalidValueError(
+                "there is an account of this name; use overwrite=True to replace it", subject="name", value=name
+            )
+        write_accounts({**accounts, name: account})
+
+    @staticmethod
+    def saved_accounts() -> dict[str, dict[str, str | None]]:
+        """Return ``url`` and ``key`` of each saved account, by name."""
+        return {name: {"url": item.url, "key": item.key} for name, item in read_accounts().items()}
+
+    @staticmethod
+    def delete_account(name: str = DEFAULT) -> bool:
+        """Forget an account. Return whether there was one."""
+        accounts = read_accounts()
+        there = accounts.pop(name, None) is not None
+        if there:
+            write_accounts(accounts)
+        return there
+
+    def active_account(self) -> dict[str, str | None] | None:
+        """Return ``url`` and ``key`` of the connection, None before there is one."""
+        if self._client is None:
+            return None
+        account = self._found_account()
+        key = self._key or account.key
+        return {"url": self._client.url, "key": None if key is None else str(key)}
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one, backends taken before are no use any more."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from qiskit.circuit import QuantumCircuit
+
 from pulsed.provider.errors import ChannelNotFoundError
+from pulsed.provider.submission import GateKey, adopt, attached_gates, merge_gates, named_gates
 
 if TYPE_CHECKING:
-    from qiskit.circuit import QuantumCircuit
-
     from pulsed.compiler.compile import Compiler
     from pulsed.compiler.preview import Preview
     from pulsed.model.calibration import CalibrationSet
@@ -89,10 +90,16 @@ class PulseView:
 
         return Compiler(self._device, self._calibration)
 
-    def schedule(self, circuit: QuantumCircuit) -> Schedule:
-        """Return ``circuit`` as the pulse schedule that would be played."""
-        return self._compiler.schedule(circuit)
+    def schedule(self, circuit: QuantumCircuit, calibrations: Mapping[Any, Any] | None = None) -> Schedule:
+        """Return ``circuit`` as the pulse schedule that would be played; ``calibrations`` as in ``run``."""
+        return self._compiler.schedule(circuit, self._own_gates(circuit, calibrations))
 
-    def preview(self, program: Any) -> Preview:
+    def preview(self, program: Any, calibrations: Mapping[Any, Any] | None = None) -> Preview:
         """Return the waveforms of a circuit or schedule as the instruments would play them."""
-        return self._compiler.preview(program)
+        if isinstance(program, QuantumCircuit):
+            return self._compiler.preview(program, gates=self._own_gates(program, calibrations))
+        return self._compiler.preview(adopt(program))
+
+    def _own_gates(self, circuit: QuantumCircuit, given: Mapping[Any, Any] | None) -> dict[GateKey, Schedule]:
+        named = {key: adopt(schedule) for key, schedule in named_gates(given).items()}
+        return merge_gates([(circuit, (), attached_gates(circuit))], named)

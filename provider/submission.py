@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import QuantumCircuit
 
-from pulsed.provider.checks import Rules, check_circuit, check_schedule, wrong_input
+from pulsed.provider.checks import Rules, check_circuit, check_measures, check_schedule, wrong_input
 from pulsed.provider.errors import OptionValueError, UnsupportedCircuitError
 from pulsed.provider.legacy import from_qiskit, is_qiskit_program
 
@@ -38,21 +38,22 @@ def read_programs(run_input: Any, limit: int) -> list[Any]:
     return found
 
 
-def check_programs(programs: Sequence[Any], rules: Rules, given: Mapping[GateKey, Any]) -> dict[GateKey, Schedule]:
-    """Check all programs of one job; return their pulse gates: those of ``given`` and those attached to circuits."""
-    gates = {key: adopt(schedule) for key, schedule in given.items()}
+def check_programs(programs: Sequence[Any], rules: Rules, given: Mapping[Any, Any] | None) -> dict[GateKey, Schedule]:
+    """Check all programs of one job; return its pulse gates: those of ``given`` and those attached to circuits."""
+    gates = {key: adopt(schedule) for key, schedule in named_gates(given).items()}
     circuits = []
     for program in programs:
         if isinstance(program, QuantumCircuit):
-            attached = {key: adopt(schedule) for key, schedule in attached_gates(program).items()}
+            attached = attached_gates(program)
             used = check_circuit(program, rules, {key[:2] for key in (*gates, *attached)})
+            check_measures(program, used)
             circuits.append((program, used, attached))
         else:
             check_schedule(program, rules)
     return merge_gates(circuits, gates)
 
 
-def attached_gates(circuit: QuantumCircuit) -> dict[GateKey, Any]:
+def attached_gates(circuit: QuantumCircuit) -> dict[GateKey, Schedule]:
     """Return the pulse gates in ``circuit.calibrations`` of Qiskit 1.4; Qiskit 2 has none."""
     if not hasattr(type(circuit), "calibrations"):
         return {}
@@ -60,7 +61,7 @@ def attached_gates(circuit: QuantumCircuit) -> dict[GateKey, Any]:
         warnings.simplefilter("ignore", DeprecationWarning)
         attached = circuit.calibrations
     return {
-        (name, tuple(qubits), tuple(float(value) for value in params)): schedule
+        (name, tuple(qubits), tuple(float(value) for value in params)): adopt(schedule)
         for name, by_qubits in attached.items()
         for (qubits, params), schedule in by_qubits.items()
     }

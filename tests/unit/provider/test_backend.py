@@ -172,6 +172,9 @@ class TestProperties:
         with pytest.raises(UnsupportedCircuitError, match=r"sx on \(2,\)"):
             part.check_faulty(measured("sx", (2,)))
         backend.check_faulty(measured("sx", (2,)))
+        unmeasured = QuantumCircuit(3)
+        unmeasured.sx(2)
+        backend.check_faulty(unmeasured)
 
     @pytest.mark.parametrize(
         ("call", "args", "legal"),
@@ -390,6 +393,7 @@ class TestPacking:
         assert request.kinds == ("qpy", "gate", "gate")
         assert request.gates == (("custom", (0,), ()), ("rz", (1,), (0.5,)))
         assert loads(parts[1]) == pulse
+        assert backend.run(circuit, calibrations={("custom", 0): pulse}).schedules()[0].duration >= 160 + 1200
 
     def test_an_older_daemon_gets_an_older_qpy(self, backend: PulsedBackend, daemon) -> None:
         daemon.greeting.qpy = (13, 15)
@@ -436,6 +440,17 @@ def test_schedule_and_preview(backend: PulsedBackend) -> None:
     assert schedule.duration >= 520 + 1200
     preview = backend.preview(measured("ecr", (2, 1)))
     assert set(preview.ports) >= {"d1", "d2", "ro"}
+    assert backend.preview(schedule).ports == preview.ports
+    long = Schedule((0, Play(Constant(800, 0.1), DriveChannel(0))))
+    plain, longer = measured("x"), backend.schedule(measured("x"), calibrations={("x", 0): long})
+    assert longer.duration - backend.schedule(plain).duration == 800 - 40
+
+
+def test_no_sessions(backend: PulsedBackend) -> None:
+    assert backend.session is None
+    for call in (backend.open_session, backend.target_history):
+        with pytest.raises(NotImplementedError, match=r"\w+ \w+"):
+            call()
 
 
 def test_protocol_of_the_double(daemon) -> None:

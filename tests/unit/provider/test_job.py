@@ -1,8 +1,12 @@
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit.library import real_amplitudes
 from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
@@ -10,11 +14,21 @@ from qiskit.providers import JobStatus, JobV1
 from qiskit.providers.exceptions import JobError, JobTimeoutError
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from pulsed.model.errors import ErrorInfo, InstrumentUnreachableError, PulsedError
+from pulsed.model.errors import (
+    ConfigError,
+    ErrorInfo,
+    InstrumentUnreachableError,
+    InvalidValueError,
+    NotFoundError,
+    PulsedError,
+)
 from pulsed.model.job import JobState
-from pulsed.provider import PulsedBackend, PulsedJob
+from pulsed.model.payload import PartWriter
+from pulsed.model.result import JobResult, ProgramResult, pack_bits
+from pulsed.provider import PulsedBackend, PulsedJob, PulsedProvider
 from pulsed.provider.job import STATUS
 from pulsed.provider.properties import Properties
+from pulsed.provider.result import build_result
 
 
 @pytest.fixture
@@ -188,17 +202,6 @@ class TestResult:
         assert result.get_memory() == expected
         assert result.get_counts() == {key: expected.count(key) for key in set(expected)}
 
-    @pytest.mark.parametrize("slots", [1, 8, 9, 63, 64, 65, 130])
-    def test_any_number_of_slots(self, backend: PulsedBackend, slots: int, daemon) -> None:
-        rng = np.random.default_rng(slots)
-        daemon.bits = rng.integers(0, 2, (40, slots)).astype(bool)
-        circuit = QuantumCircuit(1, slots)
-        circuit.measure(0, 0)
-        result = backend.run(circuit, shots=40, memory=True).result()
-        expected = ["".join("01"[bit] for bit in reversed(row)) for row in daemon.bits.astype(int)]
-        assert result.get_memory() == expected
-        assert result.get_counts() == {key: expected.count(key) for key in set(expected)}
-
     def test_no_memory_unless_asked(self, backend: PulsedBackend, registers: QuantumCircuit) -> None:
         from qiskit.exceptions import QiskitError
 
@@ -311,9 +314,54 @@ class TestProvider:
         with pytest.raises(PulsedError, match="no such job"):
             provider.retrieve_job("nothing")
 
+    def test_accounts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PULSED_HOME", str(tmp_path))
+        assert PulsedProvider.saved_accounts() == {}
+        PulsedProvider.save_account("tcp://rack:5810", "me")
+        PulsedProvider.save_account("tcp://other:5810", name="other")
+        assert PulsedProvider.saved_accounts()["default"] == {"url": "tcp://rack:5810", "key": "me"}
+        with pytest.raises(InvalidValueError, match="overwrite"):
+            PulsedProvider.save_account("tcp://rack:1", "me")
+        PulsedProvider.save_account("tcp://rack:1", "me", overwrite=True)
+        assert PulsedProvider.saved_accounts()["default"]["url"] == "tcp://rack:1"
+        assert PulsedProvider().active_account() is None
+        assert PulsedProvider.delete_account("other")
+        assert not PulsedProvider.delete_account("other")
+        with pytest.raises(NotFoundError, match="legal: default"):
+            _ = PulsedProvider(account="other").client
+
+    def test_accounts_file_of_someone_else(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PULSED_HOME", str(tmp_path))
+        (tmp_path / "accounts.json").write_text("[1]")
+        with pytest.raises(ConfigError, match="accounts"):
+            PulsedProvider.saved_accounts()
+
     def test_close(self, backend: PulsedBackend, daemon) -> None:
         provider = backend.provider
         with provider:
             assert provider.active()
         assert daemon.closed
         assert not provider.active()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shots=st.integers(1, 60), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4), seed=st.integers(0, 2**32 - 1)
+)
+def test_counts_and_memory_say_what_the_bits_say(shots: int, sizes: list[int], seed: int) -> None:
+    slots = sum(sizes)
+    bits = np.random.default_rng(seed).integers(0, 2, (shots, slots)).astype(bool)
+    writer = PartWriter()
+    registers = tuple((f"c{k}", size) for k, size in enumerate(sizes))
+    program = ProgramResult("p", shots, 2, "single", slots, registers, bits=writer.add(pack_bits(bits)))
+    data = JobResult("job", "sim5", "0.1.0", "set", (program,))
+    result = build_result(data, writer.parts, memory=True, num_qubits=5)
+    ends = np.cumsum([0, *sizes])
+    expected = [
+        " ".join(
+            "".join("01"[int(bit)] for bit in reversed(row[low:high])) for low, high in reversed(list(pairwise(ends)))
+        )
+        for row in bits
+    ]
+    assert result.get_memory() == expected
+    assert result.get_counts() == {key: expected.count(key) for key in set(expected)}
