@@ -151,8 +151,9 @@ def _collect(u, weight, numbers, jumps, keep, moments, generator, work):  # type
 def propagate(energies, lowering, numbers, drives, jumps, keep, stride):  # type: ignore[no-untyped-def]
     """Return U (dim, dim), moments (sites, m, m) and generator (m^2, m^2) of a driven stretch.
 
-    moments[s] is the integral of U^+ n_s U, the generator that of the dissipator in the interaction picture, both
-    by the trapezoidal rule over steps of ``stride`` samples, on the ``m`` kept labels; vec is row-major.
+    moments[s] is the integral of U^+ n_s U, the generator that of the dissipator in the interaction picture, both on
+    the ``m`` kept labels; vec is row-major. With ``stride`` 1 the integrals follow Simpson's rule on each sample, else
+    the trapezoidal rule on steps of ``stride`` samples.
 
     Args:
         energies: (dim,) rad/ns.
@@ -166,30 +167,36 @@ def propagate(energies, lowering, numbers, drives, jumps, keep, stride):  # type
     """
     dim, m, samples = energies.shape[0], keep.shape[0], drives.shape[0]
     u = np.eye(dim, dtype=np.complex128)
-    step = np.eye(dim, dtype=np.complex128)
+    half = np.eye(dim, dtype=np.complex128)
     h = np.empty((dim, dim), np.complex128)
     work = np.empty((dim, dim), np.complex128)
     term = np.empty((dim, dim), np.complex128)
     moments = np.zeros((numbers.shape[0], m, m), np.complex128)
     generator = np.zeros((m * m, m * m), np.complex128)
     excitations = numbers.sum(axis=0)
+    edge = 1 / 6 if stride == 1 else 0.5
     last = 0
-    _collect(u, 0.5 * min(stride, samples), numbers, jumps, keep, moments, generator, work)
+    _collect(u, edge * min(stride, samples), numbers, jumps, keep, moments, generator, work)
     for n in range(samples):
         factor = _turned(drives, n) if n > 0 else 0j
         if factor != 0j:
             for i in range(dim):
                 for j in range(dim):
-                    if step[i, j] != 0j:
-                        step[i, j] *= factor ** int(excitations[i] - excitations[j])
+                    if half[i, j] != 0j:
+                        half[i, j] *= factor ** int(excitations[i] - excitations[j])
         else:
             _hamiltonian(energies, lowering, drives[n], h)
-            expm_hermitian(h, step, term, work)
-        _matmul(step, u, work)
+            h *= 0.5
+            expm_hermitian(h, half, term, work)
+        _matmul(half, u, work)
+        u[:] = work
+        if stride == 1:
+            _collect(u, 4 * edge, numbers, jumps, keep, moments, generator, work)
+        _matmul(half, u, work)
         u[:] = work
         done = n + 1
         if done % stride == 0 or done == samples:
             following = min(stride, samples - done)
-            _collect(u, 0.5 * (done - last + following), numbers, jumps, keep, moments, generator, work)
+            _collect(u, edge * (done - last + following), numbers, jumps, keep, moments, generator, work)
             last = done
     return u, moments, generator
