@@ -151,7 +151,7 @@ class Front:
 
     def _hello(self, message: m.Hello, _parts: Sequence[Part], peer: Peer) -> Answer:
         greeting = m.Greeting(
-            message.id, m.PROTOCOL, pulsed.__version__, self.jobs.compiler.qpy, (self.device.name,), peer.user,
+            message.id, m.PROTOCOL, pulsed.__version__, self.jobs.qpy, (self.device.name,), peer.user,
             str(peer.role), self._notices_at, self._notices.number, self._instance, self.device.limits.max_payload,
         )  # fmt: skip
         return greeting, ()

@@ -87,10 +87,3 @@ def _joined(found: list[Piece], parts_out: list[Part]) -> ProgramResult:
 def _average(arrays: list[npt.NDArray[Any]], shots: list[int]) -> npt.NDArray[Any]:
     mean = np.average(np.stack(arrays), axis=0, weights=shots)
     return mean.astype(arrays[0].dtype)
-
-
-def add_times(total: dict[str, float], times: dict[str, float]) -> None:
-    """Add the seconds of one chunk to those of the job."""
-    for name, seconds in times.items():
-        key = name if name.startswith("seconds.") else f"seconds.{name}"
-        total[key] = total.get(key, 0.0) + seconds

@@ -1,0 +1,115 @@
+"""The next jobs are compiled while the present one plays."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from pulsed.daemon import orders
+from pulsed.daemon.book import ActiveJob, Book
+from pulsed.daemon.desks import CompileDesk
+from pulsed.daemon.scheduler import Phase
+from pulsed.model.calibration import CalibrationSet
+from pulsed.model.errors import PulsedError, WorkerDiedError
+from pulsed.model.job import JobInfo, JobRequest, JobState
+from pulsed.model.payload import split
+
+MAX_ATTEMPTS = 10
+"""Starts of one job: a job during which the daemon was killed so often is not started again."""
+MAX_COMPILATIONS = 2
+"""A job during which the compile worker ended is compiled once more."""
+
+
+class Compiling:
+    """Takes jobs from the book to the compile worker. ``calibration`` is the set in force."""
+
+    def __init__(self, book: Book, desk: CompileDesk) -> None:
+        self.book, self.desk = book, desk
+        self.calibration = desk.calibration
+
+    async def run(self) -> None:
+        """Compile whenever there is something to compile and room for it."""
+        while True:
+            self.book.to_compile.clear()
+            job_id = self.book.queue.to_compile()
+            if job_id is None:
+                await self.book.to_compile.wait()
+            else:
+                await self._next(self.book.jobs[job_id])
+
+    async def _next(self, job: ActiveJob) -> None:
+        self.book.queue.move(job.info.job_id, Phase.COMPILING)
+        try:
+            await self._compile(job)
+        except PulsedError as error:
+            if not self.book.alive(job):
+                return
+            if isinstance(error, WorkerDiedError) and 0 < job.compilations < MAX_COMPILATIONS:
+                self.book.step(job, JobState.QUEUED)
+                self.book.queue.move(job.info.job_id, Phase.WAITING)
+            else:
+                self.book.end(job, JobState.FAILED, error.to_info())
+
+    async def _compile(self, job: ActiveJob) -> None:
+        info = job.info
+        if info.attempts >= MAX_ATTEMPTS:
+            raise WorkerDiedError(
+                "the daemon ended while it ran, too often to try again", subject=f"job {info.job_id}",
+                value=f"{info.attempts} starts", legal=f"{MAX_ATTEMPTS} starts",
+            )  # fmt: skip
+        store = self.book.store
+        calibration = await self._calibration_for(info)
+        payload = job.payload
+        if payload is None:
+            payload = await store.call(store.store.payload, info.job_id)
+        head, *parts = split(payload)
+        request = msgspec.msgpack.decode(head, type=JobRequest)
+        await self.desk.warm.wait()
+        if not self.book.alive(job):
+            return
+        job.compilations += 1
+        job.spent("queue", time.perf_counter() - job.since)
+        self.book.step(job, JobState.COMPILING, calibration_id=calibration.calibration_id)
+        order = orders.Compile(
+            info.job_id, request.kinds, request.num_programs, request.options, request.gates,
+            calibration.calibration_id,
+        )  # fmt: skip
+        began = time.perf_counter()
+        answer, encoded = await self.desk.compile(order, parts, calibration)
+        job.spent("compile", answer.seconds)
+        job.spent("handover", time.perf_counter() - began - answer.seconds)
+        if not self.book.alive(job):
+            return
+        job.chunks, at = answer.chunks, 0
+        for chunk in answer.chunks:
+            job.chunk_parts.append(encoded[at : at + chunk.parts])
+            at += chunk.parts
+        if info.chunks_done:
+            job.stored = await self._finished_chunks(job)
+            if not self.book.alive(job):
+                return
+        self.book.forget_payload(job)
+        job.since = time.perf_counter()
+        self.book.queue.move(info.job_id, Phase.READY)
+        self.book.step(job, JobState.READY, chunks=len(job.chunks))
+        self.book.to_play.set()
+
+    async def _calibration_for(self, info: JobInfo) -> CalibrationSet:
+        """Return the set in force, or the one that a half-played job began with."""
+        if info.chunks_done and info.calibration_id != self.calibration.calibration_id:
+            return await self.book.store.call(self.book.store.store.calibration, info.calibration_id)
+        return self.calibration
+
+    async def _finished_chunks(self, job: ActiveJob) -> set[int]:
+        """Return which chunks need not be played again."""
+        store = self.book.store
+        finished = set()
+        for index, blob in (await store.call(store.store.chunks, job.info.job_id)).items():
+            head = orders.decode_chunk(split(blob)[0])
+            if index < len(job.chunks):
+                chunk = job.chunks[index]
+                found = (head.first_program, head.first_shot, len(head.programs))
+                if found == (chunk.first_program, chunk.first_shot, chunk.programs):
+                    finished.add(index)
+        return finished
