@@ -44,6 +44,13 @@ class OwnDaemon:
     ) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """The process id of the daemon. Raises :class:`WorkerDiedError` when it does not run."""
+        if self._process is None:
+            raise WorkerDiedError("does not run", subject="daemon")
+        return self._process.pid
+
     def start(self) -> None:
         """Start the process; :meth:`wait` says when it answers."""
         command = [sys.executable, "-m", "pulsed.cli", "serve", "--config", self.config, "--home", str(self.home)]
