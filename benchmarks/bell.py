@@ -100,16 +100,15 @@ def _where(backend: object, circuit: QuantumCircuit) -> Iterator[Figure]:
 
 
 def memory(daemon: OwnDaemon) -> Iterator[Figure]:
-    """Yield what the daemon and all its children hold, pages that they share counted in each of them."""
+    """Yield what the daemon and all its children hold; a page that several of them share counts once (PSS)."""
     process = psutil.Process(daemon.pid)
     total = 0.0
     for item in (process, *process.children(recursive=True)):
-        size = item.memory_info().rss / 2**20
+        size = item.memory_full_info().pss / 2**20
         total += size
         yield _plain(f"memory: {_role(item)}", size, "MiB")
     yield limit("memory: daemon with all its children", total, "MiB", at_most=600)
 
 
 def _role(process: psutil.Process) -> str:
-    words = process.cmdline()
-    return next((word for word in words if word.startswith("pulsed.") or word == "serve"), " ".join(words[-2:]))[:60]
+    return next((word for word in process.cmdline() if word.startswith("pulsed.")), process.name())
