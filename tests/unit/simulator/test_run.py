@@ -128,6 +128,16 @@ def test_pairs_without_cable_and_instruments_that_are_not_armed_play_nothing(ben
     assert rack[1].query("STAT?") == "DONE"
 
 
+def test_a_follower_on_bus_does_not_see_the_trigger(bench, rack):
+    load(bench, rack)
+    rack[1].write("TRIG:SOUR BUS")
+    for client in rack:
+        client.write("INIT")
+    rack[0].write("*TRG")
+    bench.settle()
+    assert [client.query("STAT?") for client in rack] == ["DONE", "ARMED", "DONE"]
+
+
 def test_without_trigger_output_the_followers_stay_armed(bench, rack):
     rack[0].write("TRIG:OUTP OFF")
     load(bench, rack)

@@ -60,7 +60,7 @@ def test_a_table_has_optional_nodes_and_suffixes():
 
 def test_headers_after_a_semicolon_count_from_the_last_node_or_the_root(awg):
     assert awg.query("OUTP1:CORR 1,0.5,0,1;OFFS 0.25,0;:OUTP1:CORR?;OFFS?") == "1.0,0.5,0.0,1.0;0.25,0.0"
-    assert awg.query("OUTP1 ON;OUTP2 ON;*OPC?;OUTP2?;STAT?") == "1;1;IDLE"
+    assert awg.query("OUTP1 ON;*OPC?;OUTP1?;SYST:ERR:COUN?;STAT?;:OUTP2?") == "1;1;0;IDLE;0"
     awg.clean()
     assert awg.query("OUTP1:OFFS 0,0;:CORR?") == ""
     assert awg.error() == -113
