@@ -45,6 +45,7 @@ class Store:
         Raises :class:`LeaseError` when another holder's lease has not expired, :class:`ConfigError` for a URL
         that is none, :class:`IncompatibleError` for a store of a newer version. The same holder may retake.
         """
+        self._dispose()
         self._engine = engine.connect(self.url)
         try:
             with self._transaction() as connection:

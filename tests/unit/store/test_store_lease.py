@@ -88,3 +88,12 @@ def test_the_errors_survive_the_wire():
         copy = from_info(kind("m", subject="s", value="v").to_info())
         assert type(copy) is kind
         assert isinstance(copy, PulsedError)
+
+
+def test_opening_an_open_store_takes_the_lease_anew(url, make_job):
+    store = opened(url, "daemon", 0.0)
+    store.open(5.0, "daemon")
+    store.add_jobs([(make_job("a"), b"")], 5.0)
+    with pytest.raises(LeaseError, match=r"1\.0 s more"):
+        opened(url, "second", 14.0)
+    store.close()
