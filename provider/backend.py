@@ -311,15 +311,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         if self._client is None:
             raise OfflineError("an offline backend has no daemon to ask", subject=f"backend {self.name}")
         self._calibration = self._client.calibration()
-        for name in (
-            "calibration_id",
-            "_gates",
-            "_target",
-            "_rules",
-            "_compiler",
-            "_configuration",
-            "instruction_schedule_map",
-        ):
+        for name in _FROM_CALIBRATION:
             self.__dict__.pop(name, None)
         self._coupling_map = None
 

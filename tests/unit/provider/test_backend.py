@@ -400,7 +400,8 @@ class TestPacking:
         backend.run(measured())
         assert daemon.received[0][1][0][:7] == b"QISKIT" + bytes([min(15, qpy.QPY_VERSION)])
 
-    def test_never_below_13(self, backend: PulsedBackend, daemon) -> None:
+    def test_never_below_13(self, backend: PulsedBackend, daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(qpy, "QPY_COMPATIBILITY_VERSION", 10)  # as in Qiskit 1.4, which still writes older ones
         daemon.greeting.qpy = (8, 12)
         with pytest.raises(PulsedError, match="no QPY version") as caught:
             backend.run(measured())

@@ -76,6 +76,11 @@ def test_schedules_survive_copies(target: Target, way: object) -> None:
             assert other.calibration is not None
 
 
+def test_copies_share_the_schedule(target: Target) -> None:
+    properties = target["ecr"][2, 1]
+    assert copy.deepcopy(properties).calibration is properties.calibration
+
+
 def test_changed_properties_are_not_equal_to_the_old(target: Target) -> None:
     properties = target["x"][0,]
     other = PulsedInstructionProperties(properties.duration, 0.5, properties.calibration)
