@@ -285,3 +285,23 @@ def test_a_killed_rack_is_found_and_reconnected(start_rack):
     results, _, _ = rack.play(make_chunk(rack.device))
     assert results[0].shots == 64
     rack.close()
+
+
+def test_a_program_that_plays_and_measures_nothing(rack):
+    """It still takes its time; its memory has no slots."""
+    chunk = make_chunk(rack.device, (0.1, 0.2))
+    empty = msgspec.structs.replace(chunk.programs[0], blocks=(Block((0, 0), (0, 0), 1040),), memory_slots=0)
+    unread = msgspec.structs.replace(chunk.programs[1], memory_slots=12)
+    head = msgspec.structs.replace(chunk.head, programs=(empty, unread))
+    results, parts, _ = rack.play(Chunk(head, chunk.parts))
+    assert [bits.shape for bits in arrays(results, parts, "bits")] == [(64, 0), (64, 2)]
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_nothing_measured_at_lower_levels(rack, level):
+    chunk = make_chunk(rack.device, meas_level=level)
+    empty = msgspec.structs.replace(chunk.programs[0], blocks=(Block((0, 0), (0, 0), 1040),))
+    results, parts, _ = rack.play(Chunk(msgspec.structs.replace(chunk.head, programs=(empty,)), chunk.parts))
+    (array,) = arrays(results, parts, "records" if level == 0 else "iq")
+    assert array.shape == ((64, 2, 0) if level == 0 else (64, 2))
+    assert not array.any()
