@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
+from qiskit.exceptions import QiskitError
 
 from pulsed.pulse.exceptions import PulseError, UnassignedDurationError
 
@@ -46,17 +47,23 @@ def format_parameter_value(operand: Value, decimal: int = 10) -> Value:
 
 
 def bind(value: Value, values: Mapping[Parameter, Value]) -> Value:
-    """Return ``value`` with all of ``values`` put in at once; a result without parameters is a plain number."""
+    """Return ``value`` with all of ``values`` put in at once; a result without parameters is a plain number.
+
+    Raises:
+        PulseError: a value that is no finite number, or for which the expression has none.
+
+    """
     if not isinstance(value, ParameterExpression):
         return value
     free = value.parameters
     numbers = {p: v for p, v in values.items() if p in free and not isinstance(v, ParameterExpression)}
     expressions = {p: v for p, v in values.items() if p in free and isinstance(v, ParameterExpression)}
-    if numbers:
-        value = value.bind(numbers)
-    if expressions:
-        value = value.subs(expressions)
-    return format_parameter_value(value)
+    try:
+        bound = value.bind(numbers) if numbers else value
+        return format_parameter_value(bound.subs(expressions) if expressions else bound)
+    except (QiskitError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
+        given = {parameter.name: given for parameter, given in (numbers | expressions).items()}
+        raise PulseError(f"the values cannot be put in: {error}", subject=str(value), value=given) from error
 
 
 def resolve(value_dict: Mapping[Any, Any], known: Iterable[Parameter]) -> dict[Parameter, Value]:
