@@ -10,21 +10,13 @@ from numpy.typing import NDArray
 
 from pulsed.model.errors import InvalidValueError
 from pulsed.simulator import noise
+from pulsed.simulator.acquisition import Acquisition, readout_field, readout_spans
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.clusters import union
-from pulsed.simulator.evolution import Cluster, Measurement
+from pulsed.simulator.evolution import Cluster, Free, Measurement
 from pulsed.simulator.hamiltonian import zz_rate
-from pulsed.simulator.lines import low_pass, mixed
 from pulsed.simulator.pulses import Pulse, Pulses, SimulationLimitError
-from pulsed.simulator.readout import (
-    Jumps,
-    Response,
-    digitize,
-    integrals,
-    integrate,
-    respond,
-    trajectories,
-)
+from pulsed.simulator.readout import Jumps, respond
 from pulsed.simulator.sequence import (
     BURST,
     Kernel,
@@ -35,7 +27,6 @@ from pulsed.simulator.sequence import (
     Sequence,
     Window,
 )
-from pulsed.simulator.superoperators import Idle
 
 __all__ = [
     "BURST",
@@ -52,14 +43,8 @@ __all__ = [
 MAX_EXACT = 6
 """Most transmons in one density matrix."""
 
-RING_DOWN = 4
-"""Samples after a readout burst in which the line still rings."""
-
 _BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8}
 _FEWEST_BLOCKS = 4
-
-_RAW_BLOCK = 256
-"""Shots of raw records drawn at a time."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +54,6 @@ class _Plan:
     clusters: list[tuple[int, ...]]
     pulses: list[list[Pulse]]
     measurements: list[Measurement]
-    z: list[NDArray[np.complex128]]
 
 
 class Engine:
@@ -85,7 +69,7 @@ class Engine:
         self.chip = chip
         self.seed = seed
         self._pulses = Pulses(chip)
-        self._idles: dict[float, list[Idle]] = {}
+        self._free: dict[float, Free] = {}
 
     def play(self, sequence: Sequence, shots: int, stream: tuple[int, ...], mode: Mode) -> Outcome:
         """Play a sequence ``shots`` times.
@@ -114,9 +98,8 @@ class Engine:
         for index, (qubits, pulses) in enumerate(zip(plan.clusters, plan.pulses, strict=True)):
             self._run(plan, qubits, pulses, shots, (*stream, index), initial, reference)
         rng = noise.generator(self.seed, *stream, 1 << 20)
-        if mode == "integrated":
-            return self._integrated(sequence, plan, shots, rng)
-        return self._records(sequence, plan, shots, rng, mode)
+        acquisition = Acquisition(self.chip, sequence, plan.measurements, shots, rng)
+        return acquisition.integrated() if mode == "integrated" else acquisition.records(mode)
 
     def predict(self, sequence: Sequence) -> Prediction:
         """Return the truth about a sequence: joint populations before the last readout, quasi-static noise averaged."""
@@ -179,24 +162,23 @@ class Engine:
         detunings: NDArray[np.float64],
         reference: float,
     ) -> Cluster:
-        return Cluster(self.chip, qubits, self._idle(reference), initial, detunings)
+        return Cluster(self._free_at(reference), qubits, initial, detunings)
 
-    def _idle(self, reference: float) -> list[Idle]:
-        found = self._idles.get(reference)
+    def _free_at(self, reference: float) -> Free:
+        found = self._free.get(reference)
         if found is None:
-            if len(self._idles) > 16:
-                self._idles.clear()
-            found = self._idles[reference] = [Idle(q, reference) for q in self.chip.qubits]
+            if len(self._free) > 16:
+                self._free.clear()
+            found = self._free[reference] = Free(self.chip, reference)
         return found
 
     def _plan(self, sequence: Sequence, reference: float) -> _Plan:
         pulses = self._pulses.find(sequence, reference)
-        spans = _readout_spans(self.chip, sequence)
-        measurements, fields = [], []
+        spans = readout_spans(self.chip, sequence)
+        measurements = []
         for start, stop in spans:
-            z, lo = _readout_field(self.chip, sequence, start, stop)
+            z, lo = readout_field(self.chip, sequence, start, stop)
             measurements.append(Measurement(start, stop, respond(self.chip, z, lo)))
-            fields.append(z)
         end = max([p.stop for p in pulses] + [stop for _, stop in spans], default=0)
         if end > sequence.period:
             raise InvalidValueError(
@@ -207,7 +189,7 @@ class Engine:
             )
         clusters = self._clusters(pulses, measurements)
         own = [[p for p in pulses if p.qubits[0] in c] for c in clusters]
-        return _Plan(clusters, own, measurements, fields)
+        return _Plan(clusters, own, measurements)
 
     def _clusters(self, pulses: list[Pulse], measurements: list[Measurement]) -> list[tuple[int, ...]]:
         """Return which qubits share a state: those that a pulse joins, and coupled ones that are both driven.
@@ -235,8 +217,7 @@ class Engine:
 
         Shots are given the mean of what their predecessors leave (the fixed point of the period), not each its own.
         """
-        idles = self._idle(reference)
-        initial = np.array([idle.thermal for idle in idles])
+        initial = np.array([idle.thermal for idle in self._free_at(reference).idles])
         for qubits, pulses in zip(plan.clusters, plan.pulses, strict=True):
             for _ in range(4):
                 still = np.zeros((1, len(self.chip.qubits)))
@@ -280,84 +261,6 @@ class Engine:
             before = [p for p in pulses if p.start < mine[-1].stop]
             cluster.walk(before, plan.measurements, read)
 
-    def _weights(self, window: Window, measurement: Measurement) -> NDArray[np.complex128]:
-        """Return (kernels, samples) weights of a window's kernels along a readout's samples."""
-        delay = self.chip.amplifier.delay
-        first = window.start - delay - measurement.start
-        t = (window.start + np.arange(window.length)) * 1e-9
-        out = np.zeros((len(window.kernels), measurement.stop - measurement.start), complex)
-        for k, kernel in enumerate(window.kernels):
-            tone = np.exp(2j * np.pi * kernel.frequency * t)
-            out[k, first : first + window.length] = kernel.weights * tone
-        return out
-
-    def _windows(self, sequence: Sequence, plan: _Plan) -> list[tuple[Window, Measurement]]:
-        delay = self.chip.amplifier.delay
-        out = []
-        for window in sequence.windows:
-            start = window.start - delay
-            owner = next(m for m in plan.measurements if m.start <= start and start + window.length <= m.stop)
-            out.append((window, owner))
-        return out
-
-    def _integrated(self, sequence: Sequence, plan: _Plan, shots: int, rng: np.random.Generator) -> Outcome:
-        pairs = self._windows(sequence, plan)
-        if any(_may_clip(self.chip, m.response) for _, m in pairs):
-            return self._integrated_from_raw(sequence, plan, shots, rng)
-        parts = []
-        for measurement in plan.measurements:
-            mine = [w for w, m in pairs if m is measurement and w.kernels]
-            if not mine:
-                continue
-            weights = np.concatenate([self._weights(w, measurement) for w in mine])
-            sums = integrals(measurement.response, weights, self.chip.amplifier)
-            parts.append(integrate(measurement.response, sums, measurement.levels, measurement.jumps, rng))
-        values = np.concatenate(parts, axis=1) if parts else np.zeros((shots, 0))
-        return Outcome(integrated=values.astype(np.complex64))
-
-    def _integrated_from_raw(self, sequence: Sequence, plan: _Plan, shots: int, rng: np.random.Generator) -> Outcome:
-        full = self.chip.amplifier.full_scale
-        parts, overrange = [], False
-        for window, measurement in self._windows(sequence, plan):
-            weights = self._weights(window, measurement)
-            first = window.start - self.chip.amplifier.delay - measurement.start
-            weights = weights[:, first : first + window.length].T
-            blocks = []
-            for low in range(0, shots, _RAW_BLOCK):
-                codes, over = self._codes(window, measurement, slice(low, min(low + _RAW_BLOCK, shots)), rng)
-                blocks.append((codes[..., 0] + 1j * codes[..., 1]) @ weights / full)
-                overrange |= over
-            parts.append(np.concatenate(blocks))
-        return Outcome(integrated=np.concatenate(parts, axis=1).astype(np.complex64), overrange=overrange)
-
-    def _codes(
-        self, window: Window, measurement: Measurement, part: slice, rng: np.random.Generator
-    ) -> tuple[NDArray[np.int16], bool]:
-        jumps = [_slice_jumps(j, part) for j in measurement.jumps]
-        means = trajectories(measurement.response, measurement.levels[part], jumps)
-        first = window.start - self.chip.amplifier.delay - measurement.start
-        return digitize(means[:, first : first + window.length], self.chip.amplifier, rng)
-
-    def _records(self, sequence: Sequence, plan: _Plan, shots: int, rng: np.random.Generator, mode: Mode) -> Outcome:
-        pairs = self._windows(sequence, plan)
-        samples = sum(w.length for w in sequence.windows)
-        raw = np.empty((shots if mode == "raw" else 0, samples, 2), dtype=np.int16)
-        total = np.zeros((samples, 2))
-        overrange, column = False, 0
-        for window, measurement in pairs:
-            for low in range(0, shots, _RAW_BLOCK):
-                part = slice(low, min(low + _RAW_BLOCK, shots))
-                codes, over = self._codes(window, measurement, part, rng)
-                overrange |= over
-                if mode == "raw":
-                    raw[part, column : column + window.length] = codes
-                else:
-                    total[column : column + window.length] += codes.sum(axis=0)
-            column += window.length
-        if mode == "raw":
-            return Outcome(raw=raw, overrange=overrange)
-        return Outcome(averaged=total / shots, overrange=overrange)
-
 
 def _blocks(qubits: int) -> int:
     return _BLOCKS.get(qubits, _FEWEST_BLOCKS)
@@ -369,68 +272,3 @@ def _reference(chip: Chip, sequence: Sequence) -> float:
         if chip.wire(line.name).qubit is not None:
             return line.lo_frequency
     return chip.qubits[0].frequency
-
-
-def _readout_spans(chip: Chip, sequence: Sequence) -> list[tuple[int, int]]:
-    """Return (start, stop) of each readout at the chip: readout bursts and windows that touch, joined."""
-    spans = []
-    for burst in sequence.bursts:
-        line = sequence.lines[burst["line"]]
-        if chip.wire(line.name).qubit is None and line.on:
-            start = int(burst["start"])
-            spans.append((start, start + len(sequence.envelopes[burst["envelope"]]) + RING_DOWN))
-    for window in sequence.windows:
-        start = window.start - chip.amplifier.delay
-        spans.append((start, start + window.length))
-    joined: list[tuple[int, int]] = []
-    for start, stop in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
-        else:
-            joined.append((start, stop))
-    return joined
-
-
-def _readout_field(chip: Chip, sequence: Sequence, start: int, stop: int) -> tuple[NDArray[np.complex128], float]:
-    """Return the samples at the chip, (stop - start,), behind mixer and line, and the readout LO (Hz)."""
-    z = np.zeros(stop - start, complex)
-    lo = float(np.mean([q.readout_frequency for q in chip.qubits]))
-    for index, line in enumerate(sequence.lines):
-        wire = chip.wire(line.name)
-        if wire.qubit is not None:
-            continue
-        lo = line.lo_frequency
-        if not line.on:
-            continue
-        played = np.zeros_like(z)
-        for burst in sequence.bursts[sequence.bursts["line"] == index]:
-            envelope = sequence.envelopes[burst["envelope"]]
-            first = int(burst["start"]) - start
-            if not (first >= 0 and first + len(envelope) <= len(z)):
-                continue
-            t = (int(burst["start"]) + np.arange(len(envelope))) * 1e-9
-            tone = np.exp(1j * (float(burst["phase"]) - 2 * np.pi * float(burst["frequency"]) * t))
-            played[first : first + len(envelope)] += float(burst["amplitude"]) * envelope * tone
-        direct, image, leakage = mixed(wire, line.correction, line.offset)
-        z += _line_response(direct * played + image * played.conj() + leakage, wire.bandwidth)
-    return z, lo
-
-
-def _line_response(samples: NDArray[np.complex128], bandwidth: float) -> NDArray[np.complex128]:
-    """Return samples behind the readout line's low-pass, whatever still rings at the end left out."""
-    return low_pass(samples, bandwidth, 0.0, RING_DOWN)[: len(samples)]
-
-
-def _may_clip(chip: Chip, response: Response) -> bool:
-    """Return whether a record could leave the ADC's range: six standard deviations from the largest mean."""
-    amplifier = chip.amplifier
-    largest = np.abs(response.background)
-    for i in range(len(response.measured)):
-        field = np.abs(response.alpha[i]).max(axis=0)
-        largest = largest + response.scale[i] * np.maximum(field[1:], field[:-1])
-    return bool(largest.max(initial=0.0) + 6 * amplifier.noise_lsb / amplifier.full_scale > 1)
-
-
-def _slice_jumps(jump: Jumps, part: slice) -> Jumps:
-    mine = (jump.shots >= part.start) & (jump.shots < part.stop)
-    return Jumps(jump.shots[mine] - part.start, jump.times[mine], jump.before[mine], jump.after[mine])

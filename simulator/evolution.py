@@ -34,37 +34,47 @@ class Measurement:
     jumps: list[Jumps] = field(default_factory=list)
 
 
+class Free:
+    """What evolution without pulses needs: idle maps and pair shifts, in the frame at ``reference`` (Hz)."""
+
+    def __init__(self, chip: Chip, reference: float) -> None:
+        self.chip = chip
+        self.idles = [Idle(q, reference) for q in chip.qubits]
+        pairs = [(min(c.qubits), max(c.qubits)) for c in chip.couplings]
+        self.zz = {pair: zz(chip, *pair) for pair in pairs}
+
+
 class Cluster:
     """The joint state of some qubits, each with its own clock; ZZ is applied in halves around each pulse (Strang)."""
 
     def __init__(
         self,
-        chip: Chip,
+        free: Free,
         qubits: tuple[int, ...],
-        idles: list[Idle],
         populations: NDArray[np.float64],
         detunings: NDArray[np.float64],
     ) -> None:
-        self._chip = chip
+        self._chip = free.chip
         self.qubits = qubits
-        self._idles = idles
+        self._idles = free.idles
+        self._zz = free.zz
         self._detunings = detunings
         self.state = DensityMatrix.product([populations[q] for q in qubits], len(detunings))
         self._clock = dict.fromkeys(qubits, 0)
-        self._pairs = {(a, b): 0.0 for a in qubits for b in qubits if a < b and chip.coupled(a, b) is not None}
+        self._pairs = {pair: 0.0 for pair in free.zz if set(pair) <= set(qubits)}
 
     def _idle(self, qubit: int, until: int) -> None:
         duration = until - self._clock[qubit]
         if duration > 0:
             maps = self._idles[qubit].superoperator(duration, self._detunings[:, qubit])
-            self.state.apply_each(self.qubits.index(qubit), maps)
+            self.state.apply((self.qubits.index(qubit),), maps)
         self._clock[qubit] = max(until, self._clock[qubit])
 
     def _couple(self, pair: tuple[int, int], until: float) -> None:
         duration = until - self._pairs[pair]
         if duration > 0:
             a, b = (self.qubits.index(q) for q in pair)
-            self.state.shift(a, b, zz(self._chip, *pair), duration)
+            self.state.shift(a, b, self._zz[pair], duration)
         self._pairs[pair] = max(until, self._pairs[pair])
 
     def wait(self, until: int) -> None:
@@ -110,15 +120,21 @@ class Cluster:
                 self._couple(pair, start)
             elif set(pair) & set(pulse.qubits):
                 self._couple(pair, middle)
-        for qubit in pulse.qubits:
-            self._idle(qubit, start)
         sites = tuple(self.qubits.index(q) for q in pulse.qubits)
-        turned = pulse.step.turned(pulse.phase)
+        turned = pulse.step.turned(pulse.phase)[None]
         small = small_unitaries(pulse.step.moments, self._detunings[:, list(pulse.qubits)])
         turn = np.exp(1j * pulse.phase * pulse.step.excitations)
         small = turn[:, None] * small * turn.conj()[None, :]
-        self.state.apply_unitaries(sites, small)
-        self.state.apply(sites, turned)
+        if len(sites) == 1:
+            (qubit,) = pulse.qubits
+            before = self._idles[qubit].superoperator(start - self._clock[qubit], self._detunings[:, qubit])
+            detuned = np.einsum("bij,bkl->bikjl", small, small.conj()).reshape(before.shape)
+            self.state.apply(sites, turned @ detuned @ before)
+        else:
+            for qubit in pulse.qubits:
+                self._idle(qubit, start)
+            self.state.apply_unitaries(sites, small)
+            self.state.apply(sites, turned)
         for qubit in pulse.qubits:
             self._clock[qubit] = pulse.stop
         if pulse.qubits in self._pairs:

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip
-from pulsed.simulator.evolution import Cluster
+from pulsed.simulator.evolution import Cluster, Free
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, zz
 from pulsed.simulator.lines import gain
 from pulsed.simulator.pulses import Pulse, Pulses
 from pulsed.simulator.sequence import BURST, Line, Sequence
 from pulsed.simulator.state import DensityMatrix
-from pulsed.simulator.superoperators import Idle
 
 Complex = NDArray[np.complex128]
 
@@ -50,7 +49,7 @@ class Gates:
         self._pulses = Pulses(chip)
         drive = next(line for line in lines if chip.wire(line.name).qubit is not None)
         self.reference = drive.lo_frequency
-        self._idles = [Idle(q, self.reference) for q in chip.qubits]
+        self._free = Free(chip, self.reference)
 
     def response(self, qubit: int, frequency: float) -> complex:
         """Return the drive (Hz, complex) that a full-scale tone at ``frequency`` on a qubit's own line makes there."""
@@ -145,7 +144,7 @@ class Gates:
     ) -> float:
         d, size = len(wanted), LEVELS ** len(order)
         ground = np.tile(np.eye(LEVELS)[0], (len(self.chip.qubits), 1))
-        cluster = Cluster(self.chip, order, self._idles, ground, np.tile(detunings, (d * d, 1)))
+        cluster = Cluster(self._free, order, ground, np.tile(detunings, (d * d, 1)))
         units = np.zeros((d * d, size, size), complex)
         for i in range(d):
             for j in range(d):

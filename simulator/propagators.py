@@ -27,8 +27,8 @@ def _matmul(a, b, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def expm_hermitian(h, out, term, work):  # type: ignore[no-untyped-def]  # noqa: PLR0912
-    """Write exp(-i h) to ``out``: Taylor to order 12 below norm 1/2, then squaring (error below 1e-15 per step)."""
+def expm_hermitian(h, duration, out, term, work):  # type: ignore[no-untyped-def]  # noqa: PLR0912
+    """Write exp(-i duration h) to ``out``: Taylor to order 12 below norm 1/2, then squaring (error below 1e-15)."""
     n = h.shape[0]
     shift = 0.0
     for i in range(n):
@@ -39,12 +39,13 @@ def expm_hermitian(h, out, term, work):  # type: ignore[no-untyped-def]  # noqa:
         row = 0.0
         for j in range(n):
             row += abs(h[i, j] - shift) if i == j else abs(h[i, j])
-        norm = max(norm, row)
+        norm = max(norm, row * duration)
     squarings = 0
+    scale = duration
     while norm > 0.5:
         norm *= 0.5
+        scale *= 0.5
         squarings += 1
-    scale = 0.5**squarings
     for i in range(n):
         for j in range(n):
             out[i, j] = 1.0 if i == j else 0.0
@@ -68,7 +69,7 @@ def expm_hermitian(h, out, term, work):  # type: ignore[no-untyped-def]  # noqa:
         for i in range(n):
             for j in range(n):
                 out[i, j] = work[i, j]
-    phase = np.exp(-1j * shift)
+    phase = np.exp(-1j * shift * duration)
     for i in range(n):
         for j in range(n):
             out[i, j] *= phase
@@ -106,6 +107,21 @@ def _turned(drives, n):  # type: ignore[no-untyped-def]
         if abs(drives[n, s] - factor * drives[n - 1, s]) > 1e-13 * (abs(drives[n, s]) + 1e-3):
             return 0j
     return factor
+
+
+@njit(cache=True)
+def _turn(step, factor, numbers):  # type: ignore[no-untyped-def]
+    """Turn a propagator in place by ``factor`` per excitation: R(p) U R(-p)."""
+    dim = step.shape[0]
+    for i in range(dim):
+        for j in range(dim):
+            if step[i, j] != 0j:
+                difference = 0.0
+                for s in range(numbers.shape[0]):
+                    difference += numbers[s, i] - numbers[s, j]
+                x = factor if difference > 0 else np.conj(factor)
+                for _ in range(int(abs(difference))):
+                    step[i, j] *= x
 
 
 @njit(cache=True)
@@ -166,34 +182,29 @@ def propagate(energies, lowering, numbers, drives, jumps, keep, stride):  # type
 
     """
     dim, m, samples = energies.shape[0], keep.shape[0], drives.shape[0]
-    u = np.eye(dim, dtype=np.complex128)
-    half = np.eye(dim, dtype=np.complex128)
+    u = np.zeros((dim, dim), np.complex128)
+    half = np.zeros((dim, dim), np.complex128)
+    for i in range(dim):
+        u[i, i] = 1.0
     h = np.empty((dim, dim), np.complex128)
     work = np.empty((dim, dim), np.complex128)
     term = np.empty((dim, dim), np.complex128)
     moments = np.zeros((numbers.shape[0], m, m), np.complex128)
     generator = np.zeros((m * m, m * m), np.complex128)
-    excitations = numbers.sum(axis=0)
     edge = 1 / 6 if stride == 1 else 0.5
     last = 0
     _collect(u, edge * min(stride, samples), numbers, jumps, keep, moments, generator, work)
     for n in range(samples):
         factor = _turned(drives, n) if n > 0 else 0j
         if factor != 0j:
-            for i in range(dim):
-                for j in range(dim):
-                    if half[i, j] != 0j:
-                        half[i, j] *= factor ** int(excitations[i] - excitations[j])
+            _turn(half, factor, numbers)
         else:
             _hamiltonian(energies, lowering, drives[n], h)
-            h *= 0.5
-            expm_hermitian(h, half, term, work)
+            expm_hermitian(h, 0.5, half, term, work)
         _matmul(half, u, work)
-        u[:] = work
         if stride == 1:
-            _collect(u, 4 * edge, numbers, jumps, keep, moments, generator, work)
-        _matmul(half, u, work)
-        u[:] = work
+            _collect(work, 4 * edge, numbers, jumps, keep, moments, generator, term)
+        _matmul(half, work, u)
         done = n + 1
         if done % stride == 0 or done == samples:
             following = min(stride, samples - done)

@@ -29,74 +29,30 @@ def levels_of(count: int, site: int) -> NDArray[np.int64]:
 
 
 @njit(cache=True)
-def _apply_local(rho, maps, index):  # type: ignore[no-untyped-def]
-    """Apply a superoperator per member of the batch, in place: rho (B, D, D), maps (B, m^2, m^2), index (r, m)."""
-    rest, m = index.shape
-    block = np.empty(m * m, np.complex128)
-    for b in range(rho.shape[0]):
-        for i in range(rest):
-            for j in range(rest):
-                for p in range(m):
-                    for q in range(m):
-                        block[p * m + q] = rho[b, index[i, p], index[j, q]]
-                for p in range(m):
-                    for q in range(m):
-                        x = 0j
-                        for k in range(m * m):
-                            x += maps[b, p * m + q, k] * block[k]
-                        rho[b, index[i, p], index[j, q]] = x
-
-
-@njit(cache=True)
-def _apply_unitary(rho, unitaries, index):  # type: ignore[no-untyped-def]
-    """Apply U rho U^+ per member of the batch, in place: unitaries (B, m, m)."""
-    rest, m = index.shape
-    dim = rho.shape[1]
-    column = np.empty(m, np.complex128)
-    for b in range(rho.shape[0]):
-        for i in range(rest):
-            for c in range(dim):
-                for p in range(m):
-                    column[p] = rho[b, index[i, p], c]
-                for p in range(m):
-                    x = 0j
-                    for k in range(m):
-                        x += unitaries[b, p, k] * column[k]
-                    rho[b, index[i, p], c] = x
-        for r in range(dim):
-            for i in range(rest):
-                for p in range(m):
-                    column[p] = rho[b, r, index[i, p]]
-                for p in range(m):
-                    x = 0j
-                    for k in range(m):
-                        x += np.conj(unitaries[b, p, k]) * column[k]
-                    rho[b, r, index[i, p]] = x
-
-
-@njit(cache=True)
 def _gather(rho, index, out):  # type: ignore[no-untyped-def]
+    """Copy rho (B, D, D) to out (B, m^2, rest^2): row p m + q holds the elements between local states p and q."""
     rest, m = index.shape
-    for p in range(m):
-        for q in range(m):
-            column = 0
-            for b in range(rho.shape[0]):
+    for b in range(rho.shape[0]):
+        for p in range(m):
+            for q in range(m):
+                column = 0
                 for i in range(rest):
                     for j in range(rest):
-                        out[p * m + q, column] = rho[b, index[i, p], index[j, q]]
+                        out[b, p * m + q, column] = rho[b, index[i, p], index[j, q]]
                         column += 1
 
 
 @njit(cache=True)
 def _scatter(blocks, index, rho):  # type: ignore[no-untyped-def]
+    """Undo :func:`_gather`."""
     rest, m = index.shape
-    for p in range(m):
-        for q in range(m):
-            column = 0
-            for b in range(rho.shape[0]):
+    for b in range(rho.shape[0]):
+        for p in range(m):
+            for q in range(m):
+                column = 0
                 for i in range(rest):
                     for j in range(rest):
-                        rho[b, index[i, p], index[j, q]] = blocks[p * m + q, column]
+                        rho[b, index[i, p], index[j, q]] = blocks[b, p * m + q, column]
                         column += 1
 
 
@@ -125,21 +81,24 @@ class DensityMatrix:
         rho[:] = np.diag(diagonal)
         return cls(rho, len(populations))
 
-    def apply_each(self, site: int, maps: Complex) -> None:
-        """Apply one superoperator (batch, 9, 9) per member to one transmon."""
-        _apply_local(self.rho, maps, table(self.count, (site,)))
-
-    def apply_unitaries(self, sites: tuple[int, ...], unitaries: Complex) -> None:
-        """Apply one unitary (batch, m, m) per member to the given transmons."""
-        _apply_unitary(self.rho, unitaries, table(self.count, sites))
-
-    def apply(self, sites: tuple[int, ...], superoperator: Complex) -> None:
-        """Apply one superoperator (m^2, m^2) to all members, on the given transmons."""
+    def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
+        """Apply superoperators to the given transmons: (batch, m^2, m^2), or (1, m^2, m^2) for all members alike."""
         index = table(self.count, sites)
         rest, m = index.shape
-        blocks = np.empty((m * m, len(self.rho) * rest * rest), complex)
+        blocks = np.empty((len(self.rho), m * m, rest * rest), complex)
         _gather(self.rho, index, blocks)
-        _scatter(superoperator @ blocks, index, self.rho)
+        _scatter(np.matmul(maps, blocks), index, self.rho)
+
+    def apply_unitaries(self, sites: tuple[int, ...], unitaries: Complex) -> None:
+        """Apply U rho U^+ to the given transmons, one U (batch, m, m) per member."""
+        index = table(self.count, sites)
+        rest, m = index.shape
+        dim = self.rho.shape[1]
+        flat = index.ravel()
+        for _ in range(2):
+            rows = np.matmul(unitaries[:, None], self.rho[:, flat].reshape(-1, rest, m, dim))
+            self.rho[:, flat] = rows.reshape(-1, dim, dim)
+            self.rho = np.ascontiguousarray(self.rho.conj().transpose(0, 2, 1))
 
     def shift(self, first: int, second: int, energies: NDArray[np.float64], duration: float) -> None:
         """Let two transmons pick up pair energies (3, 3) in rad/ns for ``duration`` ns."""
