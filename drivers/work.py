@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -149,31 +148,27 @@ def _gather(chunk: Chunk, dtype: np.dtype[np.void], ratio: Rows) -> tuple[npt.ND
     return entry, np.concatenate(pieces) if pieces else np.empty(0, dtype)
 
 
-def _samples(seconds: Fraction, clock: Fraction, subject: str) -> int:
-    samples = seconds * clock
-    if samples.denominator != 1:
-        raise InstrumentLimitError(
-            "the time from shot to shot is not a whole number of samples",
-            subject=subject,
-            value=f"{float(seconds):.12g} s",
-            legal=f"multiples of {float(1 / clock):.6g} s",
-        )
-    return int(samples)
-
-
 def _entries(chunk: Chunk, device: DeviceDescription, instrument: str) -> Rows:
-    ports = [port for port in device.ports.values() if port.instrument == instrument]
+    """Return :data:`LIST` for one instrument: a program and its pause are whole numbers of samples, or refused."""
+    port = next(port for port in device.ports.values() if port.instrument == instrument)
     delay = max(port.delay for port in device.ports.values())
-    settings = chunk.settings
-    entries = np.zeros(len(chunk.programs), LIST)
-    entries["shots"] = settings.shots
-    for index, program in enumerate(chunk.programs):
-        subject = f"instrument {instrument}"
-        duration = _samples(program.duration * device.dt, ports[0].clock, subject)
-        entries["length"][index] = duration + delay
-        entries["period"][index] = (
-            _samples(program.duration * device.dt + settings.rep_delay, ports[0].clock, subject) + delay
+    ratio = samples_per_dt(device, port)
+    samples = np.array([program.duration for program in chunk.programs], np.int64) * ratio.numerator
+    pause = chunk.settings.rep_delay * port.clock
+    odd = np.flatnonzero(samples % ratio.denominator)
+    if len(odd) or pause.denominator != 1:
+        program = f"the duration of program {chunk.programs[odd[0]].name}" if len(odd) else "rep_delay"
+        seconds = chunk.programs[odd[0]].duration * device.dt if len(odd) else chunk.settings.rep_delay
+        raise InstrumentLimitError(
+            f"{program} is not a whole number of samples",
+            subject=f"instrument {instrument}",
+            value=f"{float(seconds):.12g} s",
+            legal=f"multiples of {float(1 / port.clock):.6g} s",
         )
+    entries = np.zeros(len(chunk.programs), LIST)
+    entries["shots"] = chunk.settings.shots
+    entries["length"] = samples // ratio.denominator + delay
+    entries["period"] = entries["length"] + int(pause)
     return entries
 
 
