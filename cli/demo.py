@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,6 +38,8 @@ _QUBITS = (0, 1)
 def main(out: str) -> int:
     """Run the demo, put the pictures into ``out``, and return the exit code."""
     console = Console(highlight=False)
+    # So that everything below ends as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="pulsed-demo-") as home:
         daemon = OwnDaemon(Path(home))
         try:
@@ -103,7 +107,7 @@ class _Demo:
 
     def _bars(self) -> Progress:
         return Progress(
-            TextColumn("   {task.description:<22}"), BarColumn(40), TextColumn("{task.fields[note]}"),
+            TextColumn("   {task.description:<18}"), BarColumn(20), TextColumn("{task.fields[note]}"),
             console=self.console,
         )  # fmt: skip
 
@@ -202,7 +206,7 @@ class _Demo:
             pictures.draw_waveforms(
                 pulses.traces(),
                 waveforms,
-                f"Bell circuit as the ports play it, calibration set {backend.calibration_id}",
+                f"Bell circuit as the ports play it, before mixer correction; calibration set {backend.calibration_id}",
             )
             bars.update(task, completed=2, note="IQ clouds")
             pictures.draw_clouds(
@@ -216,7 +220,7 @@ class _Demo:
 
     def _times(self, job: PulsedJob, total: float) -> None:
         self._heading("Where the time went")
-        table = plain_table("", "", "", right=("",))
+        table = plain_table("what", "time", "", right=("time",))
         table.show_header = False
         for what, seconds in self.spent:
             table.add_row(what, duration(seconds), Text("█" * max(1, round(40 * seconds / total)), "cyan"))

@@ -69,7 +69,7 @@ def draw_waveforms(traces: Sequence[Trace], path: Path, title: str) -> None:
     axes = figure.subplots(len(traces), 2, squeeze=False, width_ratios=(3, 1))
     stop = max((label.stop for trace in traces for label in (*trace.labels, *trace.windows)), default=1.0)
     for (whole, close), trace in zip(axes, traces, strict=True):
-        limit = 1.25 * max((np.abs(samples).max(initial=0) for _, samples in trace.runs), default=1.0)
+        limit = 1.3 * max((np.abs(samples).max(initial=0) for _, samples in trace.runs), default=1.0)
         for axis in (whole, close):
             axis.axhline(0, color=_GRAY, linewidth=0.5)
             axis.set_ylim(-limit, limit)
@@ -123,6 +123,7 @@ def draw_clouds(clouds: Sequence[Cloud], path: Path, title: str) -> None:
 
 
 def _draw_plane(axis: Any, cloud: Cloud) -> None:
+    cloud = Cloud(cloud.qubit, cloud.points * 1e3, cloud.bits, cloud.zero * 1e3, cloud.one * 1e3)
     for bit, color in ((0, _ZERO), (1, _ONE)):
         chosen = cloud.points[cloud.bits == bool(bit)]
         share = len(chosen) / max(1, len(cloud.points))
@@ -137,8 +138,8 @@ def _draw_plane(axis: Any, cloud: Cloud) -> None:
     axis.axline((middle.real, middle.imag), (middle.real + along.real, middle.imag + along.imag), color="black",
                 linewidth=1.2, linestyle="--", label="decision line")  # fmt: skip
     axis.set_title(cloud.qubit, loc="left")
-    axis.set_xlabel("I (digitizer full scale)")
-    axis.set_ylabel("Q (digitizer full scale)")
+    axis.set_xlabel("I (10⁻³ of full scale)")
+    axis.set_ylabel("Q (10⁻³ of full scale)")
     legend = axis.legend(loc="best", fontsize=8, markerscale=8, framealpha=0.9)
     for handle in legend.legend_handles:
         handle.set_alpha(1)

@@ -16,7 +16,6 @@ from pulsed.cli.screens import identity, plain_table, show_value
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.job import JobInfo
-from pulsed.model.units import format_quantity
 from pulsed.wire.messages import Status
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ _OF_QUBIT = (
     ("f01", "frequency"), ("t1", "T1"), ("t2", "T2 echo"), ("x.amplitude", "x amplitude"), ("x.duration", "x duration"),
     ("readout.frequency", "readout frequency"), ("readout.p01", "reads 0 after 1"), ("readout.p10", "reads 1 after 0"),
 )  # fmt: skip
+_ROOM = 100.0
+"""ns of a pulse that has room for its frequency in the picture."""
 _OF_PAIR = (("ecr.duration", "half of ecr"), ("ecr.amplitude", "amplitude"), ("ecr.error", "error"))
 
 
@@ -76,6 +77,12 @@ class Named:
     amplitude: float
     frequency: float
 
+    @property
+    def gate(self) -> str:
+        """The name without the qubits: ``x`` of ``x_q0``; with the qubit for a measurement."""
+        gate, _, qubits = self.name.partition("_")
+        return f"{gate} {qubits.upper()}" if gate == "measure" else gate
+
 
 @dataclass(frozen=True)
 class Pulses:
@@ -112,23 +119,22 @@ class Pulses:
 
     @property
     def summary(self) -> str:
-        """One line: how many, how long, how much memory."""
-        return (
-            f"{len(self.named)} pulses on {len(self.preview.ports)} ports in {self.preview.duration * 1e9:.0f} ns, "
-            f"{self.preview.memory} samples to upload"
-        )
+        """How many pulses, on how many ports, and how many samples of envelopes there are to upload."""
+        pulses, ports = len(self.named), len(self.preview.ports)
+        return f"{pulses} pulses, {ports} ports, {self.preview.memory} samples"
 
     def table(self) -> Table:
         """Return the pulses, channel by channel."""
-        table = plain_table("channel", "port", "pulse", "at ns", "ns long", "amplitude", "frequency", "from LO",
-                            right=("at ns", "ns long", "amplitude", "frequency", "from LO"))  # fmt: skip
+        numbers = ("at ns", "ns long", "amplitude", "GHz", "MHz from LO")
+        table = plain_table("channel", "pulse", *numbers, right=numbers)
         last = ""
         for item in sorted(self.named, key=lambda item: (item.channel, item.start)):
             lo = self.device.oscillators[self.device.ports[item.port].lo].frequency
+            where = item.channel if item.channel == item.port else f"{item.channel} on {item.port}"
             table.add_row(
-                Text(item.channel if item.channel != last else "", "bold"), item.port if item.channel != last else "",
-                item.name, f"{item.start:.0f}", f"{item.length:.0f}", f"{item.amplitude:.4f}",
-                format_quantity(item.frequency, "Hz", 7), f"{(item.frequency - lo) / 1e6:+.2f} MHz",
+                Text(where if item.channel != last else "", "bold"), item.name, f"{item.start:.0f}",
+                f"{item.length:.0f}", f"{item.amplitude:.4f}", f"{item.frequency / 1e9:.4f}",
+                f"{(item.frequency - lo) / 1e6:+.2f}",
             )  # fmt: skip
             last = item.channel
         return table
@@ -160,8 +166,10 @@ def _labels(pulses: Iterable[Named]) -> Iterable[Label]:
     for pulse in pulses:
         together.setdefault((pulse.start, pulse.length), []).append(pulse)
     for (start, length), group in together.items():
-        between = "\n" if len(group) == 1 else " "
-        text = ", ".join(f"{item.name}{between}{item.frequency / 1e9:.3f} GHz" for item in group)
+        if length < _ROOM:
+            text = ", ".join(item.gate for item in group)
+        else:
+            text = ", ".join(f"{item.gate} {item.frequency / 1e9:.3f} GHz" for item in group)
         yield Label(start, start + length, text)
 
 
@@ -179,19 +187,31 @@ def clouds(points: npt.NDArray[np.complex64], values: CalibrationSet, qubits: Se
 
 
 def predicted_shares(prediction: Mapping[str, Any], values: CalibrationSet) -> dict[str, float]:
-    """Return the share of each outcome that the truth predicts, with the assignment errors of the calibration set.
+    """Return the share of each outcome that the truth predicts, with the reading errors of the calibration set.
 
-    ``prediction`` holds the true joint populations of the three levels of each qubit as the readout starts; a qubit
-    in its third level is read as 1. In the keys the last qubit comes first, as in Qiskit's counts.
+    ``prediction`` holds the true joint populations of the three levels of each qubit as the readout starts, and the
+    populations at the start of a shot; a qubit in its third level is read as 1. In the keys the last qubit comes
+    first, as in Qiskit's counts.
     """
     joint = np.asarray(prediction["populations"], dtype=float)
     for axis, q in enumerate(prediction["qubits"]):
-        p01, p10 = values.number(f"Q{q}.readout.p01"), values.number(f"Q{q}.readout.p10")
+        measured = values.number(f"Q{q}.readout.p01"), values.number(f"Q{q}.readout.p10")
+        p01, p10 = _reading_errors(*measured, excited=1 - prediction["initial"][q][0])
         reads = np.array([[1 - p10, p01, p01], [p10, 1 - p01, 1 - p01]])
         joint = np.moveaxis(np.tensordot(reads, joint, axes=(1, axis)), 0, axis)
     order = np.argsort(prediction["qubits"])[::-1]
     joint = np.transpose(joint, order)
     return {"".join(map(str, bits)): float(share) for bits, share in np.ndenumerate(joint)}
+
+
+def _reading_errors(p01: float, p10: float, excited: float) -> tuple[float, float]:
+    """Return p(0 | 1) and p(1 | 0) of the reading alone, from those measured after preparing 1 and 0.
+
+    A shot starts excited with a probability e, and preparing 1 is a good x. So, with a and b the errors of the
+    reading, p10 = a (1 - e) + (1 - b) e and p01 = b (1 - e) + (1 - a) e.
+    """
+    both = (p01 + p10 - 2 * excited) / (1 - 2 * excited)
+    return p01 - excited * (1 - both), p10 - excited * (1 - both)
 
 
 def inside(job: JobInfo) -> list[tuple[str, float]]:

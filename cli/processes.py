@@ -61,7 +61,7 @@ class OwnDaemon:
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
 
-    def wait(self, deadline: float = 60.0, look: Callable[[Status], None] = lambda status: None) -> Client:
+    def wait(self, deadline: float = 120.0, look: Callable[[Status], None] = lambda status: None) -> Client:
         """Return a client once the rack plays; ``look`` gets each status until then.
 
         Raises :class:`WorkerDiedError` when the daemon ends, :class:`ConnectionFailedError` after ``deadline`` seconds.

@@ -79,11 +79,16 @@ def run(file: str, shots: int | None, *, transpile: bool, url: str | None, key: 
     console = Console(stderr=True, highlight=False)
     with console.status("connecting ..." if not as_json else ""):
         from qiskit import transpile as fit
+        from qiskit.exceptions import QiskitError
 
         from pulsed.provider import PulsedProvider
 
         (backend,) = PulsedProvider(url, key).backends()
-        fitted = fit(circuits, backend) if transpile else circuits
+        try:
+            fitted = fit(circuits, backend) if transpile else circuits
+        except QiskitError as error:
+            message = " ".join(str(error.message).split())
+            raise CircuitError(f"does not fit {backend.name}: {message}", subject=file) from error
         options = {} if shots is None else {"shots": shots}
         job = backend.run(fitted, job_name=Path(file).name, **options)
     with console.status(f"job {job.job_id()} ..."):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.job import JobInfo, JobState
-from pulsed.model.units import format_quantity
+from pulsed.model.units import format_quantity, parse_quantity
 from pulsed.wire.messages import Status
 
 _STYLE = {
@@ -28,7 +29,7 @@ _BARS = " ▏▎▍▌▋▊▉█"
 def plain_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> Table:
     """Return an empty table in the style of all screens; the columns named in ``right`` hold numbers."""
     table = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 3, 0, 0)
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )
     for column in columns:
         table.add_column(column, header_style="dim", justify="right" if column in right else "left", overflow="fold")
@@ -114,10 +115,12 @@ def jobs_screen(jobs: Sequence[JobInfo]) -> RenderableType:
     """Return the screen of `pulsed jobs`."""
     if not jobs:
         return Text("no jobs", "dim")
-    table = plain_table("job", "state", "created", "programs", "shots", "owner", "name", right=("programs", "shots"))
+    table = plain_table("job", "state", "created", "shots", "owner", "name", right=("shots",))
+    table.columns[0].no_wrap = True
     for job in jobs:
-        table.add_row(job.job_id, state_text(job.state), _when(job.created), str(job.num_programs),
-                      str(job.options.shots), job.owner, job.name)  # fmt: skip
+        shots = f"{job.num_programs} × {job.options.shots}"
+        created = _when(job.created).split("-", 1)[1]
+        table.add_row(job.job_id, state_text(job.state), created, shots, job.owner, job.name)
     return table
 
 
@@ -181,8 +184,50 @@ def show_value(value: Value) -> str:
     return text
 
 
+def concise(value: float, stderr: float | None) -> str:
+    """Return a value with its standard error as physicists write it: ``0.01310(80)``; six digits without one."""
+    if not stderr:
+        return f"{value:.6g}"
+    digits = max(0, 1 - math.floor(math.log10(stderr)))
+    return f"{value:.{digits}f}({round(stderr * 10**digits)})"
+
+
+def _row(values: Sequence[Value | None]) -> tuple[str, list[str]]:
+    """Return the unit that all values of a row share, with an SI prefix, and the values in it."""
+    units = {value.unit for value in values if value is not None}
+    unit = units.pop() if len(units) == 1 else ""
+    scale, shown = 1.0, {"full scale": "FS"}.get(unit, unit)
+    if unit in {"Hz", "s"}:
+        largest = max(abs(value.value) for value in values if value is not None and not isinstance(value.value, tuple))
+        shown = format_quantity(largest, unit).split()[1]
+        scale = float(parse_quantity(f"1 {shown}", unit))
+    texts = []
+    for value in values:
+        if value is None or isinstance(value.value, tuple):
+            texts.append("-")
+        else:
+            texts.append(concise(value.value / scale, None if value.stderr is None else value.stderr / scale))
+    return shown, texts
+
+
+def _kind_table(kind: str, parameters: Mapping[str, Mapping[str, Value]]) -> RenderableType:
+    """Return the values of one kind of subject: scalars as a table, lists as lines below it."""
+    subjects = sorted({subject for values in parameters.values() for subject in values})
+    table = plain_table(kind, "", *subjects, right=subjects)
+    lists = plain_table("", "", "")
+    lists.show_header = False
+    for parameter, values in parameters.items():
+        if any(isinstance(value.value, tuple) for value in values.values()):
+            for subject, value in values.items():
+                lists.add_row(f"{subject}.{parameter}", show_value(value))
+        else:
+            unit, texts = _row([values.get(subject) for subject in subjects])
+            table.add_row(parameter, Text(unit, "dim"), *texts)
+    return Group(*(part for part in (table, lists) if part.row_count))
+
+
 def calibration_screen(calibration: CalibrationSet) -> RenderableType:
-    """Return the screen of `pulsed cal show`: subjects as columns, parameters as rows, by kind of subject."""
+    """Return the screen of `pulsed cal show`: by kind of subject, parameters as rows."""
     head = Text.assemble(
         "calibration set ",
         (calibration.calibration_id, "bold"),
@@ -192,30 +237,26 @@ def calibration_screen(calibration: CalibrationSet) -> RenderableType:
     kinds: dict[str, dict[str, dict[str, Value]]] = {}
     for name, value in calibration.values.items():
         subject, parameter = name.split(".", 1)
-        kind = "pair, control first" if "-" in subject else "qubit" if subject.startswith("Q") else "port"
+        kind = "pair" if "-" in subject else "qubit" if subject.startswith("Q") else "port"
         kinds.setdefault(kind, {}).setdefault(parameter, {})[subject] = value
     parts: list[RenderableType] = [head, parent]
-    for kind in sorted(kinds, key=["qubit", "pair, control first", "port"].index):
-        parameters = kinds[kind]
-        subjects = sorted({subject for values in parameters.values() for subject in values})
-        table = plain_table(kind, *subjects, right=subjects)
-        for parameter, values in parameters.items():
-            table.add_row(parameter, *(show_value(values[s]) if s in values else "-" for s in subjects))
-        parts += ["", table]
+    for kind in sorted(kinds, key=["qubit", "pair", "port"].index):
+        parts += ["", _kind_table(kind, kinds[kind])]
     return Group(*parts)
 
 
 def truth_screen(truth: Mapping[str, Any]) -> RenderableType:
     """Return the screen of `pulsed rack truth`: the chip as it is, which no daemon knows."""
-    qubits = truth["qubits"]
-    names = [f"Q{q}" for q in range(len(qubits))]
-    table = plain_table("qubit", *names, right=names)
-    for key, value in qubits[0].items():
-        if isinstance(value, float):
-            unit = "s" if key.startswith("t1") or key.startswith("t2") else "" if key in {"thermal", "n_crit"} else "Hz"
-            table.add_row(key, *(show_value(Value(qubit[key], unit)) for qubit in qubits))
-    pairs = plain_table("pair", "j", "zz", right=("j", "zz"))
-    for pair in truth["couplings"]:
-        first, second = pair["qubits"]
-        pairs.add_row(f"Q{first}-Q{second}", format_quantity(pair["j"], "Hz"), format_quantity(pair["zz"], "Hz", 4))
-    return Group(Text.assemble("the truth about chip ", (str(truth["name"]), "bold")), "", table, "", pairs)
+    units = {"t1": "s", "t2_echo": "s", "t2_star": "s", "thermal": "", "n_crit": ""}
+    qubits = {
+        key: {f"Q{q}": Value(values[key], units.get(key, "Hz")) for q, values in enumerate(truth["qubits"])}
+        for key, value in truth["qubits"][0].items()
+        if isinstance(value, float)
+    }
+    names = ["Q{}-Q{}".format(*pair["qubits"]) for pair in truth["couplings"]]
+    pairs = {
+        key: {name: Value(pair[key], "Hz") for name, pair in zip(names, truth["couplings"], strict=True)}
+        for key in ("j", "zz")
+    }
+    head = Text.assemble("the truth about chip ", (str(truth["name"]), "bold"))
+    return Group(head, "", _kind_table("qubit", qubits), "", _kind_table("pair", pairs))

@@ -43,7 +43,7 @@ def test_the_prediction_without_reading_errors_is_the_truth():
     joint = np.zeros((3, 3))
     joint[0, 0], joint[1, 0], joint[0, 1], joint[1, 1], joint[2, 1] = 0.4, 0.1, 0.2, 0.25, 0.05
     values = _values(Q0_readout_p01=0.0, Q0_readout_p10=0.0, Q1_readout_p01=0.0, Q1_readout_p10=0.0)
-    shares = demo_tables.predicted_shares({"qubits": [0, 1], "populations": joint}, values)
+    shares = demo_tables.predicted_shares({"qubits": [0, 1], "populations": joint, "initial": [[1, 0, 0]] * 2}, values)
     # Keys are Q1 Q0; the third level of Q0 reads as 1.
     assert shares == pytest.approx({"00": 0.4, "01": 0.1, "10": 0.2, "11": 0.3})
 
@@ -52,10 +52,17 @@ def test_the_prediction_without_reading_errors_is_the_truth():
 def test_the_prediction_agrees_with_sampled_readings(order):
     seed = 20261121
     rng = np.random.default_rng(seed)
-    errors = {0: (0.03, 0.01), 1: (0.06, 0.02)}
-    values = _values(Q0_readout_p01=0.03, Q0_readout_p10=0.01, Q1_readout_p01=0.06, Q1_readout_p10=0.02)
+    errors, excited = {0: (0.03, 0.01), 1: (0.06, 0.02)}, 0.015
+    # What a calibration measures with shots that start excited now and then.
+    measured = {}
+    for q, (p01, p10) in errors.items():
+        measured[f"Q{q}_readout_p01"] = p01 * (1 - excited) + (1 - p10) * excited
+        measured[f"Q{q}_readout_p10"] = p10 * (1 - excited) + (1 - p01) * excited
+    values = _values(**measured)
     joint = rng.dirichlet(np.ones(9)).reshape(3, 3)
-    shares = demo_tables.predicted_shares({"qubits": order, "populations": joint}, values)
+    shares = demo_tables.predicted_shares(
+        {"qubits": order, "populations": joint, "initial": [[1 - excited, excited, 0]] * 2}, values
+    )
     shots = 200_000
     flat = rng.choice(9, size=shots, p=joint.ravel())
     bits = {}

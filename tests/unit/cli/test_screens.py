@@ -96,14 +96,15 @@ def test_a_calibration_set_shows_every_value():
     values = {
         "Q0.f01": Value(4.97e9, "Hz", stderr=1200.0),
         "Q1.f01": Value(4.88e9, "Hz"),
+        "Q1.t1": Value(80e-6, "s", stderr=3e-6),
         "Q0-Q1.ecr.amplitude": Value(0.3125),
         "d0.mixer.offset": Value((0.001, -0.002)),
         "Q1.readout.kernel": Value(tuple(range(9))),
     }
     calibration = CalibrationSet("sim5", values, "2026-11-21T00:00:00Z", parent="ffff")
     text = shown(screens.calibration_screen(calibration))
-    for part in (calibration.calibration_id, "ffff", "4.97 GHz ± 1.2 kHz", "4.88 GHz", "0.3125", "(0.001, -0.002)",
-                 "9 values", "Q0-Q1", "d0"):  # fmt: skip
+    for part in (calibration.calibration_id, "ffff", "GHz", "4.9700000(12)", " 4.88", "µs", "80.0(30)",
+                 "0.3125", "(0.001, -0.002)", "9 values", "Q0-Q1", "d0"):  # fmt: skip
         assert part in text
 
 
@@ -111,5 +112,26 @@ def test_the_truth_shows_qubits_and_pairs():
     qubit = {"f01": 4.97e9, "t1": 95e-6, "thermal": 0.01, "readout_resonances": [1.0, 2.0]}
     truth = {"name": "chip-7", "qubits": [qubit, qubit], "couplings": [{"qubits": [0, 1], "j": 1.95e6, "zz": 5.1e4}]}
     text = shown(screens.truth_screen(truth))
-    for part in ("chip-7", "4.97 GHz", "95 µs", "0.01", "Q0-Q1", "1.95 MHz", "51 kHz"):
+    for part in ("chip-7", "GHz", " 4.97 ", "µs", " 95 ", " 0.01 ", "Q0-Q1", "MHz", " 1.95", "kHz", " 51"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "text"),
+    [
+        (0.0131, 0.0008, "0.01310(80)"),
+        (4.97, 1.2e-6, "4.9700000(12)"),
+        (1234.0, 56.0, "1234(56)"),
+        (0.25, None, "0.25"),
+    ],
+)
+def test_a_standard_error_is_written_concisely(value, stderr, text):
+    assert screens.concise(value, stderr) == text
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e3))
+def test_a_concise_value_is_true_to_a_tenth_of_its_error(value, stderr):
+    number, _, error = screens.concise(value, stderr).rstrip(")").partition("(")
+    digits = len(number.partition(".")[2])
+    assert abs(float(number) - value) <= 0.051 * stderr
+    assert int(error) * 10.0**-digits == pytest.approx(stderr, rel=0.06)
