@@ -223,10 +223,11 @@ class Conductor:
         return [self.physics.predict(self.last.sequence(entry)) for entry in range(len(self.last.entries))]
 
     def close(self) -> None:
-        """End the run that is on, and the thread."""
+        """End the run that is on without waiting for what the chip's thread is at."""
+        self._post = _nowhere
         for run in self._runs.values():
             run.stop.set()
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _awg_part(self, awg: VirtualAwg) -> AwgPart:
         line_of_pair = np.full(len(awg.outputs) + 1, -1)
@@ -270,6 +271,10 @@ class Conductor:
 
     def _members_left(self, run: Run) -> Iterator[ListPlayer]:
         return (player for player in run.members if player not in run.left)
+
+
+def _nowhere(function: Callable[..., object], *args: object) -> None:
+    """Drop what comes after the end."""
 
 
 def _digitizer_part(digitizer: VirtualDigitizer) -> DigitizerPart:
