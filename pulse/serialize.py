@@ -355,8 +355,10 @@ def _read_context(kind: int, *operands: Any) -> al.AlignmentKind:
 def _read_kernel(is_kernel: bool, name: str | None, params: dict[str, Any]) -> Kernel | Discriminator:
     if name is not None:
         _typed(name, str)
-    values = {key: _read_array(*value[1:]) if _is_array(value) else value for key, value in params.items()}
-    return (Kernel if is_kernel else Discriminator)(name, **values)
+    values = {
+        key: _read_array(*value[1:]) if _is_array(value) else value for key, value in _typed(params, dict).items()
+    }
+    return (Kernel if _typed(is_kernel, bool) else Discriminator)(name, **values)
 
 
 def _is_array(value: Any) -> bool:
