@@ -16,9 +16,7 @@ from pulsed.compiler.program import (
     Block,
     Chunk,
     ChunkHead,
-    Discriminator,
     PartWriter,
-    PortSettings,
     Program,
     Settings,
 )
@@ -46,25 +44,7 @@ class Named:
 
 def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
     """Return what is fixed on the rack for a job with ``options``."""
-    device, calibration = wiring.device, wiring.calibration
-    rep_delay = options.rep_delay if options.rep_delay is not None else device.limits.rep_delay
-    ports = {
-        name: PortSettings(
-            _four(calibration.numbers(f"{name}.mixer.correction"))
-            if calibration.has(f"{name}.mixer.correction")
-            else PortSettings().correction,
-            _two(calibration.numbers(f"{name}.mixer.offset"))
-            if calibration.has(f"{name}.mixer.offset")
-            else PortSettings().offset,
-        )
-        for name, port in device.ports.items()
-        if port.direction == "output"
-    }
-    discriminators = {}
-    for q in range(device.num_qubits):
-        if calibration.has(f"Q{q}.readout.discriminator"):
-            re0, im0, re1, im1 = calibration.numbers(f"Q{q}.readout.discriminator")[:4]
-            discriminators[q] = Discriminator(complex(re0, im0), complex(re1, im1))
+    rep_delay = options.rep_delay if options.rep_delay is not None else wiring.device.limits.rep_delay
     return Settings(
         shots=shots,
         # To the picosecond: a float of the user's such as 1e-4 is no exact fraction of a second.
@@ -72,20 +52,10 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
         meas_level=options.meas_level,
         meas_return=options.meas_return,
         iq=options.iq,
-        los={name: (lo.frequency, lo.power) for name, lo in device.oscillators.items()},
-        ports=ports,
-        discriminators=discriminators,
+        los=wiring.los,
+        ports=wiring.port_settings,
+        discriminators=wiring.discriminators,
     )
-
-
-def _four(values: tuple[float, ...]) -> tuple[float, float, float, float]:
-    a, b, c, d = values
-    return a, b, c, d
-
-
-def _two(values: tuple[float, ...]) -> tuple[float, float]:
-    i, q = values
-    return i, q
 
 
 def make_chunks(programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, options: RunOptions) -> list[Chunk]:
@@ -132,9 +102,14 @@ def _chunk(
     events = np.concatenate([item.lowered.events for item in programs]) if programs else np.zeros(0, EVENT)
     acquisitions = np.concatenate([item.lowered.acquisitions for item in programs])
     kernels = acquisitions["kernel"]
-    used = np.unique(np.concatenate((events["envelope"], kernels[kernels >= 0])))
-    events["envelope"] = np.searchsorted(used, events["envelope"])
-    acquisitions["kernel"] = np.where(kernels >= 0, np.searchsorted(used, kernels), -1)
+    played = np.zeros(len(table.rows) + 1, dtype=bool)
+    played[events["envelope"]] = True
+    played[kernels] = True
+    used = np.flatnonzero(played[:-1])
+    moved = np.full(len(played), -1, dtype=np.int32)
+    moved[used] = np.arange(len(used))
+    events["envelope"] = moved[events["envelope"]]
+    acquisitions["kernel"] = moved[kernels]
 
     writer = PartWriter()
     event_ref, acquisition_ref = writer.add(events), writer.add(acquisitions)
@@ -168,7 +143,7 @@ def _chunk(
         settings=settings,
         keys=tuple(item.key for item in envelopes),
         envelopes=refs,
-        calibration_id=wiring.calibration.calibration_id,
+        calibration_id=wiring.calibration_id,
         first_program=first,
         first_shot=first_shot,
     )

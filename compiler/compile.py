@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 from qiskit import QuantumCircuit
 
 from pulsed.compiler.chunks import Named, make_chunks
-from pulsed.compiler.circuits import Gates, Templates, Timed, describe, place, to_rows, to_schedule, walk
+from pulsed.compiler.circuits import describe, walk
 from pulsed.compiler.flat import EnvelopeTable, flatten
 from pulsed.compiler.gates import gate_table
 from pulsed.compiler.lowering import lower
+from pulsed.compiler.placement import Timed, place, to_rows, to_schedule
 from pulsed.compiler.preview import Preview
 from pulsed.compiler.program import Chunk
+from pulsed.compiler.templates import Gates, Templates
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
@@ -80,12 +83,24 @@ class Compiler:
         self, circuit: QuantumCircuit, setup: _Setup, table: EnvelopeTable, gates: Gates | None
     ) -> tuple[Timed, Templates]:
         templates, own = setup.templates.with_gates(gates or {}, table)
-        return place(walk(circuit, templates, setup.wiring, own), setup.wiring), templates
+        operations = walk(circuit, templates, self.device, own)
+        if operations.late:
+            names = ", ".join(sorted({str(p) for value in operations.late.values() for p in value.parameters}))
+            raise CircuitError(
+                "this parameter has no value yet: assign_parameters first",
+                subject=f"circuit {circuit.name}",
+                value=names,
+            )
+        return place(operations, templates, self.device), templates
 
     def _lower(self, program: Runnable, setup: _Setup, table: EnvelopeTable, gates: Gates | None) -> Named:
         if isinstance(program, QuantumCircuit):
             timed, templates = self._time(program, setup, table, gates)
-            lowered = lower(to_rows(timed, templates), timed.duration, setup.wiring)
+            rows = to_rows(timed, templates)
+            if gates:
+                # A pulse gate may play on channels of other qubits: the circuit's order is not theirs then.
+                rows = rows[np.argsort(rows["time"], kind="stable")]
+            lowered = lower(rows, timed.duration, setup.wiring)
             _has_acquisition(len(lowered.acquisitions), f"circuit {program.name}", "a measurement")
             return Named(program.name, lowered, *describe(program))
         schedule = block_to_schedule(program) if isinstance(program, ScheduleBlock) else program

@@ -1,9 +1,8 @@
-"""From flat rows to a Program: frames are resolved, limits are checked, times become samples of each port."""
+"""From flat rows to events: frames are resolved, limits are checked, times become samples of each port."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import pi
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +13,12 @@ from pulsed.compiler.program import ACQUISITION, EVENT
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import LoweringError
 
-_OK, _OVERLAP, _BAND = range(3)
+_OK, _OVERLAP, _BAND, _EARLY, _GRID, _SHORT, _START, _ACQUIRE_START, _LOUD = range(9)
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """One schedule, lowered: EVENT and ACQUISITION rows sorted by slot and time.
+    """One schedule, lowered: EVENT rows sorted by slot and time, and ACQUISITION rows.
 
     Their envelopes are rows of the compiler's table. ``duration`` in dt.
     """
@@ -30,143 +29,116 @@ class Lowered:
 
 
 @njit(cache=True)
-def _resolve(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    row, time, length, kind, value, frequencies, intermediate, bandwidth, dt, phase_out, frequency_out
-):
-    """Walk each channel's rows in time and write phase and intermediate frequency of each play and acquisition.
+def _fault(row, line, end, frequency, grid):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return what is wrong with a play or an acquisition; ``grid`` has granularity, minimum and the two alignments."""
+    status = _OK
+    if row.kind == PLAY:
+        if row.length % grid[0]:
+            status = _GRID
+        elif row.length < grid[1]:
+            status = _SHORT
+        elif row.time % grid[2]:
+            status = _START
+        elif row.amplitude > 1 + 1e-9:
+            status = _LOUD
+    elif row.time % grid[3]:
+        status = _ACQUIRE_START
+    if row.time < 0:
+        status = _EARLY
+    elif row.time < end:
+        status = _OVERLAP
+    elif abs(frequency) > line.bandwidth:
+        status = _BAND
+    return status
 
-    A hop from f1 to f2 at time t leaves the carrier continuous: exp(-i 2 pi f2 t) exp(i phase) has to go on
-    where exp(-i 2 pi f1 t) was, so it carries a phase of its own, which grows by 2 pi (f2 - f1) t and which SetPhase,
-    a matter of the frame, leaves alone.
+
+@njit(cache=True)
+def _lower(rows, lines, grid, dt, state, end, events, acquisitions):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Walk the rows, which are in order of time on each channel; return a status and the row it is about.
+
+    ``state`` has per line phase, carried phase and intermediate frequency. A hop from f1 to f2 at time t leaves the
+    carrier continuous: exp(-i 2 pi f2 t) exp(i phase) has to go on where exp(-i 2 pi f1 t) was, so it carries a phase
+    of its own, which grows by 2 pi (f2 - f1) t and which SetPhase, a matter of the frame, leaves alone.
     """
-    current = -1
-    phase = carried = frequency = 0.0
-    end = 0
-    for i in range(row.shape[0]):
-        if row[i] != current:
-            current = row[i]
-            phase, carried, frequency, end = 0.0, 0.0, intermediate[current], -(1 << 60)
-        k = kind[i]
-        if k == SHIFT_PHASE:
-            phase += value[i]
-        elif k == SET_PHASE:
-            phase = value[i]
-        elif k in (SHIFT_FREQUENCY, SET_FREQUENCY):
-            hop = value[i]
-            if k == SET_FREQUENCY:
-                hop = value[i] - frequencies[current] + intermediate[current] - frequency
-            carried += 2 * np.pi * hop * time[i] * dt
-            frequency += hop
+    played, acquired = 0, 0
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        r, kind, time = row.row, row.kind, row.time
+        line = lines[r]
+        if kind == SHIFT_PHASE:
+            state[r, 0] += row.value
+        elif kind == SET_PHASE:
+            state[r, 0] = row.value
+        elif kind in (SHIFT_FREQUENCY, SET_FREQUENCY):
+            hop = row.value
+            if kind == SET_FREQUENCY:
+                hop += line.intermediate - line.frequency - state[r, 2]
+            state[r, 1] += 2 * np.pi * hop * time * dt
+            state[r, 2] += hop
         else:
-            if time[i] < end:
-                return _OVERLAP, i
-            if abs(frequency) > bandwidth[current]:
-                return _BAND, i
-            end = time[i] + length[i]
-            phase_out[i] = phase + carried + (value[i] if k == PLAY else 0.0)
-            frequency_out[i] = frequency
+            frequency = state[r, 2]
+            status = _fault(row, line, end[r], frequency, grid)
+            if status != _OK:
+                return status, i
+            end[r] = time + row.length
+            if kind == PLAY:
+                event = events[played]
+                event.slot, event.envelope, event.time = r, row.envelope, time * line.ratio + line.delay
+                event.amplitude, event.frequency = row.amplitude, frequency
+                # The oscillator counts from the port's own sample 0, which is ``delay`` before the shot's start:
+                # exp(-i 2 pi f t) = exp(-i 2 pi f t_port) exp(+i 2 pi f delay).
+                shift = 2 * np.pi * frequency * line.delay / line.ratio * dt
+                event.phase = (state[r, 0] + state[r, 1] + row.value + shift) % (2 * np.pi)
+                played += 1
+            else:
+                found = acquisitions[acquired]
+                found.slot, found.qubit, found.memory_slot = r, line.qubit, row.memory_slot
+                found.time, found.length = time * line.ratio + line.delay, row.length * line.ratio
+                found.frequency, found.kernel = frequency, row.envelope
+                acquired += 1
     return _OK, 0
 
 
 def lower(rows: npt.NDArray[np.void], duration: int, wiring: Wiring) -> Lowered:
-    """Lower flat rows (dt) to the ports of ``wiring``.
+    """Lower flat rows (dt), which are in order of time on each channel, to the ports of ``wiring``.
 
     Raises :class:`LoweringError` that names channel, time, value and limit.
     """
-    order = np.lexsort((np.arange(len(rows)), rows["time"], rows["row"]))
-    rows = rows[order]
-    phase, frequency = np.zeros(len(rows)), np.zeros(len(rows))
-    bandwidth = np.array([line.bandwidth for line in wiring.lines])
-    status, at = _resolve(
-        np.ascontiguousarray(rows["row"]), rows["time"], rows["length"], rows["kind"], rows["value"],
-        wiring.frequencies, wiring.intermediate, bandwidth, float(wiring.device.dt), phase, frequency,
-    )  # fmt: skip
-    if status != _OK:
-        raise _failure(status, rows[at], frequency, wiring)
-    played, acquired = rows["kind"] == PLAY, rows["kind"] == ACQUIRE
-    _check(rows[played], rows[acquired], wiring)
-    return Lowered(
-        _events(rows[played], phase[played], frequency[played], wiring),
-        _acquisitions(rows[acquired], frequency[acquired], wiring),
-        duration,
-    )
-
-
-def _events(
-    rows: npt.NDArray[np.void], phase: npt.NDArray[np.float64], frequency: npt.NDArray[np.float64], wiring: Wiring
-) -> npt.NDArray[np.void]:
-    ratio, delay, dt = _per_line(wiring)
-    row = rows["row"]
-    events = np.zeros(len(rows), dtype=EVENT)
-    events["slot"], events["envelope"], events["amplitude"] = row, rows["envelope"], rows["amplitude"]
-    events["time"] = rows["time"] * ratio[row] + delay[row]
-    events["frequency"] = frequency
-    # See Wiring.delay_phase: the oscillator counts from the port's own sample 0.
-    events["phase"] = np.remainder(phase + 2 * pi * frequency * (delay[row] / ratio[row] * dt), 2 * pi)
-    return events
-
-
-def _acquisitions(
-    rows: npt.NDArray[np.void], frequency: npt.NDArray[np.float64], wiring: Wiring
-) -> npt.NDArray[np.void]:
-    ratio, delay, _ = _per_line(wiring)
-    row = rows["row"]
-    result = np.zeros(len(rows), dtype=ACQUISITION)
-    result["slot"], result["memory_slot"], result["kernel"] = row, rows["memory_slot"], rows["envelope"]
-    result["qubit"] = np.array([line.qubit for line in wiring.lines], dtype=np.uint16)[row]
-    result["time"] = rows["time"] * ratio[row] + delay[row]
-    result["length"] = rows["length"] * ratio[row]
-    result["frequency"] = frequency
-    return result
-
-
-def _per_line(wiring: Wiring) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], float]:
-    ratio = np.array([line.samples_per_dt for line in wiring.lines], dtype=np.int64)
-    delay = np.array([line.delay for line in wiring.lines], dtype=np.int64)
-    return ratio, delay, float(wiring.device.dt)
-
-
-def _check(plays: npt.NDArray[np.void], acquires: npt.NDArray[np.void], wiring: Wiring) -> None:
     timing = wiring.device.timing
-    checks = (
-        (plays, plays["amplitude"] > 1 + 1e-9, "amplitude", "beyond full scale", "0 to 1"),
-        (plays, plays["length"] % timing.granularity != 0, "length", "the pulse's length is off the grid",
-         f"multiples of {timing.granularity} dt"),
-        (plays, plays["length"] < timing.min_length, "length", "the pulse is too short",
-         f"at least {timing.min_length} dt"),
-        (plays, plays["time"] % timing.pulse_alignment != 0, "time", "the pulse's start is off the grid",
-         f"multiples of {timing.pulse_alignment} dt"),
-        (acquires, acquires["time"] % timing.acquire_alignment != 0, "time", "the acquisition's start is off the grid",
-         f"multiples of {timing.acquire_alignment} dt"),
-    )  # fmt: skip
-    for rows, bad, name, message, legal in checks:
-        if bad.any():
-            row = rows[int(np.argmax(bad))]
-            raise LoweringError(
-                message,
-                subject=_where(row, wiring),
-                value=f"{row[name]} dt" if name != "amplitude" else f"{row[name]:.6g}",
-                legal=legal,
-            )
-    for rows in (plays, acquires):
-        if (rows["time"] < 0).any():
-            row = rows[int(np.argmax(rows["time"] < 0))]
-            raise LoweringError(
-                "before the shot's start", subject=_where(row, wiring), value=int(row["time"]), legal=">= 0"
-            )
+    kinds = np.bincount(rows["kind"], minlength=ACQUIRE + 1)
+    events = np.empty(kinds[PLAY], dtype=EVENT)
+    acquisitions = np.empty(kinds[ACQUIRE], dtype=ACQUISITION)
+    lines = wiring.table
+    state = np.zeros((len(lines), 3))
+    state[:, 2] = lines["intermediate"]
+    end = np.zeros(len(lines), dtype=np.int64)
+    grid = (timing.granularity, timing.min_length, timing.pulse_alignment, timing.acquire_alignment)
+    status, at = _lower(rows, lines, grid, float(wiring.device.dt), state, end, events, acquisitions)
+    if status != _OK:
+        raise _failure(status, rows[at], float(state[rows[at]["row"], 2]), wiring)
+    return Lowered(events[np.argsort(events["slot"], kind="stable")], acquisitions, duration)
 
 
-def _where(row: np.void, wiring: Wiring) -> str:
-    return f"channel {wiring.lines[row['row']].slot.channel} at {row['time']} dt"
-
-
-def _failure(status: int, row: np.void, frequency: npt.NDArray[np.float64], wiring: Wiring) -> LoweringError:
-    line = wiring.lines[row["row"]]
-    if status == _OVERLAP:
-        return LoweringError("overlaps what plays before it on this channel", subject=_where(row, wiring))
+def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> LoweringError:
+    line, timing = wiring.lines[row["row"]], wiring.device.timing
     low, high = line.lo - line.bandwidth, line.lo + line.bandwidth
-    return LoweringError(
-        f"the frequency lies outside the band of port {line.slot.port}",
-        subject=_where(row, wiring),
-        legal=f"{low / 1e9:.6g} to {high / 1e9:.6g} GHz",
-    )
+    message, value, legal = {
+        _OVERLAP: ("overlaps what plays before it on this channel", "", ""),
+        _BAND: (
+            f"the frequency lies outside the band of port {line.slot.port}",
+            f"{(line.lo + frequency) / 1e9:.9g} GHz",
+            f"{low / 1e9:.9g} to {high / 1e9:.9g} GHz",
+        ),
+        _EARLY: ("before the shot's start", f"{row['time']} dt", "0 or later"),
+        _GRID: ("the pulse's length is off the grid", f"{row['length']} dt", f"multiples of {timing.granularity} dt"),
+        _SHORT: ("the pulse is too short", f"{row['length']} dt", f"at least {timing.min_length} dt"),
+        _START: ("the pulse's start is off the grid", f"{row['time']} dt", f"multiples of {timing.pulse_alignment} dt"),
+        _ACQUIRE_START: (
+            "the acquisition's start is off the grid",
+            f"{row['time']} dt",
+            f"multiples of {timing.acquire_alignment} dt",
+        ),
+        _LOUD: ("the pulse goes beyond full scale", f"amplitude {row['amplitude']:.6g}", "0 to 1"),
+    }[status]
+    where = f"channel {line.slot.channel} at {row['time']} dt"
+    return LoweringError(message, subject=where, value=value, legal=legal)

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import pi
 
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.compiler.program import Slot
+from pulsed.compiler.program import Discriminator, PortSettings, Slot
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError, LoweringError
 from pulsed.pulse.channels import AcquireChannel, Channel, ControlChannel, DriveChannel, MeasureChannel
 
 _KINDS = {"d": DriveChannel, "u": ControlChannel, "m": MeasureChannel, "a": AcquireChannel}
+
+
+LINE = np.dtype(
+    [
+        ("frequency", "<f8"),
+        ("intermediate", "<f8"),
+        ("bandwidth", "<f8"),
+        ("ratio", "<i8"),
+        ("delay", "<i8"),
+        ("qubit", "<i8"),
+    ]
+)
+"""A :class:`Line` for compiled code: Hz; intermediate is frame minus LO; ratio: samples of the port per dt."""
 
 
 @dataclass(frozen=True)
@@ -115,15 +127,50 @@ class Wiring:
         return tuple(line.slot for line in self.lines)
 
     @cached_property
-    def frequencies(self) -> npt.NDArray[np.float64]:
-        """Frame frequencies, Hz, per line."""
-        return np.array([line.frequency for line in self.lines])
+    def table(self) -> npt.NDArray[np.void]:
+        """The lines as an array of LINE, for compiled code."""
+        table = np.zeros(len(self.lines), dtype=LINE)
+        for row, line in zip(table, self.lines, strict=True):
+            row["frequency"], row["intermediate"] = line.frequency, line.frequency - line.lo
+            row["bandwidth"], row["ratio"] = line.bandwidth, line.samples_per_dt
+            row["delay"], row["qubit"] = line.delay, line.qubit
+        return table
 
     @cached_property
-    def intermediate(self) -> npt.NDArray[np.float64]:
-        """Intermediate frequencies, frame minus LO, Hz, per line."""
-        los: npt.NDArray[np.float64] = np.array([line.lo for line in self.lines])
-        return np.subtract(self.frequencies, los)
+    def calibration_id(self) -> str:
+        """The id of the calibration set."""
+        return self.calibration.calibration_id
+
+    @cached_property
+    def los(self) -> dict[str, tuple[float, float]]:
+        """Local oscillator → (frequency Hz, power dBm)."""
+        return {name: (lo.frequency, lo.power) for name, lo in self.device.oscillators.items()}
+
+    @cached_property
+    def port_settings(self) -> dict[str, PortSettings]:
+        """Mixer correction of each output port; none where none is calibrated."""
+        result = {}
+        for name, port in self.device.ports.items():
+            if port.direction == "output":
+                plain = PortSettings()
+                a, b, c, d = self._numbers(f"{name}.mixer.correction", plain.correction)
+                i, q = self._numbers(f"{name}.mixer.offset", plain.offset)
+                result[name] = PortSettings((a, b, c, d), (i, q))
+        return result
+
+    def _numbers(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        return self.calibration.numbers(name) if self.calibration.has(name) else default
+
+    @cached_property
+    def discriminators(self) -> dict[int, Discriminator]:
+        """Qubit → discriminator, of those that have one."""
+        result = {}
+        for q in range(self.device.num_qubits):
+            values = self._numbers(f"Q{q}.readout.discriminator", ())
+            if values:
+                re0, im0, re1, im1 = values[:4]
+                result[q] = Discriminator(complex(re0, im0), complex(re1, im1))
+        return result
 
     @cached_property
     def frames_of_qubit(self) -> tuple[npt.NDArray[np.int64], ...]:
@@ -147,15 +194,6 @@ class Wiring:
             if (pair.control, pair.target) == (control, target):
                 return ControlChannel(k)
         return None
-
-    def delay_phase(self, row: int, frequency: float) -> float:
-        """Return the phase, rad, that makes up for the port's delay at an intermediate frequency in Hz.
-
-        The oscillator runs on the port's own clock, whose sample 0 is ``delay`` samples before the shot's start:
-        exp(-i 2 pi f t) = exp(-i 2 pi f t_port) exp(+i 2 pi f delay).
-        """
-        line = self.lines[row]
-        return 2 * pi * frequency * line.delay * float(self.device.dt) / line.samples_per_dt
 
 
 def _per_qubit(

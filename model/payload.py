@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -31,12 +32,20 @@ class ArrayRef(msgspec.Struct, frozen=True, array_like=True):
 
     def rows(self, start: int, stop: int) -> ArrayRef:
         """Return the reference to rows ``start:stop`` of this array."""
-        row = _dtype(self).itemsize * prod(self.shape[1:])
+        row = _dtype(self.dtype).itemsize * prod(self.shape[1:])
         return ArrayRef(self.part, (stop - start, *self.shape[1:]), self.dtype, self.offset + start * row)
 
 
-def _dtype(ref: ArrayRef) -> np.dtype[Any]:
-    return np.dtype(ref.dtype if isinstance(ref.dtype, str) else list(ref.dtype))
+@lru_cache(64)
+def _dtype(kind: str | tuple[tuple[str, str], ...]) -> np.dtype[Any]:
+    return np.dtype(kind if isinstance(kind, str) else list(kind))
+
+
+@lru_cache(64)
+def _kind(dtype: np.dtype[Any]) -> str | tuple[tuple[str, str], ...]:
+    if dtype.names is None:
+        return dtype.str
+    return tuple((name, dtype[name].str) for name in dtype.names)
 
 
 class PartWriter:
@@ -50,11 +59,8 @@ class PartWriter:
         array = np.ascontiguousarray(array)
         if array.dtype.hasobject:
             raise TypeError("an array of Python objects does not travel")
-        dtype: str | tuple[tuple[str, str], ...] = array.dtype.str
-        if array.dtype.names is not None:
-            dtype = tuple((name, array.dtype[name].str) for name in array.dtype.names)
         self.parts.append(array.reshape(-1).view(np.uint8).data if array.size else b"")
-        return ArrayRef(len(self.parts) - 1, array.shape, dtype)
+        return ArrayRef(len(self.parts) - 1, array.shape, _kind(array.dtype))
 
 
 def read_array(ref: ArrayRef, parts: Sequence[Part]) -> npt.NDArray[Any]:
@@ -63,7 +69,7 @@ def read_array(ref: ArrayRef, parts: Sequence[Part]) -> npt.NDArray[Any]:
     Raises :class:`ProtocolError` when the part is missing, the type is none of plain numbers, or sizes disagree.
     """
     try:
-        dtype = _dtype(ref)
+        dtype = _dtype(ref.dtype)
     except (TypeError, ValueError) as error:
         raise ProtocolError("not a type of array", value=str(ref.dtype)) from error
     kinds = {dtype.kind} if dtype.names is None else {dtype[name].kind for name in dtype.names}

@@ -1,0 +1,68 @@
+"""The gates of one calibration set as flat rows, found by name and qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsed.compiler.flat import FLAT, SHIFT_PHASE, EnvelopeTable, flatten
+from pulsed.compiler.gates import GateInfo, GateKey
+from pulsed.compiler.wiring import Wiring
+from pulsed.pulse.frames import rz_phase
+from pulsed.pulse.schedule import Schedule
+
+OwnKey = tuple[str, tuple[int, ...], tuple[float, ...]]
+"""A pulse gate of a job: name, qubits, params."""
+Gates = Mapping[OwnKey, Schedule]
+
+_EMPTY = Schedule()
+
+
+class Templates:
+    """Schedules as FLAT rows. A template's number is its place in ``schedules`` and ``durations`` (dt)."""
+
+    def __init__(self, wiring: Wiring, gates: Mapping[GateKey, GateInfo], table: EnvelopeTable) -> None:
+        self._wiring = wiring
+        self._table = table
+        self._rows: list[npt.NDArray[np.void]] = []
+        self._joined: tuple[npt.NDArray[np.void], npt.NDArray[np.int64]] | None = None
+        self.schedules: list[Schedule] = []
+        self.durations: list[int] = []
+        self.ids = {key: self._add(info.schedule) for key, info in gates.items()}
+        self.virtual = [self._append(self._turn(q), _EMPTY) for q in range(wiring.device.num_qubits)]
+        """The template of rz on each qubit: its rows are for an angle of 1."""
+
+    def _turn(self, qubit: int) -> npt.NDArray[np.void]:
+        rows = np.zeros(len(self._wiring.frames_of_qubit[qubit]), dtype=FLAT)
+        rows["row"] = self._wiring.frames_of_qubit[qubit]
+        rows["kind"], rows["envelope"], rows["memory_slot"] = SHIFT_PHASE, -1, -1
+        rows["value"] = rz_phase(1.0)
+        return rows
+
+    def _add(self, schedule: Schedule) -> int:
+        return self._append(flatten(schedule.instructions, self._wiring, self._table), schedule)
+
+    def _append(self, rows: npt.NDArray[np.void], schedule: Schedule) -> int:
+        self._rows.append(rows)
+        self.schedules.append(schedule)
+        self.durations.append(schedule.duration)
+        return len(self._rows) - 1
+
+    def with_gates(self, gates: Gates, table: EnvelopeTable) -> tuple[Templates, dict[OwnKey, int]]:
+        """Return templates that have the pulse gates of one job too, and the template of each."""
+        if not gates:
+            return self, {}
+        extended = copy(self)
+        extended._rows, extended.schedules, extended.durations = [*self._rows], [*self.schedules], [*self.durations]
+        extended._table, extended._joined = table, None
+        return extended, {key: extended._add(schedule) for key, schedule in gates.items()}
+
+    def joined(self) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+        """Return all rows, and where each template's begin (one entry more than there are templates)."""
+        if self._joined is None:
+            counts = [len(rows) for rows in self._rows]
+            self._joined = np.concatenate(self._rows), np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        return self._joined
