@@ -23,6 +23,7 @@ _STYLE = {
     JobState.INTERRUPTED: "yellow",
     JobState.RUNNING: "bold cyan",
 }
+_SHORT = {"full scale": "FS"}
 _BARS = " ▏▎▍▌▋▊▉█"
 
 
@@ -116,10 +117,11 @@ def jobs_screen(jobs: Sequence[JobInfo]) -> RenderableType:
     if not jobs:
         return Text("no jobs", "dim")
     table = plain_table("job", "state", "created", "shots", "owner", "name", right=("shots",))
-    table.columns[0].no_wrap = True
+    for column in table.columns[:4]:
+        column.no_wrap = True
     for job in jobs:
-        shots = f"{job.num_programs} × {job.options.shots}"
-        created = _when(job.created).split("-", 1)[1]
+        shots = f"{job.num_programs}×{job.options.shots}"
+        created = _when(job.created)[len("2026-") : -len(":00")]
         table.add_row(job.job_id, state_text(job.state), created, shots, job.owner, job.name)
     return table
 
@@ -176,19 +178,28 @@ def show_value(value: Value) -> str:
     if isinstance(value.value, tuple):
         if len(value.value) > 5:
             return f"{len(value.value)} values"
-        return "(" + ", ".join(f"{item:.4g}" for item in value.value) + f") {value.unit}".rstrip()
+        unit = _SHORT.get(value.unit, value.unit)
+        return "(" + ", ".join(f"{item:.4g}" for item in value.value) + f") {unit}".rstrip()
     prefixed = value.unit in {"Hz", "s"}
-    text = format_quantity(value.value, value.unit, 7) if prefixed else f"{value.value:.5g} {value.unit}".rstrip()
+    text = (
+        format_quantity(value.value, value.unit, 7)
+        if prefixed
+        else f"{value.value:.4g} {_SHORT.get(value.unit, value.unit)}".rstrip()
+    )
     if value.stderr is not None:
         text += f" ± {format_quantity(value.stderr, value.unit, 2) if prefixed else f'{value.stderr:.2g}'}"
     return text
 
 
 def concise(value: float, stderr: float | None) -> str:
-    """Return a value with its standard error as physicists write it: ``0.01310(80)``; six digits without one."""
+    """Return a value with its standard error as physicists write it: ``0.0131(8)``; five digits without one.
+
+    The error has one digit, or two when the first of them is a 1.
+    """
     if not stderr:
-        return f"{value:.6g}"
-    digits = max(0, 1 - math.floor(math.log10(stderr)))
+        return f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.5g}"
+    power = math.floor(math.log10(stderr))
+    digits = max(0, -power + (stderr < 2 * 10.0**power))
     return f"{value:.{digits}f}({round(stderr * 10**digits)})"
 
 
@@ -196,7 +207,7 @@ def _row(values: Sequence[Value | None]) -> tuple[str, list[str]]:
     """Return the unit that all values of a row share, with an SI prefix, and the values in it."""
     units = {value.unit for value in values if value is not None}
     unit = units.pop() if len(units) == 1 else ""
-    scale, shown = 1.0, {"full scale": "FS"}.get(unit, unit)
+    scale, shown = 1.0, _SHORT.get(unit, unit)
     if unit in {"Hz", "s"}:
         largest = max(abs(value.value) for value in values if value is not None and not isinstance(value.value, tuple))
         shown = format_quantity(largest, unit).split()[1]
@@ -214,6 +225,7 @@ def _kind_table(kind: str, parameters: Mapping[str, Mapping[str, Value]]) -> Ren
     """Return the values of one kind of subject: scalars as a table, lists as lines below it."""
     subjects = sorted({subject for values in parameters.values() for subject in values})
     table = plain_table(kind, "", *subjects, right=subjects)
+    table.columns[0].no_wrap = True
     lists = plain_table("", "", "")
     lists.show_header = False
     for parameter, values in parameters.items():

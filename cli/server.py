@@ -59,11 +59,12 @@ def serve(config: str, home: str | None, url: str | None, *, exit_with_stdin: bo
         device, companion = with_simulated_rack(device, path)
     if exit_with_stdin:
         _stop_with_stdin()
+    click.echo(f"starting {device.name} ...", err=True)
     run_daemon(device, calibration, home_directory(home), url or DEFAULT_URL, companion=companion, ready=_say_ready)
 
 
 def _say_ready(endpoint: str) -> None:
-    click.echo(f"ready at {endpoint}")
+    click.echo(f"ready at {endpoint} (Ctrl-C stops)")
 
 
 def _stop_with_stdin() -> None:

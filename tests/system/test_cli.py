@@ -136,7 +136,7 @@ def _left(processes: list[psutil.Process]) -> list[psutil.Process]:
 def serving(tmp_path):
     """A daemon as a shell starts it, without the helper of the demo."""
     command = [*PULSED, "serve", "--home", str(tmp_path), "--url", "tcp://127.0.0.1:*"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()

@@ -1,8 +1,11 @@
 """README and docs: their Python runs against a daemon, their commands parse, their links lead somewhere."""
 
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -120,3 +123,11 @@ def _generator():
 def test_reference_pages_are_those_of_the_code(page):
     written = (ROOT / "docs" / "reference" / page).read_text()
     assert written == _generator().PAGES[page](), "run `python docs/reference/generate.py`"
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=name)
+def test_examples_run(example, home):
+    environment = {**os.environ, "PULSED_HOME": str(home)}
+    ran = subprocess.run([sys.executable, example], env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout

@@ -1,7 +1,9 @@
 """The command line as a whole: exit codes, one line per error, and how little is loaded."""
 
+import statistics
 import subprocess
 import sys
+import time
 
 import click
 import pytest
@@ -71,3 +73,37 @@ def test_no_daemon_is_one_line(monkeypatch, capsys, tmp_path):
     assert error.count("\n") == 1
     assert "local.key" in error
     assert "pulsed serve" in error
+
+
+TWO_COMMANDS = """
+import click
+
+@click.group()
+def app():
+    "An app."
+
+@app.command()
+@click.option("--name")
+def one(name):
+    "One."
+
+@app.command()
+def two():
+    "Two."
+
+app()
+"""
+
+
+def test_start_takes_no_longer_than_half_as_long_again_as_a_bare_click_app(tmp_path):
+    bare = tmp_path / "bare.py"
+    bare.write_text(TWO_COMMANDS)
+
+    def seconds(*command):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command, "--help"], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    # Interleaved pairs, so that a busy machine slows both sides alike.
+    ratios = [seconds("-m", "pulsed.cli") / seconds(str(bare)) for _ in range(11)]
+    assert statistics.median(ratios) <= 1.5, ratios

@@ -103,7 +103,7 @@ def test_a_calibration_set_shows_every_value():
     }
     calibration = CalibrationSet("sim5", values, "2026-11-21T00:00:00Z", parent="ffff")
     text = shown(screens.calibration_screen(calibration))
-    for part in (calibration.calibration_id, "ffff", "GHz", "4.9700000(12)", " 4.88", "µs", "80.0(30)",
+    for part in (calibration.calibration_id, "ffff", "GHz", "4.9700000(12)", " 4.88", "µs", "80(3)",
                  "0.3125", "(0.001, -0.002)", "9 values", "Q0-Q1", "d0"):  # fmt: skip
         assert part in text
 
@@ -119,7 +119,7 @@ def test_the_truth_shows_qubits_and_pairs():
 @pytest.mark.parametrize(
     ("value", "stderr", "text"),
     [
-        (0.0131, 0.0008, "0.01310(80)"),
+        (0.0131, 0.0008, "0.0131(8)"),
         (4.97, 1.2e-6, "4.9700000(12)"),
         (1234.0, 56.0, "1234(56)"),
         (0.25, None, "0.25"),
@@ -130,8 +130,8 @@ def test_a_standard_error_is_written_concisely(value, stderr, text):
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e3))
-def test_a_concise_value_is_true_to_a_tenth_of_its_error(value, stderr):
+def test_a_concise_value_is_true_to_a_quarter_of_its_error(value, stderr):
     number, _, error = screens.concise(value, stderr).rstrip(")").partition("(")
     digits = len(number.partition(".")[2])
-    assert abs(float(number) - value) <= 0.051 * stderr
-    assert int(error) * 10.0**-digits == pytest.approx(stderr, rel=0.06)
+    assert abs(float(number) - value) <= 0.251 * stderr
+    assert int(error) * 10.0**-digits == pytest.approx(stderr, rel=0.26)
