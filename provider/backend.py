@@ -195,7 +195,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         from pulsed.provider.properties import Properties
 
         if datetime is not None:
-            raise NotImplementedError("the daemon does not list calibration sets by time; give calibration_id to run")
+            raise NotImplementedError("the daemon does not list calibration sets by time")
         if refresh:
             self.refresh()
         return Properties(self._device, self._calibration, self._gates)
@@ -225,7 +225,8 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         Args:
             run_input: a QuantumCircuit, Schedule or ScheduleBlock, or a list of them in any order.
             options: the options of this backend, for this call; ``calibrations``, pulse gates as
-                {(gate, qubits, params): schedule}; ``calibration_id``, the set to run with.
+                {(gate, qubits, params): schedule}; ``calibration_id``, the set that the
+                circuits were transpiled against, when it is another than this backend's.
 
         Raises:
             UnsupportedCircuitError: a program that this backend cannot run.
@@ -295,7 +296,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
 
     def target_history(self, datetime: datetime | None = None) -> Target:
         """Not there: the daemon does not list calibration sets by time."""
-        raise NotImplementedError("the daemon does not list calibration sets by time; give calibration_id to run")
+        raise NotImplementedError("the daemon does not list calibration sets by time")
 
     def open_session(self, max_time: float | None = None) -> Any:
         """Not there: jobs of all users share the rack."""

@@ -58,7 +58,8 @@ class PulsedJobError(JobFailedError, JobError):  # type: ignore[misc]
     def from_error(cls, job_id: str, error: PulsedError | ErrorInfo) -> PulsedJobError:
         """Return the error of job ``job_id`` that says what ``error`` says, with its code."""
         info = error.to_info() if isinstance(error, PulsedError) else error
-        subject = f"job {job_id}: {info.subject}" if info.subject else f"job {job_id}"
+        job = f"job {job_id}"
+        subject = f"{job}: {info.subject}" if info.subject not in ("", job) else job
         result = cls(info.message, subject=subject, value=info.value, legal=info.legal)
         result.code = info.code  # type: ignore[misc]
         return result

@@ -41,10 +41,9 @@ def from_qiskit(program: Any) -> Schedule:
                 "parameters without a value; bind them with assign_parameters", subject=f"schedule {program.name!r}",
                 value=names,
             )  # fmt: skip
-        if isinstance(program, sys.modules["qiskit.pulse"].ScheduleBlock):
-            from qiskit.pulse.transforms import block_to_schedule
-
-            program = block_to_schedule(program)
+        package = sys.modules["qiskit.pulse"]
+        if isinstance(program, package.ScheduleBlock):
+            program = package.transforms.block_to_schedule(program)
         timed = [
             (time, instruction)
             for time, theirs in program.instructions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,7 +100,8 @@ def build_result(
 
     Level 2 has counts, and its memory when ``memory`` is true; level 1 has memory of shape (shots, memory_slots),
     level 0 of (shots, memory_slots, samples), without the first axis when averaged. IQ values beside level 2
-    are ``data(i)["iq"]``, three-state classes ``data(i)["levels"]``.
+    are ``data(i)["iq"]``, three-state classes ``data(i)["levels"]``. The Result also has ``calibration_id``,
+    the set it ran with, and ``seconds``, the time spent by activity.
 
     Args:
         result: what the daemon sent.
@@ -130,16 +130,15 @@ def build_result(
                 **({"overrange": True} if program.overrange else {}),
             )
         )
-    ended = result.times.get("done")
     return Result(
         backend_name=result.backend,
         backend_version=result.backend_version,
         job_id=result.job_id,
         success=True,
         results=experiments,
-        date=datetime.fromtimestamp(ended, UTC).isoformat() if ended is not None else None,
         status="COMPLETED",
         header=None,
         calibration_id=result.calibration_id,
+        seconds=dict(result.times),
         tags=list(tags),
     )

@@ -45,6 +45,7 @@ class TestLife:
         assert sum(counts.values()) == 4096
         assert (result.backend_name, result.backend_version, result.job_id) == ("sim5", "0.1.0", job.job_id())
         assert result.success
+        assert result.calibration_id == "set"
         assert job.status() is JobStatus.DONE
         assert job.done()
         assert job.in_final_state()
@@ -100,7 +101,7 @@ class TestLife:
         assert job.cancel() is True
         assert job.cancel() is False
         assert job.cancelled()
-        with pytest.raises(JobError, match="was cancelled"):
+        with pytest.raises(JobError, match=f"^job {job.job_id()}: was cancelled$"):
             job.result()
 
     def test_waiting_does_not_poll(self, backend: PulsedBackend, ready: QuantumCircuit, daemon) -> None:
