@@ -43,6 +43,9 @@ class CompileDesk:
         self.calibration = calibration
         self.qpy = (0, 0)
         self.warm = asyncio.Event()
+        self.settled = asyncio.Event()
+        """Set when the worker is warm, or cannot start: then ``error`` says why."""
+        self.error: ErrorInfo | None = None
         self._device, self._factory, self._log = device, factory, log
         self._answer: asyncio.Future[tuple[orders.Compiled, Sequence[Part]]] | None = None
         self._sent = ""
@@ -86,6 +89,8 @@ class CompileDesk:
             self.qpy = answer.qpy
             self.worker.up()
             self.warm.set()
+            self.settled.set()
+            self.error = None
             logs.get("compile").info("ready", seconds=answer.seconds)
         elif isinstance(answer, orders.Compiled):
             if self._answer is not None and not self._answer.done():
@@ -95,6 +100,8 @@ class CompileDesk:
                 self._answer.set_exception(from_info(answer.error))
             elif not answer.job_id:
                 logs.get("compile").error("the compile worker cannot start", error=answer.error.message)
+                self.error = answer.error
+                self.settled.set()
                 self.worker.kill()
 
     def _on_end(self) -> None:
@@ -118,6 +125,8 @@ class RackDesk:
         self.identities: dict[str, str] = {}
         self.tried = asyncio.Event()
         """Set after the first attempt to connect, whatever came of it."""
+        self.broken: ErrorInfo | None = None
+        """Why the worker cannot even start."""
         self._device, self._factory, self._log = device, factory, log
         self._changed, self._progress = changed, progress
         self._answer: asyncio.Future[tuple[orders.Connected | orders.Played, Sequence[Part]]] | None = None
@@ -233,6 +242,7 @@ class RackDesk:
         if isinstance(answer, orders.Playing):
             self._progress(answer.job_id, answer.what, answer.fraction)
         elif isinstance(answer, orders.Up):
+            self.broken = None
             self.worker.up()
             self._up.set()
         elif isinstance(answer, orders.Failed):
@@ -241,7 +251,7 @@ class RackDesk:
             if self._answer is not None and not self._answer.done():
                 self._answer.set_exception(from_info(answer.error))
             else:
-                self.error = answer.error
+                self.error = self.broken = answer.error
                 self.tried.set()
                 logs.get("rack").error("the rack worker cannot start", error=answer.error.message)
                 self.worker.kill()

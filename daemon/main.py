@@ -25,7 +25,7 @@ from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.supervisor import Child
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import ConfigError, WorkerDiedError
+from pulsed.model.errors import ConfigError, WorkerDiedError, from_info
 from pulsed.store.errors import LeaseError
 from pulsed.store.store import Store
 from pulsed.wire.messages import AnyNotice, Status, StatusChanged
@@ -144,10 +144,10 @@ class Daemon:
         stack.push_async_callback(self._rack.stop)
 
     async def _warm(self) -> None:
-        """Wait until the compiler has compiled and the rack has been tried."""
+        """Wait until the compiler has compiled and the rack has been tried. Raises why a worker cannot start."""
 
         async def up() -> None:
-            await self._compile.warm.wait()
+            await self._compile.settled.wait()
             await self._rack.tried.wait()
 
         tasks = [asyncio.create_task(up()), asyncio.create_task(_until(self._stopping))]
@@ -158,6 +158,9 @@ class Daemon:
         finally:
             for task in tasks:
                 await _cancelled(task)
+        for error in (self._compile.error, self._rack.broken):
+            if error is not None:
+                raise from_info(error)
 
     async def _calibration(self, store: StoreThread) -> CalibrationSet:
         current = await store.call(store.store.current_calibration)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -78,9 +79,13 @@ class Child:
 
     def kill(self) -> None:
         """End the process at once; it is started again."""
-        if self._process is not None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        # Not the method of the process: that one looks for the exit code first and takes it from who waits for it.
+        if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.kill(self._process.pid, number)
 
     async def stop(self, grace: float = 5.0) -> None:
         """End the process for good."""
@@ -88,9 +93,12 @@ class Child:
         process = self._process
         if process is not None:
             self._step(ChildState.STOPPING)
-            for end, seconds in ((self._ask_to_end, grace), (process.terminate, 2.0), (process.kill, 5.0)):
-                with contextlib.suppress(ProcessLookupError):
-                    end()
+            for end, seconds in (
+                (self._ask_to_end, grace),
+                (lambda: self._signal(signal.SIGTERM), 2.0),
+                (self.kill, 5.0),
+            ):
+                end()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(process.wait(), seconds)
                     break
@@ -148,8 +156,7 @@ class Child:
         pass
 
     def _ask_to_end(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
+        self._signal(signal.SIGTERM)
 
 
 class Worker(Child):

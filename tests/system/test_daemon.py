@@ -320,7 +320,7 @@ def test_damaged_qpy_fails_its_job_alone(client: Client) -> None:
 def test_oversized_submission_is_refused_at_both_ends(client: Client) -> None:
     with pytest.raises(InvalidValueError, match="too large"):
         client.submit(job(), [bytes(2_000_000)])
-    greeting = client._connected().greeted.result()  # noqa: SLF001
+    greeting = client._connected().greeted.result()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(client), "greeting", msgspec.structs.replace(greeting, max_payload=2**40))
         with pytest.raises(PulsedError, match="too large"):
@@ -356,7 +356,7 @@ def test_roles_bound_what_a_key_may_do(client: Client, daemon: DaemonProcess) ->
 
 
 def test_key_problems_say_what_to_do(daemon: DaemonProcess, tmp_path: Path) -> None:
-    with pytest.raises(KeyFileError, match="no such file.*pulsed serve"):
+    with pytest.raises(KeyFileError, match=r"no such file.*pulsed serve"):
         Client(daemon.endpoint, tmp_path / "none.key").connect()
     mine = find_key(None, daemon.home)
     path = tmp_path / "open.key"

@@ -1,0 +1,109 @@
+"""The store's thread: order, one transaction for what waits together, errors to whom they belong."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pulsed.daemon.store_thread import StoreThread
+from pulsed.model.errors import NotAllowedError, PulsedError
+from pulsed.model.job import JobInfo, JobState
+
+
+class RecordingStore:
+    """Keeps what it is told; a job called ``bad`` cannot be stored."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.free = threading.Event()
+        self.free.set()
+
+    def add_jobs(self, new: Sequence[tuple[JobInfo, bytes]], now: float) -> list[JobInfo]:
+        names = [info.job_id for info, _ in new]
+        self.calls.append(names)
+        if "bad" in names:
+            raise NotAllowedError("no", subject="bad")
+        return [info for info, _ in new]
+
+    def wait(self) -> None:
+        self.free.wait(10)
+
+    def note(self, what: str) -> str:
+        self.calls.append(what)
+        return what
+
+    def fail(self) -> None:
+        raise PulsedError("broken")
+
+
+def info(name: str) -> JobInfo:
+    return JobInfo(name, "sim5", JobState.QUEUED, "me", 0.0)
+
+
+async def made() -> tuple[StoreThread, RecordingStore]:
+    store = RecordingStore()
+    thread = StoreThread(store)  # type: ignore[arg-type]
+    thread.start()
+    return thread, store
+
+
+async def test_submissions_that_wait_together_are_one_transaction() -> None:
+    thread, store = await made()
+    store.free.clear()
+    thread.call(store.wait)
+    adds = [thread.add(info(f"a{i}"), b"") for i in range(5)]
+    noted = thread.call(store.note, "between")
+    more = [thread.add(info(f"b{i}"), b"") for i in range(2)]
+    store.free.set()
+    assert [(await add).job_id for add in adds + more] == ["a0", "a1", "a2", "a3", "a4", "b0", "b1"]
+    assert await noted == "between"
+    await thread.stop()
+    assert store.calls == [["a0", "a1", "a2", "a3", "a4"], "between", ["b0", "b1"]]
+
+
+async def test_one_bad_submission_does_not_spoil_the_others() -> None:
+    thread, store = await made()
+    store.free.clear()
+    thread.call(store.wait)
+    adds = [thread.add(info(name), b"") for name in ("x", "bad", "y")]
+    store.free.set()
+    outcomes = await asyncio.gather(*adds, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [JobInfo, NotAllowedError, JobInfo]
+    await thread.stop()
+
+
+async def test_groups_are_bounded_and_order_is_kept() -> None:
+    thread, store = await made()
+    store.free.clear()
+    thread.call(store.wait)
+    names = [f"{i}" for i in range(250)]
+    adds = [thread.add(info(name), b"") for name in names]
+    store.free.set()
+    await asyncio.gather(*adds)
+    await thread.stop()
+    assert [name for group in store.calls for name in group] == names
+    assert max(map(len, store.calls)) == 100
+
+
+async def test_error_reaches_who_waits_and_the_thread_goes_on() -> None:
+    thread, store = await made()
+    with pytest.raises(PulsedError, match="broken"):
+        await thread.call(store.fail)
+    assert await thread.call(store.note, "after") == "after"
+    await thread.stop()
+
+
+async def test_stop_carries_out_what_was_ordered() -> None:
+    thread, store = await made()
+    store.free.clear()
+    thread.call(store.wait)
+    adding = thread.add(info("last"), b"")
+    noted = thread.call(store.note, "very last")
+    asyncio.get_running_loop().call_later(0.05, store.free.set)
+    await thread.stop()
+    assert (await adding).job_id == "last"
+    assert await noted == "very last"

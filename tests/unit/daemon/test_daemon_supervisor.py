@@ -1,0 +1,107 @@
+"""Child processes: started again, ended step by step, on a leash."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pulsed.daemon import leash
+from pulsed.daemon.supervisor import Child, ChildState
+from pulsed.model.errors import IllegalStepError
+from pulsed.testing.daemon_process import alive, eventually
+
+
+async def until(condition: object, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    assert callable(condition)
+    while not condition():
+        assert time.monotonic() < end, "not in time"
+        await asyncio.sleep(0.01)
+
+
+async def test_child_is_started_again_with_growing_pauses(tmp_path: Path) -> None:
+    log = tmp_path / "times"
+    command = [sys.executable, "-S", "-c", f"import time; open({str(log)!r}, 'a').write(f'{{time.time()}}\\n')"]
+    child = Child("brief", command, lambda: None)
+    child.start()
+    await until(lambda: log.exists() and len(log.read_text().splitlines()) >= 5)
+    await child.stop()
+    assert child.restarts >= 4
+    assert child.state is ChildState.DOWN
+    times = [float(line) for line in log.read_text().splitlines()]
+    pauses = [b - a for a, b in zip(times, times[1:], strict=False)]
+    assert pauses[3] > 0.8, f"pauses {pauses}: the fourth is at least 50 ms * 2**4"
+
+
+async def test_killed_child_comes_back_and_stop_ends_it() -> None:
+    steps: list[str] = []
+    child = Child("sleeper", ["sleep", "1000"], lambda: steps.append(str(child.state)))
+    child.start()
+    await until(lambda: child.state is ChildState.UP)
+    first = child.pid
+    child.kill()
+    await until(lambda: child.state is ChildState.UP and child.pid not in (0, first))
+    second = child.pid
+    await child.stop()
+    assert not alive(first)
+    assert not alive(second)
+    assert child.pid == 0
+    assert steps == ["starting", "up", "down", "starting", "up", "stopping", "down"]
+
+
+async def test_child_that_does_not_listen_is_killed() -> None:
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(1000)"
+    child = Child("deaf", [sys.executable, "-S", "-c", code], lambda: None)
+    child.start()
+    await until(lambda: child.pid and "time.sleep" in Path(f"/proc/{child.pid}/cmdline").read_text())
+    await asyncio.sleep(0.3)
+    pid = child.pid
+    await child.stop(grace=0.2)
+    assert not alive(pid)
+
+
+async def test_stop_during_the_pause_before_a_restart() -> None:
+    child = Child("failing", ["false"], lambda: None)
+    child.start()
+    await until(lambda: child.restarts >= 3 and child.state is ChildState.DOWN)
+    began = time.monotonic()
+    await child.stop()
+    assert time.monotonic() - began < 2
+    with pytest.raises(IllegalStepError):
+        child._step(ChildState.UP)
+
+
+def test_leash_ends_the_command_with_a_killed_parent(tmp_path: Path) -> None:
+    """A process in between starts a command on the leash, and is killed."""
+    pid_file = tmp_path / "pid"
+    between = (
+        "import os, subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-S', '-E', {leash.__file__!r}, str(os.getpid()), 'sleep', '1000'])\n"
+        f"open({str(pid_file)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(1000)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", between])
+    try:
+        pid = int(eventually(lambda: pid_file.exists() and pid_file.read_text(), "the child has a number"))
+        eventually(lambda: b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()[:6], "it has become the command")
+    finally:
+        parent.kill()
+        parent.wait()
+    eventually(lambda: not alive(pid), "the leash", 5)
+
+
+def test_command_on_the_leash_ignores_the_interrupt_of_a_terminal() -> None:
+    command = [sys.executable, "-S", "-E", leash.__file__, str(os.getpid()), "sleep", "1000"]
+    with subprocess.Popen(command) as process:
+        eventually(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes()[:6], "it has become sleep")
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.terminate()
