@@ -169,9 +169,9 @@ def _read_circuits(part: Part, newest: int, subject: str) -> list[Any]:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*pulse gates.*")
             return list(qpy.load(io.BytesIO(part)))
-    except PulsedError:
+    except (PulsedError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # a damaged file shows as almost any error
+    except BaseException as error:  # a damaged file shows as almost any error, panics of compiled code among them
         raise CircuitError(
             f"is not a QPY file that can be read ({type(error).__name__}: {error})", subject=subject
         ) from error

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ async def test_child_is_started_again_with_growing_pauses(tmp_path: Path) -> Non
     assert child.restarts >= 4
     assert child.state is ChildState.DOWN
     times = [float(line) for line in log.read_text().splitlines()]
-    pauses = [b - a for a, b in zip(times, times[1:], strict=False)]
+    pauses = [b - a for a, b in pairwise(times)]
     assert pauses[3] > 0.8, f"pauses {pauses}: the fourth is at least 50 ms * 2**4"
 
 
@@ -83,7 +84,8 @@ def test_leash_ends_the_command_with_a_killed_parent(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     between = (
         "import os, subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-S', '-E', {leash.__file__!r}, str(os.getpid()), 'sleep', '1000'])\n"
+        f"command = [sys.executable, '-S', '-E', {leash.__file__!r}, str(os.getpid()), 'sleep', '1000']\n"
+        "child = subprocess.Popen(command)\n"
         f"open({str(pid_file)!r}, 'w').write(str(child.pid))\n"
         "time.sleep(1000)\n"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -90,10 +92,8 @@ def test_no_bytes_make_either_end_do_more_than_a_typed_error(frames: list[bytes]
         assert reply.error.message
     client = opened()
     for read in (client.receive, client.notice):
-        try:
+        with contextlib.suppress(ProtocolError):  # anything else is a bug
             read(frames)
-        except ProtocolError as error:
-            assert error.message
 
 
 nested = st.recursive(
