@@ -225,12 +225,9 @@ class PulsedOptions(Options):  # type: ignore[misc]
         checks: dict[str, Check] = self.checks
         return {name: checks.get(name, _anything)(name, value) for name, value in fields.items()}
 
-    def __getstate__(self) -> Any:
-        return self._fields, self.validator, None
-
     def __setstate__(self, state: Any) -> None:
-        fields, validator, *_ = state
-        super().__setstate__((fields, validator))
+        # The checks of a device do not travel; a backend checks with its own.
+        super().__setstate__(state)
         object.__setattr__(self, "checks", _FIXED_CHECKS)
 
     def __copy__(self) -> PulsedOptions:

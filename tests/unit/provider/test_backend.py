@@ -1,3 +1,5 @@
+import copy
+import pickle
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -338,6 +340,14 @@ class TestOptions:
         with pytest.raises(OptionValueError, match="shots"):
             backend.run(measured())
         assert daemon.received == []
+
+    @pytest.mark.parametrize("way", [copy.copy, lambda item: pickle.loads(pickle.dumps(item))])
+    def test_copies_of_options_are_their_own(self, backend: PulsedBackend, way: object) -> None:
+        other = way(backend.options)  # type: ignore[operator]
+        other.update_options(shots=7)
+        assert (other.shots, backend.options.shots) == (7, 1024)
+        with pytest.raises(OptionValueError, match="shots"):
+            other.update_options(shots=0)
 
     def test_seed_warns(self, backend: PulsedBackend) -> None:
         with pytest.warns(UserWarning, match="seed_simulator has no effect"):
