@@ -17,6 +17,7 @@ from pulsed.compiler.lowering import lower
 from pulsed.compiler.placement import Timed, place, to_rows, to_schedule
 from pulsed.compiler.preview import Preview
 from pulsed.compiler.program import Chunk
+from pulsed.compiler.render import bake
 from pulsed.compiler.templates import Gates, Templates
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
@@ -100,14 +101,15 @@ class Compiler:
             if gates:
                 # A pulse gate may play on channels of other qubits: the circuit's order is not theirs then.
                 rows = rows[np.argsort(rows["time"], kind="stable")]
-            lowered = lower(rows, timed.duration, setup.wiring)
+            lowered = bake(lower(rows, timed.duration, setup.wiring), setup.wiring, table)
             _has_acquisition(len(lowered.acquisitions), f"circuit {program.name}", "a measurement")
             return Named(program.name, lowered, *describe(program))
         schedule = block_to_schedule(program) if isinstance(program, ScheduleBlock) else program
         instructions = schedule.instructions
         acquires = [item for _, item in instructions if isinstance(item, Acquire)]
         _has_acquisition(len(acquires), f"schedule {schedule.name}", "an Acquire")
-        lowered = lower(flatten(instructions, setup.wiring, table), schedule.duration, setup.wiring)
+        rows = flatten(instructions, setup.wiring, table)
+        lowered = bake(lower(rows, schedule.duration, setup.wiring), setup.wiring, table)
         slots = 1 + max((item.mem_slot.index for item in acquires if item.mem_slot is not None), default=-1)
         return Named(schedule.name, lowered, slots)
 

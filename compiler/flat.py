@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from pulsed.pulse.instructions import (
     ShiftPhase,
     Snapshot,
 )
+from pulsed.pulse.library.pulse import Pulse
 
 PLAY, SHIFT_PHASE, SET_PHASE, SHIFT_FREQUENCY, SET_FREQUENCY, ACQUIRE = range(6)
 
@@ -66,29 +68,26 @@ class EnvelopeTable:
         other.rows, other._peaks, other._by_key = [*self.rows], [*self._peaks], {**self._by_key}
         return other
 
-    def row(self, pulse: object, where: str) -> tuple[int, float]:
-        """Return the row of ``pulse``'s shape and the factor its amplitude grows by."""
-        key: bytes = pulse.shape_key  # type: ignore[attr-defined]
+    def row(self, pulse: Pulse, ratio: Fraction = Fraction(1)) -> tuple[int, float]:
+        """Return the row of ``pulse``'s shape at ``ratio`` samples per dt, and the factor its amplitude grows by."""
+        key = pulse.shape_key if ratio == 1 else pulse.shape_key + str(ratio).encode()
         found = self._by_key.get(key)
         if found is not None:
             return found, self._peaks[found]
-        samples = np.ascontiguousarray(pulse.normalized(), dtype=np.complex128)  # type: ignore[attr-defined]
-        peak = float(np.abs(samples).max(initial=0.0))
-        if not np.isfinite(peak):
-            raise LoweringError("the envelope has samples that are not finite", subject=where)
-        peak = peak or 1.0
+        samples = np.ascontiguousarray(pulse.normalized() if ratio == 1 else pulse.resampled(ratio))
+        peak = float(np.abs(samples).max(initial=0.0)) or 1.0
         self._peaks.append(peak)
         self.rows.append(Envelope(key, samples / peak))
         self._by_key[key] = len(self.rows) - 1
-        return len(self.rows) - 1, peak
+        return self._by_key[key], peak
 
-    def kernel(self, weights: npt.NDArray[np.complex128], key: bytes) -> int:
-        """Return the row of a kernel: complex128 weights, one per dt."""
+    def add(self, key: bytes, samples: npt.NDArray[np.complex128]) -> int:
+        """Return the row of samples that are a shape already: complex128, one per sample of the port, peak 1."""
         found = self._by_key.get(key)
         if found is None:
             found = self._by_key[key] = len(self.rows)
             self._peaks.append(1.0)
-            self.rows.append(Envelope(key, weights))
+            self.rows.append(Envelope(key, samples))
         return found
 
 
@@ -120,7 +119,7 @@ def flatten(
             )
         if isinstance(instruction, Play):
             row = wiring.row(instruction.channel)
-            envelope, peak = table.row(instruction.pulse, _where(time, instruction))
+            envelope, peak = table.row(instruction.pulse, wiring.lines[row].ratio)
             scale = complex(instruction.pulse.scale) * peak
             angle = float(np.angle(scale))
             rows.append((time + start, instruction.duration, row, PLAY, envelope, -1, abs(scale), angle))

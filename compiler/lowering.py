@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +13,10 @@ from numba import njit
 
 from pulsed.compiler.flat import ACQUIRE, PLAY, SET_FREQUENCY, SET_PHASE, SHIFT_FREQUENCY, SHIFT_PHASE
 from pulsed.compiler.program import ACQUISITION, EVENT
-from pulsed.compiler.wiring import Wiring
+from pulsed.compiler.wiring import Line, Wiring
 from pulsed.model.errors import LoweringError
 
-_OK, _OVERLAP, _BAND, _EARLY, _GRID, _SHORT, _START, _ACQUIRE_START, _LOUD = range(9)
+_OK, _OVERLAP, _BAND, _EARLY, _CLOCK, _LENGTH, _START, _ACQUIRE_START, _LOUD = range(9)
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,20 @@ class Lowered:
 def _fault(row, line, end, frequency, grid):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Return what is wrong with a play or an acquisition; ``grid`` has granularity, minimum and the two alignments."""
     status = _OK
+    samples = row.length * line.samples // line.steps
+    if samples % line.granularity or samples < line.min_length or samples > line.max_length:
+        status = _LENGTH
     if row.kind == PLAY:
-        if row.length % grid[0]:
-            status = _GRID
-        elif row.length < grid[1]:
-            status = _SHORT
+        if row.length % grid[0] or row.length < grid[1]:
+            status = _LENGTH
         elif row.time % grid[2]:
             status = _START
         elif row.amplitude > 1 + 1e-9:
             status = _LOUD
     elif row.time % grid[3]:
         status = _ACQUIRE_START
+    if row.time * line.samples % line.steps or row.length * line.samples % line.steps:
+        status = _CLOCK
     if row.time < 0:
         status = _EARLY
     elif row.time < end:
@@ -83,17 +89,19 @@ def _lower(rows, lines, grid, dt, state, end, events, acquisitions):  # type: ig
             end[r] = time + row.length
             if kind == PLAY:
                 event = events[played]
-                event.slot, event.envelope, event.time = r, row.envelope, time * line.ratio + line.delay
+                event.slot, event.envelope = r, row.envelope
+                event.time = time * line.samples // line.steps + line.delay
                 event.amplitude, event.frequency = row.amplitude, frequency
                 # The oscillator counts from the port's own sample 0, which is ``delay`` before the shot's start:
                 # exp(-i 2 pi f t) = exp(-i 2 pi f t_port) exp(+i 2 pi f delay).
-                shift = 2 * np.pi * frequency * line.delay / line.ratio * dt
+                shift = 2 * np.pi * frequency * line.lag
                 event.phase = (state[r, 0] + state[r, 1] + row.value + shift) % (2 * np.pi)
                 played += 1
             else:
                 found = acquisitions[acquired]
                 found.slot, found.qubit, found.memory_slot = r, line.qubit, row.memory_slot
-                found.time, found.length = time * line.ratio + line.delay, row.length * line.ratio
+                found.time = time * line.samples // line.steps + line.delay
+                found.length = row.length * line.samples // line.steps
                 found.frequency, found.kernel = frequency, row.envelope
                 acquired += 1
     return _OK, 0
@@ -121,6 +129,7 @@ def lower(rows: npt.NDArray[np.void], duration: int, wiring: Wiring) -> Lowered:
 
 def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> LoweringError:
     line, timing = wiring.lines[row["row"]], wiring.device.timing
+    what = "pulse" if row["kind"] == PLAY else "acquisition"
     low, high = line.lo - line.bandwidth, line.lo + line.bandwidth
     message, value, legal = {
         _OVERLAP: ("overlaps what plays before it on this channel", "", ""),
@@ -130,8 +139,16 @@ def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> Low
             f"{low / 1e9:.9g} to {high / 1e9:.9g} GHz",
         ),
         _EARLY: ("before the shot's start", f"{row['time']} dt", "0 or later"),
-        _GRID: ("the pulse's length is off the grid", f"{row['length']} dt", f"multiples of {timing.granularity} dt"),
-        _SHORT: ("the pulse is too short", f"{row['length']} dt", f"at least {timing.min_length} dt"),
+        _CLOCK: (
+            f"does not convert to samples of port {line.slot.port}",
+            f"{row['length']} dt long",
+            f"start and length in multiples of {line.ratio.denominator} dt",
+        ),
+        _LENGTH: (
+            f"the {what}'s length does not fit port {line.slot.port}",
+            f"{row['length']} dt",
+            _lengths(line, wiring),
+        ),
         _START: ("the pulse's start is off the grid", f"{row['time']} dt", f"multiples of {timing.pulse_alignment} dt"),
         _ACQUIRE_START: (
             "the acquisition's start is off the grid",
@@ -142,3 +159,11 @@ def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> Low
     }[status]
     where = f"channel {line.slot.channel} at {row['time']} dt"
     return LoweringError(message, subject=where, value=value, legal=legal)
+
+
+def _lengths(line: Line, wiring: Wiring) -> str:
+    port, timing = wiring.device.ports[line.slot.port], wiring.device.timing
+    grid, least, most = port.granularity / line.ratio, port.min_length / line.ratio, port.max_length / line.ratio
+    if port.direction == "output":
+        grid, least = Fraction(lcm(timing.granularity, math.ceil(grid))), max(least, Fraction(timing.min_length))
+    return f"multiples of {grid} dt, {least} to {most} dt"

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
 from pulsed.compiler.program import Chunk, Program
+from pulsed.compiler.render import Segment, segments
 from pulsed.model.device import DeviceDescription
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A run of samples without a gap. ``start`` counts samples of the port's clock from the shot's start."""
-
-    start: int
-    samples: npt.NDArray[np.complex128]
 
 
 @dataclass(frozen=True)
@@ -76,23 +68,13 @@ class Preview:
         ]
 
     def segments(self, port: str) -> list[Segment]:
-        """Return the complex baseband of ``port``: the sum of all its oscillators, gaps left out."""
-        clock = self._device.ports[port].clock
-        spans = sorted((pulse.start, pulse.start + pulse.length) for pulse in map(self._pulse, self._of(port)))
-        merged: list[list[int]] = []
-        for start, stop in spans:
-            if merged and start <= merged[-1][1]:
-                merged[-1][1] = max(merged[-1][1], stop)
-            else:
-                merged.append([start, stop])
-        segments = [Segment(start, np.zeros(stop - start, dtype=np.complex128)) for start, stop in merged]
-        starts = np.array([segment.start for segment in segments])
-        for event in self._of(port):
-            pulse = self._pulse(event)
-            segment = segments[int(np.searchsorted(starts, pulse.start, side="right")) - 1]
-            at = pulse.start - segment.start
-            segment.samples[at : at + pulse.length] += self._samples(event, clock)
-        return segments
+        """Return the complex baseband of ``port``: the sum of all its oscillators, gaps left out.
+
+        Starts count samples of the port's clock from the shot's start.
+        """
+        settings = self._device.ports[port]
+        found = segments(self._of(port), self._chunk.envelope, float(settings.clock))
+        return [Segment(segment.start - settings.delay, segment.samples) for segment in found]
 
     def _of(self, port: str) -> npt.NDArray[np.void]:
         slots = [i for i, slot in enumerate(self._chunk.head.slots) if slot.port == port]
@@ -103,10 +85,3 @@ class Preview:
         length = self._chunk.head.envelopes[event["envelope"]].shape[0]
         start = int(event["time"]) - self._device.ports[slot.port].delay
         return Pulse(slot.channel, start, length, float(event["amplitude"]), float(event["frequency"]))
-
-    def _samples(self, event: np.void, clock: Fraction) -> npt.NDArray[np.complex128]:
-        envelope = self._chunk.envelope(int(event["envelope"]))
-        time = (event["time"] + np.arange(len(envelope))) / float(clock)
-        carrier = np.exp(1j * (event["phase"] - 2 * np.pi * event["frequency"] * time))
-        samples: npt.NDArray[np.complex128] = event["amplitude"] * envelope * carrier
-        return samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -23,12 +24,18 @@ LINE = np.dtype(
         ("frequency", "<f8"),
         ("intermediate", "<f8"),
         ("bandwidth", "<f8"),
-        ("ratio", "<i8"),
+        ("lag", "<f8"),
         ("delay", "<i8"),
+        ("samples", "<i8"),
+        ("steps", "<i8"),
+        ("granularity", "<i8"),
+        ("min_length", "<i8"),
+        ("max_length", "<i8"),
         ("qubit", "<i8"),
     ]
 )
-"""A :class:`Line` for compiled code: Hz; intermediate is frame minus LO; ratio: samples of the port per dt."""
+"""A :class:`Line` for compiled code. Frequencies in Hz, intermediate is frame minus LO; lag: the delay in seconds;
+``samples`` of the port's clock are ``steps`` dt; lengths in samples."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Line:
     frequency: float
     lo: float
     bandwidth: float
-    samples_per_dt: int
+    ratio: Fraction
     """Samples of the port's clock in one dt."""
     delay: int
     """Samples between the shot's start and the port's sample 0, so that all ports line up."""
@@ -95,16 +102,10 @@ class Wiring:
                 legal=f"at most {port.oscillators}",
             )
         ratio = port.clock * self.device.dt
-        if ratio.denominator != 1:
-            raise LoweringError(
-                "the port's clock is slower than dt",
-                subject=f"port {port_name}, channel {name}",
-                value=f"{port.clock} Hz",
-                legal=f"a multiple of {1 / self.device.dt} Hz",
-            )
         delay = port.delay
         if kind == "a":
-            delay += round(self.calibration.get(f"{port_name}.delay", 0.0)) * int(ratio)
+            # The time of flight is a measured time: the nearest sample of the digitizer's clock will do.
+            delay += round(self.calibration.get(f"{port_name}.delay", 0.0) * ratio)
         return Line(
             channel=_KINDS[kind](index),
             slot=Slot(port_name, oscillator, name),
@@ -112,7 +113,7 @@ class Wiring:
             frequency=frequency,
             lo=self.device.oscillators[port.lo].frequency,
             bandwidth=port.bandwidth,
-            samples_per_dt=int(ratio),
+            ratio=ratio,
             delay=delay,
         )
 
@@ -132,8 +133,15 @@ class Wiring:
         table = np.zeros(len(self.lines), dtype=LINE)
         for row, line in zip(table, self.lines, strict=True):
             row["frequency"], row["intermediate"] = line.frequency, line.frequency - line.lo
-            row["bandwidth"], row["ratio"] = line.bandwidth, line.samples_per_dt
-            row["delay"], row["qubit"] = line.delay, line.qubit
+            port = self.device.ports[line.slot.port]
+            row["bandwidth"], row["qubit"] = line.bandwidth, line.qubit
+            row["delay"], row["lag"] = line.delay, float(line.delay / port.clock)
+            row["samples"], row["steps"] = line.ratio.numerator, line.ratio.denominator
+            row["granularity"], row["min_length"], row["max_length"] = (
+                port.granularity,
+                port.min_length,
+                port.max_length,
+            )
         return table
 
     @cached_property

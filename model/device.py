@@ -7,7 +7,6 @@ A wrong file gives one :class:`ConfigError` per mistake with the key, the bad va
 from __future__ import annotations
 
 import tomllib
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +70,8 @@ class PortDescription(_Table):
     max_length: PositiveInt = 1 << 16
     """Longest waveform (or record) in samples."""
     oscillators: PositiveInt = 1
+    nco: bool = True
+    """Whether phase and frequency are data of the events; without, they are multiplied into the samples."""
     bandwidth: Hertz = Field(default=400e6, gt=0)
     """Largest intermediate frequency, either sign, Hz."""
     delay: NonNegativeInt = 0
@@ -214,15 +215,6 @@ def _wiring_problems(device: DeviceDescription) -> list[ConfigError]:
             problems.append(
                 ConfigError(f"the pair belongs to port {other} already", subject=f"ports.{name}.pair", value=port.pair)
             )
-        if (port.clock * device.dt).denominator != 1 and (1 / (port.clock * device.dt)).denominator != 1:
-            problems.append(
-                ConfigError(
-                    "the clock does not convert to dt exactly",
-                    subject=f"ports.{name}.clock",
-                    value=f"{port.clock} Hz",
-                    legal=f"a multiple or an integer fraction of 1/dt = {1 / device.dt} Hz",
-                )
-            )
     for i, pair in enumerate(device.couplings):
         key = f"couplings.{i}"
         if not (pair.control < n and pair.target < n and pair.control != pair.target):
@@ -312,8 +304,3 @@ def load_device(path: Path) -> DeviceDescription:
             raise ConfigError(message, subject=first.subject, value=first.value, legal=first.legal)
         raise problems[0]
     return device
-
-
-def samples_per_dt(device: DeviceDescription, port: PortDescription) -> Fraction:
-    """Samples of ``port``'s clock in one dt: an integer, or one over an integer."""
-    return port.clock * device.dt

@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -126,6 +127,17 @@ class Pulse(ABC):
     @abstractmethod
     def normalized(self) -> Samples:
         """Return the shape, complex128 of length ``duration``, at amp 1 and angle 0; read-only and cached."""
+
+    @abstractmethod
+    def resampled(self, ratio: Fraction) -> Samples:
+        """Return the shape on another clock: complex128, ``ratio`` samples per dt, ``duration * ratio`` in all.
+
+        A shape that is a function is taken at the midpoints of the new samples; samples are held.
+
+        Raises:
+            PulseError: not a whole number of samples, or samples that would have to be interpolated.
+
+        """
 
     def envelope(self) -> Samples:
         """Return the samples, complex128 of length ``duration``, amplitude and angle included.

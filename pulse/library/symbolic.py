@@ -6,6 +6,7 @@ import cmath
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -156,8 +157,13 @@ class SymbolicPulse(Pulse):
                 self._shape_key = blake2b(self._sample().tobytes(), digest_size=16, person=b"function").digest()
         return self._shape_key
 
-    def _sample(self) -> Samples:
-        t = np.arange(self._duration) + 0.5
+    def _sample(self, ratio: Fraction = Fraction(1)) -> Samples:
+        count = self._duration * ratio
+        if count.denominator != 1:
+            raise PulseError(
+                "not a whole number of samples on this clock", subject=repr(self), value=str(count), legal="an integer"
+            )
+        t = (np.arange(int(count)) + 0.5) / float(ratio)
         made = np.asarray(self._shape.function(t, self._duration, **self._shape_values()), dtype=np.complex128)
         if made.shape != t.shape:
             raise PulseError(
@@ -176,6 +182,12 @@ class SymbolicPulse(Pulse):
         """Return the shape, complex128 of length ``duration``, at amp 1 and angle 0; read-only and cached."""
         self._needs_values()
         return SHAPE_CACHE.get(self.shape_key, self._sample)
+
+    def resampled(self, ratio: Fraction) -> Samples:
+        """Return the shape at the midpoints of ``ratio`` samples per dt, see :meth:`Pulse.resampled`."""
+        self._needs_values()
+        key = self.shape_key + str(ratio).encode()
+        return SHAPE_CACHE.get(key, lambda: self._sample(ratio))
 
     def validate_parameters(self) -> None:
         """Check the parameters; while one has no value, only what can be checked.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -88,6 +89,17 @@ class Waveform(Pulse):
     def normalized(self) -> Samples:
         """Return the samples, read-only."""
         return self._samples
+
+    def resampled(self, ratio: Fraction) -> Samples:
+        """Return the samples, each held for ``ratio`` samples of the new clock, see :meth:`Pulse.resampled`."""
+        if ratio.denominator != 1:
+            raise PulseError(
+                "samples cannot be played on a clock that is no multiple of 1/dt",
+                subject=repr(self),
+                value=f"{ratio} samples per dt",
+                legal="an integer",
+            )
+        return np.repeat(self._samples, int(ratio))
 
     def envelope(self) -> Samples:
         """Return a copy of the samples."""

@@ -84,7 +84,7 @@ class Schedule:
 
     @property
     def duration(self) -> int:
-        """Time at which the last instruction ends, in dt."""
+        """Time at which the last child ends, in dt; an empty schedule that was inserted counts as such."""
         return self._duration
 
     @property
@@ -188,7 +188,7 @@ class Schedule:
             channel: [(start + time, stop + time) for start, stop in intervals]
             for channel, intervals in target._timeslots.items()
         }
-        target._duration += time if target._children else 0
+        target._duration += time
         target._sorted = None
         return target
 
@@ -301,7 +301,7 @@ class Schedule:
                 component = component._copy(component._name)
                 merge(self._timeslots, component._timeslots, time)
                 self._children.append((time, component))
-                stop = time + component._duration if component._children else 0
+                stop = time + component._duration
             else:
                 raise _not_a_component(component)
         except Overlap as overlap:

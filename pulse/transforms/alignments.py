@@ -153,7 +153,7 @@ class AlignSequential(AlignmentKind):
 
 
 class _WithDuration(AlignmentKind):
-    """A context of a given total duration; with too little of it, the parts follow each other without gaps."""
+    """A context of a given total duration; if that is too short, parts follow each other on their channels."""
 
     __slots__ = ()
 
@@ -166,6 +166,17 @@ class _WithDuration(AlignmentKind):
         if isinstance(self.duration, ParameterExpression):
             raise UnassignedDurationError("duration is not assigned", subject=repr(self))
         return int(self.duration)
+
+
+def _appended(parts: Sequence[ScheduleComponent]) -> list[int]:
+    """Return the times when each part begins after all that precedes on any of its channels has ended."""
+    ends: dict[Channel, int] = {}
+    times = []
+    for part in parts:
+        time = max((ends.get(channel, 0) for channel in part.channels), default=0)
+        ends.update({channel: time + part.ch_stop_time(channel) for channel in part.channels})
+        times.append(time)
+    return times
 
 
 class AlignEquispaced(_WithDuration):
@@ -183,7 +194,7 @@ class AlignEquispaced(_WithDuration):
         """Return the start times, as in :class:`AlignmentKind`."""
         slack = self._total() - sum(part.duration for part in parts)
         if slack < 0 or not parts:
-            return AlignSequential().times(parts)
+            return _appended(parts)
         if len(parts) == 1:
             return [slack // 2]
         gap, rest = divmod(slack, len(parts) - 1)
@@ -229,7 +240,7 @@ class AlignFunc(_WithDuration):
         """Return the start times, as in :class:`AlignmentKind`."""
         total = self._total()
         if total < sum(part.duration for part in parts):
-            return AlignSequential().times(parts)
+            return _appended(parts)
         times = []
         for j, part in enumerate(parts, 1):
             fraction = float(self.func(j))

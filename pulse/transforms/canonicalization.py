@@ -26,7 +26,7 @@ def block_to_schedule(block: ScheduleBlock) -> Schedule:
     parts: list[ScheduleComponent] = []
     for part in block.blocks:
         if isinstance(part, ScheduleBlock):
-            parts.append(block_to_schedule(part))
+            parts.extend(_context_parts(part))
             continue
         if isinstance(part, Reference):
             raise UnassignedReferenceError(
@@ -43,6 +43,25 @@ def block_to_schedule(block: ScheduleBlock) -> Schedule:
         parts.append(part)
     times = block.alignment_context.times(parts)
     return Schedule(*zip(times, parts, strict=True), name=block.name, metadata=dict(block.metadata))
+
+
+def _context_parts(block: ScheduleBlock) -> list[ScheduleComponent]:
+    """Return the schedule of a nested block and, if its context has a duration of its own, a boundary at its end.
+
+    Both are aligned by the context around them, as in qiskit.pulse.
+    """
+    schedule = block_to_schedule(block)
+    total = getattr(block.alignment_context, "duration", None)
+    if total is None or total == schedule.duration:
+        return [schedule]
+    if total < schedule.duration:
+        raise PulseError(
+            "the parts are longer than the duration of their context",
+            subject=f"ScheduleBlock {block.name!r}",
+            value=schedule.duration,
+            legal=f"at most {total}",
+        )
+    return [schedule, Schedule((total - schedule.duration, RelativeBarrier(*block.channels)))]
 
 
 def schedule_to_block(schedule: Schedule) -> ScheduleBlock:

@@ -40,7 +40,9 @@ def test_wheel_holds_all_folders(project, folders):
 
 def test_source_distribution_holds_all_folders(project, folders):
     included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
-    assert {item.strip("/") for item in included if item.count("/") == 1 and (ROOT / item.strip("/")).is_dir()} == folders
+    assert {
+        item.strip("/") for item in included if item.count("/") == 1 and (ROOT / item.strip("/")).is_dir()
+    } == folders
 
 
 def test_floors_hold_all_folders(project, folders):

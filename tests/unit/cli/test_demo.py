@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from pulsed.cli import demo, demo_pictures, demo_tables
@@ -73,6 +75,18 @@ def test_the_prediction_agrees_with_sampled_readings(order):
     for key, share in shares.items():
         found = np.mean((bits[1] == int(key[0])) & (bits[0] == int(key[1])))
         assert abs(found - share) < 5 * np.sqrt(share / shots), f"seed {seed}, {key}"
+
+
+@given(st.floats(0, 0.2), st.floats(0, 0.2), st.floats(0, 0.1))
+def test_reading_errors_are_freed_of_what_the_preparation_adds(wrong_zero, wrong_one, excited):
+    values = _values(
+        Q3_readout_p10=wrong_zero * (1 - excited) + (1 - wrong_one) * excited,
+        Q3_readout_p01=wrong_one * (1 - excited) + (1 - wrong_zero) * excited,
+    )
+    initial = [[1, 0, 0]] * 3 + [[1 - excited, excited, 0]]
+    for level, share in ((0, wrong_zero), (1, 1 - wrong_one), (2, 1 - wrong_one)):
+        prediction = {"qubits": [3], "populations": np.eye(3)[level], "initial": initial}
+        assert demo_tables.predicted_shares(prediction, values)["1"] == pytest.approx(share, abs=1e-12)
 
 
 def test_times_inside_a_job_add_up():

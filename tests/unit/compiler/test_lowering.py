@@ -141,7 +141,7 @@ def refuse(compiler, schedule, *words, **options):
 
 def test_what_does_not_fit_is_refused_by_name(compiler):
     refuse(compiler, Schedule((0, Play(Constant(20, 0.5), D0)), acquire(100)), "d0", "20 dt", "multiples of 8")
-    refuse(compiler, Schedule((0, Play(Constant(8, 0.5), D0)), acquire(100)), "d0", "8 dt", "at least 16")
+    refuse(compiler, Schedule((0, Play(Constant(8, 0.5), D0)), acquire(100)), "d0", "8 dt", "16 to 65536 dt")
     refuse(compiler, Schedule((0, Play(Constant(16, 0.5), D0)), acquire(101)), "a0", "101 dt", "multiples of 4")
     far = Schedule((0, SetFrequency(4.0e9, D0)), (40, Play(Constant(16, 0.5), D0)), acquire(100))
     refuse(compiler, far, "d0 at 40 dt", "port d0", "4.75 to 5.45 GHz")

@@ -40,7 +40,6 @@ def test_the_shipped_rack_is_whole():
         ("target = 1", "target = 7", "couplings.0", "0 to 7", "0 to 4"),
         ("[[0, 1, 2, 3, 4]]", "[[0, 1, 2, 3], [3]]", "meas_map", "3", "0 to 4"),
         ("pair = 2", "pair = 1", "ports.d1.pair", "1", ""),
-        ('clock = "1 GHz"', 'clock = "430.08 MHz"', "ports.d0.clock", "430080000 Hz", "1000000000"),
         ('lo = "drive"', 'lo = "driv"', "ports.d0.lo", "driv", "drive, readout"),
         ('dt = "1 ns"', "", "dt", "", ""),
         ("max_shots = 100_000", "max_shots = -1", "limits.max_shots", "-1", ""),
