@@ -1,0 +1,126 @@
+"""Events as samples: the complex baseband of a port, and int16 codes as a converter takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pulsed.compiler.flat import EnvelopeTable
+from pulsed.compiler.lowering import Lowered
+from pulsed.compiler.program import EVENT
+from pulsed.compiler.wiring import Wiring
+
+_TURN = 256
+"""Samples after which the carrier is taken from cos and sin again; within, it comes from a table."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of samples without a gap: complex128, full scale 1. ``start`` counts samples of the port's clock."""
+
+    start: int
+    samples: npt.NDArray[np.complex128]
+
+
+@njit(cache=True, fastmath=True)
+def _codes(re, im, amplitude, phase, step, top, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write round(top amplitude (re + i im) exp(i (phase + step n))), clipped to +-top, I low and Q high of an int32.
+
+    One store of 32 bits per sample and a carrier without recurrence let the loop run in vector registers.
+    """
+    turn_re, turn_im = np.empty(_TURN, np.float32), np.empty(_TURN, np.float32)
+    for k in range(_TURN):
+        turn_re[k], turn_im[k] = np.cos(step * k), np.sin(step * k)
+    limit = np.float32(top)
+    for first in range(0, re.shape[0], _TURN):
+        angle = phase + step * first
+        a, b = np.float32(top * amplitude * np.cos(angle)), np.float32(top * amplitude * np.sin(angle))
+        count = min(_TURN, re.shape[0] - first)
+        x, y, codes = re[first : first + count], im[first : first + count], out[first : first + count]
+        for k in range(count):
+            c = a * turn_re[k] - b * turn_im[k]
+            d = a * turn_im[k] + b * turn_re[k]
+            i = min(max(x[k] * c - y[k] * d, -limit), limit)
+            q = min(max(x[k] * d + y[k] * c, -limit), limit)
+            codes[k] = (np.int32(np.rint(q)) << 16) | (np.int32(np.rint(i)) & 0xFFFF)
+
+
+def codes(
+    envelope: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    amplitude: float,
+    phase: float,
+    frequency: float,
+    start: int,
+    clock: float,
+    out: npt.NDArray[np.int16],
+    top: int = 8191,
+) -> None:
+    """Write an envelope with its carrier as int16 codes, I and Q in turn, into ``out`` (2 * samples,).
+
+    ``envelope`` has real and imaginary part; ``phase`` in rad, ``frequency`` in Hz, ``start`` in samples of ``clock``
+    (Hz). The carrier is exp(i phase) exp(-i 2 pi frequency t); full scale is ``top``.
+    """
+    step = -2 * np.pi * frequency / clock
+    _codes(envelope[0], envelope[1], amplitude, phase + step * start, step, top, out.view(np.int32))
+
+
+def samples_of(event: np.void, envelope: npt.NDArray[np.complex128], clock: float) -> npt.NDArray[np.complex128]:
+    """Return the baseband of one event (a row of EVENT): complex128, full scale 1."""
+    time = (event["time"] + np.arange(len(envelope))) / clock
+    carrier = np.exp(1j * (event["phase"] - 2 * np.pi * event["frequency"] * time))
+    samples: npt.NDArray[np.complex128] = event["amplitude"] * envelope * carrier
+    return samples
+
+
+def segments(
+    events: npt.NDArray[np.void], envelope: Callable[[int], npt.NDArray[np.complex128]], clock: float
+) -> list[Segment]:
+    """Return the sum of ``events`` of one port, gaps left out; ``start`` counts as the events' times do."""
+    lengths = {int(row): len(envelope(int(row))) for row in np.unique(events["envelope"])}
+    spans = sorted((int(e["time"]), int(e["time"]) + lengths[int(e["envelope"])]) for e in events)
+    merged: list[list[int]] = []
+    for start, stop in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], stop)
+        else:
+            merged.append([start, stop])
+    found = [Segment(start, np.zeros(stop - start, dtype=np.complex128)) for start, stop in merged]
+    starts = np.array([segment.start for segment in found])
+    for event in events:
+        segment = found[int(np.searchsorted(starts, event["time"], side="right")) - 1]
+        samples = samples_of(event, envelope(int(event["envelope"])), clock)
+        at = int(event["time"]) - segment.start
+        segment.samples[at : at + len(samples)] += samples
+    return found
+
+
+def bake(lowered: Lowered, wiring: Wiring, table: EnvelopeTable) -> Lowered:
+    """Return ``lowered`` with phase and frequency multiplied into the samples on ports that have no NCO.
+
+    All channels of such a port are added up: it plays from its first oscillator, with new rows of ``table``.
+    """
+    plain = [name for name, port in wiring.device.ports.items() if not port.nco and port.direction == "output"]
+    if not plain:
+        return lowered
+    port_of = np.array([plain.index(line.slot.port) if line.slot.port in plain else -1 for line in wiring.lines])
+    where = port_of[lowered.events["slot"]]
+    parts = [lowered.events[where < 0]]
+    for number, name in enumerate(plain):
+        clock = float(wiring.device.ports[name].clock)
+        found = segments(lowered.events[where == number], lambda row: table.rows[row].samples, clock)
+        slot = next(row for row, line in enumerate(wiring.lines) if line.slot.port == name)
+        baked = np.zeros(len(found), dtype=EVENT)
+        for row, segment in zip(baked, found, strict=True):
+            peak = float(np.abs(segment.samples).max(initial=0.0)) or 1.0
+            shape = segment.samples / peak
+            key = blake2b(shape.tobytes(), digest_size=16, person=b"baked").digest()
+            row["slot"], row["time"], row["amplitude"] = slot, segment.start, peak
+            row["envelope"] = table.add(key, shape)
+        parts.append(baked)
+    events = np.concatenate(parts)
+    return Lowered(events[np.argsort(events["slot"], kind="stable")], lowered.acquisitions, lowered.duration)
