@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pulsed.compiler.program import Discriminator, PortSettings, Slot
 from pulsed.model.calibration import CalibrationSet
-from pulsed.model.device import DeviceDescription
+from pulsed.model.device import DeviceDescription, samples_per_dt
 from pulsed.model.errors import InvalidValueError, LoweringError
 from pulsed.pulse.channels import AcquireChannel, Channel, ControlChannel, DriveChannel, MeasureChannel
 
@@ -101,7 +101,7 @@ class Wiring:
                 value=oscillator + 1,
                 legal=f"at most {port.oscillators}",
             )
-        ratio = port.clock * self.device.dt
+        ratio = samples_per_dt(self.device, port)
         delay = port.delay
         if kind == "a":
             # The time of flight is a measured time: the nearest sample of the digitizer's clock will do.

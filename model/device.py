@@ -7,6 +7,7 @@ A wrong file gives one :class:`ConfigError` per mistake with the key, the bad va
 from __future__ import annotations
 
 import tomllib
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -304,3 +305,8 @@ def load_device(path: Path) -> DeviceDescription:
             raise ConfigError(message, subject=first.subject, value=first.value, legal=first.legal)
         raise problems[0]
     return device
+
+
+def samples_per_dt(device: DeviceDescription, port: PortDescription) -> Fraction:
+    """Return the samples of ``port``'s clock in one dt, exactly."""
+    return port.clock * device.dt
