@@ -50,3 +50,9 @@ class SerialisationError(PulseError):
     """Bytes that are no pulse program, or a program that cannot be written as bytes."""
 
     code = "pulse_serialisation"
+
+
+class NoQiskitPulseError(PulseError):
+    """This version of Qiskit has no ``qiskit.pulse`` to convert from or to."""
+
+    code = "pulse_no_qiskit_pulse"

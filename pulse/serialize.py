@@ -143,8 +143,7 @@ class _Writer:
         if type(context) is al.AlignEquispaced:
             return [3, self._number(context.duration, context)]
         if type(context) is al.AlignFunc:
-            positions = [float(context.func(j)) for j in range(1, len(block) + 1)]
-            return [4, self._number(context.duration, context), positions]
+            return [4, self._number(context.duration, context), _positions(block, context)]
         raise SerialisationError("this alignment context has no form as bytes", subject=repr(context))
 
     def _part(self, part: Any, depth: int) -> list[Any]:
@@ -234,6 +233,22 @@ class _Writer:
             return [pulse.shape.key, pulse.limit_amplitude, values, name]
         samples = np.ascontiguousarray(pulse.envelope(), dtype="<c16").tobytes()
         return ["", pulse.limit_amplitude, samples, name]
+
+
+def _positions(block: ScheduleBlock, context: al.AlignFunc) -> list[float]:
+    """Return the positions of all parts; a nested context with a duration of its own may count as two."""
+    most = len(block) + sum(
+        isinstance(part, ScheduleBlock) and hasattr(part.alignment_context, "duration") for part in block.blocks
+    )
+    positions: list[float] = []
+    for j in range(1, most + 1):
+        try:
+            positions.append(float(context.func(j)))
+        except (LookupError, ValueError, ArithmeticError, PulsedError) as error:
+            if j <= len(block):
+                raise SerialisationError(f"the function has no position for part {j}", subject=repr(context)) from error
+            break
+    return positions
 
 
 def _array_form(array: np.ndarray[Any, Any]) -> list[Any]:

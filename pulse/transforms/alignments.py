@@ -120,19 +120,21 @@ class AlignRight(AlignmentKind):
 
     def times(self, parts: Sequence[ScheduleComponent]) -> list[int]:
         """Return the start times, as in :class:`AlignmentKind`."""
-        # lengths counted backwards from the common end
+        # from the last part to the first, in a time whose origin is the end of the last
         begins: dict[Channel, int] = {}
-        spans: list[tuple[int, int]] = []
+        times: list[int] = []
+        end = 0
         for part in reversed(parts):
             extents = _Extents(part)
-            duration = extents.duration
-            common = [begins[c] - (duration - stop) for c, stop in extents.stops.items() if c in begins]
-            after = max(max(common, default=0), 0)
-            spans.append((after, duration))
+            common = [begins[channel] - stop for channel, stop in extents.stops.items() if channel in begins]
+            # as qiskit.pulse: a part may reach beyond what follows it, on channels that are not common
+            time = min(common) if common else end - extents.duration
+            times.append(time)
+            end = max(end, time + extents.duration)
             for channel, start in extents.starts.items():
-                begins[channel] = after + duration - start
-        total = max((after + duration for after, duration in spans), default=0)
-        return [total - after - duration for after, duration in reversed(spans)]
+                begins[channel] = time + start
+        first = min(times, default=0)
+        return [time - first for time in reversed(times)]
 
 
 class AlignSequential(AlignmentKind):
@@ -196,7 +198,7 @@ class AlignEquispaced(_WithDuration):
         if slack < 0 or not parts:
             return _appended(parts)
         if len(parts) == 1:
-            return [slack // 2]
+            return [(slack + 1) // 2]
         gap, rest = divmod(slack, len(parts) - 1)
         now = (rest + 1) // 2
         times = []
@@ -239,8 +241,9 @@ class AlignFunc(_WithDuration):
     def times(self, parts: Sequence[ScheduleComponent]) -> list[int]:
         """Return the start times, as in :class:`AlignmentKind`."""
         total = self._total()
-        if total < sum(part.duration for part in parts):
-            return _appended(parts)
+        appended = _appended(parts)
+        if total < max((time + part.duration for time, part in zip(appended, parts, strict=True)), default=0):
+            return appended
         times = []
         for j, part in enumerate(parts, 1):
             fraction = float(self.func(j))

@@ -134,7 +134,7 @@ def test_a_nested_schedule_is_its_instructions(first, second, shift):
         return
     nested = outer.insert(shift, inner)
     flat = Schedule(*outer_model, *((t + shift, i) for t, i in inner.instructions))
-    assert nested.duration == max(outer.duration, shift + inner.duration if inner_model else 0)
+    assert nested.duration == max(outer.duration, shift + inner.duration)
     assert nested.timeslots == flat.timeslots
     assert sorted(map(repr, nested.instructions)) == sorted(map(repr, flat.instructions))
     assert flatten(nested) == nested
