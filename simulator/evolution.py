@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.hamiltonian import LEVELS, zz
-from pulsed.simulator.pulses import Pulse
+from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.readout import Jumps, Response, sample_jumps
 from pulsed.simulator.state import DensityMatrix
 from pulsed.simulator.superoperators import Idle, small_unitaries
@@ -18,6 +19,12 @@ from pulsed.simulator.superoperators import Idle, small_unitaries
 ZZ_STEP = 2000.0
 """Longest idle (ns) of coupled transmons in one step: decay and ZZ do not commute, the error is of order
 (ZZ_STEP/T1)^2."""
+
+
+PULSES_AT_ONCE = 256
+"""Pulses on a single transmon that are prepared together; each kind takes up to 41 kB."""
+
+Complex = NDArray[np.complex128]
 
 
 @dataclass
@@ -100,16 +107,39 @@ class Cluster:
         A pulse goes after the readouts of its own qubits that started before it.
         """
         waiting = [m for m in measurements if self.measured(m)]
+        following = [next((i for i, p in enumerate(pulses) if p.start >= m.start), len(pulses)) for m in waiting]
+        edges = [0, *following, len(pulses)]
+        for k, (first, last) in enumerate(pairwise(edges)):
+            if k:
+                act(waiting[k - 1])
+            if len(self.qubits) == 1:
+                for part in range(first, last, PULSES_AT_ONCE):
+                    self._follow(pulses[part : min(part + PULSES_AT_ONCE, last)])
+            else:
+                self._play_all(pulses[first:last])
+
+    def _play_all(self, pulses: list[Pulse]) -> None:
         starts = np.array([p.start for p in pulses])
         horizons = np.minimum.accumulate(starts[::-1])[::-1]
         for pulse, horizon in zip(pulses, horizons.tolist(), strict=True):
-            while waiting and waiting[0].start <= pulse.start:
-                act(waiting.pop(0))
             if self._pairs and horizon - min(self._clock.values()) > ZZ_STEP:
                 self.wait(horizon)
             self.play(pulse)
-        for measurement in waiting:
-            act(measurement)
+
+    def _follow(self, pulses: list[Pulse]) -> None:
+        """Play pulses on a single transmon: each kind of wait and of pulse is worked out once."""
+        (qubit,) = self.qubits
+        detunings = self._detunings[:, qubit]
+        stops = [self._clock[qubit], *(p.stop for p in pulses)]
+        gaps = np.array([max(0, p.start - stop) for p, stop in zip(pulses, stops, strict=False)])
+        waits, which_idle = np.unique(gaps, return_inverse=True)
+        idles = np.array([self._idles[qubit].superoperator(float(w), detunings) for w in waits])
+        kinds = {id(p.step): p.step for p in pulses}
+        steps = np.array([step.superoperator @ _detuned(step, self._detunings[:, [qubit]]) for step in kinds.values()])
+        order = {key: i for i, key in enumerate(kinds)}
+        which_step = np.array([order[id(p.step)] for p in pulses])
+        self.state.follow(idles, which_idle, steps, which_step, np.array([p.phase for p in pulses]))
+        self._clock[qubit] = pulses[-1].stop
 
     def play(self, pulse: Pulse) -> None:
         """Let a pulse act."""
@@ -121,20 +151,19 @@ class Cluster:
             elif set(pair) & set(pulse.qubits):
                 self._couple(pair, middle)
         sites = tuple(self.qubits.index(q) for q in pulse.qubits)
-        turned = pulse.step.turned(pulse.phase)[None]
-        small = small_unitaries(pulse.step.moments, self._detunings[:, list(pulse.qubits)])
-        turn = np.exp(1j * pulse.phase * pulse.step.excitations)
-        small = turn[:, None] * small * turn.conj()[None, :]
+        step, detunings = pulse.step, self._detunings[:, list(pulse.qubits)]
         if len(sites) == 1:
             (qubit,) = pulse.qubits
-            before = self._idles[qubit].superoperator(start - self._clock[qubit], self._detunings[:, qubit])
-            detuned = np.einsum("bij,bkl->bikjl", small, small.conj()).reshape(before.shape)
-            self.state.apply(sites, turned @ detuned @ before)
+            before = self._idles[qubit].superoperator(start - self._clock[qubit], detunings[:, 0])
+            maps = step.turned(pulse.phase, step.superoperator @ _detuned(step, detunings))
+            self.state.apply(sites, maps @ before)
         else:
             for qubit in pulse.qubits:
                 self._idle(qubit, start)
-            self.state.apply_unitaries(sites, small)
-            self.state.apply(sites, turned)
+            turn = np.exp(1j * pulse.phase * step.excitations)
+            small = small_unitaries(step.moments, detunings)
+            self.state.apply_unitaries(sites, turn[:, None] * small * turn.conj()[None, :])
+            self.state.apply(sites, step.turned(pulse.phase, step.superoperator)[None])
         for qubit in pulse.qubits:
             self._clock[qubit] = pulse.stop
         if pulse.qubits in self._pairs:
@@ -210,3 +239,11 @@ class Cluster:
             p = self.state.populations((site,)).mean(axis=0)
             out.append(self._idles[qubit].populations(until - self._clock[qubit]) @ p)
         return np.array(out)
+
+
+def _detuned(step: Step, detunings: NDArray[np.float64]) -> Complex:
+    """Return the (batch, m^2, m^2) map of quasi-static detunings (batch, sites) in a step."""
+    small = small_unitaries(step.moments, detunings)
+    size = small.shape[1] ** 2
+    maps: Complex = np.einsum("bij,bkl->bikjl", small, small.conj()).reshape(-1, size, size)
+    return maps

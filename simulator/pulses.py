@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.model.errors import PulsedError
-from pulsed.simulator.chip import Chip
+from pulsed.simulator.chip import Chip, Wire
 from pulsed.simulator.clusters import Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
 from pulsed.simulator.lines import TAIL, low_pass, mixed
@@ -50,11 +50,11 @@ class Step:
     moments: Complex
     excitations: NDArray[np.float64]
 
-    def turned(self, phase: float) -> Complex:
-        """Return the superoperator with the segment's first burst at ``phase``."""
+    def turned(self, phase: float, maps: Complex) -> Complex:
+        """Return superoperators (..., m^2, m^2) of this step with the segment's first burst at ``phase``."""
         p = np.exp(1j * phase * self.excitations)
-        turn = np.kron(p, p.conj())
-        out: Complex = turn[:, None] * self.superoperator * turn.conj()[None, :]
+        turn = np.multiply.outer(p, p.conj()).ravel()
+        out: Complex = turn[:, None] * maps * turn.conj()[None, :]
         return out
 
     @property
@@ -72,6 +72,28 @@ class Pulse:
     stop: int
     phase: float
     step: Step
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a burst is, apart from its start and phase; ``reach`` is None where it drives no qubit."""
+
+    line: Line
+    wire: Wire
+    envelope: Complex
+    amplitude: float
+    frequency: float
+    key: tuple[object, ...]
+    reach: Reach | None
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The bursts of a sequence, column by column."""
+
+    of: list[_Part]
+    starts: list[int]
+    phases: list[float]
 
 
 class Pulses:
@@ -96,126 +118,110 @@ class Pulses:
             tail: samples that the last burst on a qubit may ring on.
 
         """
-        tones = [self._tone(sequence, line) for line in sequence.lines]
+        parts = self._parts(sequence, reference)
         items = []
-        for index, burst in enumerate(sequence.bursts):
-            tone = tones[burst["line"]]
-            if tone is None:
-                continue
-            envelope = sequence.envelopes[burst["envelope"]]
-            found = self._reach_of(sequence, index, tone)
-            start, end = int(burst["start"]), int(burst["start"]) + len(envelope)
-            items.append((start, end, found.main, index))
-            items += [(start, end, (q,), index) for q in found.crosstalk]
-        return [self._pulse(sequence, s, reference) for s in segments(items, tail)]
+        for index, (part, start) in enumerate(zip(parts.of, parts.starts, strict=True)):
+            if part.reach is not None:
+                end = start + len(part.envelope)
+                items.append((start, end, part.reach.main, index))
+                items += [(start, end, (q,), index) for q in part.reach.crosstalk]
+        known: dict[tuple[int, int, tuple[int, ...]], Step] = {}
+        found = []
+        for segment in segments(items, tail):
+            alone = len(segment.bursts) == 1
+            first = segment.bursts[0]
+            short = (id(parts.of[first]), segment.tail, segment.qubits)
+            step = known.get(short) if alone else None
+            if step is None:
+                _check_size(segment)
+                segment.bursts.sort(key=lambda i: (parts.starts[i], parts.of[i].line.name))
+                first = segment.bursts[0]
+                step = self._step_of(parts, segment, reference)
+                if alone:
+                    known[short] = step
+            stop = segment.end + segment.tail
+            found.append(Pulse(segment.qubits, segment.start, stop, parts.phases[first], step))
+        return found
 
-    def _tone(self, sequence: Sequence, line: Line) -> tuple[int, complex] | None:
-        """Return the qubit a drive line reaches and its mixer's direct gain; None for others and those off."""
+    def _parts(self, sequence: Sequence, reference: float) -> _Parts:
+        """Return what each burst is, where it starts and its phase in the frame at ``reference``."""
+        bursts = sequence.bursts
+        fields = np.stack([bursts[f].astype(float) for f in ("line", "envelope", "amplitude", "frequency")], axis=1)
+        unique, inverse = np.unique(fields, axis=0, return_inverse=True)
+        kinds = [self._part(sequence, int(u[0]), int(u[1]), float(u[2]), float(u[3])) for u in unique]
+        los = np.array([line.lo_frequency for line in sequence.lines])
+        frequency = bursts["frequency"] + los[bursts["line"]] - reference
+        phases = bursts["phase"] - 2 * np.pi * np.fmod(frequency * 1e-9 * bursts["start"], 1.0)
+        return _Parts([kinds[i] for i in inverse.ravel().tolist()], bursts["start"].tolist(), phases.tolist())
+
+    def _part(self, sequence: Sequence, row: int, index: int, amplitude: float, frequency: float) -> _Part:
+        line, envelope = sequence.lines[row], sequence.envelopes[index]
         wire = self.chip.wire(line.name)
+        key = (line, sequence.keys[index], amplitude, frequency)
         if wire.qubit is None or not line.on:
-            return None
-        return wire.qubit, mixed(wire, line.correction, line.offset)[0]
-
-    def _reach_of(self, sequence: Sequence, index: int, tone: tuple[int, complex]) -> Reach:
-        burst = sequence.bursts[index]
-        line = sequence.lines[burst["line"]]
-        amplitude, frequency = float(burst["amplitude"]), float(burst["frequency"])
-        key = (line.name, line.lo_frequency, sequence.keys[burst["envelope"]], amplitude, frequency)
+            return _Part(line, wire, envelope, amplitude, frequency, key, None)
         found = self._reach.get(key)
         if found is None:
-            envelope = sequence.envelopes[burst["envelope"]] * amplitude
-            rates = np.abs(self._gain[:, tone[0]])
-            found = reach(self.chip, tone[0], envelope, line.lo_frequency + frequency, rates)
+            rates = np.abs(self._gain[:, wire.qubit])
+            found = reach(self.chip, wire.qubit, envelope * amplitude, line.lo_frequency + frequency, rates)
             if len(self._reach) > 20_000:
                 self._reach.clear()
             self._reach[key] = found
-        return found
+        return _Part(line, wire, envelope, amplitude, frequency, key, found)
 
-    def _pulse(self, sequence: Sequence, segment: Segment, reference: float) -> Pulse:
-        if len(segment.qubits) > 2:
-            raise SimulationLimitError(
-                "pulses that couple more than two transmons overlap",
-                subject=f"qubits {', '.join(map(str, segment.qubits))}",
-                value=f"{len(segment.qubits)} transmons from {segment.start} to {segment.end} ns",
-                legal="at most 2",
-            )
-        bursts = sorted(segment.bursts, key=lambda i: (sequence.bursts[i]["start"], sequence.bursts[i]["line"]))
-        phases = [self._phase(sequence, i, reference) for i in bursts]
-        parts: list[object] = [segment.qubits, segment.tail, segment.end - segment.start, reference]
-        for i, phase in zip(bursts, phases, strict=True):
-            b = sequence.bursts[i]
-            line = sequence.lines[b["line"]]
+    def _step_of(self, parts: _Parts, segment: Segment, reference: float) -> Step:
+        """Return the step of a segment, from what is kept if its content was seen before."""
+        phases = [parts.phases[i] for i in segment.bursts]
+        content: list[object] = [segment.qubits, segment.tail, segment.end - segment.start, reference]
+        for i, phase in zip(segment.bursts, phases, strict=True):
             relative = round((phase - phases[0]) % (2 * math.pi), 9) % round(2 * math.pi, 9)
-            parts.append((line, sequence.keys[b["envelope"]], float(b["amplitude"]), float(b["frequency"])))
-            parts.append((int(b["start"]) - segment.start, relative))
-        key = tuple(parts)
+            content.append((parts.of[i].key, parts.starts[i] - segment.start, relative))
+        key = tuple(content)
         step = self._steps.get(key)
-        if step is None:
-            relatives = [phase - phases[0] for phase in phases]
-            step = self._keep(key, self._step(sequence, segment, bursts, relatives, reference))
-        else:
+        if step is not None:
             self._steps.move_to_end(key)
-        return Pulse(segment.qubits, segment.start, segment.end + segment.tail, phases[0], step)
-
-    def _phase(self, sequence: Sequence, index: int, reference: float) -> float:
-        """Return the phase (rad) of a burst's first sample in the frame at ``reference``."""
-        b = sequence.bursts[index]
-        frequency = float(b["frequency"]) + sequence.lines[b["line"]].lo_frequency - reference
-        return float(b["phase"]) - 2 * math.pi * math.fmod(frequency * 1e-9 * int(b["start"]), 1.0)
-
-    def _keep(self, key: tuple[object, ...], step: Step) -> Step:
-        self._steps[key] = step
+            return step
+        drives = self._drives(parts, segment, reference)
+        levels = tuple(LEVELS + self._is_control(parts, segment, q) for q in segment.qubits)
+        step = self._steps[key] = self.step(segment.qubits, levels, drives, reference)
         self._bytes += step.nbytes
         while self._bytes > self._limit and len(self._steps) > 1:
             self._bytes -= self._steps.popitem(last=False)[1].nbytes
         return step
 
-    def _step(
-        self, sequence: Sequence, segment: Segment, bursts: list[int], phases: list[float], reference: float
-    ) -> Step:
-        drives = self._drives(sequence, segment, bursts, phases, reference)
-        controls = {q for q in segment.qubits if self._is_control(sequence, segment, q)}
-        levels = tuple(LEVELS + (q in controls) for q in segment.qubits)
-        return self.step(segment.qubits, levels, drives, reference)
-
-    def _is_control(self, sequence: Sequence, segment: Segment, qubit: int) -> bool:
+    def _is_control(self, parts: _Parts, segment: Segment, qubit: int) -> bool:
         """Return whether a tone for a partner leaves this qubit's line."""
         if len(segment.qubits) == 1:
             return False
         (other,) = set(segment.qubits) - {qubit}
         for i in segment.bursts:
-            line = sequence.lines[sequence.bursts[i]["line"]]
-            if self.chip.wire(line.name).qubit == qubit:
-                carrier = line.lo_frequency + float(sequence.bursts[i]["frequency"])
+            part = parts.of[i]
+            if part.wire.qubit == qubit:
+                carrier = part.line.lo_frequency + part.frequency
                 near = abs(carrier - self.chip.qubits[other].frequency)
                 if near < abs(carrier - self.chip.qubits[qubit].frequency):
                     return True
         return False
 
-    def _drives(
-        self, sequence: Sequence, segment: Segment, bursts: list[int], phases: list[float], reference: float
-    ) -> Complex:
-        """Return (samples, sites) drives in rad/ns in the frame at ``reference``."""
+    def _drives(self, parts: _Parts, segment: Segment, reference: float) -> Complex:
+        """Return (samples, sites) drives in rad/ns in the frame at ``reference``, the first burst's phase left out."""
         length = segment.end + segment.tail - segment.start
         drives = np.zeros((length, len(segment.qubits)), complex)
-        for i, phase in zip(bursts, phases, strict=True):
-            b = sequence.bursts[i]
-            line = sequence.lines[b["line"]]
-            wire = self.chip.wire(line.name)
-            assert wire.qubit is not None  # only drive lines make segments
-            direct = mixed(wire, line.correction, line.offset)[0]
-            first = int(b["start"]) - segment.start
-            envelope = sequence.envelopes[b["envelope"]]
-            frequency = float(b["frequency"])
-            n = np.arange(len(envelope))
-            samples = float(b["amplitude"]) * direct * envelope * np.exp(-2e-9j * np.pi * frequency * n)
-            tail = min(TAIL, length - first - len(envelope))
-            field = low_pass(samples, wire.bandwidth, frequency, tail) * np.exp(1j * phase)
-            split = line.lo_frequency - reference
+        for i in segment.bursts:
+            part = parts.of[i]
+            assert part.wire.qubit is not None  # only drive lines make segments
+            direct = mixed(part.wire, part.line.correction, part.line.offset)[0]
+            first = parts.starts[i] - segment.start
+            n = np.arange(len(part.envelope))
+            samples = part.amplitude * direct * part.envelope * np.exp(-2e-9j * np.pi * part.frequency * n)
+            tail = min(TAIL, length - first - len(part.envelope))
+            field = low_pass(samples, part.wire.bandwidth, part.frequency, tail)
+            field = field * np.exp(1j * (parts.phases[i] - parts.phases[segment.bursts[0]]))
+            split = part.line.lo_frequency - reference
             if split:
                 field = field * np.exp(-2e-9j * np.pi * split * (np.arange(len(field)) + 0.5))
             for site, q in enumerate(segment.qubits):
-                gain = self._gain[q, wire.qubit] * TWO_PI_PER_NS
+                gain = self._gain[q, part.wire.qubit] * TWO_PI_PER_NS
                 drives[first : first + len(field), site] += gain * field
         return drives
 
@@ -249,3 +255,13 @@ class Pulses:
                     parts.append(full)
             found = self._jumps[key] = np.array(parts)
         return found
+
+
+def _check_size(segment: Segment) -> None:
+    if len(segment.qubits) > 2:
+        raise SimulationLimitError(
+            "pulses that couple more than two transmons overlap",
+            subject=f"qubits {', '.join(map(str, segment.qubits))}",
+            value=f"{len(segment.qubits)} transmons from {segment.start} to {segment.end} ns",
+            legal="at most 2",
+        )

@@ -64,6 +64,32 @@ def _apply_phases(rho, phases):  # type: ignore[no-untyped-def]
                 rho[b, i, j] *= phases[i] * np.conj(phases[j])
 
 
+@njit(cache=True)
+def _follow(rho, idles, which_idle, steps, which_step, phases):  # type: ignore[no-untyped-def]
+    """Take rho (B, 9) through pulses: idle map, then step turned by the phase; maps (kinds, B, 9, 9)."""
+    size = rho.shape[1]
+    levels = int(np.sqrt(size))
+    work = np.empty(size, np.complex128)
+    for k in range(which_step.shape[0]):
+        turn = np.exp(1j * phases[k])
+        idle, step = idles[which_idle[k]], steps[which_step[k]]
+        for b in range(rho.shape[0]):
+            for i in range(size):
+                x = 0j
+                for j in range(size):
+                    x += idle[b, i, j] * rho[b, j]
+                for _ in range(abs(i // levels - i % levels)):
+                    x *= np.conj(turn) if i // levels > i % levels else turn
+                work[i] = x
+            for i in range(size):
+                x = 0j
+                for j in range(size):
+                    x += step[b, i, j] * work[j]
+                for _ in range(abs(i // levels - i % levels)):
+                    x *= turn if i // levels > i % levels else np.conj(turn)
+                rho[b, i] = x
+
+
 class DensityMatrix:
     """A batch of density matrices ``rho`` (batch, 3**n, 3**n) of ``n`` transmons."""
 
@@ -99,6 +125,28 @@ class DensityMatrix:
             rows = np.matmul(unitaries[:, None], self.rho[:, flat].reshape(-1, rest, m, dim))
             self.rho[:, flat] = rows.reshape(-1, dim, dim)
             self.rho = np.ascontiguousarray(self.rho.conj().transpose(0, 2, 1))
+
+    def follow(
+        self,
+        idles: Complex,
+        which_idle: NDArray[np.int64],
+        steps: Complex,
+        which_step: NDArray[np.int64],
+        phases: NDArray[np.float64],
+    ) -> None:
+        """Take a single transmon through many pulses at once.
+
+        Args:
+            idles: (kinds, batch, 9, 9) maps of the waits.
+            which_idle: (pulses,) the wait before each pulse.
+            steps: (kinds, batch, 9, 9) maps of the pulses at phase 0.
+            which_step: (pulses,) index into them.
+            phases: (pulses,) rad.
+
+        """
+        flat = self.rho.reshape(len(self.rho), -1)
+        _follow(flat, idles, which_idle, steps, which_step, phases)
+        self.rho = flat.reshape(self.rho.shape)
 
     def shift(self, first: int, second: int, energies: NDArray[np.float64], duration: float) -> None:
         """Let two transmons pick up pair energies (3, 3) in rad/ns for ``duration`` ns."""
