@@ -10,7 +10,6 @@ from qiskit.circuit import QuantumCircuit
 
 from pulsed.provider.checks import Rules, check_circuit, check_measures, check_schedule, wrong_input
 from pulsed.provider.errors import OptionValueError, UnsupportedCircuitError
-from pulsed.provider.legacy import from_qiskit, is_qiskit_program
 
 if TYPE_CHECKING:
     from pulsed.pulse.schedule import Schedule
@@ -72,13 +71,15 @@ def adopt(program: Any, place: int | None = None) -> Schedule:
 
     Raises :class:`RunInputError` for anything that is no pulse program.
     """
-    from pulsed.pulse.schedule import Schedule, ScheduleBlock  # only runs with pulses need the pulse language
+    # only runs with pulses need the pulse language
+    from pulsed.pulse.interop import from_qiskit, is_qiskit_program
+    from pulsed.pulse.schedule import Schedule, ScheduleBlock
     from pulsed.pulse.transforms import block_to_schedule
 
+    if is_qiskit_program(program):
+        program = from_qiskit(program)
     if isinstance(program, ScheduleBlock):
         return block_to_schedule(program)
-    if is_qiskit_program(program):
-        return from_qiskit(program)
     if not isinstance(program, Schedule):
         raise wrong_input(program, place)
     return program

@@ -53,6 +53,6 @@ class SerialisationError(PulseError):
 
 
 class NoQiskitPulseError(PulseError):
-    """This version of Qiskit has no ``qiskit.pulse`` to convert from or to."""
+    """The installed Qiskit has no ``qiskit.pulse`` to convert from or to."""
 
     code = "pulse_no_qiskit_pulse"

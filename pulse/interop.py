@@ -91,7 +91,7 @@ def _qiskit_pulse() -> Iterator[Any]:
             import qiskit
 
             raise NoQiskitPulseError(
-                "this version of Qiskit has no qiskit.pulse", subject="qiskit", value=qiskit.__version__, legal="1.4"
+                "this Qiskit has no qiskit.pulse", subject="qiskit", value=qiskit.__version__, legal="1.4"
             ) from error
         yield theirs
 
@@ -147,12 +147,12 @@ def _instruction_from(theirs: Any) -> ins.Instruction:
 
 
 def _acquire_from(theirs: Any) -> ins.Acquire:
-    slots = [None if slot is None else _channel_from(slot) for slot in (theirs.mem_slot, theirs.reg_slot)]
     kernel, discriminator = theirs.kernel, theirs.discriminator
     return ins.Acquire(
         theirs.duration,
         _channel_from(theirs.channel),
-        *slots,
+        None if theirs.mem_slot is None else _channel_from(theirs.mem_slot),
+        None if theirs.reg_slot is None else _channel_from(theirs.reg_slot),
         kernel=None if kernel is None else Kernel(kernel.name, **kernel.params),
         discriminator=None if discriminator is None else Discriminator(discriminator.name, **discriminator.params),
         name=theirs.name,
@@ -229,12 +229,12 @@ def _instruction_to(ours: Any, theirs: Any) -> Any:
 
 
 def _acquire_to(ours: ins.Acquire, theirs: Any) -> Any:
-    slots = [None if slot is None else _channel_to(slot, theirs) for slot in (ours.mem_slot, ours.reg_slot)]
     kernel, discriminator = ours.kernel, ours.discriminator
     return theirs.Acquire(
         ours.duration,
         _channel_to(ours.channel, theirs),
-        *slots,
+        None if ours.mem_slot is None else _channel_to(ours.mem_slot, theirs),
+        None if ours.reg_slot is None else _channel_to(ours.reg_slot, theirs),
         kernel=None if kernel is None else theirs.Kernel(kernel.name, **kernel.params),
         discriminator=(
             None if discriminator is None else theirs.Discriminator(discriminator.name, **discriminator.params)
