@@ -43,6 +43,10 @@ REAL, IMAGINARY = "#1f5fa8", "#e07b00"
 ACQUIRE, FRAME, FREQUENCY, IDLE, MARK = "#2a8a5f", "#a3195b", "#6a3d9a", "#c9ced6", "#555555"
 _ORDER = (DriveChannel, ControlChannel, MeasureChannel, AcquireChannel)
 _TINTS = {DriveChannel: "#f3f7fc", ControlChannel: "#f7f3fb", MeasureChannel: "#f2f9f5", AcquireChannel: "#f8f8f6"}
+_OPTIONS = (
+    "channels, time_range, dt, backend, time_unit, disable_channels, show_framechange, show_snapshot, show_barrier, "
+    "show_waveform_info, title, axis, filename"
+)
 _PHASES = (SetPhase, ShiftPhase)
 _FREQUENCIES = (SetFrequency, ShiftFrequency)
 HALF = 0.42
@@ -80,6 +84,7 @@ def draw(
     title: str | None = None,
     axis: Axes | None = None,
     filename: str | None = None,
+    **accepted: Any,
 ) -> Figure:
     """Return a matplotlib figure of ``program``.
 
@@ -102,11 +107,15 @@ def draw(
         title: by default name and duration.
         axis: draw into these axes instead of a new figure.
         filename: also write the figure there.
+        **accepted: ``style``, ``plotter`` and ``plot_barrier`` of old programs, without effect.
 
     Raises:
         PulseError: nothing to draw, or ``time_range`` without its unit's meaning.
 
     """
+    unknown = accepted.keys() - {"style", "plotter", "plot_barrier"}
+    if unknown:
+        raise PulseError("unknown option of draw", value=", ".join(sorted(unknown)), legal=_OPTIONS)
     schedule = block_to_schedule(program) if isinstance(program, ScheduleBlock) else program
     if dt is None and backend is not None:
         from pulsed.pulse.backends import dt_of

@@ -76,6 +76,7 @@ def polygons(figure, color):
 def test_rows_are_ordered_by_kind_and_index():
     figure = program().draw(dt=1e-9)
     assert isinstance(figure, Figure)
+    assert labels(program().draw(style={}, plotter="mpl2d", plot_barrier=True)) == labels(figure)
     assert labels(figure) == ["d0", "u0", "m0", "a0"]
     many = Schedule(*((0, Play(Constant(5, 0.1), DriveChannel(i))) for i in (10, 2, 1)))
     assert labels(many.draw()) == ["d1", "d2", "d10"]
@@ -134,6 +135,7 @@ def test_channels_and_time_can_be_chosen():
         {"time_range": (5, 5)},
         {"time_range": (0, 5), "time_unit": "ns"},
         {"time_range": (0, 5), "time_unit": "s"},
+        {"colour": "red"},
     ):
         with pytest.raises(PulseError):
             program().draw(**wrong)
