@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 _IN_PHASE, _QUADRATURE, _ENVELOPE, _WINDOW = "#1f6fb4", "#e07b00", "#333333", "#7a9a01"
 _ZERO, _ONE = "#1f6fb4", "#c0392b"
-_DPI = 150
+_DPI = 120
 _ZOOM = 76.0
 """ns after the start of the first pulse that are shown sample by sample."""
 _GRAY = "#777777"
