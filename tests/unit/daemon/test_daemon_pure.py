@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from qiskit import QuantumCircuit, qpy
@@ -182,6 +182,10 @@ def request(**changes: object) -> JobRequest:
 
 
 @given(st.integers(0, 255))
+@example(12)
+@example(13)
+@example(17)
+@example(18)
 def test_only_readable_qpy_versions_pass(version: int) -> None:
     part = bytearray(circuit_bytes())
     part[6] = version
