@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.evolution import Cluster, Free
-from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, zz
+from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS
 from pulsed.simulator.lines import gain
 from pulsed.simulator.pulses import Pulse, Pulses
 from pulsed.simulator.sequence import BURST, Line, Sequence
-from pulsed.simulator.state import DensityMatrix
+from pulsed.simulator.state import DensityMatrix, table
 
 Complex = NDArray[np.complex128]
 
@@ -78,41 +78,39 @@ class Gates:
 
         The first of ``qubits`` is the slow index.
         """
-        order = tuple(sorted(qubits))
-        pulses = self._find(bursts, order)
+        pulses, order = self._find(bursts, qubits)
         count = len(order)
         numbers = np.indices((LEVELS,) * count).reshape(count, -1)
-        single = [self._energies(q)[numbers[i]] for i, q in enumerate(order)]
-        pair = zz(self.chip, *order)[numbers[0], numbers[1]] if count == 2 else np.zeros(LEVELS)
+        single = {q: self._energies(q)[numbers[i]] for i, q in enumerate(order)}
+        joint = {p: z[numbers[order.index(p[0])], numbers[order.index(p[1])]] for p, z in self._pairs(order)}
         u = np.eye(LEVELS**count, dtype=complex)
-        clock, joint = dict.fromkeys(order, 0.0), 0.0
+        clock: dict[int | tuple[int, ...], float] = dict.fromkeys([*order, *joint], 0.0)
 
-        def idle(until: dict[int, float], together: float) -> None:
-            nonlocal u, joint
-            phase = pair * (together - joint)
-            for i, q in enumerate(order):
-                phase = phase + single[i] * (until[q] - clock[q])
-            u = np.exp(-1j * phase)[:, None] * u
-            clock.update(until)
-            joint = together
+        def wait(what: int | tuple[int, ...], until: float) -> None:
+            energies = joint[what] if isinstance(what, tuple) else single[what]
+            u[:] = np.exp(-1j * energies * (until - clock[what]))[:, None] * u
+            clock[what] = until
 
         for pulse in pulses:
-            mine = pulse.qubits
-            middle = 0.5 * (pulse.start + pulse.stop) if len(mine) < count else pulse.start
-            idle({q: float(pulse.start) if q in mine else clock[q] for q in order}, middle)
+            for pair in joint:
+                if pair == pulse.qubits:
+                    wait(pair, pulse.start)
+                elif set(pair) & set(pulse.qubits):
+                    wait(pair, 0.5 * (pulse.start + pulse.stop))
+            for q in pulse.qubits:
+                wait(q, pulse.start)
             turn = np.exp(1j * pulse.phase * pulse.step.excitations)
             step = turn[:, None] * pulse.step.unitary * turn.conj()[None, :]
-            if len(mine) < count:
-                eye = np.eye(LEVELS)
-                step = np.kron(step, eye) if mine[0] == order[0] else np.kron(eye, step)
-            u = step @ u
-            clock.update(dict.fromkeys(mine, float(pulse.stop)))
-            if len(mine) == count:
-                joint = float(pulse.stop)
-        idle(dict.fromkeys(order, float(end)), float(end))
+            rows = table(count, tuple(order.index(q) for q in pulse.qubits))
+            u[rows] = np.matmul(step, u[rows])
+            clock.update(dict.fromkeys(pulse.qubits, float(pulse.stop)))
+            if pulse.qubits in joint:
+                clock[pulse.qubits] = float(pulse.stop)
+        for what in list(clock):
+            wait(what, float(end))
         frames = sum(self._frame(q) * numbers[i] for i, q in enumerate(order))
         u = np.exp(1j * frames * end)[:, None] * u
-        kept = [int(np.ravel_multi_index(k, (LEVELS,) * count)) for k in _computational(order, qubits)]
+        kept = _computational(order, qubits)
         block: Complex = u[np.ix_(kept, kept)]
         return block
 
@@ -123,25 +121,24 @@ class Gates:
         the images of all matrix units; detunings at +-sigma of each qubit stand for their distribution.
         """
         d = len(wanted)
-        order = tuple(sorted(qubits))
-        kept = [int(np.ravel_multi_index(k, (LEVELS,) * len(order))) for k in _computational(order, qubits)]
         sigma = np.array([q.detuning_sigma for q in self.chip.qubits])
         errors = []
         for signs in ((1, 1), (1, -1)) if d == 4 else ((1,),):
             shift = np.zeros(len(sigma))
             shift[list(qubits)] = sigma[list(qubits)] * np.array(signs)
-            errors += [self._infidelity(bursts, order, kept, end, wanted, s * shift) for s in (1.0, -1.0)]
+            errors += [self._infidelity(bursts, qubits, end, wanted, s * shift) for s in (1.0, -1.0)]
         return float(np.mean(errors))
 
     def _infidelity(
         self,
         bursts: Sequence_[Burst],
-        order: tuple[int, ...],
-        kept: list[int],
+        qubits: tuple[int, ...],
         end: int,
         wanted: Complex,
         detunings: NDArray[np.float64],
     ) -> float:
+        pulses, order = self._find(bursts, qubits)
+        kept = _computational(order, qubits)
         d, size = len(wanted), LEVELS ** len(order)
         ground = np.tile(np.eye(LEVELS)[0], (len(self.chip.qubits), 1))
         cluster = Cluster(self._free, order, ground, np.tile(detunings, (d * d, 1)))
@@ -150,7 +147,7 @@ class Gates:
             for j in range(d):
                 units[i * d + j, kept[i], kept[j]] = 1
         cluster.state = DensityMatrix(units, len(order))
-        for pulse in self._find(bursts, order):
+        for pulse in pulses:
             cluster.play(pulse)
         cluster.wait(end)
         numbers = np.indices((LEVELS,) * len(order)).reshape(len(order), -1)
@@ -161,10 +158,17 @@ class Gates:
         retained = np.einsum("iiaa->", images).real / d
         return float(1 - (d * fidelity + retained) / (d + 1))
 
-    def _find(self, bursts: Sequence_[Burst], qubits: tuple[int, ...]) -> list[Pulse]:
-        """Return the pulses on ``qubits``; the line's ringing is folded in, so that they end with their bursts."""
+    def _find(self, bursts: Sequence_[Burst], qubits: tuple[int, ...]) -> tuple[list[Pulse], tuple[int, ...]]:
+        """Return the pulses on ``qubits``, and these with the neighbours that a pulse drives along, sorted.
+
+        The line's ringing is folded in, so that pulses end with their bursts. What other qubits feel is left out.
+        """
         found = self._pulses.find(self.sequence(bursts), self.reference, tail=0)
-        return [p for p in found if set(p.qubits) <= set(qubits)]
+        mine = [p for p in found if set(p.qubits) & set(qubits)]
+        return mine, tuple(sorted({*qubits, *(q for p in mine for q in p.qubits)}))
+
+    def _pairs(self, order: tuple[int, ...]) -> list[tuple[tuple[int, ...], NDArray[np.float64]]]:
+        return [(pair, table) for pair, table in self._free.zz.items() if set(pair) <= set(order)]
 
     def _energies(self, q: int) -> NDArray[np.float64]:
         qubit, n = self.chip.qubits[q], np.arange(LEVELS)
@@ -175,10 +179,10 @@ class Gates:
         return (self.chip.qubits[q].frequency - self.reference) * TWO_PI_PER_NS
 
 
-def _computational(order: tuple[int, ...], qubits: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return the computational labels in the order of ``qubits``, each as levels in the order of ``order``."""
+def _computational(order: tuple[int, ...], qubits: tuple[int, ...]) -> list[int]:
+    """Return the indices of the computational states in the order of ``qubits``, all others of ``order`` in 0."""
     out = []
     for bits in np.ndindex((2,) * len(qubits)):
         level = dict(zip(qubits, bits, strict=True))
-        out.append(tuple(level[q] for q in order))
+        out.append(int(np.ravel_multi_index([level.get(q, 0) for q in order], (LEVELS,) * len(order))))
     return out

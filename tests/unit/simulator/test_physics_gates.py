@@ -181,3 +181,15 @@ def test_shipped_readout(chip, shipped):
         wrong = [shipped.number(f"Q{q}.readout.{p}") for p in ("p01", "p10")]
         assert shipped.number(f"Q{q}.readout.error") == pytest.approx(sum(wrong) / 2)
         assert shipped.number(f"Q{q}.f01") == chip.qubits[q].frequency
+
+
+def test_a_near_neighbour_is_driven_along(chip):
+    """Two transmons 24 MHz apart: x on one turns the pair, which its error shows; far apart it does not."""
+    close = replace(chip, qubits=(replace(chip.qubits[0], frequency=4.904e9), *chip.qubits[1:]))
+    errors = []
+    for case in (chip, close):
+        tuneup = Tuneup(case)
+        tuneup.rotations(0)
+        errors.append(float(tuneup.values["Q0.x.error"].value))
+    assert errors[0] < 3e-4
+    assert 3e-3 < errors[1] < 0.1
