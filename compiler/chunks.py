@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from pulsed.compiler.flat import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.program import (
-    EVENT,
     PARAMETER,
     Block,
     Chunk,
@@ -20,6 +21,7 @@ from pulsed.compiler.program import (
     Program,
     Settings,
 )
+from pulsed.compiler.sweeps import Sweep
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.job import RunOptions
 
@@ -40,6 +42,17 @@ class Named:
     memory_slots: int
     creg_sizes: tuple[tuple[str, int], ...] = ()
     metadata: bytes = b"{}"
+    sweep: Sweep | None = None
+
+    @property
+    def count(self) -> int:
+        """How many results it brings back."""
+        return 1 if self.sweep is None else len(self.sweep.bindings)
+
+    def part(self, first: int, last: int) -> Named:
+        """Return this program with some of its bindings."""
+        assert self.sweep is not None
+        return replace(self, sweep=replace(self.sweep, bindings=self.sweep.bindings[first:last]))
 
 
 def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
@@ -59,61 +72,73 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
 
 
 def make_chunks(programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, options: RunOptions) -> list[Chunk]:
-    """Split programs × shots into chunks, in the order of the job."""
+    """Split programs × bindings × shots into chunks, in the order of the job."""
     whole = settings_of(wiring, options, options.shots)
-    return [
-        _chunk(programs[first:last], wiring, table, settings_of(wiring, options, shots), first, first_shot)
-        for first, last, shots, first_shot in _split(programs, wiring, whole)
-    ]
+    chunks, first, result = [], 0, 0
+    for group, shots, first_shot in _split(_fitting(programs, wiring, whole), wiring, whole):
+        if first_shot == 0:
+            first, result = result, result + sum(item.count for item in group)
+        chunks.append(_chunk(group, wiring, table, _with_shots(whole, shots), first, first_shot))
+    return chunks
+
+
+def _with_shots(settings: Settings, shots: int) -> Settings:
+    """Return ``settings`` for a part of the shots."""
+    return settings if shots == settings.shots else msgspec.structs.replace(settings, shots=shots)
 
 
 def _cost(program: Named, wiring: Wiring, settings: Settings) -> tuple[int, float, float]:
-    """Return events, bytes per shot brought back, and seconds per shot."""
+    """Return events, bytes per shot brought back, and seconds per shot, of all bindings."""
     acquisitions = program.lowered.acquisitions
     size = 4.0 * acquisitions["length"].sum() if settings.meas_level == 0 else 8.0 * len(acquisitions)
     seconds = program.lowered.duration * float(wiring.device.dt) + float(settings.rep_delay)
-    return len(program.lowered.events), float(size), seconds
+    return len(program.lowered.events) * program.count, float(size) * program.count, seconds * program.count
 
 
-def _split(programs: Sequence[Named], wiring: Wiring, settings: Settings) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (first program, last program + 1, shots, first shot) of each chunk."""
-    shots, first = settings.shots, 0
+def _fitting(programs: Sequence[Named], wiring: Wiring, settings: Settings) -> Iterator[Named]:
+    """Yield the programs, those with more bindings than a chunk holds in parts."""
+    for program in programs:
+        events, size, seconds = _cost(program, wiring, settings)
+        parts = max(events / MAX_EVENTS, size * settings.shots / MAX_BYTES, seconds * settings.shots / MAX_SECONDS)
+        if program.count == 1 or parts <= 1:
+            yield program
+            continue
+        step = max(1, int(program.count / parts))
+        for first in range(0, program.count, step):
+            yield program.part(first, first + step)
+
+
+def _split(programs: Iterable[Named], wiring: Wiring, settings: Settings) -> Iterator[tuple[list[Named], int, int]]:
+    """Yield (programs, shots, first shot) of each chunk."""
+    shots = settings.shots
+    group: list[Named] = []
     events, size, seconds = 0, 0.0, 0.0
-    for i, program in enumerate(programs):
+    for program in programs:
         e, b, s = _cost(program, wiring, settings)
         full = events + e > MAX_EVENTS or size + b * shots > MAX_BYTES or seconds + s * shots > MAX_SECONDS
-        if full and i > first:
-            yield first, i, shots, 0
-            first, events, size, seconds = i, 0, 0.0, 0.0
+        if full and group:
+            yield group, shots, 0
+            group, events, size, seconds = [], 0, 0.0, 0.0
         if b * shots > MAX_BYTES or s * shots > MAX_SECONDS:
             per_chunk = max(1, int(min(MAX_BYTES / max(b, 1e-9), MAX_SECONDS / max(s, 1e-12))))
             for shot in range(0, shots, per_chunk):
-                yield i, i + 1, min(per_chunk, shots - shot), shot
-            first = i + 1
+                yield [program], min(per_chunk, shots - shot), shot
         else:
+            group.append(program)
             events, size, seconds = events + e, size + b * shots, seconds + s * shots
-    if first < len(programs):
-        yield first, len(programs), shots, 0
+    if group:
+        yield group, shots, 0
 
 
 def _chunk(
     programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, settings: Settings, first: int, first_shot: int
 ) -> Chunk:
-    events = np.concatenate([item.lowered.events for item in programs]) if programs else np.zeros(0, EVENT)
+    events = np.concatenate([item.lowered.events for item in programs])
     acquisitions = np.concatenate([item.lowered.acquisitions for item in programs])
-    kernels = acquisitions["kernel"]
-    played = np.zeros(len(table.rows) + 1, dtype=bool)
-    played[events["envelope"]] = True
-    played[kernels] = True
-    used = np.flatnonzero(played[:-1])
-    moved = np.full(len(played), -1, dtype=np.int32)
-    moved[used] = np.arange(len(used))
-    events["envelope"] = moved[events["envelope"]]
-    acquisitions["kernel"] = moved[kernels]
-
+    used = _renumber(events, acquisitions, len(table.rows))
     writer = PartWriter()
     event_ref, acquisition_ref = writer.add(events), writer.add(acquisitions)
-    parameter_ref = writer.add(np.zeros(0, dtype=PARAMETER))
+    no_parameters = writer.add(np.zeros(0, dtype=PARAMETER))
     envelopes = [table.rows[row] for row in used]
     samples = np.concatenate([item.samples for item in envelopes]) if envelopes else np.zeros(0, np.complex128)
     sample_ref = writer.add(samples)
@@ -129,11 +154,12 @@ def _chunk(
                 blocks=(block,),
                 events=event_ref.rows(e, e + n_events),
                 acquisitions=acquisition_ref.rows(a, a + n_acquisitions),
-                parameters=parameter_ref,
+                parameters=no_parameters if item.sweep is None else writer.add(item.sweep.parameters),
                 memory_slots=item.memory_slots,
                 duration=item.lowered.duration,
                 creg_sizes=item.creg_sizes,
                 metadata=item.metadata,
+                bindings=None if item.sweep is None else writer.add(item.sweep.bindings),
             )
         )
         e, a = e + n_events, a + n_acquisitions
@@ -148,3 +174,16 @@ def _chunk(
         first_shot=first_shot,
     )
     return Chunk(head, writer.parts)
+
+
+def _renumber(events: npt.NDArray[np.void], acquisitions: npt.NDArray[np.void], count: int) -> npt.NDArray[np.int64]:
+    """Return the rows of the compiler's table that are used, and make events and kernels count from those."""
+    played = np.zeros(count + 1, dtype=bool)
+    played[events["envelope"]] = True
+    played[acquisitions["kernel"]] = True
+    used = np.flatnonzero(played[:-1])
+    moved = np.full(count + 1, -1, dtype=np.int32)
+    moved[used] = np.arange(len(used))
+    events["envelope"] = moved[events["envelope"]]
+    acquisitions["kernel"] = moved[acquisitions["kernel"]]
+    return used

@@ -105,19 +105,15 @@ class _Resolver:
             raise CircuitError("not a finite number", subject=f"circuit {self._circuit.name}, {name}", value=number)
         return number
 
-    def length(self, instruction: Any) -> float:
-        """Return a delay in dt, exactly; a delay between two samples is refused, not rounded."""
+    def length(self, instruction: Any, at: int) -> float:
+        """Return a delay in dt; an expression is kept for later."""
         delay: Delay = instruction.operation
+        unit = 1.0 if delay.unit == "dt" else _SECONDS.get(delay.unit, np.nan) / self._dt
+        if isinstance(delay.duration, ParameterExpression) and delay.duration.parameters:
+            self.late[at] = delay.duration * unit
+            return 0.0
         length = self._number("delay", delay.duration)
-        samples = length if delay.unit == "dt" else length * _SECONDS.get(delay.unit, np.nan) / self._dt
-        if not (samples >= 0 and abs(samples - round(samples)) < 1e-6 * max(1.0, 1e-6 * samples)):
-            raise CircuitError(
-                "a delay is a whole number of dt: transpile for the backend to have it rounded",
-                subject=f"circuit {self._circuit.name}, delay",
-                value=f"{length} {delay.unit}",
-                legal=f"multiples of {self._dt:g} s",
-            )
-        return round(samples)
+        return float(whole(np.array([length * unit]), f"circuit {self._circuit.name}, delay", self._dt)[0])
 
     def _unknown(self, name: str, qubits: tuple[int, ...]) -> CircuitError:
         places = [key[1] for key in self._templates.ids if key[0] == name]
@@ -129,6 +125,20 @@ class _Resolver:
             message = "an unsupported gate: transpile for the backend, or attach a pulse gate to the job"
             legal = ", ".join(sorted({key[0] for key in self._templates.ids} | {"rz", "delay", "barrier"}))
         return CircuitError(message, subject=f"circuit {self._circuit.name}", value=f"{name} on {shown}", legal=legal)
+
+
+def whole(lengths: npt.NDArray[np.float64], subject: str, dt: float) -> npt.NDArray[np.float64]:
+    """Return delays in dt, exactly; a delay between two samples is refused, not rounded."""
+    found = np.round(lengths)
+    bad = ~((found >= 0) & (np.abs(lengths - found) < 1e-6 * np.maximum(1.0, 1e-6 * np.abs(found))))
+    if bad.any():
+        raise CircuitError(
+            "a delay is a whole number of dt: transpile for the backend to have it rounded",
+            subject=subject,
+            value=f"{lengths[bad][0]:.9g} dt",
+            legal=f"0 or a multiple of dt = {dt:g} s",
+        )
+    return found
 
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
@@ -170,7 +180,7 @@ def walk(
                 angle = instruction.params[0]
                 put(angle if type(angle) is float else resolver.angle(instruction, len(code)))
             else:
-                put(resolver.length(instruction))
+                put(resolver.length(instruction, len(code)))
         write(found)
     return _collect(circuit, operations, code, values, resolver.late)
 

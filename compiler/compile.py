@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 
 from pulsed.compiler.chunks import Named, make_chunks
-from pulsed.compiler.circuits import describe, walk
-from pulsed.compiler.flat import EnvelopeTable, flatten
+from pulsed.compiler.circuits import DELAY, describe, walk
+from pulsed.compiler.expressions import Values
+from pulsed.compiler.flat import ACQUIRE, EnvelopeTable, Late, NotLinearError, flatten
 from pulsed.compiler.gates import gate_table
 from pulsed.compiler.lowering import lower
-from pulsed.compiler.placement import Timed, place, to_rows, to_schedule
+from pulsed.compiler.placement import Timed, first_rows, place, to_rows, to_schedule
 from pulsed.compiler.preview import Preview
 from pulsed.compiler.program import Chunk
-from pulsed.compiler.render import bake
+from pulsed.compiler.render import bake, baked_ports
+from pulsed.compiler.sweeps import sweep
 from pulsed.compiler.templates import Gates, Templates
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import CircuitError, LoweringError
+from pulsed.model.errors import CircuitError, InvalidValueError, LoweringError, PulsedError
 from pulsed.model.job import RunOptions
-from pulsed.pulse.instructions import Acquire
+from pulsed.pulse.exceptions import UnassignedDurationError
+from pulsed.pulse.frames import rz_phase
 from pulsed.pulse.schedule import Schedule, ScheduleBlock
 from pulsed.pulse.transforms import block_to_schedule
 
@@ -75,17 +80,46 @@ class Compiler:
         named = [self._lower(program, setup, table, gates) for program in programs]
         return make_chunks(named, setup.wiring, table, options)
 
+    def sweep(
+        self,
+        program: Runnable,
+        values: Mapping[Parameter, npt.ArrayLike],
+        options: RunOptions,
+        gates: Gates | None = None,
+    ) -> list[Chunk]:
+        """Lower one program with late values for many bindings: ``values`` has one number per binding and parameter.
+
+        Phases, frequencies and amplitudes are lowered once for all bindings; a late length or pulse shape is lowered
+        for each. Raises as :meth:`compile` does, and :class:`InvalidValueError` for values of unequal number.
+        """
+        arrays = {parameter: np.atleast_1d(np.asarray(value, dtype=float)) for parameter, value in values.items()}
+        if len({array.shape for array in arrays.values()}) != 1 or any(array.ndim != 1 for array in arrays.values()):
+            shapes = ", ".join(f"{parameter.name} {array.shape}" for parameter, array in arrays.items())
+            raise InvalidValueError("one value per binding and parameter", subject="values", value=shapes or "none")
+        setup, table = self._for(options)
+        try:
+            named = [self._lower(program, setup, table, gates, arrays)]
+        except (NotLinearError, UnassignedDurationError):
+            count = len(next(iter(arrays.values())))
+            named = [
+                self._lower(
+                    _assigned(program, {p: float(array[i]) for p, array in arrays.items()}), setup, table, gates
+                )
+                for i in range(count)
+            ]
+        return make_chunks(named, setup.wiring, table, options)
+
     def preview(self, program: Runnable, options: RunOptions | None = None, gates: Gates | None = None) -> Preview:
         """Return the waveforms of ``program`` as the ports will play them, without touching an instrument."""
         (chunk,) = self.compile([program], options or RunOptions(shots=1), gates)
         return Preview(chunk, self.device)
 
     def _time(
-        self, circuit: QuantumCircuit, setup: _Setup, table: EnvelopeTable, gates: Gates | None
+        self, circuit: QuantumCircuit, setup: _Setup, table: EnvelopeTable, gates: Gates | None, late: bool = False
     ) -> tuple[Timed, Templates]:
         templates, own = setup.templates.with_gates(gates or {}, table)
         operations = walk(circuit, templates, self.device, own)
-        if operations.late:
+        if operations.late and not late:
             names = ", ".join(sorted({str(p) for value in operations.late.values() for p in value.parameters}))
             raise CircuitError(
                 "this parameter has no value yet: assign_parameters first",
@@ -94,27 +128,63 @@ class Compiler:
             )
         return place(operations, templates, self.device), templates
 
-    def _lower(self, program: Runnable, setup: _Setup, table: EnvelopeTable, gates: Gates | None) -> Named:
+    def _lower(
+        self,
+        program: Runnable,
+        setup: _Setup,
+        table: EnvelopeTable,
+        gates: Gates | None,
+        values: Values | None = None,
+    ) -> Named:
+        late: list[Late] = []
         if isinstance(program, QuantumCircuit):
-            timed, templates = self._time(program, setup, table, gates)
-            rows = to_rows(timed, templates)
+            timed, templates = self._time(program, setup, table, gates, late=values is not None)
+            rows, duration = to_rows(timed, templates), timed.duration
+            if values is not None:
+                late = _late_rows(program, timed, templates, rows)
             if gates:
                 # A pulse gate may play on channels of other qubits: the circuit's order is not theirs then.
-                rows = rows[np.argsort(rows["time"], kind="stable")]
-            lowered = bake(lower(rows, timed.duration, setup.wiring), setup.wiring, table)
-            _has_acquisition(len(lowered.acquisitions), f"circuit {program.name}", "a measurement")
-            return Named(program.name, lowered, *describe(program))
-        schedule = block_to_schedule(program) if isinstance(program, ScheduleBlock) else program
-        instructions = schedule.instructions
-        acquires = [item for _, item in instructions if isinstance(item, Acquire)]
-        _has_acquisition(len(acquires), f"schedule {schedule.name}", "an Acquire")
-        rows = flatten(instructions, setup.wiring, table)
-        lowered = bake(lower(rows, schedule.duration, setup.wiring), setup.wiring, table)
-        slots = 1 + max((item.mem_slot.index for item in acquires if item.mem_slot is not None), default=-1)
-        return Named(schedule.name, lowered, slots)
+                order = np.argsort(rows["time"], kind="stable")
+                rows, place_of = rows[order], np.argsort(order)
+                late = [replace(item, row=int(place_of[item.row])) for item in late]
+            labels = describe(program)
+        else:
+            schedule = block_to_schedule(program) if isinstance(program, ScheduleBlock) else program
+            rows = flatten(schedule.instructions, setup.wiring, table, None if values is None else late)
+            duration = schedule.duration
+            acquired = rows["memory_slot"][rows["kind"] == ACQUIRE]
+            labels = (int(acquired.max(initial=-1)) + 1, (), b"{}")
+        lowered = lower(rows, duration, setup.wiring)
+        if not len(lowered.acquisitions):
+            raise _nothing_measured(program)
+        if not late or values is None:
+            return Named(program.name, bake(lowered, setup.wiring, table), *labels)
+        if baked_ports(setup.wiring):
+            raise NotLinearError("late values on a port without an NCO", value=", ".join(baked_ports(setup.wiring)))
+        return Named(program.name, lowered, *labels, sweep=sweep(rows, late, values, setup.wiring))
 
 
-def _has_acquisition(count: int, subject: str, what: str) -> None:
-    if not count:
-        error = CircuitError if what == "a measurement" else LoweringError
-        raise error(f"has not {what}: it would bring back nothing", subject=subject)
+def _late_rows(circuit: QuantumCircuit, timed: Timed, templates: Templates, rows: npt.NDArray[np.void]) -> list[Late]:
+    """Return the late values of a circuit's rows: those of its rz, each of which turns several frames."""
+    operations, first = timed.operations, first_rows(timed, templates)
+    late = []
+    for i, expression in operations.late.items():
+        if operations.kind[operations.code[i]] == DELAY:
+            raise NotLinearError("a late length", subject=f"circuit {circuit.name}, delay", value=str(expression))
+        stop = first[i + 1] if i + 1 < len(first) else len(rows)
+        late += [Late(row, "value", expression, rz_phase(1.0)) for row in range(int(first[i]), int(stop))]
+    return late
+
+
+def _assigned(program: Runnable, values: dict[Parameter, float]) -> Runnable:
+    """Return ``program`` with numbers for its parameters; lengths are whole numbers of dt."""
+    whole = {p: round(value) if value == round(value) else value for p, value in values.items()}
+    if isinstance(program, QuantumCircuit):
+        return program.assign_parameters(whole)
+    return program.assign_parameters(whole, inplace=False)
+
+
+def _nothing_measured(program: Runnable) -> PulsedError:
+    if isinstance(program, QuantumCircuit):
+        return CircuitError("has no measurement: it would bring back nothing", subject=f"circuit {program.name}")
+    return LoweringError("has no Acquire: it would bring back nothing", subject=f"schedule {program.name}")

@@ -5,12 +5,13 @@ Rows are instructions in dt on the rows of :class:`~pulsed.compiler.wiring.Wirin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
+from qiskit.circuit import ParameterExpression
 
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import LoweringError
@@ -91,6 +92,26 @@ class EnvelopeTable:
         return found
 
 
+@dataclass(frozen=True)
+class Late:
+    """A value of a flat row that is bound later: its ``field`` grows by ``factor * (expression + offset)``."""
+
+    row: int
+    field: str
+    """``"value"`` or ``"amplitude"``."""
+    expression: ParameterExpression
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+class NotLinearError(LoweringError):
+    """A late value that changes more than phases, frequencies and amplitudes: a length, or the shape of a pulse."""
+
+    code = "not_linear"
+
+
+_NOTHING_LATE: dict[str, ParameterExpression] = {}
+
 _FRAME_KINDS: dict[type, tuple[int, str]] = {
     ShiftPhase: (SHIFT_PHASE, "phase"),
     SetPhase: (SET_PHASE, "phase"),
@@ -100,17 +121,22 @@ _FRAME_KINDS: dict[type, tuple[int, str]] = {
 
 
 def flatten(
-    instructions: Iterable[tuple[int, Instruction]], wiring: Wiring, table: EnvelopeTable, start: int = 0
+    instructions: Iterable[tuple[int, Instruction]],
+    wiring: Wiring,
+    table: EnvelopeTable,
+    late: list[Late] | None = None,
 ) -> npt.NDArray[np.void]:
     """Return the FLAT rows of timed instructions (dt), in their order.
 
-    Raises :class:`LoweringError` with channel, instruction and time for what the rack cannot play.
+    Values without a number are appended to ``late``, and are 0 in the rows. Raises :class:`LoweringError` with
+    channel, instruction and time for what the rack cannot play, such values included when ``late`` is None, and
+    :class:`NotLinearError` for those that ``late`` cannot hold.
     """
     rows: list[tuple[int, int, int, int, int, int, float, float]] = []
     for time, instruction in instructions:
         if isinstance(instruction, Delay | Directive | Snapshot):
             continue
-        if instruction.is_parameterized():
+        if instruction.is_parameterized() and late is None:
             names = ", ".join(sorted(str(p) for p in instruction.parameters))
             raise LoweringError(
                 "this parameter has no value yet: assign_parameters first",
@@ -119,18 +145,52 @@ def flatten(
             )
         if isinstance(instruction, Play):
             row = wiring.row(instruction.channel)
-            envelope, peak = table.row(instruction.pulse, wiring.lines[row].ratio)
-            scale = complex(instruction.pulse.scale) * peak
-            angle = float(np.angle(scale))
-            rows.append((time + start, instruction.duration, row, PLAY, envelope, -1, abs(scale), angle))
+            pulse, found = instruction.pulse, _NOTHING_LATE
+            if late is not None and pulse.is_parameterized():
+                pulse, found = _late_values(pulse, _where(time, instruction))
+            envelope, peak = table.row(pulse, wiring.lines[row].ratio)
+            if late is not None:
+                factors = {"amplitude": peak, "value": 1.0}
+                late += [Late(len(rows), name, value, factors[name]) for name, value in found.items()]
+            amplitude, angle = _polar(pulse, found)
+            rows.append((time, instruction.duration, row, PLAY, envelope, -1, amplitude * peak, angle))
         elif isinstance(instruction, Acquire):
-            rows.append(_acquire(time + start, instruction, wiring))
+            rows.append(_acquire(time, instruction, wiring))
         else:
             kind, field = _frame_kind(time, instruction)
-            value = float(getattr(instruction, field))
+            value = getattr(instruction, field)
             (channel,) = instruction.channels
-            rows.append((time + start, 0, wiring.row(channel), kind, -1, -1, 0.0, value))
+            if late is not None and _is_late(value):
+                # A frequency is 0 nowhere in the band: what is late is the way from the frame's own.
+                known = wiring.lines[wiring.row(channel)].frequency if kind == SET_FREQUENCY else 0.0
+                late.append(Late(len(rows), "value", value, offset=-known))
+                value = known
+            rows.append((time, 0, wiring.row(channel), kind, -1, -1, 0.0, float(value)))
     return np.array(rows, dtype=FLAT)
+
+
+def _late_values(pulse: Pulse, where: str) -> tuple[Pulse, dict[str, ParameterExpression]]:
+    """Return ``pulse`` with numbers for its late values, and those: of its amplitude and angle, no others."""
+    late = {name: value for name, value in pulse.parameters.items() if _is_late(value)}
+    other = sorted(set(late) - {"amp", "angle"})
+    if other:
+        raise NotLinearError("a late value of the pulse's shape", subject=where, value=", ".join(other))
+    plain = pulse.assigned(dict.fromkeys(pulse.free_parameters, 0.0))
+    return plain, {"amplitude" if name == "amp" else "value": value for name, value in late.items()}
+
+
+def _is_late(value: object) -> bool:
+    return isinstance(value, ParameterExpression) and bool(value.parameters)
+
+
+def _polar(pulse: Pulse, late: Mapping[str, ParameterExpression]) -> tuple[float, float]:
+    """Return amplitude and angle of ``pulse``, without what comes late."""
+    if not late:
+        scale = complex(pulse.scale)
+        return abs(scale), float(np.angle(scale))
+    amp, angle = complex(pulse.parameters["amp"]), float(pulse.parameters["angle"])
+    amplitude, turn = (0.0, 0.0) if "amplitude" in late else (abs(amp), float(np.angle(amp)))
+    return amplitude, turn + (0.0 if "value" in late else angle)
 
 
 def _frame_kind(time: int, instruction: Instruction) -> tuple[int, str]:

@@ -129,13 +129,24 @@ def _expand(code, value, start, kind, template, slot, rows, first, out):  # type
     return n
 
 
+def first_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.int64]:
+    """Return the first of the rows of :func:`to_rows` that each operation makes."""
+    counts = _counts(timed.operations, templates)
+    return np.cumsum(counts) - counts
+
+
+def _counts(operations: Operations, templates: Templates) -> npt.NDArray[np.int64]:
+    template = np.array(operations.template, dtype=np.int64)
+    counts: npt.NDArray[np.int64] = np.where(template >= 0, np.diff(templates.joined()[1])[template], 0)
+    return counts[operations.code] if len(counts) else np.zeros(0, np.int64)
+
+
 def to_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.void]:
     """Return the FLAT rows of placed operations in the order of the circuit, which is that of time on each channel."""
     rows, first = templates.joined()
     operations = timed.operations
     template = np.array(operations.template, dtype=np.int64)
-    counts = np.where(template >= 0, np.diff(first)[template], 0)
-    out = np.empty(int(counts[operations.code].sum()) if len(counts) else 0, dtype=FLAT)
+    out = np.empty(int(_counts(operations, templates).sum()), dtype=FLAT)
     _expand(
         operations.code, operations.value, timed.starts, np.array(operations.kind, dtype=np.int64), template,
         np.array(operations.slot, dtype=np.int64), rows, first, out,

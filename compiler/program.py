@@ -90,11 +90,19 @@ class Program(msgspec.Struct, frozen=True):
     events: ArrayRef
     acquisitions: ArrayRef
     parameters: ArrayRef
+    """Rows of PARAMETER: what each column of ``bindings`` changes."""
     memory_slots: int
     duration: int
     """In dt, repeats included."""
     creg_sizes: tuple[tuple[str, int], ...] = ()
     metadata: bytes = b"{}"
+    bindings: ArrayRef | None = None
+    """float64 (bindings, columns): the program is played once for each row."""
+
+    @property
+    def count(self) -> int:
+        """How many results the program brings back: one, or one per binding."""
+        return 1 if self.bindings is None else self.bindings.shape[0]
 
 
 class PortSettings(msgspec.Struct, frozen=True):
@@ -140,7 +148,7 @@ class ChunkHead(msgspec.Struct, frozen=True):
     envelopes: tuple[ArrayRef, ...]
     calibration_id: str
     first_program: int = 0
-    """Which program of the job the first one of this chunk is."""
+    """Which result of the job the first one of this chunk is."""
     first_shot: int = 0
 
 
@@ -191,6 +199,27 @@ class Chunk:
         """Return row ``row`` of the envelope table: complex128 (samples,), |envelope| <= 1."""
         return read_array(self.head.envelopes[row], self.parts)
 
+    def unrolled(self) -> Chunk:
+        """Return the chunk with every binding a program of its own, for instruments that cannot bind."""
+        if all(program.bindings is None for program in self.programs):
+            return self
+        parts, programs = list(self.parts), []
+        for program in self.programs:
+            if program.bindings is None:
+                programs.append(program)
+                continue
+            events = _bind(self.array(program.events), self.array(program.parameters), self.array(program.bindings))
+            writer = PartWriter()
+            everything = writer.add(events.reshape(-1))
+            everything = msgspec.structs.replace(everything, part=len(parts))
+            parts += writer.parts
+            size = events.shape[1]
+            programs += [
+                msgspec.structs.replace(program, events=everything.rows(i * size, (i + 1) * size), bindings=None)
+                for i in range(program.count)
+            ]
+        return Chunk(msgspec.structs.replace(self.head, programs=tuple(programs)), parts)
+
     def encode(self) -> list[Part]:
         """Return the chunk as parts, the head first."""
         return [_ENCODER.encode(self.head), *self.parts]
@@ -199,6 +228,21 @@ class Chunk:
     def decode(cls, parts: Sequence[Part]) -> Chunk:
         """Read what :meth:`encode` wrote."""
         return cls(_DECODER.decode(parts[0]), parts[1:])
+
+
+def _bind(events: npt.NDArray[Any], parameters: npt.NDArray[Any], bindings: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the events of each binding: EVENT (bindings, events)."""
+    bound: npt.NDArray[Any] = np.repeat(events[None], len(bindings), axis=0)
+    for index, name in enumerate(FIELDS):
+        rows = parameters[parameters["field"] == index]
+        if len(rows):
+            change = np.zeros((len(events), bindings.shape[1]))
+            np.add.at(change, (rows["event"], rows["parameter"]), rows["coefficient"])
+            bound[name] += (bindings @ change.T).astype(bound[name].dtype)
+    # An amplitude is never negative: a half turn stands for its sign.
+    bound["phase"] = np.remainder(bound["phase"] + np.where(bound["amplitude"] < 0, np.pi, 0.0), 2 * np.pi)
+    bound["amplitude"] = np.abs(bound["amplitude"])
+    return bound
 
 
 __all__ = [

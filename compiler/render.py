@@ -99,12 +99,17 @@ def segments(
     return found
 
 
+def baked_ports(wiring: Wiring) -> list[str]:
+    """Return the output ports that have no NCO."""
+    return [name for name, port in wiring.device.ports.items() if not port.nco and port.direction == "output"]
+
+
 def bake(lowered: Lowered, wiring: Wiring, table: EnvelopeTable) -> Lowered:
     """Return ``lowered`` with phase and frequency multiplied into the samples on ports that have no NCO.
 
     All channels of such a port are added up: it plays from its first oscillator, with new rows of ``table``.
     """
-    plain = [name for name, port in wiring.device.ports.items() if not port.nco and port.direction == "output"]
+    plain = baked_ports(wiring)
     if not plain:
         return lowered
     port_of = np.array([plain.index(line.slot.port) if line.slot.port in plain else -1 for line in wiring.lines])

@@ -171,7 +171,7 @@ def test_what_the_device_cannot_do_is_named(compiler):
         compiler.schedule(late)
     between = QuantumCircuit(1)
     between.delay(100.4, 0, "ns")
-    refuse(compiler, between, "100.4 ns", "1e-09")
+    refuse(compiler, between, "100.4 dt", "1e-09")
 
 
 def test_virtual_gates_and_barriers_take_no_time(compiler):

@@ -1,0 +1,108 @@
+"""A program with late values and many bindings: lowered once, with what each binding changes as data.
+
+Phases, frequencies and amplitudes of events are linear in the late values of the rows before them, so lowering
+gives, beside the events, one coefficient per event, field and distinct expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pulsed.compiler.expressions import Values, evaluate
+from pulsed.compiler.flat import PLAY, SET_FREQUENCY, SET_PHASE, SHIFT_FREQUENCY, SHIFT_PHASE, Late
+from pulsed.compiler.program import FIELDS, PARAMETER
+from pulsed.compiler.wiring import Wiring
+from pulsed.model.errors import LoweringError
+
+_PHASE, _FREQUENCY, _AMPLITUDE = (FIELDS.index(name) for name in ("phase", "frequency", "amplitude"))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """PARAMETER rows for the events of one lowered schedule, and the values: float64 (bindings, columns)."""
+
+    parameters: npt.NDArray[np.void]
+    bindings: npt.NDArray[np.float64]
+
+
+@njit(cache=True)
+def _gains(rows, weight, lines, dt, state, phase, frequency):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write how phase and frequency of each play grow when each row's value grows by its weight."""
+    played = 0
+    for i in range(rows.shape[0]):
+        r, kind = rows[i].row, rows[i].kind
+        if kind == SHIFT_PHASE:
+            state[r, 0] += weight[i]
+        elif kind == SET_PHASE:
+            state[r, 0] = weight[i]
+        elif kind in (SHIFT_FREQUENCY, SET_FREQUENCY):
+            hop = weight[i] - (state[r, 2] if kind == SET_FREQUENCY else 0.0)
+            state[r, 1] += 2 * np.pi * hop * rows[i].time * dt
+            state[r, 2] += hop
+        elif kind == PLAY:
+            phase[played] = state[r, 0] + state[r, 1] + weight[i] + 2 * np.pi * state[r, 2] * lines[r].lag
+            frequency[played] = state[r, 2]
+            played += 1
+
+
+def sweep(rows: npt.NDArray[np.void], late: Sequence[Late], values: Values, wiring: Wiring) -> Sweep:
+    """Return what the bindings ``values`` change in the events that ``rows`` lower to.
+
+    Raises :class:`LoweringError` when a binding takes an amplitude beyond full scale or a frequency out of its band.
+    """
+    columns: dict[tuple[str, str, float], list[Late]] = {}
+    for item in late:
+        columns.setdefault((str(item.expression), item.field, item.offset), []).append(item)
+    plays = rows["kind"] == PLAY
+    # Events are sorted by slot, in order of time within: see lowering.lower.
+    order = np.argsort(rows["row"][plays], kind="stable")
+    found, bindings = [], []
+    for column, items in enumerate(columns.values()):
+        weight = np.zeros(len(rows))
+        for item in items:
+            weight[item.row] += item.factor
+        bindings.append(evaluate(items[0].expression, values) + items[0].offset)
+        if items[0].field == "amplitude":
+            found.append(_rows(_AMPLITUDE, column, weight[plays][order]))
+            continue
+        phase, frequency = np.zeros(len(order)), np.zeros(len(order))
+        lines = wiring.table
+        _gains(rows, weight, lines, float(wiring.device.dt), np.zeros((len(lines), 3)), phase, frequency)
+        found += [_rows(_PHASE, column, phase[order]), _rows(_FREQUENCY, column, frequency[order])]
+    result = Sweep(np.concatenate(found), np.stack(bindings, axis=1))
+    _check(result, rows[plays][order], wiring)
+    return result
+
+
+def _rows(field: int, column: int, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.void]:
+    events = np.flatnonzero(coefficients)
+    rows = np.zeros(len(events), dtype=PARAMETER)
+    rows["event"], rows["field"], rows["parameter"] = events, field, column
+    rows["coefficient"] = coefficients[events]
+    return rows
+
+
+def _check(found: Sweep, plays: npt.NDArray[np.void], wiring: Wiring) -> None:
+    """Check the extremes of amplitude and frequency over all bindings, event by event."""
+    lines = wiring.table[plays["row"]]
+    limits = {_AMPLITUDE: (plays["amplitude"], 1 + 1e-9), _FREQUENCY: (lines["intermediate"], lines["bandwidth"])}
+    for field, (base, limit) in limits.items():
+        rows = found.parameters[found.parameters["field"] == field]
+        for event in np.unique(rows["event"]):
+            mine = rows[rows["event"] == event]
+            reached = base[event] + found.bindings[:, mine["parameter"]] @ mine["coefficient"]
+            worst = int(np.argmax(np.abs(reached)))
+            top = float(np.broadcast_to(limit, len(plays))[event])
+            if abs(reached[worst]) > top:
+                line = wiring.lines[plays[event]["row"]]
+                raise LoweringError(
+                    f"binding {worst} takes the {FIELDS[field]} beyond its limit",
+                    subject=f"channel {line.slot.channel} at {plays[event]['time']} dt",
+                    value=f"{reached[worst]:.6g}",
+                    legal=f"at most {top:.6g}",
+                )
