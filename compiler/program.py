@@ -214,8 +214,9 @@ class Chunk:
             everything = msgspec.structs.replace(everything, part=len(parts))
             parts += writer.parts
             size = events.shape[1]
+            plain = msgspec.structs.replace(program, parameters=program.parameters.rows(0, 0), bindings=None)
             programs += [
-                msgspec.structs.replace(program, events=everything.rows(i * size, (i + 1) * size), bindings=None)
+                msgspec.structs.replace(plain, events=everything.rows(i * size, (i + 1) * size))
                 for i in range(program.count)
             ]
         return Chunk(msgspec.structs.replace(self.head, programs=tuple(programs)), parts)
