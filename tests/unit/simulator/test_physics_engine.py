@@ -14,6 +14,8 @@ from scipy.linalg import expm
 
 from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.pulse.library import Drag
+from pulsed.simulator import lines as lines_
+from pulsed.simulator import propagators, readout, state
 from pulsed.simulator.chip import Chip, load_chip, random_chip
 from pulsed.simulator.clusters import segments
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, SimulationLimitError, Window
@@ -347,3 +349,13 @@ def test_import_is_light():
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_warm_up_leaves_nothing_to_compile_and_changes_no_shot(chip, tuned):
+    shot = Shot(chip).play(0, 0, tuned["sx", 0]).read(40, (0, 1)).sequence()
+    cold = Engine(chip, 4).play(shot, 100, (7,), "integrated").integrated
+    engine = Engine(chip, 4)
+    engine.warm_up()
+    np.testing.assert_array_equal(engine.play(shot, 100, (7,), "integrated").integrated, cold)
+    kernels = [state._follow, state._gather, state._scatter, state._apply_phases, propagators.propagate]
+    assert all(kernel.signatures for kernel in [*kernels, readout._respond, readout._prefix, lines_._low_pass])
