@@ -8,7 +8,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench peers test-peers clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,17 @@ check: $(STAMP) ## ruff, mypy, import contracts, wheel
 
 bench: $(STAMP) ## every benchmark, one table
 	@$(BIN)/python -m benchmarks
+
+.venv-peers-%/.installed: benchmarks/peers/%.txt
+	@echo "installing into .venv-peers-$* (about a minute, once) ..."
+	@$(PYTHON) -m venv .venv-peers-$*
+	@.venv-peers-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+peers: .venv-peers-qiskit14/.installed .venv-peers-laboneq/.installed ## other stacks, for `make bench` to measure beside ours
+
+test-peers: $(STAMP) .venv-peers-laboneq/.installed ## our samples against those of LabOne Q
+	@$(BIN)/python -m pytest -q tests/peers
 
 clean: ## remove what was built
 	rm -rf $(VENV) dist build demo-output .pytest_cache .mypy_cache .ruff_cache
