@@ -136,7 +136,8 @@ class Engine:
     def warm_up(self) -> None:
         """Compile or load every kernel, so that no later call has to: half a second, on a new machine ten.
 
-        Plays a pulse, then a pulse that drives a pair, and a readout, in every mode. Random streams do not depend on it.
+        Plays a pulse on one transmon, then one that drives a pair, and reads out, in every mode. No random stream
+        depends on it.
         """
         first, wires = self.chip.qubits[0], self.chip.wires
         drive = next(i for i, w in enumerate(wires) if w.qubit == 0)
@@ -144,7 +145,7 @@ class Engine:
         lines = tuple(Line(w.name, first.readout_frequency if w.qubit is None else first.frequency) for w in wires)
         other = next((c.qubits[1] for c in self.chip.couplings if c.qubits[0] == 0), 0)
         far = self.chip.qubits[other].frequency - first.frequency
-        rows = [(readout, 600, 1, 0.2, 0.0, 0.0), (drive, 0, 0, 0.5, 0.0, 0.0), (drive, 100, 1, 0.5, 0.0, far)]
+        rows = [(readout, 600, 1, 0.2, 0.0, 0.0), (drive, 0, 0, 0.05, 0.0, 0.0), (drive, 100, 1, 0.5, 0.0, far)]
         envelopes = (np.ones(16, complex), np.ones(400, complex))
         kernel = Kernel(0.0, np.full(400, 1 / 400, complex))
         window = Window(600 + self.chip.amplifier.delay, 400, (kernel,))

@@ -14,8 +14,6 @@ from scipy.linalg import expm
 
 from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.pulse.library import Drag
-from pulsed.simulator import lines as lines_
-from pulsed.simulator import propagators, readout, state
 from pulsed.simulator.chip import Chip, load_chip, random_chip
 from pulsed.simulator.clusters import segments
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, SimulationLimitError, Window
@@ -357,5 +355,11 @@ def test_warm_up_leaves_nothing_to_compile_and_changes_no_shot(chip, tuned):
     engine = Engine(chip, 4)
     engine.warm_up()
     np.testing.assert_array_equal(engine.play(shot, 100, (7,), "integrated").integrated, cold)
-    kernels = [state._follow, state._gather, state._scatter, state._apply_phases, propagators.propagate]
-    assert all(kernel.signatures for kernel in [*kernels, readout._respond, readout._prefix, lines_._low_pass])
+    code = (
+        "from pathlib import Path; from pulsed.simulator import engine, chip, lines, propagators, readout, state; "
+        f"engine.Engine(chip.load_chip(Path({str(CHIP)!r}))).warm_up(); "
+        "kernels = [state._follow, state._gather, state._scatter, state._apply_phases, propagators.propagate, "
+        "readout._respond, readout._prefix, lines._low_pass]; "
+        "missing = [k.__name__ for k in kernels if len(k.signatures) != 1]; assert not missing, missing"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
