@@ -19,7 +19,7 @@ from pulsed.daemon import logs, orders
 from pulsed.daemon.scheduler import Scheduler
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.model.errors import ErrorInfo, JobFailedError, PulsedError, from_info
-from pulsed.model.job import JobInfo, JobState, check_step
+from pulsed.model.job import FINAL_STATES, JobInfo, JobState, check_step
 from pulsed.model.payload import Part, join
 from pulsed.wire.messages import AnyNotice, JobChanged
 
@@ -102,7 +102,7 @@ class Book:
         now = time.time()
         check_step(job.info.job_id, job.info.state, state)
         job.info = _after(job.info, state, now, changes)
-        self.order(self.store.store.step, job.info.job_id, state, now, **changes)
+        self.order(self.store.store.step, job.info.job_id, state, now, soon=state in FINAL_STATES, **changes)
         self.changed(job)
 
     def end(self, job: ActiveJob, state: JobState, error: ErrorInfo) -> None:
@@ -130,16 +130,18 @@ class Book:
             self._tell(job.info, parts)
             self.changed(job)
 
-        finishing = self.order(self.store.store.finish, info.job_id, join(parts), now, **changes)
+        finishing = self.order(self.store.store.finish, info.job_id, join(parts), now, soon=True, **changes)
         finishing.add_done_callback(durable)
 
     def wait(self, job_id: str, waiter: Waiter) -> None:
         """Call ``waiter`` once, when the job ends."""
         self._waiters[job_id].append(waiter)
 
-    def order(self, function: Callable[..., Any], *args: Any, **changes: Any) -> asyncio.Future[Any]:
+    def order(
+        self, function: Callable[..., Any], *args: Any, soon: bool = False, **changes: Any
+    ) -> asyncio.Future[Any]:
         """Order a write that has to succeed."""
-        future = self.store.call(function, *args, **changes)
+        future = self.store.write(function, *args, soon=soon, **changes)
         future.add_done_callback(self._ordered)
         return future
 

@@ -107,7 +107,7 @@ class Playing:
         job.chunk_parts[index] = ()
         blob = join([orders.encode_chunk(done), *arrays])
         job.info = msgspec.structs.replace(job.info, chunks_done=len(job.stored))
-        self.book.order(self.book.store.store.save_chunk, job.info.job_id, index, blob, time.time())
+        self.book.order(self.book.store.store.save_chunk, job.info.job_id, index, blob, time.time(), soon=True)
         self.book.changed(job)
 
     async def _play_chunk(self, job: ActiveJob, index: int) -> tuple[orders.Played, Sequence[Part]]:

@@ -1,6 +1,8 @@
 """The store in a thread of its own: the event loop never waits for a disk.
 
-Orders are carried out one after the other. Submissions that wait together are stored in one transaction.
+Orders are carried out one after the other, with as few transactions as may be: a transaction waits for the disk.
+Submissions that wait together are stored in one. A write that nobody waits for is put off, for some milliseconds at
+most, and shares the transaction of the next write of its kind that somebody does wait for.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,17 +22,34 @@ from pulsed.store.store import Store
 
 T = TypeVar("T")
 _GROUP = 100
-"""Submissions in one transaction at most."""
+"""Submissions, or writes that were put off, in one transaction at most."""
+_PUT_OFF = 0.02
+"""Seconds that a write may be put off."""
 
 
+@dataclass(frozen=True, eq=False)
 class _Call:
-    def __init__(self, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
-        self.future, self.function = future, function
+    """Anything but a write."""
+
+    future: asyncio.Future[Any]
+    function: Callable[[], Any]
 
 
+@dataclass(frozen=True, eq=False)
+class _Write(_Call):
+    soon: bool
+
+
+@dataclass(frozen=True, eq=False)
 class _Add:
-    def __init__(self, future: asyncio.Future[Any], info: JobInfo, payload: bytes) -> None:
-        self.future, self.info, self.payload = future, info, payload
+    """A submission."""
+
+    future: asyncio.Future[Any]
+    info: JobInfo
+    payload: bytes
+
+
+_Order = _Call | _Add
 
 
 class StoreThread:
@@ -37,8 +57,10 @@ class StoreThread:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._orders: queue.SimpleQueue[_Call | _Add | None] = queue.SimpleQueue()
-        self._back: list[_Call | _Add | None] = []
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._back: list[_Order | None] = []
+        self._late: list[_Write] = []
+        self._late_since = 0.0
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._loop = asyncio.get_running_loop()
 
@@ -49,7 +71,16 @@ class StoreThread:
     def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> asyncio.Future[T]:
         """Carry out a method of the store; the future need not be awaited."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._orders.put(_Call(future, lambda: function(*args, **kwargs)))
+        self._orders.put(_Call(future, partial(function, *args, **kwargs)))
+        return future
+
+    def write(self, function: Callable[..., T], *args: Any, soon: bool, **kwargs: Any) -> asyncio.Future[T]:
+        """Carry out a method that writes; one that is not needed ``soon`` is put off. Writes keep their order.
+
+        It has to be one that succeeds: when it fails, those in its transaction are carried out one by one.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._orders.put(_Write(future, partial(function, *args, **kwargs), soon))
         return future
 
     def add(self, info: JobInfo, payload: bytes) -> asyncio.Future[JobInfo]:
@@ -64,15 +95,56 @@ class StoreThread:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        while (order := self._next()) is not None:
-            if isinstance(order, _Call):
-                self._do([order.future], partial(_single, order.function))
-            else:
+        while True:
+            try:
+                order = self._next()
+            except queue.Empty:
+                self._write_late()
+                continue
+            if isinstance(order, _Add):
                 self._add(self._group(order))
+                continue
+            if isinstance(order, _Write):
+                self._put_off(order)
+                continue
+            self._write_late()
+            if order is None:
+                return
+            self._do([order.future], partial(_single, order.function))
 
-    def _next(self) -> _Call | _Add | None:
-        """Return what was put back, else wait for an order."""
-        return self._back.pop() if self._back else self._orders.get()
+    def _next(self) -> _Order | None:
+        """Return what was put back, else wait for an order. Raises ``queue.Empty`` when late writes are due."""
+        if self._back:
+            return self._back.pop()
+        if not self._late:
+            return self._orders.get()
+        return self._orders.get(timeout=max(0.0, self._late_since + _PUT_OFF - time.monotonic()))
+
+    def _put_off(self, order: _Write) -> None:
+        if not self._late:
+            self._late_since = time.monotonic()
+        self._late.append(order)
+        overdue = time.monotonic() - self._late_since > _PUT_OFF
+        if order.soon or overdue or len(self._late) >= _GROUP:
+            self._write_late()
+
+    def _write_late(self) -> None:
+        """Carry out the writes that were put off, in one transaction."""
+        late, self._late = self._late, []
+        if not late:
+            return
+
+        def together() -> list[Any]:
+            with self.store.together():
+                return [order.function() for order in late]
+
+        try:
+            results = together()
+        except Exception:  # noqa: BLE001 - found again below, by whom it belongs to
+            for order in late:
+                self._do([order.future], partial(_single, order.function))
+            return
+        self._do([order.future for order in late], lambda: results)
 
     def _group(self, first: _Add) -> list[_Add]:
         """Return the submissions that wait behind ``first``, up to the next order of another kind."""
@@ -86,18 +158,13 @@ class StoreThread:
         return group
 
     def _add(self, group: list[_Add]) -> None:
-        def together() -> list[JobInfo]:
-            return self.store.add_jobs([(item.info, item.payload) for item in group], time.time())
-
         try:
-            outcome: list[JobInfo] | None = together()
-        except PulsedError:
-            outcome = None
-        if outcome is not None:
-            self._do([item.future for item in group], lambda: outcome)
+            stored = self.store.add_jobs([(item.info, item.payload) for item in group], time.time())
+        except PulsedError:  # one of them cannot be stored: find out which
+            for item in group:
+                self._do([item.future], partial(self.store.add_jobs, [(item.info, item.payload)], time.time()))
             return
-        for item in group:  # one of them cannot be stored: find out which
-            self._do([item.future], partial(self.store.add_jobs, [(item.info, item.payload)], time.time()))
+        self._do([item.future for item in group], lambda: stored)
 
     def _do(self, futures: list[asyncio.Future[Any]], function: Callable[[], list[Any]]) -> None:
         results: list[Any] = []

@@ -38,6 +38,7 @@ class Store:
         self._writer: Connection | None = None
         self._lock = threading.Lock()
         self._fence: int | None = None
+        self._shared = threading.local()
 
     def open(self, now: float, holder: str) -> None:
         """Connect, bring the tables up to date and take the lease of the rack for ``holder``.
@@ -204,7 +205,21 @@ class Store:
             return calibrations.as_of(connection, self.rack, time)
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all writes of this thread inside of the block one transaction: all of them, or none when one fails."""
+        with self._write() as connection:
+            self._shared.connection = connection
+            try:
+                yield
+            finally:
+                self._shared.connection = None
+
+    @contextmanager
     def _write(self) -> Iterator[Connection]:
+        shared: Connection | None = getattr(self._shared, "connection", None)
+        if shared is not None:
+            yield shared
+            return
         with self._transaction() as connection:
             if self._fence is None:
                 raise LeaseLostError("the store holds no lease", subject=f"rack {self.rack}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -31,6 +32,12 @@ class RecordingStore:
 
     def wait(self) -> None:
         self.free.wait(10)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        self.calls.append("begin")
+        yield
+        self.calls.append("commit")
 
     def note(self, what: str) -> str:
         self.calls.append(what)
@@ -107,3 +114,36 @@ async def test_stop_carries_out_what_was_ordered() -> None:
     await thread.stop()
     assert (await adding).job_id == "last"
     assert await noted == "very last"
+
+
+async def test_writes_that_nobody_waits_for_share_the_next_transaction() -> None:
+    thread, store = await made()
+    notes = [thread.write(store.note, str(i), soon=i == 3) for i in range(4)]
+    assert [await note for note in notes] == ["0", "1", "2", "3"]
+    await thread.stop()
+    assert store.calls == ["begin", "0", "1", "2", "3", "commit"]
+
+
+async def test_late_writes_are_written_in_a_moment_and_before_whoever_reads() -> None:
+    thread, store = await made()
+    assert await asyncio.wait_for(thread.write(store.note, "late", soon=False), 5) == "late"
+    late = thread.write(store.note, "later", soon=False)
+    read = await thread.call(store.note, "read")
+    assert late.done()
+    assert (await late, read) == ("later", "read")
+    unread = thread.write(store.note, "last", soon=False)
+    await thread.stop()
+    assert await unread == "last"
+    assert store.calls == ["begin", "late", "commit", "begin", "later", "commit", "read", "begin", "last", "commit"]
+
+
+async def test_write_that_fails_does_not_take_the_others_along() -> None:
+    thread, store = await made()
+    outcomes = await asyncio.gather(
+        thread.write(store.note, "a", soon=False),
+        thread.write(store.fail, soon=False),
+        thread.write(store.note, "b", soon=True),
+        return_exceptions=True,
+    )
+    assert [str(outcome) for outcome in outcomes] == ["a", "broken", "b"]
+    await thread.stop()
