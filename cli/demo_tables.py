@@ -91,8 +91,6 @@ class Pulses:
     device: DeviceDescription
     preview: Preview
     named: tuple[Named, ...]
-    offset: float
-    """ns from the shot's start to the first pulse."""
 
     @classmethod
     def of(cls, backend: PulsedBackend, circuit: QuantumCircuit) -> Pulses:
@@ -115,7 +113,7 @@ class Pulses:
                 name = names.get((pulse.channel, time), "")
                 named.append(Named(port, pulse.channel, name, pulse.start / clock * 1e9, pulse.length / clock * 1e9,
                                    pulse.amplitude, lo + pulse.frequency))  # fmt: skip
-        return cls(device, preview, tuple(named), min(item.start for item in named))
+        return cls(device, preview, tuple(named))
 
     @property
     def summary(self) -> str:

@@ -7,15 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pulsed.client import Client
 from pulsed.model.errors import ConnectionFailedError, WorkerDiedError
-from pulsed.wire.messages import Status
 
 _TICK = 0.02
 """Seconds between two looks at a process that starts; nothing can push before it is there."""
@@ -61,8 +60,8 @@ class OwnDaemon:
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
 
-    def wait(self, deadline: float = 120.0, look: Callable[[Status], None] = lambda status: None) -> Client:
-        """Return a client once the rack plays; ``look`` gets each status until then.
+    def wait(self, deadline: float = 120.0) -> Client:
+        """Return a client once the rack plays.
 
         Raises :class:`WorkerDiedError` when the daemon ends, :class:`ConnectionFailedError` after ``deadline`` seconds.
         """
@@ -76,7 +75,6 @@ class OwnDaemon:
                 if client is not None:
                     status = client.status()
                     self._pids |= {worker.pid for worker in status.workers.values() if worker.pid}
-                    look(status)
                     if status.operational:
                         return client
                 time.sleep(_TICK)
@@ -126,8 +124,6 @@ class OwnDaemon:
 
 
 def _in_main_thread() -> bool:
-    import threading
-
     return threading.current_thread() is threading.main_thread()
 
 
@@ -137,5 +133,5 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass
     return True
