@@ -159,6 +159,42 @@ def truth(control: str | None, as_json: bool) -> None:
     server.truth(control, as_json=as_json)
 
 
+_control = click.option("--control", metavar="HOST:PORT", help="Control socket. Default: the local daemon's rack.")
+
+
+@rack.command()
+@click.argument("instrument")
+@click.argument("kind")
+@click.option("--seconds", type=float, help="How late it answers (late), or how long it is away (reboot).")
+@_control
+def fault(instrument: str, kind: str, seconds: float | None, control: str | None) -> None:
+    """Make an instrument of the simulated rack ill; see docs/instruments/control.md for the kinds."""
+    from pulsed.cli import server
+
+    fields = {"instrument": instrument, "kind": kind} | ({} if seconds is None else {"seconds": seconds})
+    server.show_faults(control, "fault", fields)
+
+
+@rack.command()
+@_control
+@_json
+def faults(control: str | None, as_json: bool) -> None:
+    """Show what ails the instruments of the simulated rack."""
+    from pulsed.cli import server
+
+    server.show_faults(control, "faults", {}, as_json=as_json)
+
+
+@rack.command()
+@click.argument("instrument", required=False)
+@_control
+def clear(instrument: str | None, control: str | None) -> None:
+    """Make one instrument of the simulated rack, or all, well again."""
+    from pulsed.cli import server
+
+    server.show_faults(control, "clear", {} if instrument is None else {"instrument": instrument})
+
+
 @cli.group()
 def config() -> None:
     """Look after rack configurations."""

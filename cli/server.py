@@ -128,3 +128,14 @@ def truth(control: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
     else:
         Console(highlight=False).print(truth_screen(found))
+
+
+def show_faults(control: str | None, operation: str, fields: dict[str, Any], *, as_json: bool = False) -> None:
+    """Carry out an operation about faults and print what ails the rack then: one line per instrument."""
+    found = ask_rack(control or find_control(home_directory()), operation, **fields)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for name, kinds in found.items():
+        ills = ", ".join(f"{kind} ({seconds:g} s)" if seconds else kind for kind, seconds in kinds.items())
+        click.echo(f"{name:12} {ills or 'well'}")

@@ -42,7 +42,7 @@ class Rack(Protocol):
     def play(  # noqa: D102
         self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float
     ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]: ...
-    def safe_state(self) -> None: ...  # noqa: D102
+    def safe_state(self) -> Sequence[PulsedError] | None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -155,7 +155,8 @@ class RackWorker:
             return
         for step in (self._rack.safe_state, self._rack.close):
             try:
-                step()
+                for problem in step() or ():
+                    logs.get("rack").error("an instrument was not made safe", error=str(problem))
             except Exception:  # noqa: BLE001 - each step is tried whatever became of the others
                 logs.get("rack").exception("closing failed")
 

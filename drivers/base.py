@@ -17,8 +17,18 @@ from pulsed.drivers.contract import (
 )
 from pulsed.drivers.scpi import Command, Session
 from pulsed.model.device import InstrumentDescription
-from pulsed.model.errors import InstrumentError, InstrumentUnreachableError, WrongInstrumentError
+from pulsed.model.errors import (
+    InstrumentError,
+    InstrumentMemoryLostError,
+    InstrumentOverheatedError,
+    InstrumentReferenceLostError,
+    InstrumentUnreachableError,
+    WrongInstrumentError,
+)
 
+CONDITION_QUERIES = ("*ESR?", "STAT:QUES:COND?")
+"""The registers that :meth:`ScpiDriver.check_conditions` reads."""
+_POWER_ON, _TEMPERATURE, _REFERENCE = 1 << 7, 1 << 4, 1 << 5
 _PARAMETER_SECONDS = 5.0
 """For one access of a person to a QCoDeS parameter, which carries no deadline of its own."""
 
@@ -116,6 +126,14 @@ class ScpiDriver:
                 value=str(identity),
                 legal=",".join(want or "any" for want, _ in pairs),
             )
+        known = self.identity
+        if known is not None and known.firmware != identity.firmware:
+            raise WrongInstrumentError(
+                "came back with another firmware; start the daemon anew to accept it",
+                subject=self.subject,
+                value=str(identity),
+                legal=str(known),
+            )
         self.identity = identity
         return identity
 
@@ -163,6 +181,21 @@ class ScpiDriver:
         except InstrumentError:
             self._fault()
             raise
+
+    def check_conditions(self, events: str, conditions: str) -> None:
+        """Raise the error that the answers to :data:`CONDITION_QUERIES` tell of.
+
+        Event status register: IEEE 488.2, 11.5.1; questionable register: SCPI-99 volume 1, chapter 9.
+        """
+        checks: tuple[tuple[str, int, type[InstrumentError], str], ...] = (
+            (conditions, _TEMPERATURE, InstrumentOverheatedError, "is overheated"),
+            (conditions, _REFERENCE, InstrumentReferenceLostError, "has lost its reference clock"),
+            (events, _POWER_ON, InstrumentMemoryLostError, "was switched off and on, its settings are gone"),
+        )
+        for register, bit, kind, message in checks:
+            if not register.isdigit() or int(register) & bit:
+                self._fault()
+                raise kind(message, subject=self.subject, value=f"register {register}", legal=f"bit {bit} not set")
 
     def _fault(self) -> None:
         if self._state is not InstrumentState.CLOSED:

@@ -18,7 +18,7 @@ from pulsed.drivers.scpi import BlockCommand, Command, Session
 from pulsed.drivers.tables import TableDriver, digest
 from pulsed.drivers.work import Recording, Rows
 from pulsed.model.device import InstrumentDescription
-from pulsed.model.errors import InstrumentError
+from pulsed.model.errors import InstrumentDataError
 
 ACQUISITION_RECORD = np.dtype(
     [
@@ -90,7 +90,7 @@ class DigitizerDriver(TableDriver[Recording]):
         self.session.check(errors)
         if len(answers) != 2 or not isinstance(answers[0], bytearray):
             self._fault()
-            raise InstrumentError("sent no data", subject=self.subject, value=str(answers)[:80])
+            raise InstrumentDataError("sent no data", subject=self.subject, value=str(answers)[:80])
         arrays = self._split(work, answers[0])
         over = tuple(part.strip() == "1" for part in str(answers[1]).split(","))
         if len(over) != len(arrays):
@@ -104,7 +104,7 @@ class DigitizerDriver(TableDriver[Recording]):
         sizes = [int(np.prod(shape)) for shape in shapes]
         if sum(sizes) * dtype.itemsize != len(block):
             self._fault()
-            raise InstrumentError(
+            raise InstrumentDataError(
                 "sent another amount of data than was asked for",
                 subject=self.subject,
                 value=f"{len(block)} bytes",

@@ -14,6 +14,7 @@ from pulsed.compiler.program import Chunk
 from pulsed.drivers.collect import check_discriminators, collect
 from pulsed.drivers.contract import (
     Digitizer,
+    Fetched,
     Generator,
     Handle,
     Instrument,
@@ -30,6 +31,8 @@ from pulsed.model.errors import (
     InstrumentError,
     InstrumentLimitError,
     InstrumentMemoryLostError,
+    InstrumentOverrangeError,
+    InstrumentTriggerMissedError,
     InstrumentUnreachableError,
     PulsedError,
 )
@@ -42,6 +45,8 @@ Progress = Callable[[str, float], None]
 _SAFE_SECONDS = 3.0
 _RETRY_SECONDS = 0.1
 _GRACE_SECONDS = 60.0
+_STRAGGLE_SECONDS = 1.0
+"""A follower that is not done so long after the leader has missed a trigger."""
 T = TypeVar("T")
 
 
@@ -191,12 +196,13 @@ class Rack:
     def play(
         self, chunk: Chunk, progress: Progress | None = None, deadline: float | None = None, verify: bool = False
     ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]:
-        """Play ``chunk`` and return one result per program, their arrays, and the seconds each stage took.
+        """Play ``chunk`` and return one result per program and binding, their arrays, and the seconds of each stage.
 
         Without a ``deadline`` the run may take twice its pulse time and a minute. ``verify``: read back which
         tables the instruments hold. When anything fails, also ``progress`` by raising, the rack is made safe and
         the error goes on.
         """
+        chunk = chunk.unrolled()  # no instrument here binds late values itself
         times: dict[str, float] = {}
         report = progress or (lambda _stage, _done: None)
         with _timed(times, "validate"):
@@ -213,9 +219,7 @@ class Rack:
             with _timed(times, "play"):
                 self._run(seconds, report, deadline)
             with _timed(times, "fetch"):
-                fetched = self._together(
-                    {n: partial(driver.fetch, handles[n], deadline) for n, driver in self._digitizers.items()}
-                )
+                fetched = self._fetch(chunk, handles, deadline)
         except BaseException:
             self.safe_state()
             raise
@@ -247,6 +251,22 @@ class Rack:
                 self._together({n: partial(self._player(n).arm, handles[n], deadline) for n in group})
         return handles
 
+    def _fetch(self, chunk: Chunk, handles: Mapping[str, Handle], deadline: float) -> dict[str, Fetched]:
+        """Return the data of each digitizer, once all sources have said that they were well."""
+        tasks: dict[str, Callable[[], Any]] = {n: partial(s.status, deadline) for n, s in self._sources.items()}
+        tasks |= {n: partial(driver.fetch, handles[n], deadline) for n, driver in self._digitizers.items()}
+        done = self._together(tasks)
+        fetched = {name: cast("Fetched", done[name]) for name in self._digitizers}
+        for name, data in fetched.items():
+            if chunk.settings.meas_level == 2 and any(data.overrange):
+                raise InstrumentOverrangeError(
+                    f"the input was beyond full scale in program {chunk.programs[data.overrange.index(True)].name}, "
+                    "so its points cannot be classified",
+                    subject=f"instrument {name}",
+                    legal="a weaker readout, or meas_level 0 or 1, which tell of it in the result",
+                )
+        return fetched
+
     def _player(self, name: str) -> Generator | Digitizer:
         return self._generators[name] if name in self._generators else self._digitizers[name]
 
@@ -257,11 +277,19 @@ class Rack:
     def _run(self, seconds: float, report: Progress, deadline: float) -> None:
         """Start the leader and wait until all have played."""
         began = time.monotonic()
-        self._together({name: partial(self._player(name).start, deadline) for name in self._leaders()})
+        leaders = self._leaders()
+        self._together({name: partial(self._player(name).start, deadline) for name in leaders})
         waiting = [*self._generators, *self._digitizers]
+        patience: float | None = None
         while waiting:
             done = self._together({name: partial(self._player(name).wait_done, deadline) for name in waiting})
             waiting = [name for name in waiting if not done[name]]
+            if waiting and leaders and not set(waiting) & set(leaders):
+                patience = patience or after(_STRAGGLE_SECONDS)
+                if not remaining(patience):
+                    raise InstrumentTriggerMissedError(
+                        "still waits for triggers when the leader has played", subject=f"instrument {waiting[0]}"
+                    )
             report("play", min(1.0, (time.monotonic() - began) / seconds) if waiting else 1.0)
 
     def _together(self, tasks: Mapping[str, Callable[[], T]]) -> dict[str, T]:

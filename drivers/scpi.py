@@ -21,7 +21,10 @@ import pyvisa.rname
 from pulsed.drivers.contract import remaining
 from pulsed.model.errors import (
     ConfigError,
+    InstrumentDataError,
     InstrumentError,
+    InstrumentOverheatedError,
+    InstrumentReferenceLostError,
     InstrumentRefusedError,
     InstrumentTimeoutError,
     InstrumentUnreachableError,
@@ -43,6 +46,12 @@ class BlockCommand:
     """With the comma when parameters come before the block."""
     data: bytes | memoryview
 
+
+CONDITIONS: dict[int, tuple[type[InstrumentError], str]] = {
+    101: (InstrumentOverheatedError, "is overheated"),
+    102: (InstrumentReferenceLostError, "has lost its reference clock"),
+}
+"""Device-dependent codes of the error queue that have an error of their own, see docs/instruments/common.md."""
 
 Command = str | BlockCommand
 Answer = str | bytearray
@@ -167,7 +176,12 @@ class Session:
         return [str(answer) for answer in answers]
 
     def check(self, errors: Sequence[str]) -> None:
-        """Raise :class:`InstrumentRefusedError` when there are ``errors``."""
+        """Raise :class:`InstrumentRefusedError`, or the error of a condition, when there are ``errors``."""
+        for entry in errors:
+            code = int(entry.partition(",")[0])
+            if code in CONDITIONS:
+                kind, message = CONDITIONS[code]
+                raise kind(message, subject=self.subject, value="; ".join(errors))
         if errors:
             raise InstrumentRefusedError("the instrument refused", subject=self.subject, value="; ".join(errors))
 
@@ -230,7 +244,7 @@ class Session:
         return kind(message, subject=self.subject, value=value)
 
     def _garbage(self, seen: str) -> InstrumentError:
-        return self._broken(InstrumentError, "sent something that is no answer to what was asked", seen)
+        return self._broken(InstrumentDataError, "sent something that is no answer to what was asked", seen)
 
     def _receive(self, deadline: float, asked: str) -> list[Answer]:
         answers: list[Answer] = []

@@ -7,8 +7,8 @@ from typing import Any
 
 from qcodes.instrument_drivers.rohde_schwarz import RohdeSchwarzSGS100A
 
-from pulsed.drivers.base import ScpiDriver, SessionIO, qcodes_name
-from pulsed.drivers.contract import Capabilities, SourceSettings
+from pulsed.drivers.base import CONDITION_QUERIES, ScpiDriver, SessionIO, qcodes_name
+from pulsed.drivers.contract import Capabilities, InstrumentState, SourceSettings
 from pulsed.drivers.scpi import Command, Session
 from pulsed.model.errors import InstrumentLimitError
 
@@ -54,6 +54,11 @@ class Sgs100aDriver(ScpiDriver):
                     value=f"{value:.12g} {unit}",
                     legal=f"{low:.6g} to {high:.6g} {unit}",
                 )
+
+    def status(self, deadline: float) -> InstrumentState:
+        """Ask whether it still is as it was set: raises when it is hot, unlocked, or was switched off and on."""
+        self.check_conditions(*self._talk((), CONDITION_QUERIES, deadline))
+        return self._state
 
     def _make_instrument(self) -> Any:
         return _Sgs100a(qcodes_name(self.name), self.session)

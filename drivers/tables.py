@@ -24,6 +24,7 @@ from pulsed.model.errors import (
     InstrumentLimitError,
     InstrumentMemoryLostError,
     InstrumentTimeoutError,
+    InstrumentTriggerMissedError,
 )
 
 LIST_RECORD = np.dtype([("table", "<u4"), ("shots", "<u4"), ("period", "<u8")])
@@ -191,8 +192,15 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
     def start(self, deadline: float) -> None:
         """Start a leader that is armed."""
         check_step(self.name, self._state, InstrumentState.RUNNING)
-        self._talk(("*TRG",), (), deadline)
+        (state,) = self._talk(("*TRG",), ("STAT?",), deadline)
+        if self._parse_state(state) is InstrumentState.ARMED:
+            self._fault()
+            raise self.missed_trigger("was told to start and did not", state)
         self._step(InstrumentState.RUNNING)
+
+    def missed_trigger(self, message: str, state: str) -> InstrumentTriggerMissedError:
+        """Return the error about a trigger that was not taken."""
+        return InstrumentTriggerMissedError(message, subject=self.subject, value=state, legal="RUN or DONE")
 
     def stop(self, deadline: float) -> None:
         """Stop and disarm."""

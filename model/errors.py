@@ -200,6 +200,36 @@ class InstrumentLimitError(InstrumentError):
     code = "instrument_limit"
 
 
+class InstrumentDataError(InstrumentError):
+    """What came is no answer to what was asked, or another amount of data."""
+
+    code = "instrument_data"
+
+
+class InstrumentOverheatedError(InstrumentError):
+    """The instrument is too hot and has switched its outputs off."""
+
+    code = "instrument_overheated"
+
+
+class InstrumentReferenceLostError(InstrumentError):
+    """The instrument has lost its reference clock."""
+
+    code = "instrument_reference_lost"
+
+
+class InstrumentTriggerMissedError(InstrumentError):
+    """The instrument missed a trigger: it still waits while the leader has played."""
+
+    code = "instrument_trigger_missed"
+
+
+class InstrumentOverrangeError(InstrumentError):
+    """An input was beyond full scale where points were to be classified."""
+
+    code = "instrument_overrange"
+
+
 class InstrumentMemoryLostError(InstrumentError):
     """The instrument lost its memory (a reboot, a reset): what was uploaded has to be sent again."""
 

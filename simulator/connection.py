@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from pulsed.simulator.faults import Faults
 from pulsed.simulator.scpi import Block, Command, ScpiError, Table, Wait, show, split
 
 LINE_LIMIT = 1 << 16
@@ -20,6 +21,8 @@ BLOCK_LIMIT = 64 << 20
 
 class Dispatcher(Protocol):
     """What a connection needs of an instrument."""
+
+    faults: Faults
 
     @property
     def table(self) -> Table:
@@ -45,6 +48,8 @@ class Connection:
         self._answered = False
         self._out: deque[bytes | memoryview] = deque()
         self._wait: Wait | None = None
+        self.broken = False
+        """Whether the transport shall close once everything that :meth:`pull` returns is sent."""
 
     def get_buffer(self) -> memoryview:
         """Return where received bytes belong; never empty once :meth:`pull` has returned None without a wait."""
@@ -91,6 +96,8 @@ class Connection:
     def pull(self) -> bytes | memoryview | None:
         """Go on until there is something to send; None when bytes or the end of a wait are needed first."""
         while True:
+            if self.broken and not self._out:
+                return None
             if self._wait and self._wait.ready():
                 self.expire()
             if self._out:
@@ -146,6 +153,9 @@ class Connection:
         if length > BLOCK_LIMIT:
             self._instrument.report(-223, f"a block may have {BLOCK_LIMIT} bytes")
             self._to_skip, self._state = length, self._skip
+            return True
+        if self._instrument.faults.take("drop"):
+            self.broken = True
             return True
         self._block, self._filled = bytearray(length), 0
         self._state = self._read_block
@@ -238,6 +248,16 @@ class Connection:
             self._out.append(b";")
         self._answered = True
         if isinstance(answer, Block):
+            if self._instrument.faults.take("short"):
+                answer = answer.half()
             self._out.extend(answer.pieces())
+            if self._instrument.faults.take("drop"):
+                self._break()
         else:
             self._out.append(answer.encode("ascii", "replace"))
+
+    def _break(self) -> None:
+        """Keep the first half of the block that is to be sent, then have the connection closed."""
+        pieces = b"".join(self._out)
+        self._out = deque([pieces[: len(pieces) // 2]])
+        self.broken = True

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from pulsed.model.errors import InvalidValueError, PulsedError
+from pulsed.simulator.faults import FaultBoard
 from pulsed.simulator.run import Conductor
 from pulsed.simulator.sequence import Prediction
-from pulsed.simulator.virtual_instrument import ListPlayer, VirtualInstrument
+from pulsed.simulator.server import InstrumentServer
+from pulsed.simulator.virtual_instrument import ListPlayer
 from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
 
 _LONGEST_REQUEST = 1 << 16
@@ -26,16 +28,20 @@ Operation = Callable[[Mapping[str, Any]], Awaitable[Any]]
 class Control:
     """Answers requests about one rack."""
 
-    def __init__(self, conductor: Conductor, instruments: Mapping[str, VirtualInstrument]) -> None:
+    def __init__(self, conductor: Conductor, servers: Mapping[str, InstrumentServer]) -> None:
         self._conductor = conductor
-        self._instruments = instruments
+        self._instruments = {name: server.instrument for name, server in servers.items()}
         self._server: asyncio.Server | None = None
+        board = FaultBoard(servers)
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.operations: dict[str, Operation] = {
             "truth": self._truth,
             "predict": self._predict,
             "state": self._state,
             "seed": self._seed,
+            "fault": board.fault,
+            "faults": board.faults,
+            "clear": board.clear,
         }
 
     async def open(self, host: str, port: int = 0) -> int:

@@ -170,14 +170,14 @@ async def serve(settings: Settings) -> None:
     conductor = Conductor(Engine(chip, settings.seed), loop.call_soon_threadsafe, settings.real_time)
     instruments = build_instruments(device, conductor)
     connect_cables(device, chip, instruments, conductor)
-    servers = [InstrumentServer(name, instrument) for name, instrument in instruments.items()]
-    control = Control(conductor, instruments)
+    servers = {name: InstrumentServer(name, instrument) for name, instrument in instruments.items()}
+    control = Control(conductor, servers)
     endpoints = choose_ports(device, settings.ports)
     try:
         addresses = {}
-        for server in servers:
-            host, wanted = endpoints[server.name]
-            addresses[server.name] = f"TCPIP::{host}::{await server.open(host, wanted)}::SOCKET"
+        for name, server in servers.items():
+            host, wanted = endpoints[name]
+            addresses[name] = f"TCPIP::{host}::{await server.open(host, wanted)}::SOCKET"
         control_port = await control.open("127.0.0.1")
         print(json.dumps({"addresses": addresses, "control": f"127.0.0.1:{control_port}"}), flush=True)
         if settings.exit_with_stdin:
@@ -185,7 +185,7 @@ async def serve(settings: Settings) -> None:
         await stop.wait()
     finally:
         await control.close()
-        for server in servers:
+        for server in servers.values():
             await server.close()
         conductor.close()
 

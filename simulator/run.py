@@ -263,6 +263,8 @@ class Conductor:
             return
         for player in self._members_left(run):
             del self._runs[player]
+            if error is None and player.faults.take("trigger"):
+                continue  # It waits for one more.
             if error is None:
                 player.step("finish")
             else:

@@ -25,10 +25,13 @@ MESSAGES = {
     -222: "Data out of range",
     -223: "Too much data",
     -224: "Illegal parameter value",
+    -300: "Device-specific error",
     -350: "Queue overflow",
     -363: "Input buffer overrun",
+    101: "Overheated",
+    102: "Reference clock lost",
 }
-"""The codes of SCPI-99 volume 2, chapter 21, that occur here."""
+"""The codes of SCPI-99 volume 2, chapter 21, that occur here; positive ones are device-dependent."""
 
 
 class ScpiError(Exception):
@@ -51,6 +54,15 @@ class Block:
         digits = str(sum(part.nbytes for part in self.parts))
         yield f"#{len(digits)}{digits}".encode()
         yield from (part.cast("B") for part in self.parts if part.nbytes)
+
+    def half(self) -> Block:
+        """Return the first half of its bytes as a block."""
+        left = sum(part.nbytes for part in self.parts) // 2
+        parts = []
+        for part in self.parts:
+            parts.append(part.cast("B")[:left])
+            left -= parts[-1].nbytes
+        return Block(tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,18 +22,20 @@ _SMALL = 1 << 13
 class ScpiProtocol(asyncio.BufferedProtocol):
     """One connection of one client."""
 
-    def __init__(self, instrument: VirtualInstrument, clients: set[ScpiProtocol]) -> None:
-        self._instrument = instrument
-        self._clients = clients
+    def __init__(self, server: InstrumentServer) -> None:
+        self._server = server
+        self._instrument = instrument = server.instrument
+        self._clients = server.clients
         self._connection = Connection(instrument)
         self._full = False
         self._rest = memoryview(b"")
         self._timer: asyncio.TimerHandle | None = None
+        self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve."""
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._clients) >= MAX_CLIENTS:
+        if len(self._clients) >= MAX_CLIENTS or self._server.away:
             self._transport.abort()
             return
         self._clients.add(self)
@@ -46,6 +48,8 @@ class ScpiProtocol(asyncio.BufferedProtocol):
             self._clients.remove(self)
             self._instrument.listeners.remove(self._state_changed)
         self._stop_timer()
+        if self._late:
+            self._late.cancel()
 
     def close(self) -> None:
         """Drop the connection."""
@@ -56,9 +60,14 @@ class ScpiProtocol(asyncio.BufferedProtocol):
         return self._connection.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Carry out what was received."""
+        """Carry out what was received; later when that is the instrument's fault."""
         self._connection.received(nbytes)
-        self._pump()
+        seconds = self._instrument.faults.seconds("late")
+        if not seconds:
+            self._pump()
+            return
+        self._transport.pause_reading()
+        self._late = asyncio.get_running_loop().call_later(seconds, self._pump)
 
     def pause_writing(self) -> None:
         """The client does not read: do nothing more for it."""
@@ -68,6 +77,11 @@ class ScpiProtocol(asyncio.BufferedProtocol):
         """The client reads again."""
         self._full = False
         self._pump()
+
+    def wake(self) -> None:
+        """Go on: the instrument answers again."""
+        if not self._transport.is_closing():
+            self._pump()
 
     def _state_changed(self) -> None:
         if self._connection.waiting is not None:
@@ -84,6 +98,9 @@ class ScpiProtocol(asyncio.BufferedProtocol):
 
     def _pump(self) -> None:
         """Go on with commands and answers until bytes, the client's reading or an instrument are needed."""
+        if "silent" in self._instrument.faults:
+            self._transport.pause_reading()
+            return
         small = bytearray()
         while not self._full:
             if self._rest:
@@ -102,6 +119,8 @@ class ScpiProtocol(asyncio.BufferedProtocol):
             self._rest = memoryview(answer)
         if small:
             self._transport.write(bytes(small))
+        if self._connection.broken and not self._full:
+            self._transport.close()
         self._hold()
 
     def _hold(self) -> None:
@@ -125,14 +144,16 @@ class InstrumentServer:
     def __init__(self, name: str, instrument: VirtualInstrument) -> None:
         self.name = name
         self.instrument = instrument
-        self._clients: set[ScpiProtocol] = set()
+        self.clients: set[ScpiProtocol] = set()
+        self.away = False
+        """Whether it reboots at present and takes no connection."""
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> int:
         """Listen; return the port. ConfigError when the port is in use."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(lambda: ScpiProtocol(self.instrument, self._clients), host, port)
+            self._server = await loop.create_server(lambda: ScpiProtocol(self), host, port)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(
@@ -143,11 +164,27 @@ class InstrumentServer:
             ) from error
         return int(self._server.sockets[0].getsockname()[1])
 
+    def reboot(self, seconds: float) -> None:
+        """Drop all clients, forget everything, and take no connection for so many seconds."""
+        self._drop_clients()
+        self.instrument.power_on()
+        if seconds:
+            self.away = True
+            asyncio.get_running_loop().call_later(seconds, setattr, self, "away", False)
+
+    def wake(self) -> None:
+        """Answer what was left unanswered."""
+        for client in tuple(self.clients):
+            client.wake()
+
+    def _drop_clients(self) -> None:
+        for client in tuple(self.clients):
+            client.close()
+
     async def close(self) -> None:
         """Stop listening and drop all clients."""
         if self._server:
             self._server.close()
-        for client in tuple(self._clients):
-            client.close()
+        self._drop_clients()
         if self._server:
             await self._server.wait_closed()

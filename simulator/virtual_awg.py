@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pulsed.simulator.faults import OVERHEATED
 from pulsed.simulator.scpi import Block, Command, Data, Integer, Real, ScpiError, Switch, Text
 from pulsed.simulator.virtual_instrument import (
     MAX_PERIOD,
@@ -197,7 +198,14 @@ class VirtualAwg(ListPlayer):
         self.sequences.clear()
         self._free_events = EVENT_MEMORY
 
+    def switch_off(self) -> None:
+        """Switch all pairs off."""
+        for output in self.outputs:
+            output.on = False
+
     def _switch(self, pair: int, on: bool) -> None:
+        if on:
+            self.check_health(OVERHEATED)
         self.outputs[pair - 1].on = on
 
     def _correct(self, pair: int, *matrix: float) -> None:

@@ -78,6 +78,8 @@ class RecordTable(Named):
 class VirtualDigitizer(ListPlayer):
     """One DIG2."""
 
+    abilities = ListPlayer.abilities | {"data", "input"}
+
     def __init__(self, identity: Identity, bus: TriggerBus) -> None:
         self.kernels: dict[int, Weights] = {}
         self.tables: dict[int, RecordTable] = {}
@@ -131,7 +133,7 @@ class VirtualDigitizer(ListPlayer):
             data = outcome.raw
         else:
             data = np.asarray(outcome.averaged, np.float32)
-        self.data.append((np.ascontiguousarray(data).reshape(-1).data, outcome.overrange))
+        self.data.append((np.ascontiguousarray(data).reshape(-1).data, outcome.overrange or "overrange" in self.faults))
 
     def _set_mode(self, mode: str) -> None:
         self.check_free()

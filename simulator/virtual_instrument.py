@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from pulsed.model.errors import IllegalStepError
+from pulsed.simulator.faults import OVERHEATED, REFERENCE_LOST, Faults
 from pulsed.simulator.scpi import (
     MESSAGES,
     Choice,
@@ -29,7 +30,8 @@ from pulsed.simulator.scpi import (
 
 QUEUE_LENGTH = 32
 OPERATION_COMPLETE, POWER_ON = 1, 128
-FIRMWARE = "1.0.0"
+_QUESTIONABLE = {OVERHEATED: 1 << 4, REFERENCE_LOST: 1 << 5}
+"""Bits of the questionable register (SCPI-99 volume 1, chapter 9): temperature, frequency."""
 LIST_ENTRY = np.dtype([("table", "<u4"), ("shots", "<u4"), ("period", "<u8")])
 MAX_PERIOD = 1 << 40
 """Samples; 18 minutes at 1 GS/s."""
@@ -50,6 +52,7 @@ _STEPS: Mapping[tuple[State, str], State] = {
     (State.DONE, "arm"): State.ARMED,
     (State.ARMED, "trigger"): State.RUN,
     (State.RUN, "finish"): State.DONE,
+    (State.ARMED, "fail"): State.FAULT,
     (State.RUN, "fail"): State.FAULT,
     **{(state, "abort"): State.IDLE for state in State},
 }
@@ -69,25 +72,50 @@ class VirtualInstrument:
 
     COMMANDS: ClassVar[tuple[Command, ...]]
     table: ClassVar[Table]
+    abilities: ClassVar[frozenset[str]] = frozenset()
+    """What it has that some faults need: ``blocks`` and ``data`` (sends them), ``triggers``, ``input``."""
+    firmware = "1.0.0"
 
     def __init_subclass__(cls) -> None:
         cls.table = build_table(cls.COMMANDS)
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self.epoch = secrets.randbits(31)
         self.errors: deque[str] = deque()
-        self.event_status, self.event_enable, self.service_enable = POWER_ON, 0, 0
         self.listeners: list[Callable[[], None]] = []
         """Called after every change of state."""
+        self.faults = Faults()
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Start as after a reboot: memory, registers and error queue empty, another epoch."""
+        self.epoch = secrets.randbits(31)
+        self.errors.clear()
+        self.event_status, self.event_enable, self.service_enable = POWER_ON, 0, 0
         self.clear_memory()
+
+    def fall_ill(self) -> None:
+        """Act on a condition that has come up: report it, and switch off when it is heat."""
+        for code, detail in self.faults.conditions.items():
+            self.report(code, detail)
+        if OVERHEATED in self.faults.conditions:
+            self.switch_off()
+
+    def switch_off(self) -> None:
+        """Switch all outputs off."""
+
+    def check_health(self, *codes: int) -> None:
+        """Refuse (ScpiError) to go on while one of the conditions ``codes`` lasts."""
+        for code, detail in self.faults.conditions.items():
+            if code in codes:
+                raise ScpiError(code, detail)
 
     def clear_memory(self) -> None:
         """Set everything that is not a register or the error queue to what it is after power-on."""
 
     def report(self, code: int, detail: str = "") -> None:
         """Put an entry into the error queue and set its bit in the event status register."""
-        self.event_status |= {1: 32, 2: 16, 3: 8}.get(-code // 100, 0)
+        self.event_status |= {1: 32, 2: 16, 3: 8}.get(-code // 100 if code < 0 else 3, 0)
         if len(self.errors) >= QUEUE_LENGTH:
             self.errors[-1] = f'-350,"{MESSAGES[-350]}"'
             return
@@ -96,7 +124,7 @@ class VirtualInstrument:
         self.errors.append(f'{code},"{clean[:255]}"')
 
     def _identify(self) -> str:
-        return f"{self.identity.vendor},{self.identity.model},{self.identity.serial},{FIRMWARE}"
+        return f"{self.identity.vendor},{self.identity.model},{self.identity.serial},{self.firmware}"
 
     def _reset(self) -> None:
         self.clear_memory()
@@ -116,6 +144,9 @@ class VirtualInstrument:
     def _status_byte(self) -> str:
         value = 4 * bool(self.errors) + 32 * bool(self.event_status & self.event_enable)
         return str(value + 64 * bool(value & self.service_enable))
+
+    def _conditions(self) -> str:
+        return str(sum(_QUESTIONABLE[code] for code in self.faults.conditions))
 
     def _set_event_enable(self, value: int) -> None:
         self.event_enable = value
@@ -149,6 +180,7 @@ class VirtualInstrument:
         Command("SYSTem:ERRor:COUNt?", lambda self: str(len(self.errors))),
         Command("SYSTem:ERRor:ALL?", _all_errors),
         Command("SYSTem:EPOCh?", lambda self: str(self.epoch)),
+        Command("STATus:QUEStionable:CONDition?", _conditions),
     )
 
 
@@ -164,6 +196,8 @@ class TriggerBus(Protocol):
 
 class ListPlayer(VirtualInstrument):
     """An instrument that goes through a list of tables, shot by shot."""
+
+    abilities = frozenset({"blocks", "triggers"})
 
     def __init__(self, identity: Identity, bus: TriggerBus) -> None:
         self.bus = bus
@@ -216,6 +250,14 @@ class ListPlayer(VirtualInstrument):
             self.bus.abort(self)
         self.step("abort")
 
+    def fall_ill(self) -> None:
+        """End a run, too."""
+        super().fall_ill()
+        if self.state is State.RUN:
+            self.bus.abort(self)
+        if self.state in (State.ARMED, State.RUN):
+            self.step("fail")
+
     def _store_list(self, block: bytearray) -> None:
         self.check_free()
         entries = np.frombuffer(block, LIST_ENTRY)
@@ -231,6 +273,7 @@ class ListPlayer(VirtualInstrument):
     def _arm(self) -> None:
         if (self.state, "arm") not in _STEPS:
             raise ScpiError(-221, f"not while {self.state}")
+        self.check_health(OVERHEATED, REFERENCE_LOST)
         if not len(self.list):
             raise ScpiError(-221, "the list is empty")
         for i, entry in enumerate(self.list.tolist()):
@@ -246,6 +289,8 @@ class ListPlayer(VirtualInstrument):
     def _trigger(self) -> None:
         if self.state is not State.ARMED or self.external:
             raise ScpiError(-211, "the source is EXT" if self.external else f"while {self.state}")
+        if self.faults.take("trigger"):
+            return
         self.bus.start(self)
 
     def _wait(self, milliseconds: int) -> Wait:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pulsed.simulator.faults import OVERHEATED
 from pulsed.simulator.scpi import Choice, Command, Real, Switch
 from pulsed.simulator.virtual_instrument import VirtualInstrument
 
@@ -81,6 +82,8 @@ def _commands() -> Iterator[Command]:
     for setting in SETTINGS:
 
         def store(self: VirtualSgs100a, value: Value, name: str = setting.name) -> None:
+            if name == "output" and value:
+                self.check_health(OVERHEATED)
             self.values[name] = value
 
         def show(self: VirtualSgs100a, name: str = setting.name) -> str:
@@ -96,6 +99,10 @@ class VirtualSgs100a(VirtualInstrument):
     def clear_memory(self) -> None:
         """Set every value to what it is after reset."""
         self.values: dict[str, Value] = {setting.name: setting.default for setting in SETTINGS}
+
+    def switch_off(self) -> None:
+        """Switch the RF output off."""
+        self.values["output"] = False
 
     @property
     def frequency(self) -> float:

@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +26,21 @@ class RackProcess:
         )
         line = self.process.stdout.readline()
         assert line, f"the rack ended with {self.process.wait()}"
-        self.addresses = json.loads(line)["addresses"]
+        ready = json.loads(line)
+        self.addresses, self.control = ready["addresses"], ready["control"]
         self.device = load_device(CONFIG).with_addresses(self.addresses)
 
     @property
     def ports(self):
         return ",".join(self.addresses[name].split("::")[2] for name in self.device.instruments)
+
+    def ask(self, operation, **fields):
+        """Ask the control socket; return its whole answer."""
+        host, port = self.control.split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(json.dumps({"op": operation, **fields}).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                return json.loads(answers.readline())
 
     def kill(self):
         self.process.kill()
