@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pulsed.compiler.flat import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
+from pulsed.compiler.memory import Load, Memory
 from pulsed.compiler.program import (
     PARAMETER,
     Block,
@@ -24,13 +25,6 @@ from pulsed.compiler.program import (
 from pulsed.compiler.sweeps import Sweep
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.job import RunOptions
-
-MAX_EVENTS = 500_000
-"""Events of one chunk: half of what the smallest sequence memory of a supported instrument holds."""
-MAX_BYTES = 256 * 2**20
-"""Bytes that one chunk brings back."""
-MAX_SECONDS = 30.0
-"""Wall time of one chunk: what is lost, and played again, when an instrument dies."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +66,13 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
 
 
 def make_chunks(programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, options: RunOptions) -> list[Chunk]:
-    """Split programs × bindings × shots into chunks, in the order of the job."""
+    """Split programs × bindings × shots into chunks that fit the instruments, in the order of the job.
+
+    Raises :class:`LoweringError` with the numbers for a program that can never fit.
+    """
     whole = settings_of(wiring, options, options.shots)
     chunks, first, result = [], 0, 0
-    for group, shots, first_shot in _split(_fitting(programs, wiring, whole), wiring, whole):
+    for group, shots, first_shot in _split(programs, Memory(wiring, table, whole), whole.shots):
         if first_shot == 0:
             first, result = result, result + sum(item.count for item in group)
         chunks.append(_chunk(group, wiring, table, _with_shots(whole, shots), first, first_shot))
@@ -83,49 +80,38 @@ def make_chunks(programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable,
 
 
 def _with_shots(settings: Settings, shots: int) -> Settings:
-    """Return ``settings`` for a part of the shots."""
     return settings if shots == settings.shots else msgspec.structs.replace(settings, shots=shots)
 
 
-def _cost(program: Named, wiring: Wiring, settings: Settings) -> tuple[int, float, float]:
-    """Return events, bytes per shot brought back, and seconds per shot, of all bindings."""
-    acquisitions = program.lowered.acquisitions
-    size = 4.0 * acquisitions["length"].sum() if settings.meas_level == 0 else 8.0 * len(acquisitions)
-    seconds = program.lowered.duration * float(wiring.device.dt) + float(settings.rep_delay)
-    return len(program.lowered.events) * program.count, float(size) * program.count, seconds * program.count
+def _fitting(program: Named, load: Load, memory: Memory, shots: int) -> list[Named]:
+    """Return the program, or parts of it when it has more bindings than a chunk holds."""
+    parts = memory.parts(load, shots) * program.count
+    if program.count == 1 or parts <= 1:
+        return [program]
+    step = max(1, int(program.count / parts))
+    return [program.part(first, first + step) for first in range(0, program.count, step)]
 
 
-def _fitting(programs: Sequence[Named], wiring: Wiring, settings: Settings) -> Iterator[Named]:
-    """Yield the programs, those with more bindings than a chunk holds in parts."""
-    for program in programs:
-        events, size, seconds = _cost(program, wiring, settings)
-        parts = max(events / MAX_EVENTS, size * settings.shots / MAX_BYTES, seconds * settings.shots / MAX_SECONDS)
-        if program.count == 1 or parts <= 1:
-            yield program
-            continue
-        step = max(1, int(program.count / parts))
-        for first in range(0, program.count, step):
-            yield program.part(first, first + step)
-
-
-def _split(programs: Iterable[Named], wiring: Wiring, settings: Settings) -> Iterator[tuple[list[Named], int, int]]:
+def _split(programs: Sequence[Named], memory: Memory, shots: int) -> Iterator[tuple[list[Named], int, int]]:
     """Yield (programs, shots, first shot) of each chunk."""
-    shots = settings.shots
     group: list[Named] = []
-    events, size, seconds = 0, 0.0, 0.0
-    for program in programs:
-        e, b, s = _cost(program, wiring, settings)
-        full = events + e > MAX_EVENTS or size + b * shots > MAX_BYTES or seconds + s * shots > MAX_SECONDS
-        if full and group:
-            yield group, shots, 0
-            group, events, size, seconds = [], 0, 0.0, 0.0
-        if b * shots > MAX_BYTES or s * shots > MAX_SECONDS:
-            per_chunk = max(1, int(min(MAX_BYTES / max(b, 1e-9), MAX_SECONDS / max(s, 1e-12))))
-            for shot in range(0, shots, per_chunk):
-                yield [program], min(per_chunk, shots - shot), shot
-        else:
-            group.append(program)
-            events, size, seconds = events + e, size + b * shots, seconds + s * shots
+    held = memory.empty()
+    for whole in programs:
+        load = memory.of(whole.lowered)
+        memory.check(load, whole.name)
+        for program in _fitting(whole, load, memory, shots):
+            more = held.plus(load, program.count)
+            if group and (memory.parts(more, shots) > 1 or not memory.fits(more)):
+                yield group, shots, 0
+                group, more = [], memory.empty().plus(load, program.count)
+            if memory.parts(more, shots) > 1 and program.count == 1:
+                per_chunk = max(1, int(shots / memory.parts(more, shots)))
+                for shot in range(0, shots, per_chunk):
+                    yield [program], min(per_chunk, shots - shot), shot
+                group, held = [], memory.empty()
+            else:
+                group.append(program)
+                held = more
     if group:
         yield group, shots, 0
 

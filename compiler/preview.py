@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.compiler.program import Chunk, Program
+from pulsed.compiler.program import Chunk, PortSettings, Program
 from pulsed.compiler.render import Segment, segments
 from pulsed.model.device import DeviceDescription
 
@@ -54,6 +54,28 @@ class Preview:
     def memory(self) -> int:
         """Samples of waveform memory that the envelopes take, each counted once."""
         return sum(ref.shape[0] for ref in self._chunk.head.envelopes)
+
+    def memory_of(self, instrument: str) -> tuple[int, int]:
+        """Return events, and samples of waveforms, that ``instrument`` holds of the program."""
+        ports = [name for name, port in self._device.ports.items() if port.instrument == instrument]
+        events = np.concatenate([self._of(port) for port in ports]) if ports else self._events[:0]
+        rows = np.unique(events["envelope"])
+        return len(events), sum(self._chunk.head.envelopes[row].shape[0] for row in rows)
+
+    def violations(self) -> list[str]:
+        """Return what no single pulse shows: ports whose tones and correction together go beyond full scale."""
+        found = []
+        for port in self.ports:
+            settings = self._chunk.settings.ports.get(port, PortSettings())
+            a, b, c, d = settings.correction
+            for segment in self.segments(port):
+                i, q = segment.samples.real, segment.samples.imag
+                out = np.abs([a * i + b * q + settings.offset[0], c * i + d * q + settings.offset[1]]).max(axis=0)
+                worst = int(np.argmax(out))
+                if out[worst] > 1:
+                    at = segment.start + worst
+                    found.append(f"port {port} at sample {at}: {out[worst]:.4g} of full scale; legal: at most 1")
+        return found
 
     def pulses(self, port: str) -> list[Pulse]:
         """Return the events of ``port`` in order of time."""

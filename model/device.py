@@ -45,6 +45,10 @@ class InstrumentDescription(_Table):
     identity: Identity = Identity()
     trigger: str | None = None
     """The instrument whose trigger this one waits for; None for a leader or for one without trigger."""
+    waveform_memory: PositiveInt | None = None
+    """Samples of waveforms that it holds at once; None: not a limit that the compiler has to keep."""
+    event_memory: PositiveInt | None = None
+    """Events of sequences that it holds at once."""
     options: dict[str, str | int | float | bool] = {}
 
 

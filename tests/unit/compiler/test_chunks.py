@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 
-from pulsed.compiler import chunks as chunking
+from pulsed.compiler import memory
+from pulsed.compiler.compile import Compiler
 from pulsed.compiler.program import Chunk
+from pulsed.model.errors import LoweringError
 from pulsed.model.job import RunOptions
-from pulsed.pulse.channels import DriveChannel
-from pulsed.pulse.instructions import Play
+from pulsed.pulse.channels import AcquireChannel, ControlChannel, DriveChannel, MemorySlot
+from pulsed.pulse.instructions import Acquire, Play
 from pulsed.pulse.library import Constant
 from pulsed.pulse.schedule import Schedule
 
@@ -53,12 +55,21 @@ def test_idle_time_costs_nothing(compiler):
     assert size(1) == size(0)
 
 
+def with_memory(device, **limits):
+    awg = device.instruments["awg1"].model_copy(update=limits)
+    return device.model_copy(update={"instruments": {**device.instruments, "awg1": awg}})
+
+
 @pytest.mark.parametrize(
-    ("limit", "value"), [("MAX_EVENTS", 5), ("MAX_SECONDS", 1.3), ("MAX_BYTES", 30_000), ("MAX_SECONDS", 0.2)]
+    ("limit", "value"), [("events", 2), ("MAX_SECONDS", 1.3), ("MAX_BYTES", 30_000), ("MAX_SECONDS", 0.2)]
 )
-def test_programs_and_shots_are_split_without_loss(compiler, monkeypatch, limit, value):
-    monkeypatch.setattr(chunking, limit, value)
+def test_programs_and_shots_are_split_without_loss(device, calibration, monkeypatch, limit, value):
+    if limit == "events":
+        device = with_memory(device, event_memory=value)
+    else:
+        monkeypatch.setattr(memory, limit, value)
     shots = 1000
+    compiler = Compiler(device, calibration)
     done = compiler.compile([measured(1, str(i)) for i in range(7)], RunOptions(shots=shots))
     assert len(done) > 1
     played = {str(i): 0 for i in range(7)}
@@ -74,6 +85,47 @@ def test_programs_and_shots_are_split_without_loss(compiler, monkeypatch, limit,
             assert cost * 500e-6 <= value * 1.01
         elif limit == "MAX_BYTES":
             assert cost * 16 <= value
+        else:
+            assert len(chunk.programs) <= 2, "one event each on awg1"
+
+
+def test_waveform_memory_counts_each_shape_once(device, calibration):
+    compiler = Compiler(with_memory(device, waveform_memory=100), calibration)
+    same = compiler.compile([measured(k) for k in range(1, 9)], RunOptions(shots=1))
+    assert len(same) == 1, "eight programs, one Drag shape of 32 samples"
+
+    def own(length):
+        schedule = Schedule((0, Play(Constant(length, 0.1), DriveChannel(0))))
+        return schedule.insert(1000, Acquire(400, AcquireChannel(0), MemorySlot(0)))
+
+    split = compiler.compile([own(16 + 8 * k) for k in range(6)], RunOptions(shots=1))
+    assert [len(chunk.programs) for chunk in split] == [3, 2, 1], "16+24+32, 40+48, 56"
+
+
+def test_a_program_that_can_never_fit_is_refused_with_the_numbers(device, calibration):
+    compiler = Compiler(with_memory(device, event_memory=5, waveform_memory=100), calibration)
+    with pytest.raises(LoweringError, match=r"instrument awg1.*12 events.*at most 5 events"):
+        compiler.compile([measured(12)], RunOptions())
+    long = Schedule(
+        (0, Play(Constant(400, 0.1), DriveChannel(1))), (1000, Acquire(400, AcquireChannel(0), MemorySlot(0)))
+    )
+    with pytest.raises(LoweringError, match=r"instrument awg1.*400 samples.*at most 100 samples"):
+        compiler.compile([long], RunOptions())
+
+
+def test_a_preview_tells_memory_time_and_what_is_too_loud(compiler):
+    preview = compiler.preview(measured(3), RunOptions(shots=100))
+    assert preview.memory_of("awg1") == (3, 32)
+    assert preview.memory_of("awg2") == (2, 800)
+    assert preview.run_time == pytest.approx(100 * (500e-6 + preview.duration))
+    assert preview.violations() == []
+    loud = Schedule()
+    for channel in (DriveChannel(0), ControlChannel(0)):
+        loud = loud.insert(0, Play(Constant(160, 0.9), channel))
+    loud = loud.insert(1000, Acquire(400, AcquireChannel(0), MemorySlot(0)))
+    (found,) = compiler.preview(loud).violations()
+    assert "port d0" in found
+    assert "1.8" in found or "1.7" in found
 
 
 def test_an_own_gate_is_played_for_its_job_only(compiler):

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from pulsed.compiler import chunks as chunking
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.expressions import evaluate
 from pulsed.compiler.program import Chunk
@@ -148,13 +147,14 @@ def test_values_that_do_not_fit_the_program_are_refused(session_compiler):
             session_compiler.sweep(circuit, values, RunOptions())
 
 
-def test_bindings_are_split_like_programs(session_compiler, monkeypatch):
+def test_bindings_are_split_like_programs(device, calibration):
     circuit = QuantumCircuit(1, 1)
     circuit.rz(THETA, 0)
     circuit.x(0)
     circuit.measure(0, 0)
-    monkeypatch.setattr(chunking, "MAX_EVENTS", 21)
-    chunks = session_compiler.sweep(circuit, {THETA: np.arange(50.0)}, RunOptions(shots=10))
+    small = device.instruments["awg1"].model_copy(update={"event_memory": 10})
+    compiler = Compiler(device.model_copy(update={"instruments": {**device.instruments, "awg1": small}}), calibration)
+    chunks = compiler.sweep(circuit, {THETA: np.arange(50.0)}, RunOptions(shots=10))
     assert [c.head.first_program for c in chunks] == [0, 10, 20, 30, 40]
     assert sum(p.count for c in chunks for p in c.programs) == 50
 
