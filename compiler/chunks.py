@@ -119,6 +119,7 @@ def _split(programs: Sequence[Named], memory: Memory, shots: int) -> Iterator[tu
 def _chunk(
     programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, settings: Settings, first: int, first_shot: int
 ) -> Chunk:
+    # A copy, also of a single program: its rows are numbered anew below.
     events = np.concatenate([item.lowered.events for item in programs])
     acquisitions = np.concatenate([item.lowered.acquisitions for item in programs])
     used = _renumber(events, acquisitions, len(table.rows))

@@ -59,14 +59,15 @@ def _fault(row, line, end, frequency, grid):  # type: ignore[no-untyped-def]  # 
 
 
 @njit(cache=True)
-def _lower(rows, lines, grid, dt, state, end, events, acquisitions):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _lower(rows, lines, grid, dt, state, end, place, events, acquisitions):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Walk the rows, which are in order of time on each channel; return a status and the row it is about.
 
     ``state`` has per line phase, carried phase and intermediate frequency. A hop from f1 to f2 at time t leaves the
     carrier continuous: exp(-i 2 pi f2 t) exp(i phase) has to go on where exp(-i 2 pi f1 t) was, so it carries a phase
-    of its own, which grows by 2 pi (f2 - f1) t and which SetPhase, a matter of the frame, leaves alone.
+    of its own, which grows by 2 pi (f2 - f1) t and which SetPhase, a matter of the frame, leaves alone. ``place`` has
+    where the events of each line begin.
     """
-    played, acquired = 0, 0
+    acquired = 0
     for i in range(rows.shape[0]):
         row = rows[i]
         r, kind, time = row.row, row.kind, row.time
@@ -88,7 +89,8 @@ def _lower(rows, lines, grid, dt, state, end, events, acquisitions):  # type: ig
                 return status, i
             end[r] = time + row.length
             if kind == PLAY:
-                event = events[played]
+                event = events[place[r]]
+                place[r] += 1
                 event.slot, event.envelope = r, row.envelope
                 event.time = time * line.samples // line.steps + line.delay
                 event.amplitude, event.frequency = row.amplitude, frequency
@@ -96,7 +98,6 @@ def _lower(rows, lines, grid, dt, state, end, events, acquisitions):  # type: ig
                 # exp(-i 2 pi f t) = exp(-i 2 pi f t_port) exp(+i 2 pi f delay).
                 shift = 2 * np.pi * frequency * line.lag
                 event.phase = (state[r, 0] + state[r, 1] + row.value + shift) % (2 * np.pi)
-                played += 1
             else:
                 found = acquisitions[acquired]
                 found.slot, found.qubit, found.memory_slot = r, line.qubit, row.memory_slot
@@ -113,18 +114,18 @@ def lower(rows: npt.NDArray[np.void], duration: int, wiring: Wiring) -> Lowered:
     Raises :class:`LoweringError` that names channel, time, value and limit.
     """
     timing = wiring.device.timing
-    kinds = np.bincount(rows["kind"], minlength=ACQUIRE + 1)
-    events = np.empty(kinds[PLAY], dtype=EVENT)
-    acquisitions = np.empty(kinds[ACQUIRE], dtype=ACQUISITION)
     lines = wiring.table
+    played = np.bincount(rows["row"][rows["kind"] == PLAY], minlength=len(lines))
+    events = np.empty(int(played.sum()), dtype=EVENT)
+    acquisitions = np.empty(np.count_nonzero(rows["kind"] == ACQUIRE), dtype=ACQUISITION)
     state = np.zeros((len(lines), 3))
     state[:, 2] = lines["intermediate"]
     end = np.zeros(len(lines), dtype=np.int64)
     grid = (timing.granularity, timing.min_length, timing.pulse_alignment, timing.acquire_alignment)
-    status, at = _lower(rows, lines, grid, float(wiring.device.dt), state, end, events, acquisitions)
+    status, at = _lower(rows, lines, grid, wiring.dt, state, end, np.cumsum(played) - played, events, acquisitions)
     if status != _OK:
         raise _failure(status, rows[at], float(state[rows[at]["row"], 2]), wiring)
-    return Lowered(events[np.argsort(events["slot"], kind="stable")], acquisitions, duration)
+    return Lowered(events, acquisitions, duration)
 
 
 def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> LoweringError:

@@ -47,7 +47,7 @@ class Memory:
         self.names = tuple(described)
         self._table = table
         self._settings = settings
-        self._dt = float(wiring.device.dt)
+        self._dt = wiring.dt
         of_port = {name: self.names.index(port.instrument) for name, port in wiring.device.ports.items()}
         self._instrument = np.array([of_port[slot.port] for slot in wiring.slots], dtype=np.int64)
         none = np.iinfo(np.int64).max

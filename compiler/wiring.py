@@ -145,6 +145,11 @@ class Wiring:
         return table
 
     @cached_property
+    def dt(self) -> float:
+        """Seconds."""
+        return float(self.device.dt)
+
+    @cached_property
     def calibration_id(self) -> str:
         """The id of the calibration set."""
         return self.calibration.calibration_id
