@@ -40,7 +40,8 @@ def format_parameter_value(operand: Value, decimal: int = 10) -> Value:
         number = number.real
     if isinstance(number, int):
         return number
-    nearest = round(number) if np.isfinite(number) else number
+    # beyond 2^53 a float says nothing about integers
+    nearest = round(number) if abs(number) < 2**53 else number
     if number == nearest or (nearest != 0 and abs(number - nearest) < 10.0**-decimal):
         return nearest
     return float(number)

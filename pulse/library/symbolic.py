@@ -320,7 +320,7 @@ class ScalableSymbolicPulse(SymbolicPulse):
 def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
-    except TypeError:
+    except (TypeError, OverflowError):
         return False
 
 

@@ -24,8 +24,8 @@ def same_up_to_commuting(first: tuple[BlockComponent, ...], second: tuple[BlockC
         queues = [waiting.get(channel) for channel in part.channels or (None,)]
         if any(not queue for queue in queues):
             return False
-        heads = {queue[0] for queue in queues if queue}
-        if len(heads) != 1 or second[next(iter(heads))] != part:
+        # if the earliest of them is equal it is the next on all of the part's channels, as these are its own
+        if second[min(queue[0] for queue in queues if queue)] != part:
             return False
         for queue in queues:
             if queue:

@@ -312,6 +312,14 @@ class TestParameters:
                 schedule.assign_parameters(wrong)
             assert schedule == self.schedule()
 
+    @pytest.mark.parametrize(
+        ("value", "plain"), [(2.0, 2), (3 - 1e-12, 3), (1e-12, 1e-12), (0.25, 0.25), (0.0, 0), (1e300, 1e300)]
+    )
+    def test_become_plain_numbers_and_never_vanish(self, value, plain):
+        (_, shift), *_ = Schedule(ShiftPhase(self.q, D[0])).assign_parameters({self.q: value}).instructions
+        assert shift.phase == plain
+        assert isinstance(shift.phase, (int, float))
+
     def test_of_channels_may_make_an_overlap(self):
         schedule = Schedule(play(10), (5, Play(Constant(10, 0.1), DriveChannel(self.p))))
         assert schedule.assign_parameters({self.p: 1}, inplace=False).ch_duration(D[1]) == 15

@@ -200,6 +200,15 @@ def test_equal_pulses_travel_once():
     assert program(100) - program(50) < 50 * 16 < 64 * 16 < program(1)
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_the_limit_of_the_amplitude_travels(limited):
+    for pulse in (Constant(9, 0.5, limit_amplitude=limited), Waveform([0.5], limit_amplitude=limited)):
+        again = loads(dumps(Schedule(Play(pulse, DriveChannel(0))))).instructions[0][1].pulse
+        assert again.limit_amplitude is limited
+    loud = Schedule(Play(Constant(9, 2.5, limit_amplitude=False), DriveChannel(0)))
+    assert loads(dumps(loud)) == loud
+
+
 def test_a_users_shape_travels_as_its_samples():
     pulse = SymbolicPulse("Ramp", 9, {"a": 0.5}, envelope=lambda t, duration, a: a * t / duration)
     again = loads(dumps(Schedule(Play(pulse, DriveChannel(0))))).instructions[0][1].pulse
