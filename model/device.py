@@ -33,16 +33,22 @@ class Identity(_Table):
     """What ``*IDN?`` has to answer; an empty field is not compared."""
 
     vendor: str = ""
+    """First field of the answer to `*IDN?`."""
     model: str = ""
+    """Second field."""
     serial: str = ""
+    """Third field."""
 
 
 class InstrumentDescription(_Table):
     """One instrument: its driver (an entry point of ``pulsed.drivers``), VISA address and identity."""
 
     driver: str
+    """Name of an entry point of the group `pulsed.drivers`."""
     address: str
+    """VISA address."""
     identity: Identity = Identity()
+    """What `*IDN?` has to answer; another instrument is refused."""
     trigger: str | None = None
     """The instrument whose trigger this one waits for; None for a leader or for one without trigger."""
     waveform_memory: PositiveInt | None = None
@@ -50,13 +56,16 @@ class InstrumentDescription(_Table):
     event_memory: PositiveInt | None = None
     """Events of sequences that it holds at once."""
     options: dict[str, str | int | float | bool] = {}
+    """Settings of the driver's own."""
 
 
 class OscillatorDescription(_Table):
     """A local oscillator: the instrument that makes it, and its setting."""
 
     instrument: str
+    """The instrument that makes it."""
     frequency: Hertz = Field(gt=0)
+    """Hz."""
     power: float = 10.0
     """dBm."""
 
@@ -65,16 +74,23 @@ class PortDescription(_Table):
     """One physical output or input: an IQ pair of an instrument, mixed with an LO."""
 
     instrument: str
+    """The instrument it belongs to."""
     pair: PositiveInt = 1
+    """Number of the IQ pair on the instrument, from 1."""
     direction: Literal["output", "input"]
+    """Whether it plays or records."""
     lo: str
+    """The local oscillator it is mixed with: a key of `oscillators`."""
     clock: ExactHertz = Field(gt=0)
+    """Sample rate: an exact number of Hz."""
     granularity: PositiveInt = 1
     """Waveform (or record) lengths are multiples of this many samples of the port's clock."""
     min_length: PositiveInt = 1
+    """Shortest waveform (or record) in samples."""
     max_length: PositiveInt = 1 << 16
     """Longest waveform (or record) in samples."""
     oscillators: PositiveInt = 1
+    """How many tones it plays (or demodulates) at once."""
     nco: bool = True
     """Whether phase and frequency are data of the events; without, they are multiplied into the samples."""
     bandwidth: Hertz = Field(default=400e6, gt=0)
@@ -91,64 +107,97 @@ class QubitDescription(_Table):
     """One qubit: its three lines and what the design sheet says of it."""
 
     drive: str
+    """Port that drives it."""
     readout: str
+    """Port of its readout tone."""
     acquire: str
+    """Port that records it."""
     design_frequency: Hertz = Field(gt=0)
+    """f01 of the design sheet, Hz: used until a value is calibrated."""
     design_readout_frequency: Hertz = Field(gt=0)
+    """Readout frequency of the design sheet, Hz."""
 
 
 class CouplingDescription(_Table):
     """One pair that a cross-resonance tone connects; the tone leaves the control's drive port."""
 
     control: NonNegativeInt
+    """The qubit whose port the tone leaves."""
     target: NonNegativeInt
+    """The qubit at whose frequency the tone is."""
 
 
 class Timing(_Table):
     """The grid of the pulse language, in dt."""
 
     granularity: PositiveInt = 1
+    """Lengths of pulses are multiples of this."""
     min_length: PositiveInt = 1
+    """Shortest pulse."""
     pulse_alignment: PositiveInt = 1
+    """Starts of pulses are multiples of this."""
     acquire_alignment: PositiveInt = 1
+    """Starts of acquisitions are multiples of this."""
 
 
 class Limits(_Table):
     """What one job may ask for."""
 
     max_shots: PositiveInt = 100_000
+    """Most shots of one job."""
     max_circuits: PositiveInt = 1000
+    """Most circuits and schedules of one job."""
     default_shots: PositiveInt = 1024
+    """Shots of a job that does not say."""
     max_payload: PositiveInt = 256 * 2**20
     """Bytes of one submission."""
     rep_delay: Seconds = Field(default=500e-6, gt=0)
+    """Time from the end of a program to the next shot, in which qubits relax."""
     rep_delay_min: Seconds = Field(default=1e-6, gt=0)
+    """Shortest repetition delay a job may ask for."""
     rep_delay_max: Seconds = Field(default=10e-3, gt=0)
+    """Longest repetition delay."""
     job_seconds: float = Field(default=3600.0, gt=0)
+    """Longest time on the rack of one job."""
     compile_seconds: float = Field(default=300.0, gt=0)
+    """Longest time that compiling one job may take."""
 
 
 class DeviceDescription(_Table):
     """Everything about one rack that a person writes down."""
 
     name: str = Field(pattern=r"[A-Za-z][A-Za-z0-9_-]*")
+    """What the backend is called."""
     description: str = ""
+    """A sentence for people."""
     version: str = Field(default="0.1.0", pattern=r"\d+\.\d+\.\d+")
+    """X.Y.Z of this description."""
     online_date: str = "2026-11-21"
+    """ISO date on which the rack went into service."""
     sample_name: str = ""
+    """Name of the chip."""
     dt: ExactSeconds = Field(gt=0)
+    """Time step of schedules: an exact number of seconds."""
     timing: Timing = Timing()
+    """The grid of schedules."""
     limits: Limits = Limits()
+    """What one job may ask for."""
     meas_map: tuple[tuple[NonNegativeInt, ...], ...]
+    """Groups of qubits that one acquisition measures together."""
     simulator: str | None = None
     """Chip file of a simulated rack that `pulsed serve` starts beside the daemon; None for a real one."""
     calibration: str | None = None
     """Calibration set to start from when the store has none."""
     instruments: dict[str, InstrumentDescription]
+    """The instruments by name."""
     oscillators: dict[str, OscillatorDescription]
+    """The local oscillators by name."""
     ports: dict[str, PortDescription]
+    """The ports by name."""
     qubits: tuple[QubitDescription, ...] = Field(min_length=1)
+    """The qubits, in order."""
     couplings: tuple[CouplingDescription, ...] = ()
+    """The pairs that have a cross-resonance tone; number k plays on channel u_k."""
 
     @property
     def num_qubits(self) -> int:
