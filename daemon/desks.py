@@ -75,6 +75,7 @@ class CompileDesk:
         try:
             return await asyncio.wait_for(self._answer, seconds)
         except TimeoutError:
+            self.warm.clear()
             self.worker.kill()
             raise JobFailedError(
                 "compiling took too long: split the job into smaller ones", subject=f"job {order.job_id}",

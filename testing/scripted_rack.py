@@ -1,7 +1,8 @@
 """A rack that follows a script, for tests of the daemon: it can hold, lose an instrument, or end its process.
 
 The script is a directory named by ``PULSED_TEST_SCRIPT``. A file in it is an instruction (``unreachable``,
-``impostor``, ``lose``, ``lose_once``, ``die``, ``die_once``, ``hold``); what was done is appended to the files
+``impostor``, ``lose``, ``lose_once``, ``die``, ``die_once``, ``hold``,
+``hold_after_first``); what was done is appended to the files
 ``connects``, ``started``, ``played``, ``safe`` and ``closed``.
 """
 
@@ -10,14 +11,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pulsed.compiler.program import Chunk
+from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InstrumentUnreachableError, WrongInstrumentError
+from pulsed.model.job import RunOptions
 from pulsed.model.payload import Part, PartWriter
 from pulsed.model.result import ProgramResult, pack_bits
 
@@ -64,7 +68,7 @@ class ScriptedRack:
             raise InstrumentUnreachableError("the connection broke", subject="instrument awg2")
         if self._told("die") or self._told("die_once", once=True):
             os.kill(os.getpid(), signal.SIGKILL)
-        while self._told("hold"):
+        while self._told("hold") or (self._told("hold_after_first") and (self.script / "played").exists()):
             time.sleep(0.01)
             progress("play", 0.5)
         settings = head.settings
@@ -89,3 +93,20 @@ class ScriptedRack:
     def close(self) -> None:
         """Write that it was called."""
         self._write("closed", str(os.getpid()))
+
+
+class BadCompiler:
+    """Does what the number of shots says: 11 takes an hour, 12 more memory than there is, 13 ends the process."""
+
+    def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:
+        pass
+
+    def compile(self, programs: Sequence[Any], options: RunOptions, gates: Any = None) -> list[Chunk]:
+        """Compile to nothing, unless told otherwise."""
+        if options.shots == 11:
+            time.sleep(3600)
+        if options.shots == 12:
+            np.ones(2**31)
+        if options.shots == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return []

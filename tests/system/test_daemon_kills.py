@@ -1,0 +1,290 @@
+"""What becomes of jobs when a process or an instrument is lost in the middle of them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit, qpy
+
+from pulsed.client import Client
+from pulsed.model.errors import (
+    CircuitError,
+    ConnectionFailedError,
+    InstrumentUnreachableError,
+    JobFailedError,
+    WorkerDiedError,
+    WrongInstrumentError,
+)
+from pulsed.model.job import JobRequest, JobState, RunOptions
+from pulsed.model.payload import read_array
+from pulsed.testing.daemon_process import DaemonProcess, alive, eventually
+
+Start = Callable[..., DaemonProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[DaemonProcess] = []
+
+    def make(*instructions: str, **options: object) -> DaemonProcess:
+        process = DaemonProcess(tmp_path, **options)
+        process.tell(*instructions)
+        started.append(process)
+        return process.start()
+
+    yield make
+    for process in started:
+        process.untell("hold")
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    process = DaemonProcess(tmp_path_factory.mktemp("living"), rack_wait=1.5).start()
+    yield process
+    assert process.stop() == 0
+
+
+@pytest.fixture
+def daemon(living: DaemonProcess) -> Iterator[DaemonProcess]:
+    """One daemon for all tests that it survives; each begins with a rack that plays and nothing told."""
+    for name in ("started", "played", "connects"):
+        living.untell(name)
+    yield living
+    living.untell("unreachable", "impostor", "lose", "lose_once", "die", "die_once", "hold")
+    with living.client() as client:
+        eventually(lambda: client.status().operational, "the rack is back")
+
+
+def flip() -> bytes:
+    circuit = QuantumCircuit(1, 1)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    file = io.BytesIO()
+    qpy.dump([circuit], file, version=13)
+    return file.getvalue()
+
+
+CHUNKS = 3
+SHOTS = 8000
+"""At 10 ms per shot these are three chunks of at most 30 s."""
+
+
+def long_job() -> JobRequest:
+    return JobRequest(uuid.uuid4().hex, ("qpy",), 1, RunOptions(shots=SHOTS, rep_delay=10e-3))
+
+
+def short_job() -> JobRequest:
+    return JobRequest(uuid.uuid4().hex, ("qpy",), 1, RunOptions(shots=10))
+
+
+def check_whole(client: Client, job_id: str, shots: int) -> None:
+    result, parts = client.result(job_id, 30)
+    (program,) = result.programs
+    assert program.bits is not None
+    np.testing.assert_array_equal(read_array(program.bits, parts)[:, 0], np.arange(shots) % 2)
+
+
+def pids(client: Client) -> dict[str, int]:
+    return {name: worker.pid for name, worker in client.status().workers.items()}
+
+
+def first_shots(daemon: DaemonProcess, what: str) -> list[int]:
+    return [int(line[2]) for line in daemon.lines(what)]
+
+
+def test_killed_daemon_goes_on_where_it_was(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    daemon = start(url=url, companion=["sleep", "1000"])
+    client = daemon.client()
+    long, short = long_job(), short_job()
+    steps: list[JobState] = []
+    daemon.tell("hold_after_first")
+    client.submit(long, [flip()])
+    client.submit(short, [flip()])
+    client.watch(short.job_id, lambda info: steps.append(info.state))
+    eventually(lambda: client.job(long.job_id).chunks_done == 1, "its first chunk is stored")
+    eventually(lambda: len(daemon.lines("started")) == 2, "its second chunk plays")
+    children = pids(client)
+    assert set(children) == {"compile", "rack", "companion"}
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    for name, pid in children.items():
+        eventually(lambda pid=pid: not alive(pid), f"{name} ends with its daemon", 10)
+    assert [str(children["rack"])] in daemon.lines("safe")
+    assert len(daemon.lines("played")) == 1
+
+    daemon.untell("hold_after_first")
+    daemon.start()
+    # The same client goes on by itself: nobody tells it that there is another daemon now.
+    check_whole(client, long.job_id, SHOTS)
+    check_whole(client, short.job_id, 10)
+    played = [tuple(map(int, line[1:])) for line in daemon.lines("played")]
+    assert len(played) == CHUNKS + 1
+    assert sorted(first_shots(daemon, "played")) == [0, 0, 2999, 5998], "a finished chunk was played again"
+    assert client.job(long.job_id).attempts == 2
+    eventually(lambda: steps and steps[-1] is JobState.DONE, "the watcher is told of the end", 10)
+    client.close()
+
+
+def test_killed_rack_worker_plays_the_chunk_again(daemon: DaemonProcess) -> None:
+    daemon.tell("die_once")
+    with daemon.client() as client:
+        restarts = client.status().workers["rack"].restarts
+        request = short_job()
+        client.submit(request, [flip()])
+        check_whole(client, request.job_id, 10)
+        info = client.job(request.job_id)
+        assert "interrupted" in info.times
+        assert info.attempts == 2
+        assert client.status().workers["rack"].restarts == restarts + 1
+        assert len(daemon.lines("started")) == 2
+
+
+def test_rack_worker_killed_from_outside(daemon: DaemonProcess) -> None:
+    daemon.tell("hold")
+    with daemon.client() as client:
+        request = short_job()
+        client.submit(request, [flip()])
+        eventually(lambda: daemon.lines("started"), "it plays")
+        os.kill(pids(client)["rack"], signal.SIGKILL)
+        daemon.untell("hold")
+        check_whole(client, request.job_id, 10)
+
+
+def test_rack_worker_that_dies_again_fails_the_job_alone(daemon: DaemonProcess) -> None:
+    daemon.tell("die")
+    with daemon.client() as client:
+        request = short_job()
+        client.submit(request, [flip()])
+        with pytest.raises(WorkerDiedError, match="rack worker"):
+            client.result(request.job_id, 30)
+        assert len(daemon.lines("started")) == 2
+        daemon.untell("die")
+        following = short_job()
+        client.submit(following, [flip()])
+        eventually(lambda: client.status().operational, "the rack is back")
+        check_whole(client, following.job_id, 10)
+
+
+def test_lost_instrument_plays_the_chunk_once_more(daemon: DaemonProcess) -> None:
+    daemon.tell("lose_once")
+    with daemon.client() as client:
+        restarts = client.status().workers["rack"].restarts
+        request = short_job()
+        client.submit(request, [flip()])
+        check_whole(client, request.job_id, 10)
+        assert "interrupted" in client.job(request.job_id).times
+        assert len(daemon.lines("started")) == 2
+        assert client.status().workers["rack"].restarts == restarts
+
+
+def test_instrument_lost_twice_fails_the_job_by_name(daemon: DaemonProcess) -> None:
+    daemon.tell("lose")
+    with daemon.client() as client:
+        request = short_job()
+        client.submit(request, [flip()])
+        with pytest.raises(InstrumentUnreachableError, match="awg2"):
+            client.result(request.job_id, 30)
+        assert client.job(request.job_id).state is JobState.FAILED
+        daemon.untell("lose")
+        following = short_job()
+        client.submit(following, [flip()])
+        check_whole(client, following.job_id, 10)
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "instrument"),
+    [("unreachable", InstrumentUnreachableError, "awg2"), ("impostor", WrongInstrumentError, "awg1")],
+)
+def test_instrument_that_is_not_there_is_named_and_waited_for(
+    daemon: DaemonProcess, told: str, error: type[Exception], instrument: str
+) -> None:
+    daemon.tell(told)
+    with daemon.client() as client:
+        os.kill(pids(client)["rack"], signal.SIGKILL)
+        eventually(lambda: instrument in client.status().message, "the status names it")
+        status = client.status()
+        assert not status.operational
+        assert {name for name, item in status.instruments.items() if item.error is not None} == {instrument}
+        request = short_job()
+        client.submit(request, [flip()])
+        with pytest.raises(error, match=instrument):
+            client.result(request.job_id, 20)
+        waiting = short_job()
+        client.submit(waiting, [flip()])
+        daemon.untell(told)
+        with contextlib.suppress(error):  # its turn may have come before the rack was back
+            check_whole(client, waiting.job_id, 10)
+        eventually(lambda: client.status().operational, "the rack is back")
+        following = short_job()
+        client.submit(following, [flip()])
+        check_whole(client, following.job_id, 10)
+
+
+def test_compile_worker_killed_is_started_again(daemon: DaemonProcess) -> None:
+    with daemon.client() as client:
+        pid = pids(client)["compile"]
+        os.kill(pid, signal.SIGKILL)
+        request = short_job()
+        client.submit(request, [flip()])
+        check_whole(client, request.job_id, 10)
+        assert pids(client)["compile"] != pid
+
+
+def test_compiling_is_bounded_in_time_and_memory(start: Start) -> None:
+    daemon = start(compiler="pulsed.testing.scripted_rack:BadCompiler", limits={"compile_seconds": 1.0})
+    with daemon.client() as client:
+
+        def run(shots: int) -> str:
+            request = JobRequest(uuid.uuid4().hex, ("qpy",), 1, RunOptions(shots=shots))
+            client.submit(request, [flip()])
+            client.result(request.job_id, 60)
+            return request.job_id
+
+        with pytest.raises(CircuitError, match="more memory"):
+            run(12)
+        assert client.status().workers["compile"].restarts == 0
+        with pytest.raises(JobFailedError, match=r"too long.*legal: 1 s"):
+            run(11)
+        eventually(lambda: client.status().workers["compile"].restarts == 1, "it is started again")
+        with pytest.raises(WorkerDiedError, match="compile worker"):
+            run(13)
+        eventually(lambda: client.status().workers["compile"].restarts == 3, "it is tried twice")
+        assert client.status().workers["rack"].restarts == 0
+
+
+def test_interrupt_stops_cleanly_in_the_middle_of_a_job(start: Start) -> None:
+    daemon = start("hold")
+    with daemon.client() as client:
+        request = short_job()
+        client.submit(request, [flip()])
+        eventually(lambda: daemon.lines("started"), "it plays")
+        with pytest.raises(RuntimeError, match="another daemon runs here"):
+            DaemonProcess(daemon.home).start()
+        children = pids(client)
+        daemon.signal(signal.SIGINT)
+        assert daemon.wait() == 0
+    assert daemon.lines("safe")
+    assert daemon.lines("closed")
+    assert not [name for name, pid in children.items() if alive(pid)]
+    assert not (daemon.home / "daemon.json").exists()
+    with pytest.raises(ConnectionFailedError, match="pulsed serve"):
+        Client(daemon.endpoint, home=daemon.home).connect()
+
+    daemon.untell("hold")
+    daemon.start()
+    with daemon.client() as client:
+        check_whole(client, request.job_id, 10)
+        client.stop_daemon()
+        assert daemon.wait() == 0
