@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -200,9 +201,47 @@ def _frame_kind(time: int, instruction: Instruction) -> tuple[int, str]:
         raise LoweringError("this instruction cannot be played", subject=_where(time, instruction)) from None
 
 
-def _acquire(time: int, instruction: Acquire, wiring: Wiring) -> tuple[int, int, int, int, int, int, float, float]:
+def _acquire(
+    time: int, instruction: Acquire, wiring: Wiring, table: EnvelopeTable
+) -> tuple[int, int, int, int, int, int, float, float]:
     slot = -1 if instruction.mem_slot is None else instruction.mem_slot.index
-    return (time, instruction.duration, wiring.row(instruction.channel), ACQUIRE, -1, slot, 0.0, 0.0)
+    kernel = _kernel(time, instruction, wiring, table)
+    return (time, instruction.duration, wiring.row(instruction.channel), ACQUIRE, kernel, slot, 0.0, 0.0)
+
+
+def _kernel(time: int, instruction: Acquire, wiring: Wiring, table: EnvelopeTable) -> int:
+    """Return the row of an acquisition's weights, -1 for a boxcar: the instruction's own, else the calibrated ones."""
+    line = wiring.lines[wiring.row(instruction.channel)]
+    subject, weights = f"Q{line.qubit}.readout.kernel", wiring.kernels.get(line.qubit)
+    if instruction.kernel is not None:
+        subject, weights = _where(time, instruction), _own_weights(time, instruction)
+    if weights is None:
+        return -1
+    if len(weights) != instruction.duration * line.ratio:
+        raise LoweringError(
+            f"the kernel has another length than the acquisition on {instruction.channel.name}", subject=subject,
+            value=f"{len(weights)} samples", legal=f"{instruction.duration * line.ratio} samples",
+        )  # fmt: skip
+    return table.add(blake2b(weights.tobytes(), digest_size=16, person=b"kernel").digest(), weights)
+
+
+def _own_weights(time: int, instruction: Acquire) -> npt.NDArray[np.complex128] | None:
+    """Return the weights of ``Kernel(name, weights=...)``, None for ``Kernel("boxcar")``."""
+    kernel = instruction.kernel
+    assert kernel is not None
+    given = kernel.params.get("weights")
+    if given is None and kernel.name == "boxcar":
+        return None
+    try:
+        weights = np.array(() if given is None else given, np.complex128)
+    except (TypeError, ValueError):
+        weights = np.empty(0, np.complex128)
+    if weights.ndim != 1 or not len(weights) or not np.isfinite(weights).all():
+        raise LoweringError(
+            "no such kernel", subject=_where(time, instruction), value=repr(kernel)[:200],
+            legal='Kernel("boxcar"), or Kernel(name, weights=[...]) with one finite number per sample',
+        )  # fmt: skip
+    return weights
 
 
 def _where(time: int, instruction: Instruction) -> str:

@@ -159,16 +159,16 @@ def to_schedule(timed: Timed, templates: Templates, wiring: Wiring, name: str) -
     operations = timed.operations
     children: list[tuple[int, Instruction]] = []
     starts, values = timed.starts.tolist(), operations.value.tolist()
+    turned = [[wiring.lines[row].channel for row in rows.tolist()] for rows in wiring.frames_of_qubit]
     for i, code in enumerate(operations.code.tolist()):
         kind, start = operations.kind[code], starts[i]
         if kind == VIRTUAL:
             shift = rz_phase(values[i])
-            rows = wiring.frames_of_qubit[operations.qubits[code][0]].tolist()
-            children += [(start, ShiftPhase(shift, wiring.lines[row].channel)) for row in rows]
+            children += [(start, ShiftPhase(shift, channel)) for channel in turned[operations.qubits[code][0]]]
         elif kind in (GATE, MEASURE, RESET):
             for time, instruction in templates.schedules[operations.template[code]].instructions:
                 played = instruction
                 if kind == MEASURE and isinstance(instruction, Acquire):
                     played = Acquire(instruction.duration, instruction.channel, MemorySlot(operations.slot[code]))
                 children.append((start + time, played))
-    return Schedule(*children, name=name)
+    return Schedule.from_instructions(children, name)

@@ -115,10 +115,13 @@ class PortSettings(msgspec.Struct, frozen=True):
 
 
 class Discriminator(msgspec.Struct, frozen=True):
-    """Two centroids in the IQ plane; a point belongs to the nearer one."""
+    """Two or three centroids in the IQ plane; a point belongs to the nearest one, or to the likeliest Gaussian."""
 
     zero: complex
     one: complex
+    two: complex | None = None
+    variances: tuple[float, float, float] | None = None
+    """Of I, which is that of Q too, around each of three centroids: makes Gaussians of them."""
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pulsed.compiler.program import Discriminator, PortSettings, Slot
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription, samples_per_dt
-from pulsed.model.errors import InvalidValueError, LoweringError
+from pulsed.model.errors import ConfigError, InvalidValueError, LoweringError
 from pulsed.pulse.channels import AcquireChannel, Channel, ControlChannel, DriveChannel, MeasureChannel
 
 _KINDS = {"d": DriveChannel, "u": ControlChannel, "m": MeasureChannel, "a": AcquireChannel}
@@ -176,13 +176,33 @@ class Wiring:
 
     @cached_property
     def discriminators(self) -> dict[int, Discriminator]:
-        """Qubit → discriminator, of those that have one."""
+        """Qubit → discriminator, of those that have one. Raises :class:`ConfigError`."""
         result = {}
         for q in range(self.device.num_qubits):
-            values = self._numbers(f"Q{q}.readout.discriminator", ())
+            name = f"Q{q}.readout.discriminator"
+            values = self._numbers(name, ())
             if values:
-                re0, im0, re1, im1 = values[:4]
-                result[q] = Discriminator(complex(re0, im0), complex(re1, im1))
+                result[q] = _discriminator(name, values)
+        return result
+
+    @cached_property
+    def kernels(self) -> dict[int, npt.NDArray[np.complex128]]:
+        """Qubit → integration weights (samples,), of those that have some: a boxcar where not.
+
+        Raises :class:`ConfigError`.
+        """
+        result = {}
+        for q in range(self.device.num_qubits):
+            name = f"Q{q}.readout.kernel"
+            values = np.array(self._numbers(name, (0.0,)))
+            if values.tolist() == [0.0]:
+                continue
+            if len(values) % 2 or not np.isfinite(values).all():
+                raise ConfigError(
+                    "these are no integration weights", subject=name, value=f"{len(values)} numbers",
+                    legal="0 for a boxcar, or re and im of each sample in turn, all finite",
+                )  # fmt: skip
+            result[q] = values.view(np.complex128)
         return result
 
     @cached_property
@@ -220,3 +240,18 @@ def _per_qubit(
             "one frequency per qubit", subject=option, value=len(given), legal=f"{device.num_qubits} values in Hz"
         )
     return [float(value) for value in given]
+
+
+def _discriminator(name: str, values: tuple[float, ...]) -> Discriminator:
+    """Return the discriminator of a calibrated value: re0, im0, re1, im1, variance, and re2, im2, variance of 2."""
+    if len(values) not in (5, 8) or not np.isfinite(values).all() or min(values[4::3]) <= 0:
+        raise ConfigError(
+            "this is no discriminator", subject=name, value=str(values),
+            legal="re0, im0, re1, im1, variance, and for a third state re2, im2, variance; variances above 0",
+        )  # fmt: skip
+    re0, im0, re1, im1, variance = values[:5]
+    zero, one = complex(re0, im0), complex(re1, im1)
+    if len(values) == 5:
+        return Discriminator(zero, one)
+    re2, im2, other = values[5:]
+    return Discriminator(zero, one, complex(re2, im2), (variance, variance, other))

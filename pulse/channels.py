@@ -23,7 +23,8 @@ class Channel:
 
     """
 
-    __slots__ = ("_hash", "_index")
+    __slots__ = ("_hash", "_index", "_name")
+    _name: str
     prefix: ClassVar[str] = ""
     _kind: ClassVar[int] = 0
 
@@ -53,7 +54,12 @@ class Channel:
     @property
     def name(self) -> str:
         """Short name, as ``d0`` for ``DriveChannel(0)``."""
-        return f"{self.prefix}{self._index}"
+        # asked for when schedules are sorted, once per instruction
+        try:
+            return self._name
+        except AttributeError:
+            self._name = f"{self.prefix}{self._index}"
+            return self._name
 
     @property
     def parameters(self) -> set[Parameter]:

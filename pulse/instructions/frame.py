@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import ClassVar
 
 import numpy as np
@@ -22,8 +23,11 @@ class FrameChange(OnChannel):
     def __init__(self, value: Value, channel: PulseChannel, name: str | None = None) -> None:
         if not isinstance(channel, PulseChannel):
             raise PulseError(KIND_MISMATCH, subject=type(self).__name__, value=channel, legal="a pulse channel")
-        if type(value) is not float:
-            value = bind(value, {})
+        if type(value) is float and isfinite(value):
+            self._operands = (value, channel)
+            self._name = name
+            return
+        value = bind(value, {})
         if not isinstance(value, ParameterExpression):
             try:
                 finite = bool(np.isfinite(value)) and value == value.real

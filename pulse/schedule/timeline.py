@@ -56,6 +56,30 @@ class Schedule:
             self._insert(time, component)
 
     @classmethod
+    def from_instructions(cls, timed: Iterable[TimedInstruction], name: str | None = None) -> Self:
+        """Return the schedule of many instructions; fastest when they are in order of time on each channel.
+
+        The same as inserting them one by one, with the same errors.
+        """
+        new = cls(name=name)
+        slots, children, end = new._timeslots, new._children, 0
+        for time, instruction in timed:
+            duration = instruction.duration
+            if type(time) is not int or type(duration) is not int or time < 0:
+                new._insert(time, instruction)
+                continue
+            span = (time, time + duration)
+            channels = instruction.channels
+            if len(channels) == 1 and (taken := slots.get(channels[0])) is not None and taken[-1][1] <= time:
+                taken.append(span)
+                children.append((time, instruction))
+                end = max(end, span[1])
+            else:
+                new._insert(time, instruction)
+        new._duration = max(new._duration, end)
+        return new
+
+    @classmethod
     def initialize_from(cls, other_program: Any, name: str | None = None) -> Self:
         """Return an empty schedule with the name and metadata of ``other_program``."""
         metadata = dict(other_program.metadata)
@@ -366,7 +390,10 @@ class Schedule:
 
 def _order(timed: TimedInstruction) -> tuple[int, Any, list[str]]:
     time, instruction = timed
-    return time, instruction.duration, sorted([channel.name for channel in instruction.channels])
+    names = [channel.name for channel in instruction.channels]
+    if len(names) > 1:
+        names.sort()
+    return time, instruction.duration, names
 
 
 def _checked_time(time: Any) -> int:
