@@ -213,16 +213,18 @@ def test_signs_of_field_and_frames():
 def test_names_of_qiskit_are_there():
     # what an old program imports from qiskit.pulse 1.4 and its submodules
     modules = {
-        "": "Acquire AcquireChannel BackendNotSet Constant ControlChannel Cos Delay Discriminator Drag DriveChannel Gaussian "
-        "GaussianDeriv GaussianSquare GaussianSquareDrag Instruction InstructionScheduleMap Kernel LoConfig LoRange "
-        "MeasureChannel MemorySlot NoActiveBuilder Play PulseError RegisterSlot Sawtooth ScalableSymbolicPulse Schedule "
-        "ScheduleBlock Sech SechDeriv SetFrequency SetPhase ShiftFrequency ShiftPhase Sin Snapshot SnapshotChannel Square "
-        "SymbolicPulse Triangle UnassignedDurationError UnassignedReferenceError Waveform acquire acquire_channel "
-        "active_backend align_equispaced align_func align_left align_right align_sequential barrier build builder call "
-        "channels configuration control_channels delay delay_qubits drive_channel exceptions filters frequency_offset "
-        "gaussian_square_echo instruction_schedule_map instructions library macro macros measure measure_all "
-        "measure_channel num_qubits phase_offset play qubit_channels reference samples_to_seconds schedule "
-        "seconds_to_samples set_frequency set_phase shift_frequency shift_phase snapshot transforms utils",
+        "": "Acquire AcquireChannel BackendNotSet Constant ControlChannel Cos Delay Discriminator Drag "
+        "DriveChannel Gaussian GaussianDeriv GaussianSquare GaussianSquareDrag Instruction "
+        "InstructionScheduleMap Kernel LoConfig LoRange MeasureChannel MemorySlot NoActiveBuilder Play "
+        "PulseError RegisterSlot Sawtooth ScalableSymbolicPulse Schedule ScheduleBlock Sech SechDeriv "
+        "SetFrequency SetPhase ShiftFrequency ShiftPhase Sin Snapshot SnapshotChannel Square SymbolicPulse "
+        "Triangle UnassignedDurationError UnassignedReferenceError Waveform acquire acquire_channel "
+        "active_backend align_equispaced align_func align_left align_right align_sequential barrier build "
+        "builder call channels configuration control_channels delay delay_qubits drive_channel exceptions "
+        "filters frequency_offset gaussian_square_echo instruction_schedule_map instructions library macro "
+        "macros measure measure_all measure_channel num_qubits phase_offset play qubit_channels reference "
+        "samples_to_seconds schedule seconds_to_samples set_frequency set_phase shift_frequency shift_phase "
+        "snapshot transforms utils",
         "builder": "append_instruction append_schedule general_transforms",
         "channels": "Channel ClassicalIOChannel PulseChannel",
         "filters": "composite_filter filter_instructions with_channels with_instruction_types with_intervals",
