@@ -12,17 +12,17 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from pulsed.compiler.chunks import Named, make_chunks
-from pulsed.compiler.circuits import DELAY, describe, walk
+from pulsed.compiler.circuits import DELAY, Operations, describe, walk
 from pulsed.compiler.expressions import Values
 from pulsed.compiler.flat import ACQUIRE, EnvelopeTable, Late, NotLinearError, flatten
 from pulsed.compiler.gates import gate_table
 from pulsed.compiler.lowering import lower
-from pulsed.compiler.placement import Timed, first_rows, place, to_rows, to_schedule
+from pulsed.compiler.placement import Method, Timed, first_rows, place, to_rows, to_schedule
 from pulsed.compiler.preview import Preview
 from pulsed.compiler.program import Chunk
 from pulsed.compiler.render import bake, baked_ports
 from pulsed.compiler.sweeps import sweep
-from pulsed.compiler.templates import Gates, Templates
+from pulsed.compiler.templates import Gates, OwnKey, Templates
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
@@ -65,10 +65,11 @@ class Compiler:
         wiring = Wiring(self.device, self.calibration, options.qubit_lo_freq, options.meas_lo_freq)
         return self._setup(wiring, table), table
 
-    def schedule(self, circuit: QuantumCircuit, gates: Gates | None = None) -> Schedule:
-        """Return the Schedule that will be played for ``circuit``."""
+    def schedule(self, circuit: QuantumCircuit, gates: Gates | None = None, method: Method = "alap") -> Schedule:
+        """Return the Schedule of ``circuit``: the one that will be played, or with everything as soon as possible."""
         setup, table = self._for(RunOptions())
-        timed, templates = self._time(circuit, setup, table, gates)
+        templates, own = setup.templates.with_gates(gates or {}, table)
+        timed = place(self._walk(circuit, templates, own), templates, self.device, method)
         return to_schedule(timed, templates, setup.wiring, circuit.name)
 
     def compile(self, programs: Sequence[Runnable], options: RunOptions, gates: Gates | None = None) -> list[Chunk]:
@@ -114,10 +115,9 @@ class Compiler:
         (chunk,) = self.compile([program], options or RunOptions(shots=1), gates)
         return Preview(chunk, self.device)
 
-    def _time(
-        self, circuit: QuantumCircuit, setup: _Setup, table: EnvelopeTable, gates: Gates | None, late: bool = False
-    ) -> tuple[Timed, Templates]:
-        templates, own = setup.templates.with_gates(gates or {}, table)
+    def _walk(
+        self, circuit: QuantumCircuit, templates: Templates, own: Mapping[OwnKey, int], late: bool = False
+    ) -> Operations:
         operations = walk(circuit, templates, self.device, own)
         if operations.late and not late:
             names = ", ".join(sorted({str(p) for value in operations.late.values() for p in value.parameters}))
@@ -126,7 +126,7 @@ class Compiler:
                 subject=f"circuit {circuit.name}",
                 value=names,
             )
-        return place(operations, templates, self.device), templates
+        return operations
 
     def _lower(
         self,
@@ -138,7 +138,8 @@ class Compiler:
     ) -> Named:
         late: list[Late] = []
         if isinstance(program, QuantumCircuit):
-            timed, templates = self._time(program, setup, table, gates, late=values is not None)
+            templates, own = setup.templates.with_gates(gates or {}, table)
+            timed = place(self._walk(program, templates, own, late=values is not None), templates, self.device)
             rows, duration = to_rows(timed, templates), timed.duration
             if values is not None:
                 late = _late_rows(program, timed, templates, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import lcm
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from pulsed.pulse.channels import MemorySlot
 from pulsed.pulse.frames import rz_phase
 from pulsed.pulse.instructions import Acquire, Instruction, ShiftPhase
 from pulsed.pulse.schedule import Schedule
+
+Method: TypeAlias = Literal["alap", "asap"]
+"""As late, or as soon, as possible."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,7 @@ def _place(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
             front[qubits[k]] = at + d
 
 
-def place(
-    operations: Operations, templates: Templates, device: DeviceDescription, method: Literal["alap", "asap"] = "alap"
-) -> Timed:
+def place(operations: Operations, templates: Templates, device: DeviceDescription, method: Method = "alap") -> Timed:
     """Give every operation its start, as late or as early as possible, on the device's grid."""
     timing = device.timing
     group = np.zeros(device.num_qubits, dtype=np.int64)

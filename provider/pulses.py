@@ -13,6 +13,7 @@ from pulsed.provider.submission import GateKey, adopt, attached_gates, merge_gat
 
 if TYPE_CHECKING:
     from pulsed.compiler.compile import Compiler
+    from pulsed.compiler.placement import Method
     from pulsed.compiler.preview import Preview
     from pulsed.model.calibration import CalibrationSet
     from pulsed.model.device import DeviceDescription
@@ -90,9 +91,14 @@ class PulseView:
 
         return Compiler(self._device, self._calibration)
 
-    def schedule(self, circuit: QuantumCircuit, calibrations: Mapping[Any, Any] | None = None) -> Schedule:
-        """Return ``circuit`` as the pulse schedule that would be played; ``calibrations`` as in ``run``."""
-        return self._compiler.schedule(circuit, self._own_gates(circuit, calibrations))
+    def schedule(
+        self, circuit: QuantumCircuit, calibrations: Mapping[Any, Any] | None = None, method: Method = "alap"
+    ) -> Schedule:
+        """Return ``circuit`` as the pulse schedule that would be played; ``calibrations`` as in ``run``.
+
+        ``method`` "asap" shows everything as soon as possible instead; a rack plays as late as possible.
+        """
+        return self._compiler.schedule(circuit, self._own_gates(circuit, calibrations), method)
 
     def preview(self, program: Any, calibrations: Mapping[Any, Any] | None = None) -> Preview:
         """Return the waveforms of a circuit or schedule as the instruments would play them."""

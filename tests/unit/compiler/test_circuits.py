@@ -117,6 +117,16 @@ def test_a_bell_circuit_by_hand(compiler):
     assert result.duration == 1696
 
 
+def test_asap_starts_what_alap_leaves_for_last(compiler):
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    circuit.delay(1000, 1, "dt")
+    circuit.measure([0, 1], [0, 1])
+    late, soon = (compiler.schedule(circuit, method=method) for method in ("alap", "asap"))
+    assert [s.ch_start_time(*[c for c in s.channels if c.name == "d0"]) for s in (late, soon)] == [968, 0]
+    assert late.duration == soon.duration == 1800
+
+
 def test_a_delay_before_the_measurement_is_exact_whatever_the_digitizers_grid(compiler):
     for delay in range(40, 48):
         circuit = QuantumCircuit(1, 1)
