@@ -231,7 +231,8 @@ def test_names_of_qiskit_are_there():
         "instructions": "Directive Reference RelativeBarrier TimeBlockade",
         "library": "Pulse",
         "macros": "measure measure_all",
-        "transforms": "AlignEquispaced AlignFunc AlignLeft AlignRight AlignSequential AlignmentKind add_implicit_acquires "
+        "transforms": "AlignEquispaced AlignFunc AlignLeft AlignRight AlignSequential AlignmentKind "
+        "add_implicit_acquires "
         "align_measures block_to_schedule compress_pulses flatten inline_subroutines pad remove_directives "
         "remove_trivial_barriers target_qobj_transform",
         "utils": "format_meas_map format_parameter_value instruction_duration_validation",
