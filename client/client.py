@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -48,6 +50,7 @@ from pulsed.wire.messages import (
 from pulsed.wire.protocol import MAX_FRAMES, Gap, Noticed
 
 Reply = TypeVar("Reply", bound=AnyReply)
+_log = logging.getLogger(__name__)
 
 
 class Client:
@@ -182,8 +185,7 @@ class Client:
         self._follow()
         with self._lock:
             self._watchers.setdefault(job_id, []).append(callback)
-        info = self.job(job_id)
-        self._notices.put(lambda: self._tell_job(info))
+        self._tell_job(self.job(job_id))
 
         def end() -> None:
             with self._lock:
@@ -259,30 +261,31 @@ class Client:
 
     def _tell(self) -> None:
         while (call := self._notices.get()) is not None:
-            call()
+            try:
+                call()
+            except Exception:  # noqa: BLE001 - it is the caller's own function
+                _log.exception("a callback failed; the others are told all the same")
 
     def _on_event(self, event: Noticed | Gap) -> None:
         if isinstance(event, Noticed):
-            notice = event.notice
-            self._notices.put(lambda: self._tell_notice(notice))
+            self._tell_notice(event.notice)
             return
         with self._lock:
             link, watched = self._link, list(self._watchers)
-        for job_id in watched if link is not None else ():
-            assert link is not None
-            link.request(GetJob, (), {"job_id": job_id}).add_done_callback(self._asked)
+        if link is not None:
+            for job_id in watched:
+                link.request(GetJob, (), {"job_id": job_id}).add_done_callback(self._asked)
 
     def _asked(self, future: Future[Answer]) -> None:
         if not future.cancelled() and future.exception() is None:
             message, _ = future.result()
-            info = _expect(JobReply, message).job
-            self._notices.put(lambda: self._tell_job(info))
+            self._tell_job(_expect(JobReply, message).job)
 
     def _tell_notice(self, notice: AnyNotice) -> None:
         with self._lock:
             subscribers = list(self._subscribers)
         for callback in subscribers:
-            callback(notice)
+            self._notices.put(partial(callback, notice))
         if isinstance(notice, JobChanged):
             self._tell_job(notice.job)
 
@@ -292,7 +295,7 @@ class Client:
             callbacks = self._watchers.pop(info.job_id, []) if final else self._watchers.get(info.job_id, [])
             callbacks = list(callbacks)
         for callback in callbacks:
-            callback(info)
+            self._notices.put(partial(callback, info))
 
 
 def _expect(kind: type[Reply], message: AnyReply) -> Reply:

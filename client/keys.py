@@ -182,14 +182,15 @@ class KnownClients:
 
     def of_public(self, public: bytes) -> tuple[str, Role] | None:
         """Return name and role of the client with this public key (32 raw bytes)."""
-        self._read()
+        self.refresh()
         return self._by_public.get(public)
 
     def role_of(self, name: str) -> Role | None:
-        """Return the role of the client ``name``, as of the last reading."""
+        """Return the role of the client ``name`` as of the last reading, None when it is not let in any longer."""
         return self._by_name.get(name)
 
-    def _read(self) -> None:
+    def refresh(self) -> None:
+        """Read the directory again if it has changed."""
         files = sorted(p for p in self.directory.glob("*") if p.suffix in (".key", ".pub"))
         seen = tuple((path.name, path.stat().st_mtime_ns) for path in files)
         if seen == self._seen:

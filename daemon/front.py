@@ -19,7 +19,7 @@ from pulsed.daemon import logs
 from pulsed.daemon.jobs import Jobs
 from pulsed.daemon.sockets import Context, Gate, Pump, server_socket
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import InvalidValueError, NotFoundError, ProtocolError, PulsedError
+from pulsed.model.errors import InvalidValueError, NotAllowedError, NotFoundError, ProtocolError, PulsedError
 from pulsed.model.job import JobInfo
 from pulsed.model.payload import Part
 from pulsed.wire import messages as m
@@ -103,6 +103,7 @@ class Front:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT / 2)
+            self.clients.refresh()  # a key that was taken away loses its connections too
             if time.monotonic() - self._last_notice > _HEARTBEAT / 2:
                 self.publish(m.StatusChanged(0, self._status()))
 
@@ -115,11 +116,13 @@ class Front:
         peer = Peer(address.bytes, user, Role.VIEWER if role is None else role)
         received = self._protocol.receive([frame.buffer for frame in rest], user, peer.role)
         if isinstance(received, Refused):
-            logs.get("front").warning("refused", user=user, error=str(received.error))
+            logs.get("front").info("refused", user=user, error=str(received.error))
             self._router.send([peer.address, *received.frames])
             return
         message = received.message
         try:
+            if role is None:
+                raise NotAllowedError("this key was taken away", subject=f"key {user}")
             answer = self.handlers[type(message)](message, received.parts, peer)
         except PulsedError as error:
             self._refuse(message, peer, error)

@@ -117,7 +117,8 @@ class Daemon:
         error = self._rack.error
         message = ""
         if not operational:
-            problem = f"{error.subject}: {error.message}" if error is not None else ""
+            broken = self._compile.error or self._rack.broken or error
+            problem = f"{broken.subject or 'worker'}: {broken.message}" if broken is not None else ""
             message = problem or f"waiting for: {', '.join(waiting) or 'the instruments'}"
         return Status(
             backend=self.device.name, version=pulsed.__version__, operational=operational, message=message,

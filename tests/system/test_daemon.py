@@ -185,6 +185,7 @@ def test_cancel_of_waiting_running_and_ended_jobs(client: Client, daemon: Daemon
         eventually(lambda: client.job(running.job_id).state is JobState.RUNNING, "it runs")
         assert client.cancel(waiting.job_id)
         assert client.cancel(running.job_id)
+        eventually(lambda: not client.status().running, "the rack stops playing it", 5)
     finally:
         daemon.untell("hold")
     for request in (running, waiting):
@@ -353,6 +354,49 @@ def test_roles_bound_what_a_key_may_do(client: Client, daemon: DaemonProcess) ->
         operator.result(mine.job_id, 5)
         with pytest.raises(NotAllowedError, match="legal: from admin on"):
             operator.stop_daemon()
+
+
+def test_key_that_is_taken_away_loses_its_rights(daemon: DaemonProcess) -> None:
+    path = add_client(daemon.home, uuid.uuid4().hex, "admin")
+    with daemon.client(key=path) as other:
+        assert other.status().operational
+        path.unlink()
+
+        def refused() -> bool:
+            try:
+                other.status()
+            except NotAllowedError as error:
+                return "taken away" in str(error)
+            return False
+
+        eventually(refused, "the key is refused", 10)
+
+
+def test_callback_that_fails_does_not_silence_the_others(client: Client) -> None:
+    heard = threading.Event()
+    client.subscribe(lambda notice: {}[notice])
+    client.subscribe(lambda notice: heard.set())
+    run(client, job(), circuits(flip()))
+    assert heard.wait(10)
+    heard.clear()
+    run(client, job(), circuits(flip()))
+    assert heard.wait(10)
+
+
+def test_callback_may_ask_the_daemon(client: Client) -> None:
+    answers: list[JobState] = []
+    done = threading.Event()
+
+    def ask(info: JobInfo) -> None:
+        answers.append(client.job(info.job_id).state)
+        if info.state is JobState.DONE:
+            done.set()
+
+    request = job()
+    client.submit(request, [circuits(flip())])
+    client.watch(request.job_id, ask)
+    assert done.wait(20)
+    assert answers[-1] is JobState.DONE
 
 
 def test_key_problems_say_what_to_do(daemon: DaemonProcess, tmp_path: Path) -> None:
