@@ -156,7 +156,7 @@ def flatten(
             amplitude, angle = _polar(pulse, found)
             rows.append((time, instruction.duration, row, PLAY, envelope, -1, amplitude * peak, angle))
         elif isinstance(instruction, Acquire):
-            rows.append(_acquire(time, instruction, wiring))
+            rows.append(_acquire(time, instruction, wiring, table))
         else:
             kind, field = _frame_kind(time, instruction)
             value = getattr(instruction, field)
@@ -214,7 +214,7 @@ def _kernel(time: int, instruction: Acquire, wiring: Wiring, table: EnvelopeTabl
     line = wiring.lines[wiring.row(instruction.channel)]
     subject, weights = f"Q{line.qubit}.readout.kernel", wiring.kernels.get(line.qubit)
     if instruction.kernel is not None:
-        subject, weights = _where(time, instruction), _own_weights(time, instruction)
+        subject, weights = f"{instruction.channel} at {time} dt", _own_weights(time, instruction)
     if weights is None:
         return -1
     if len(weights) != instruction.duration * line.ratio:
@@ -238,7 +238,7 @@ def _own_weights(time: int, instruction: Acquire) -> npt.NDArray[np.complex128] 
         weights = np.empty(0, np.complex128)
     if weights.ndim != 1 or not len(weights) or not np.isfinite(weights).all():
         raise LoweringError(
-            "no such kernel", subject=_where(time, instruction), value=repr(kernel)[:200],
+            "no such kernel", subject=f"{instruction.channel} at {time} dt", value=repr(kernel)[:200],
             legal='Kernel("boxcar"), or Kernel(name, weights=[...]) with one finite number per sample',
         )  # fmt: skip
     return weights

@@ -1,0 +1,114 @@
+"""Integration weights and discriminators: from calibrated values and from the instruction into the chunk."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+
+from pulsed.compiler.compile import Compiler
+from pulsed.compiler.program import Chunk, Discriminator
+from pulsed.model.calibration import Value
+from pulsed.model.errors import ConfigError, LoweringError
+from pulsed.model.job import RunOptions
+from pulsed.pulse.channels import AcquireChannel, MemorySlot
+from pulsed.pulse.configuration import Kernel
+from pulsed.pulse.instructions import Acquire
+from pulsed.pulse.schedule import Schedule
+
+OPTIONS = RunOptions(shots=16)
+WEIGHTS = np.exp(-np.arange(800) / 300) * np.exp(0.3j) / 250
+INTERLEAVED = tuple(WEIGHTS.view(float).tolist())
+
+
+def compiler_with(device, calibration, **values):
+    named = {name.replace("_", "."): Value(value) for name, value in values.items()}
+    return Compiler(device, calibration.with_values(named, "2026-11-21T00:00:01Z"))
+
+
+def measured():
+    circuit = QuantumCircuit(2)
+    circuit.measure_all()
+    return circuit
+
+
+def kernels(chunk: Chunk, program: int = 0):
+    """Return the weights by qubit, None for a boxcar."""
+    rows = chunk.array(chunk.programs[program].acquisitions)
+    return {row["qubit"]: None if row["kernel"] < 0 else chunk.envelope(row["kernel"]) for row in rows}
+
+
+def test_calibrated_weights_are_a_row_of_the_envelope_table(device, calibration):
+    compiler = compiler_with(device, calibration, Q1_readout_kernel=INTERLEAVED, Q0_readout_kernel=0.0)
+    (chunk,) = compiler.compile([measured(), measured()], OPTIONS)
+    for program in (0, 1):
+        found = kernels(Chunk.decode(chunk.encode()), program)
+        assert found[0] is None
+        assert np.array_equal(found[1], WEIGHTS)
+    assert sum(ref.shape[0] == 800 for ref in chunk.head.envelopes) >= 1
+    assert len(set(chunk.head.keys)) == len(chunk.head.keys)
+
+
+def test_the_instructions_own_kernel_comes_first(device, calibration):
+    compiler = compiler_with(device, calibration, Q0_readout_kernel=INTERLEAVED)
+    for kernel, expected in (
+        (None, WEIGHTS),
+        (Kernel("boxcar"), None),
+        (Kernel("mine", weights=[1j] * 800), np.full(800, 1j)),
+        (Kernel("mine", weights=np.arange(800)), np.arange(800)),
+    ):
+        schedule = Schedule((0, Acquire(800, AcquireChannel(0), MemorySlot(0), kernel=kernel)))
+        (chunk,) = compiler.compile([schedule], OPTIONS)
+        found = kernels(chunk)[0]
+        assert (found is None) == (expected is None)
+        assert expected is None or np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("length", [800 - 1, 800 + 8, 1])
+def test_a_calibrated_kernel_of_another_length_is_named(device, calibration, length):
+    with pytest.raises(LoweringError, match="another length") as caught:
+        compiler_with(device, calibration, Q2_readout_kernel=(0.5,) * (2 * length)).compile([measured()], OPTIONS)
+    assert caught.value.subject == "Q2.readout.kernel"
+    assert (caught.value.value, caught.value.legal) == (f"{length} samples", "800 samples")
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Kernel("no such"), Kernel("mine", weights="abc"), Kernel("mine", weights=[]), Kernel("mine", weights=[np.inf]),
+        Kernel("mine", weights=[[1.0] * 800]), Kernel("mine", weights={"a": 1}),
+    ],
+    ids=["name", "text", "empty", "infinite", "matrix", "mapping"],
+)  # fmt: skip
+def test_an_instructions_kernel_that_is_none(compiler, kernel):
+    schedule = Schedule((0, Acquire(800, AcquireChannel(2), MemorySlot(0), kernel=kernel)))
+    with pytest.raises(LoweringError, match="no such kernel") as caught:
+        compiler.compile([schedule], OPTIONS)
+    assert "AcquireChannel(2)" in caught.value.subject
+    assert "boxcar" in caught.value.legal
+
+
+@pytest.mark.parametrize("value", [(1.0,), (1.0, 2.0, 3.0), (1.0, float("nan")), 0.5])
+def test_calibrated_weights_that_are_none(device, calibration, value):
+    with pytest.raises(ConfigError) as caught:
+        compiler_with(device, calibration, Q3_readout_kernel=value).compile([measured()], OPTIONS)
+    assert caught.value.subject == "Q3.readout.kernel"
+    assert "0 for a boxcar" in caught.value.legal
+
+
+def test_two_and_three_states(device, calibration):
+    values = (1.0, 2.0, 3.0, 4.0, 0.1, 5.0, 6.0, 0.2)
+    compiler = compiler_with(device, calibration, Q0_readout_discriminator=values)
+    (chunk,) = compiler.compile([measured()], OPTIONS)
+    found = Chunk.decode(chunk.encode()).settings.discriminators
+    assert found[0] == Discriminator(1 + 2j, 3 + 4j, 5 + 6j, (0.1, 0.1, 0.2))
+    assert found[1] == Discriminator(0.01 + 0j, -0.01 + 0j)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [(1.0,) * 4, (1.0,) * 7, (0.0, 1.0, 2.0, 3.0, 0.0), (1.0,) * 7 + (-1.0,), (float("nan"),) * 5],
+)
+def test_discriminators_that_are_none(device, calibration, value):
+    with pytest.raises(ConfigError) as caught:
+        compiler_with(device, calibration, Q4_readout_discriminator=value).compile([measured()], OPTIONS)
+    assert caught.value.subject == "Q4.readout.discriminator"
+    assert "re2, im2, variance" in caught.value.legal
