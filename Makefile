@@ -3,23 +3,37 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LEGACY := .venv-legacy
+LEGACY_STAMP := $(LEGACY)/.installed
 # One BLAS thread per process: two contended ones are slower than one.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test check bench peers test-peers clean help
+.PHONY: demo test test-legacy check bench peers test-peers clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(STAMP): pyproject.toml constraints.txt
+define need_python
 	@command -v $(PYTHON) >/dev/null || { echo "pulsed needs Python >= 3.11; '$(PYTHON)' is not on this machine."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pulsed needs Python >= 3.11; '$(PYTHON)' is older. Try: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "pulsed needs Python's venv module (on Debian: the package python3-venv)."; exit 1; }
+endef
+
+$(STAMP): pyproject.toml constraints.txt
+	$(need_python)
 	@echo "installing into $(VENV) (about two minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check,bench]'
+	@touch $@
+
+$(LEGACY_STAMP): pyproject.toml constraints.txt constraints-legacy.txt
+	$(need_python)
+	@echo "installing into $(LEGACY) (about two minutes, once) ..."
+	@$(PYTHON) -m venv $(LEGACY)
+	@grep -v '^qiskit==' constraints.txt | cat - constraints-legacy.txt > $(LEGACY)/constraints.txt
+	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LEGACY)/constraints.txt -e '.[test]'
 	@touch $@
 
 demo: $(STAMP) ## a Bell state through daemon, instruments and digitizer
@@ -27,6 +41,9 @@ demo: $(STAMP) ## a Bell state through daemon, instruments and digitizer
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest -q
+
+test-legacy: $(LEGACY_STAMP) ## the language, the compiler and the provider with Qiskit 1.4
+	@$(LEGACY)/bin/python -m pytest -q -c tests/legacy/pytest.ini --rootdir . tests/legacy tests/unit/pulse tests/unit/compiler tests/unit/provider --ignore tests/unit/pulse/test_pulse_without_qiskit_pulse.py
 
 check: $(STAMP) ## ruff, mypy, import contracts, wheel
 	@$(BIN)/ruff check .
@@ -50,4 +67,4 @@ test-peers: $(STAMP) .venv-peers-laboneq/.installed ## our samples against those
 	@$(BIN)/python -m pytest -q tests/peers
 
 clean: ## remove what was built
-	rm -rf $(VENV) dist build demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LEGACY) dist build demo-output .pytest_cache .mypy_cache .ruff_cache

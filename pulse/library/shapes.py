@@ -70,7 +70,7 @@ def gaussian_square_echo(
     """A GaussianSquare of half the duration, its negative, and over both an active GaussianSquare."""
     half = duration / 2
     echo = np.where(
-        t < half,
+        t <= half,
         gaussian_square(t, half, sigma, width - half),
         -gaussian_square(t - half, half, sigma, width - half),
     )
@@ -128,8 +128,9 @@ def triangle(t: Array, duration: int, freq: float, phase: float) -> Array:
 
 
 def square(t: Array, duration: int, freq: float, phase: float) -> Array:
-    """Sign of a sine, +1 at its zeros; ``freq`` in 1/dt."""
-    return np.where(np.sin(2 * np.pi * freq * t + phase) >= 0, 1.0, -1.0)
+    """Sign of a sine: +1 from where it rises through zero, -1 from where it falls; ``freq`` in 1/dt."""
+    turns = t * freq + phase / (2 * np.pi)
+    return np.asarray(1 + 2 * (2 * np.floor(turns) - np.floor(2 * turns)))
 
 
 @dataclass(frozen=True, slots=True)

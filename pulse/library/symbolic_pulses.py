@@ -240,7 +240,7 @@ class Triangle(_Wave):
 
 
 class Square(_Wave):
-    """Sign of the sine, +1 at its zeros."""
+    """Sign of the sine: +1 from where it rises through zero, -1 from where it falls."""
 
     __slots__ = ()
     _key = "Square"
