@@ -158,6 +158,8 @@ def _prepare_qpy() -> int:
         return defaultdict(dict)
 
     circuits._read_calibrations = read_calibrations
+    # The compiled reader of Qiskit 2 skips pulse gates without a word; QPY from version 18 on has none.
+    common.QPY_RUST_READ_MIN_VERSION = max(18, getattr(common, "QPY_RUST_READ_MIN_VERSION", 18))
     return int(common.QPY_VERSION)
 
 

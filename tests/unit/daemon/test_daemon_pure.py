@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
+import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -234,15 +236,26 @@ def test_good_submission_passes() -> None:
     check_submission(request(options=options, num_programs=1000), [circuit_bytes()], DEVICE, 17)
 
 
+PULSE_GATE_QPY = zlib.decompress(
+    base64.b64decode(
+        "eNoL9Az29gzhZWRhY4AAxtRCBu40Bg4QE4pBgAmKYWyG5Myi5NLMEl1DU3OoMEN1bSFECyNjIUwsGSaSzIAOWGE2MmAHEe6JJakQ"
+        "g9iRlGJT7puaWFxaBFGcDFUJggzFFXA1bHDXMybl5CdnG1TX5sDkCmByxVB7mhhEgUEwkcGYwYExODkxJzEpJzW4MjcpPyczOaA0"
+        "pzjVPbG0uDgzMa9izmfdsxc51p3xPXX+YoD/Gd2A61cCOU7oXy/w8bz44Yy2p6+/7iUDlq6fTFMP/til0Hili4mX5+CCI5PO/Nlz"
+        "RIbXWZZVeYWnweFu48vFwo7HDpdKZCpFshlxx1r7ZHtlCka4xQp77lY0Ys8Q4VCQ5JvWJmnzItZPOvyhKfdq4cQm1VcVdzsCZsyY"
+        "Pm/yKr5JbAxFXBviKuZw62me8tH76Kmrx3fS48xluCMuAB0Gdaf+OZ/zviHXr7AwhN/kWwf0A0xxgY/WNVTPXAksOH3SX+digPkV"
+        "44DrgRoaXr7ndM6dOb/Z1PQaUD/bO8FoaOAxM7BmMnAUZ6bnJkJFNBiYgSkpMbfAfudMEJjFwAri56XnpMJCPhNKc0DpBVXwlAOl"
+        "hVLQ1TBUYSSA/0gAJgYAtnqwyQ=="
+    )
+)
+"""One circuit with ``add_calibration("x", [0], ...)``, written by Qiskit 1.4.6 as QPY 13."""
+
+
 def test_pulse_gates_inside_of_qpy_are_an_error() -> None:
     newest = _prepare_qpy()
     (circuit,) = _read_circuits(circuit_bytes(), newest, "part 0")
     assert circuit.num_qubits == 1
-    from qiskit.qpy.binary_io import circuits
-
     with pytest.raises(CircuitError, match="calibrations"):
-        circuits._read_calibrations(io.BytesIO(b"\x00\x02"), 13, None, None)
-    assert circuits._read_calibrations(io.BytesIO(b"\x00\x00"), 13, None, None) == {}
+        _read_circuits(PULSE_GATE_QPY, newest, "part 0")
 
 
 @given(st.data())
