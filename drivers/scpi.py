@@ -1,6 +1,6 @@
-"""One SCPI session over a TCP socket, the only place that speaks to an instrument.
+"""One SCPI session over a TCP socket or HiSLIP, the only place that speaks to an instrument.
 
-pyvisa-py opens the session; bytes then go through the session's own socket, because pyvisa-py sends in 4 KiB
+pyvisa-py opens the session; bytes then go through the session's own sockets, because pyvisa-py sends in 4 KiB
 pieces, waits without a limit for a device that stopped reading, and takes a broken connection for a slow one.
 """
 
@@ -19,6 +19,7 @@ import pyvisa
 import pyvisa.rname
 
 from pulsed.drivers.contract import remaining
+from pulsed.drivers.transport import HislipTransport, SocketTransport, Transport, probe_hislip, transport_kind
 from pulsed.model.errors import (
     ConfigError,
     InstrumentDataError,
@@ -89,7 +90,7 @@ class Session:
         self.round_trips = 0
         """How often an answer was waited for."""
         self.bytes_sent = 0
-        self._socket: socket.socket | None = None
+        self._transport: Transport | None = None
         self._pending = bytearray()
         self._buffer = bytearray(_JOIN)
 
@@ -101,23 +102,27 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether there is a connection."""
-        return self._socket is not None
+        return self._transport is not None
 
     def connect(self, deadline: float) -> None:
         """Open the connection.
 
-        Raises :class:`InstrumentUnreachableError`, and :class:`ConfigError` when the address is none of a socket.
+        Raises :class:`InstrumentUnreachableError`, :class:`InstrumentTimeoutError`, :class:`InstrumentDataError`
+        when something else than a HiSLIP server answers, and :class:`ConfigError` for another kind of address.
         """
         self.close()
-        host = self._host()
+        parsed, kind = self._parsed()
         try:
-            socket.getaddrinfo(host, None, socket.AF_INET)
+            socket.getaddrinfo(str(parsed.host_address), None, socket.AF_INET)
         except OSError as error:
             raise InstrumentUnreachableError(
                 f"no such host: {error.strerror}", subject=self.subject, value=self.address
             ) from error
         with _MANAGER_LOCK:
             manager = _resource_manager()
+        if kind is HislipTransport:
+            self._probe(parsed, deadline)
+        opened: Any = None
         try:
             self.resource = manager.open_resource(
                 self.address,
@@ -125,12 +130,11 @@ class Session:
                 read_termination="\n",
                 write_termination="\n",
             )
-            # pyvisa-py takes a refused connection for an open one until the first byte.
-            self._socket = self.resource.visalib.sessions[self.resource.session].interface
-            self._socket.getpeername()
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened = self.resource.visalib.sessions[self.resource.session].interface
+            self._transport = kind(opened)
         except Exception as error:
-            reason = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket else 0
+            is_socket = isinstance(opened, socket.socket)
+            reason = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if is_socket else 0
             self.close()
             raise InstrumentUnreachableError(
                 "cannot be reached" if not reason else f"cannot be reached: {_reason(reason)}",
@@ -138,23 +142,35 @@ class Session:
                 value=self.address,
             ) from error
 
-    def _host(self) -> str:
+    def _parsed(self) -> tuple[Any, type[SocketTransport] | type[HislipTransport]]:
         try:
             parsed = pyvisa.rname.ResourceName.from_string(self.address)
         except pyvisa.rname.InvalidResourceName:
             parsed = None
-        if not isinstance(parsed, pyvisa.rname.TCPIPSocket):
+        kind = transport_kind(parsed)
+        if kind is None:
             raise ConfigError(
-                "not the VISA address of a socket",
+                "not the VISA address of a socket or a HiSLIP server",
                 subject=self.subject,
                 value=self.address,
-                legal="TCPIP::HOST::PORT::SOCKET",
+                legal="TCPIP::HOST::PORT::SOCKET, TCPIP::HOST::hislip0,PORT::INSTR",
             )
-        return str(parsed.host_address)
+        return parsed, kind
+
+    def _probe(self, parsed: Any, deadline: float) -> None:
+        try:
+            probe_hislip(parsed, deadline)
+        except TimeoutError as error:
+            raise self._broken(InstrumentTimeoutError, "no answer within the deadline", self.address) from error
+        except OSError as error:
+            reason = _reason(error.errno) or str(error)
+            raise self._broken(InstrumentUnreachableError, f"cannot be reached: {reason}", self.address) from error
+        except ValueError as error:
+            raise self._garbage(str(error)) from error
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
-        self._socket = None
+        self._transport = None
         self._pending.clear()
         if self.resource is not None:
             resource, self.resource = self.resource, None
@@ -222,22 +238,18 @@ class Session:
         self._send_pieces(joined, deadline)
 
     def _send_pieces(self, pieces: Sequence[bytes | memoryview], deadline: float) -> None:
-        large = any(len(piece) > _JOIN for piece in pieces)
-        for piece in pieces if large else (b"".join(pieces),):
-            try:
-                self._ready(deadline).sendall(piece)
-            except TimeoutError as error:
-                raise self._broken(InstrumentTimeoutError, "does not take what it is sent", "") from error
-            except OSError as error:
-                raise self._broken(InstrumentUnreachableError, "the connection broke", _reason(error.errno)) from error
-            self.bytes_sent += len(piece)
+        try:
+            self._connected().send(pieces, deadline)
+        except TimeoutError as error:
+            raise self._broken(InstrumentTimeoutError, "does not take what it is sent", "") from error
+        except OSError as error:
+            raise self._broken(InstrumentUnreachableError, "the connection broke", _reason(error.errno)) from error
+        self.bytes_sent += sum(map(len, pieces))
 
-    def _ready(self, deadline: float) -> socket.socket:
-        if self._socket is None:
+    def _connected(self) -> Transport:
+        if self._transport is None:
             raise InstrumentUnreachableError("there is no connection", subject=self.subject, value=self.address)
-        # Zero would make the socket non-blocking.
-        self._socket.settimeout(max(1e-4, remaining(deadline)))
-        return self._socket
+        return self._transport
 
     def _broken(self, kind: type[InstrumentError], message: str, value: str) -> InstrumentError:
         self.close()
@@ -304,11 +316,13 @@ class Session:
 
     def _read(self, into: memoryview, deadline: float, asked: str) -> int:
         try:
-            size = self._ready(deadline).recv_into(into)
+            size = self._connected().receive(into, deadline)
         except TimeoutError as error:
             raise self._broken(InstrumentTimeoutError, "no answer within the deadline", asked[:80]) from error
         except OSError as error:
             raise self._broken(InstrumentUnreachableError, "the connection broke", _reason(error.errno)) from error
+        except ValueError as error:
+            raise self._garbage(str(error)) from error
         if size == 0:
             raise self._broken(InstrumentUnreachableError, "the instrument closed the connection", self.address)
         return size

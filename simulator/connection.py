@@ -93,6 +93,9 @@ class Connection:
             self._give(self._wait.answer())
             self._wait = None
 
+    def closed(self) -> None:
+        """The transport is gone; there is nobody to tell."""
+
     def pull(self) -> bytes | memoryview | None:
         """Go on until there is something to send; None when bytes or the end of a wait are needed first."""
         while True:
@@ -111,6 +114,23 @@ class Connection:
                 self._out.append(b"\n")
             elif not self._state():
                 return None
+
+    def end_message(self) -> None:
+        """End the present line, as a newline does; call it when :meth:`pull` has returned None.
+
+        For transports that delimit messages. A block that is cut off so is an error.
+        """
+        if self._state in (self._read_block, self._skip):
+            self._block, self._to_skip = bytearray(), 0
+            self._state = self._read_line
+            self._instrument.report(-161, "the message ended within its block")
+            return
+        self.get_buffer()[:1] = b"\n"
+        self.received(1)
+
+    def trigger(self) -> None:
+        """Carry out ``*TRG`` next, for transports that have a message for it."""
+        self._queue(b"*TRG", None)
 
     def _fail(self, code: int, detail: str) -> bool:
         """Report an error of the message itself and drop the rest of its line."""

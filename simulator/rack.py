@@ -38,7 +38,7 @@ MODELS: dict[str, tuple[str, str, Factory]] = {
     "sgs100a": ("Rohde&Schwarz", "SGS100A", lambda identity, bus: VirtualSgs100a(identity)),
 }
 """Vendor, model and virtual instrument for each driver."""
-_ADDRESS = re.compile(r"TCPIP\d*::([^:]+)::(\d+)::SOCKET")
+_ADDRESS = re.compile(r"TCPIP\d*::([^:]+)::(?:(\d+)::SOCKET|hislip0,(\d+)::INSTR)")
 _SWITCH_INTERVAL = 5e-4
 """Seconds after which the chip's thread lets the instruments answer."""
 
@@ -111,9 +111,12 @@ def _endpoint(name: str, described: InstrumentDescription) -> tuple[str, int]:
     if match is None:
         subject = f"instruments.{name}.address"
         raise ConfigError(
-            "not an address of the rack", subject=subject, value=described.address, legal="TCPIP::HOST::PORT::SOCKET"
+            "not an address of the rack",
+            subject=subject,
+            value=described.address,
+            legal="TCPIP::HOST::PORT::SOCKET, TCPIP::HOST::hislip0,PORT::INSTR",
         )
-    return match.group(1), int(match.group(2))
+    return match.group(1), int(match.group(2) or match.group(3))
 
 
 def choose_ports(device: DeviceDescription, ports: str) -> dict[str, tuple[str, int]]:

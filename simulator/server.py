@@ -1,16 +1,19 @@
-"""The TCP edge of the virtual instruments: asyncio carries bytes between sockets and a :class:`Connection`.
+"""The TCP edge of the virtual instruments: asyncio carries bytes between sockets and a state machine.
 
-asyncio sets TCP_NODELAY on every connection. Blocks are received into their final place and sent from where they are.
+A client that begins with ``HS`` speaks HiSLIP (:class:`Channel`), any other one bare SCPI (:class:`Connection`): no
+command begins so, and one port serves both. asyncio sets TCP_NODELAY on every connection. Blocks are received into
+their final place and sent from where they are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import cast
+from typing import Protocol, cast
 
 from pulsed.model.errors import ConfigError
 from pulsed.simulator.connection import Connection
+from pulsed.simulator.hislip import Channel, Hub
 from pulsed.simulator.virtual_instrument import VirtualInstrument
 
 MAX_CLIENTS = 16
@@ -19,14 +22,29 @@ _SLICE = 1 << 18
 _SMALL = 1 << 13
 
 
+class Machine(Protocol):
+    """What carries out the bytes of one connection; see :mod:`pulsed.simulator.connection`."""
+
+    broken: bool
+
+    @property
+    def waiting(self) -> float | None: ...  # noqa: D102
+    def expire(self) -> None: ...  # noqa: D102
+    def closed(self) -> None: ...  # noqa: D102
+    def get_buffer(self) -> memoryview: ...  # noqa: D102
+    def received(self, count: int, /) -> None: ...  # noqa: D102
+    def pull(self) -> bytes | memoryview | None: ...  # noqa: D102
+
+
 class ScpiProtocol(asyncio.BufferedProtocol):
     """One connection of one client."""
 
     def __init__(self, server: InstrumentServer) -> None:
         self._server = server
-        self._instrument = instrument = server.instrument
+        self._instrument = server.instrument
         self._clients = server.clients
-        self._connection = Connection(instrument)
+        self._machine: Machine | None = None
+        self._first, self._count = bytearray(2), 0
         self._full = False
         self._rest = memoryview(b"")
         self._timer: asyncio.TimerHandle | None = None
@@ -48,6 +66,8 @@ class ScpiProtocol(asyncio.BufferedProtocol):
             self._clients.remove(self)
             self._instrument.listeners.remove(self._state_changed)
         self._stop_timer()
+        if self._machine:
+            self._machine.closed()
         if self._late:
             self._late.cancel()
 
@@ -57,17 +77,31 @@ class ScpiProtocol(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where received bytes belong."""
-        return self._connection.get_buffer()
+        return self._machine.get_buffer() if self._machine else memoryview(self._first)[self._count :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Carry out what was received; later when that is the instrument's fault."""
-        self._connection.received(nbytes)
+        if self._machine is not None:
+            self._machine.received(nbytes)
+        elif not self._greet(nbytes):
+            return
         seconds = self._instrument.faults.seconds("late")
         if not seconds:
             self._pump()
             return
         self._transport.pause_reading()
         self._late = asyncio.get_running_loop().call_later(seconds, self._pump)
+
+    def _greet(self, count: int) -> bool:
+        """Find out from the first bytes what the client speaks; return whether it is known now."""
+        self._count += count
+        if self._count < 2 and self._first[:1] == b"H":
+            return False
+        hislip = self._first == b"HS"
+        self._machine = Channel(self._server.hub, self.wake) if hislip else Connection(self._instrument)
+        self._machine.get_buffer()[: self._count] = self._first[: self._count]
+        self._machine.received(self._count)
+        return True
 
     def pause_writing(self) -> None:
         """The client does not read: do nothing more for it."""
@@ -84,11 +118,12 @@ class ScpiProtocol(asyncio.BufferedProtocol):
             self._pump()
 
     def _state_changed(self) -> None:
-        if self._connection.waiting is not None:
+        if self._machine and self._machine.waiting is not None:
             self._pump()
 
     def _expire(self) -> None:
-        self._connection.expire()
+        if self._machine:
+            self._machine.expire()
         self._pump()
 
     def _stop_timer(self) -> None:
@@ -98,6 +133,9 @@ class ScpiProtocol(asyncio.BufferedProtocol):
 
     def _pump(self) -> None:
         """Go on with commands and answers until bytes, the client's reading or an instrument are needed."""
+        machine = self._machine
+        if machine is None:
+            return
         if "silent" in self._instrument.faults:
             self._transport.pause_reading()
             return
@@ -107,7 +145,7 @@ class ScpiProtocol(asyncio.BufferedProtocol):
                 piece, self._rest = self._rest[:_SLICE], self._rest[_SLICE:]
                 self._transport.write(piece)
                 continue
-            answer = self._connection.pull()
+            answer = machine.pull()
             if answer is not None and len(answer) <= _SMALL and len(small) <= _SLICE:
                 small += answer
                 continue
@@ -119,13 +157,12 @@ class ScpiProtocol(asyncio.BufferedProtocol):
             self._rest = memoryview(answer)
         if small:
             self._transport.write(bytes(small))
-        if self._connection.broken and not self._full:
+        if machine.broken and not self._full:
             self._transport.close()
-        self._hold()
+        self._hold(machine.waiting)
 
-    def _hold(self) -> None:
+    def _hold(self, seconds: float | None) -> None:
         """Read only while there is nothing to wait for; set the clock of a wait."""
-        seconds = self._connection.waiting
         if seconds is None:
             self._stop_timer()
         elif self._timer is None:
@@ -145,6 +182,7 @@ class InstrumentServer:
         self.name = name
         self.instrument = instrument
         self.clients: set[ScpiProtocol] = set()
+        self.hub = Hub(instrument)
         self.away = False
         """Whether it reboots at present and takes no connection."""
         self._server: asyncio.Server | None = None

@@ -141,9 +141,10 @@ class VirtualInstrument:
         value, self.event_status = self.event_status, 0
         return str(value)
 
-    def _status_byte(self) -> str:
-        value = 4 * bool(self.errors) + 32 * bool(self.event_status & self.event_enable)
-        return str(value + 64 * bool(value & self.service_enable))
+    def status_byte(self, message_available: bool = False) -> int:
+        """Return the status byte (IEEE 488.2, 11.2)."""
+        value = 4 * bool(self.errors) + 16 * message_available + 32 * bool(self.event_status & self.event_enable)
+        return value + 64 * bool(value & self.service_enable)
 
     def _conditions(self) -> str:
         return str(sum(_QUESTIONABLE[code] for code in self.faults.conditions))
@@ -175,7 +176,7 @@ class VirtualInstrument:
         Command("*ESE?", lambda self: str(self.event_enable)),
         Command("*SRE", _set_service_enable, (Integer("mask", 0, 255),)),
         Command("*SRE?", lambda self: str(self.service_enable)),
-        Command("*STB?", _status_byte),
+        Command("*STB?", lambda self: str(self.status_byte())),
         Command("SYSTem:ERRor[:NEXT]?", _next_error),
         Command("SYSTem:ERRor:COUNt?", lambda self: str(len(self.errors))),
         Command("SYSTem:ERRor:ALL?", _all_errors),

@@ -29,6 +29,22 @@ class Scaled:
         return self.factor * self.envelopes.read(row)
 
 
+def over_hislip(address):
+    """Return the HiSLIP address of an instrument that also answers at a socket: one port serves both."""
+    host, port = address.split("::")[1:3]
+    return f"TCPIP::{host}::hislip0,{port}::INSTR"
+
+
+@pytest.fixture(params=["socket", "hislip"], scope="module")
+def device(request, rack_process):
+    """The rack's description, with the addresses of either transport."""
+    if request.param == "socket":
+        return rack_process.device
+    return rack_process.device.with_addresses(
+        {name: over_hislip(address) for name, address in rack_process.addresses.items()}
+    )
+
+
 def maker(kind, name, device):
     def make(**changes):
         return kind(name, device.instruments[name].model_copy(update=changes))
@@ -38,12 +54,12 @@ def maker(kind, name, device):
 
 class TestAwgLeader(GeneratorContract):
     @pytest.fixture
-    def make_driver(self, rack_process):
-        return maker(AwgDriver, "awg1", rack_process.device)
+    def make_driver(self, device):
+        return maker(AwgDriver, "awg1", device)
 
     @pytest.fixture
-    def work(self, rack_process):
-        return share_out(make_chunk(rack_process.device, (0.1, 0.2)), rack_process.device).playbacks["awg1"]
+    def work(self, device):
+        return share_out(make_chunk(device, (0.1, 0.2)), device).playbacks["awg1"]
 
     def test_the_same_work_costs_no_round_trip(self, driver, work):
         driver.upload(work, after(5))
@@ -79,12 +95,12 @@ class TestAwgLeader(GeneratorContract):
             driver.stop(after(5))
         assert len(seen) == 2
 
-    def test_eviction_makes_room(self, driver, rack_process):
+    def test_eviction_makes_room(self, driver, device):
         """A memory for five events holds one chunk of two programs with two events each at a time."""
         driver.reset(after(5))
         driver._sequences.capacity = 5
         for angles in ((0.1, 0.2), (0.3, 0.4), (0.1, 0.2)):
-            work = share_out(make_chunk(rack_process.device, angles), rack_process.device).playbacks["awg1"]
+            work = share_out(make_chunk(device, angles), device).playbacks["awg1"]
             driver.verify(driver.upload(work, after(5)), after(5))
             assert sum(size for _, size, _ in parse_catalog(driver.session.query("SEQ:CAT?", after(5)))) <= 5
 
@@ -113,30 +129,30 @@ class TestAwgLeader(GeneratorContract):
 
 class TestAwgFollower(GeneratorContract):
     @pytest.fixture
-    def make_driver(self, rack_process):
-        return maker(AwgDriver, "awg2", rack_process.device)
+    def make_driver(self, device):
+        return maker(AwgDriver, "awg2", device)
 
     @pytest.fixture
-    def work(self, rack_process):
-        return share_out(make_chunk(rack_process.device), rack_process.device).playbacks["awg2"]
+    def work(self, device):
+        return share_out(make_chunk(device), device).playbacks["awg2"]
 
 
 class TestDigitizer(DigitizerContract):
     @pytest.fixture
-    def make_driver(self, rack_process):
-        return maker(DigitizerDriver, "digitizer", rack_process.device)
+    def make_driver(self, device):
+        return maker(DigitizerDriver, "digitizer", device)
 
     @pytest.fixture(params=[(2, "single"), (0, "single"), (0, "avg")])
-    def work(self, rack_process, request):
+    def work(self, device, request):
         level, kind = request.param
-        chunk = make_chunk(rack_process.device, meas_level=level, meas_return=kind)
-        return share_out(chunk, rack_process.device).recordings["digitizer"]
+        chunk = make_chunk(device, meas_level=level, meas_return=kind)
+        return share_out(chunk, device).recordings["digitizer"]
 
 
 class TestSgs100a(SourceContract):
     @pytest.fixture
-    def make_driver(self, rack_process):
-        return maker(Sgs100aDriver, "sgs1", rack_process.device)
+    def make_driver(self, device):
+        return maker(Sgs100aDriver, "sgs1", device)
 
     def test_only_differences_are_sent(self, driver):
         driver.configure(SourceSettings(5.1e9, 10.0), after(5))
