@@ -1,15 +1,17 @@
 """Which bursts act together, and which qubits share a state.
 
 A *segment* is a stretch of time in which bursts overlap on one transmon or on a coupled pair. Pairs are joined only by
-a tone that drives coupled dynamics (cross resonance); crosstalk adds a burst to the segment of the qubit that feels it.
+a tone that drives coupled dynamics (cross resonance); crosstalk adds a burst to the segments of a qubit that feels it.
 What turns a qubit by less than ``NEGLIGIBLE`` (infidelity below 5e-6) is left out.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,38 +96,83 @@ class Segment:
     tail: int = 0
 
 
-def segments(items: Iterable[tuple[int, int, tuple[int, ...], int]], tail: int) -> list[Segment]:
-    """Join items (start, end, qubits, burst) that overlap in time on a qubit; sorted by middle.
+Item = tuple[int, int, tuple[int, ...], int]
+"""What one burst acts on: first sample, end, qubits, index of the burst."""
+
+
+def segments(items: Iterable[Item], felt: Iterable[Item], tail: int) -> list[Segment]:
+    """Join ``items`` that overlap in time on a qubit, and add to them the crosstalk that is felt meanwhile.
+
+    Crosstalk joins nothing: a burst is cut at the edges of the segments it reaches into, and what is left of it between
+    them makes segments of its own, on one transmon each.
 
     Args:
-        items: what acts on what, in any order.
+        items: what drives a transmon or a pair, in any order.
+        felt: what crosstalk adds, each on one qubit.
         tail: samples that a burst rings on where nothing follows sooner.
 
+    Returns:
+        segments sorted by middle; those on one qubit do not overlap.
+
     """
-    open_: dict[int, list[Segment]] = {}
+    placed: dict[int, list[Segment]] = {}
     for start, end, qubits, burst in sorted(items):
         joined = Segment(start, end, qubits, [burst], tail)
         grown = True
         while grown:
             grown = False
             for q in joined.qubits:
-                stack = open_.setdefault(q, [])
+                stack = placed.setdefault(q, [])
                 while stack and stack[-1].end > joined.start:
                     other = stack[-1]
                     for p in other.qubits:
-                        open_[p].remove(other)
+                        placed[p].remove(other)
                     joined.start, joined.end = min(joined.start, other.start), max(joined.end, other.end)
                     joined.qubits = tuple(sorted({*joined.qubits, *other.qubits}))
                     joined.bursts = other.bursts + [b for b in joined.bursts if b not in other.bursts]
                     grown = True
         for q in joined.qubits:
-            open_.setdefault(q, []).append(joined)
-    for stack in open_.values():
-        for current, following in zip(stack, [*stack[1:], None], strict=True):
-            if following is not None:
-                current.tail = min(current.tail, following.start - current.end)
-    unique = {id(s): s for stack in open_.values() for s in stack}
-    return sorted(unique.values(), key=lambda s: (s.start + s.end + s.tail, s.start, s.qubits))
+            placed.setdefault(q, []).append(joined)
+    for stack in placed.values():
+        for current, following in pairwise(stack):
+            current.tail = min(current.tail, following.start - current.end)
+    unique = {id(s): s for stack in placed.values() for s in stack}
+    out = [*unique.values(), *_between(placed, felt)]
+    return sorted(out, key=lambda s: (s.start + s.end + s.tail, s.start, s.qubits))
+
+
+def _between(placed: dict[int, list[Segment]], felt: Iterable[Item]) -> list[Segment]:
+    """Add crosstalk to the segments it reaches into; return segments for what is left, overlapping pieces joined."""
+    out: list[Segment] = []
+    last: dict[int, Segment] = {}
+    for start, end, (q,), burst in _pieces(placed, felt):
+        current = last.get(q)
+        if current is not None and start < current.end:
+            current.end = max(current.end, end)
+            current.bursts.append(burst)
+        else:
+            last[q] = Segment(start, end, (q,), [burst])
+            out.append(last[q])
+    return out
+
+
+def _pieces(placed: dict[int, list[Segment]], felt: Iterable[Item]) -> list[Item]:
+    pieces: list[Item] = []
+    for begin, end, qubits, burst in felt:
+        start = begin
+        stack = placed.get(qubits[0], [])
+        first = bisect_right(stack, start, key=lambda s: s.end + s.tail)
+        for segment in stack[first:]:
+            if segment.start >= end:
+                break
+            if burst not in segment.bursts:
+                segment.bursts.append(burst)
+            if start < segment.start:
+                pieces.append((start, segment.start, qubits, burst))
+            start = segment.end + segment.tail
+        if start < end:
+            pieces.append((start, end, qubits, burst))
+    return sorted(pieces)
 
 
 def union(members: Sequence[Hashable], links: Iterable[tuple[Hashable, Hashable]]) -> list[list[Hashable]]:

@@ -119,25 +119,26 @@ class Pulses:
 
         """
         parts = self._parts(sequence, reference)
-        items = []
+        items, felt = [], []
         for index, (part, start) in enumerate(zip(parts.of, parts.starts, strict=True)):
             if part.reach is not None:
                 end = start + len(part.envelope)
                 items.append((start, end, part.reach.main, index))
-                items += [(start, end, (q,), index) for q in part.reach.crosstalk]
+                felt += [(start, end, (q,), index) for q in part.reach.crosstalk]
         known: dict[tuple[int, int, tuple[int, ...]], Step] = {}
         found = []
-        for segment in segments(items, tail):
-            alone = len(segment.bursts) == 1
+        for segment in segments(items, felt, tail):
             first = segment.bursts[0]
+            length = len(parts.of[first].envelope)
+            whole = len(segment.bursts) == 1 and (segment.start, segment.end - length) == (parts.starts[first],) * 2
             short = (id(parts.of[first]), segment.tail, segment.qubits)
-            step = known.get(short) if alone else None
+            step = known.get(short) if whole else None
             if step is None:
                 _check_size(segment)
                 segment.bursts.sort(key=lambda i: (parts.starts[i], parts.of[i].line.name))
                 first = segment.bursts[0]
                 step = self._step_of(parts, segment, reference)
-                if alone:
+                if whole:
                     known[short] = step
             stop = segment.end + segment.tail
             found.append(Pulse(segment.qubits, segment.start, stop, parts.phases[first], step))
@@ -211,15 +212,17 @@ class Pulses:
             part = parts.of[i]
             assert part.wire.qubit is not None  # only drive lines make segments
             direct = mixed(part.wire, part.line.correction, part.line.offset)[0]
-            first = parts.starts[i] - segment.start
             n = np.arange(len(part.envelope))
             samples = part.amplitude * direct * part.envelope * np.exp(-2e-9j * np.pi * part.frequency * n)
-            tail = min(TAIL, length - first - len(part.envelope))
-            field = low_pass(samples, part.wire.bandwidth, part.frequency, tail)
+            first = parts.starts[i] - segment.start
+            room = length - first - len(samples)
+            field = low_pass(samples, part.wire.bandwidth, part.frequency, min(TAIL, room) if room >= 0 else TAIL)
             field = field * np.exp(1j * (parts.phases[i] - parts.phases[segment.bursts[0]]))
             split = part.line.lo_frequency - reference
             if split:
                 field = field * np.exp(-2e-9j * np.pi * split * (np.arange(len(field)) + 0.5))
+            field = field[max(0, -first) : length - first]
+            first = max(0, first)
             for site, q in enumerate(segment.qubits):
                 gain = self._gain[q, part.wire.qubit] * TWO_PI_PER_NS
                 drives[first : first + len(field), site] += gain * field

@@ -30,7 +30,7 @@ Complex = NDArray[np.complex128]
 DRIVE_LO, READOUT_LO = 5.10e9, 7.11e9
 PHOTONS = 3.0
 READOUT_LENGTH, READOUT_SIGMA, READOUT_WIDTH = 800, 8.0, 768.0
-CR_AMPLITUDE, CR_RABI = 0.85, 25e6
+CR_AMPLITUDE, CR_RABI = 0.9, 25e6
 """Largest amplitude of a cross-resonance tone, and the largest Rabi frequency (Hz) near a two-photon transition."""
 SHOTS = 20_000
 
@@ -117,15 +117,18 @@ class Tuneup:
     # Cross resonance
 
     def cross_resonance(self, control: int, target: int) -> None:
-        """Find the shortest echoed cross resonance of a pair within the amplitude limits."""
+        """Find the shortest echoed cross resonance of a pair within the amplitude limits.
+
+        Edges of 12 ns: shorter ones gain 5 % of the time and turn neighbours that are 25 MHz away through crosstalk.
+        """
         delta = self.chip.qubits[control].frequency - self.chip.qubits[target].frequency
         alpha = -self.chip.qubits[control].anharmonicity
         near = abs(delta - alpha / 2) < 30e6
-        sigma = 32.0 if near else 16.0
+        sigma = 24.0 if near else 12.0
         limit = CR_AMPLITUDE
         if near:
             limit = min(limit, CR_RABI / abs(self.gates.response(control, self.chip.qubits[target].frequency)))
-        duration = 128 if not near else 240
+        duration = 96
         while True:
             half = self._half(control, target, duration, sigma)
             if abs(half[0]) <= limit:

@@ -294,13 +294,40 @@ def test_random_chips_are_reproducible_and_usable():
 
 def test_segments_join_what_overlaps_and_leave_room_for_what_follows():
     items = [(0, 32, (0,), 0), (32, 64, (0,), 1), (50, 90, (0, 1), 2), (100, 110, (1,), 3), (92, 95, (2,), 4)]
-    found = segments(items, 4)
+    found = segments(items, [], 4)
     assert [(s.start, s.end, s.qubits, sorted(s.bursts), s.tail) for s in found] == [
         (0, 32, (0,), [0], 0),
         (32, 90, (0, 1), [1, 2], 4),
         (92, 95, (2,), [4], 4),
         (100, 110, (1,), [3], 4),
     ]
+
+
+def test_crosstalk_is_cut_at_the_segments_it_reaches_into():
+    items = [(100, 132, (0, 1), 0), (150, 170, (1,), 1)]
+    felt = [(0, 200, (1,), 2), (180, 240, (1,), 3), (110, 120, (0,), 2)]
+    found = segments(items, felt, 4)
+    assert [(s.start, s.end + s.tail, s.qubits, sorted(s.bursts)) for s in found] == [
+        (0, 100, (1,), [2]),
+        (100, 136, (0, 1), [0, 2]),
+        (136, 150, (1,), [2]),
+        (150, 174, (1,), [1, 2]),
+        (174, 240, (1,), [2, 3]),
+    ]
+
+
+def test_a_tone_cut_in_pieces_is_the_tone(chip, tuned):
+    """Crosstalk on an idle neighbour in one piece, and cut by a zero pulse of the neighbour's own: the same turn."""
+    engine = Engine(replace(chip, couplings=()))
+    detuning = chip.qubits[1].frequency - chip.qubits[0].frequency
+    seen = []
+    for cut in (False, True):
+        shot = Shot(chip).play(0, 0, 0.8 * np.ones(200), 0.0, detuning)
+        if cut:
+            shot.play(1, 77, np.zeros(16))
+        seen.append(excited(engine, shot.read(240, (0, 1)))[1])
+    assert 0.1 < seen[0] < 0.9
+    assert seen[0] == pytest.approx(seen[1], abs=1e-5)
 
 
 def test_line_keeps_the_area_of_a_burst_and_its_tone():
