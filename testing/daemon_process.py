@@ -23,7 +23,10 @@ SCRIPTED = "pulsed.testing.scripted_rack:ScriptedRack"
 
 
 class DaemonProcess:
-    """The daemon of sim5 in ``home``, on a free port unless ``url`` is given."""
+    """The daemon of sim5 in ``home``, on a free port unless ``url`` is given.
+
+    Other options are those of :func:`pulsed.daemon.main.serve`, and ``limits`` and ``addresses`` of the device.
+    """
 
     def __init__(self, home: Path, **options: Any) -> None:
         self.home = home
@@ -49,6 +52,7 @@ class DaemonProcess:
         watchdog.cancel()
         self.endpoint = line.decode().strip()
         if not self.endpoint:
+            self.wait()
             raise RuntimeError(f"the daemon did not start: {(self.home / 'output').read_text()[-2000:]}")
         return self
 
@@ -126,6 +130,7 @@ def main(home: str, options: str) -> int:
     given = json.loads(options)
     device = load_device(CONFIGS / "sim5.toml")
     limits = given.pop("limits", {})
+    device = device.with_addresses(given.pop("addresses", {}))
     device = device.model_copy(update={"limits": device.limits.model_copy(update=limits)})
     return serve(device, load_calibration(CONFIGS / "calibrations" / "sim5.json"), home, ready=ready, **given)
 

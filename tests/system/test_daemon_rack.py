@@ -7,35 +7,40 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from qiskit import QuantumCircuit, qpy
 
-from pulsed.cli.processes import OwnDaemon
+from pulsed.cli.server import with_simulated_rack
 from pulsed.client import Client
+from pulsed.daemon.main import RACK
+from pulsed.model.device import load_device
 from pulsed.model.errors import InstrumentUnreachableError
 from pulsed.model.job import JobRequest, JobState, RunOptions
 from pulsed.model.payload import read_array
 from pulsed.model.result import count_bits
-from pulsed.testing.daemon_process import eventually
+from pulsed.testing.daemon_process import CONFIGS, DaemonProcess, alive, eventually
 
 SHOTS = 2000
 
 
 @pytest.fixture(scope="module")
-def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OwnDaemon, Client]]:
-    with OwnDaemon(tmp_path_factory.mktemp("killable")) as daemon:
-        client = daemon.wait()
-        yield daemon, client
-        client.close()
+def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    config = CONFIGS / "sim5.toml"
+    device, companion = with_simulated_rack(load_device(config), config)
+    addresses = {name: instrument.address for name, instrument in device.instruments.items()}
+    daemon = DaemonProcess(
+        tmp_path_factory.mktemp("killable"), rack=RACK, companion=companion, addresses=addresses, rack_wait=6.0
+    ).start()
+    yield daemon
+    assert daemon.stop() == 0
 
 
 @pytest.fixture
-def client(killable: tuple[OwnDaemon, Client]) -> Client:
-    _, client = killable
-    eventually(lambda: client.status().operational, "the rack plays", 60)
-    return client
+def client(killable: DaemonProcess) -> Iterator[Client]:
+    with killable.client() as connected:
+        eventually(lambda: connected.status().operational, "the rack plays", 60)
+        yield connected
 
 
 def submit(client: Client, **options: object) -> str:
@@ -106,10 +111,19 @@ def test_rack_that_stays_away_fails_the_job_by_the_name_of_an_instrument(client:
     assert ones(client, submit(client)) > 0.9
 
 
-def test_no_process_is_left(killable: tuple[OwnDaemon, Client]) -> None:
-    daemon, client = killable
+def test_daemon_killed_in_the_middle_of_a_job(killable: DaemonProcess, client: Client) -> None:
+    job_id = running_on_a_stopped_rack(client)
     pids = [worker.pid for worker in client.status().workers.values()]
-    client.close()
-    daemon.stop()
-    assert daemon.survivors() == []
-    assert not [number for number in pids if Path(f"/proc/{number}").exists()]
+    killable.signal(signal.SIGKILL)
+    killable.wait()
+    eventually(lambda: not any(map(alive, pids)), "its children end with it", 15)
+    killable.start()
+    with killable.client() as another:
+        assert ones(another, job_id) > 0.9
+        assert another.job(job_id).attempts == 2
+
+
+def test_no_process_is_left(killable: DaemonProcess, client: Client) -> None:
+    pids = [worker.pid for worker in client.status().workers.values()]
+    assert killable.stop() == 0
+    assert not [number for number in pids if alive(number)]
