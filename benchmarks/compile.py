@@ -1,0 +1,155 @@
+"""The compiler: against the walk over a circuit's instructions, the gather, and what Qiskit 1.4 and LabOne Q take."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from benchmarks.beside_peers import beside_laboneq, beside_qiskit
+from benchmarks.figures import Figure, cost, limit, paired, rate, seconds
+from benchmarks.references import gather, walk
+from benchmarks.workloads import OPTIONS, Workload, two_gates, workloads
+from pulsed.compiler.compile import Compiler
+from pulsed.compiler.render import codes
+from pulsed.model.job import RunOptions
+
+BATCH = 8000
+"""Instructions of one timed batch: a short circuit is compiled more than once."""
+TABLE = 4096
+"""Entries of the table that the gather looks up."""
+CLOCK, FREQUENCY = 1e9, -131.9e6
+LONG, MANY = 1 << 20, 4000
+
+
+def run() -> Iterator[Figure]:
+    """Yield every figure; what needs a peer that is not installed is left out."""
+    work = workloads()
+    for item in work:
+        yield _walked(item)
+    yield _linear(work)
+    yield _swept(work[0])
+    yield from _idle(work[0].compiler)
+    yield from _rendered()
+    yield from _many_sequences()
+    yield from beside_qiskit(work)
+    yield from beside_laboneq()
+
+
+def times(count: int, work: Callable[[], object]) -> Callable[[], None]:
+    """Return ``work`` done ``count`` times over."""
+
+    def repeated() -> None:
+        for _ in range(count):
+            work()
+
+    return repeated
+
+
+def _walked(item: Workload) -> Figure:
+    count = -(-BATCH // item.instructions)
+    pair = paired(times(count, item.program), times(count, lambda: walk(item.circuit)))
+    name = f"circuit to Program: {item.name}"
+    return cost(name, pair, scale=1e6 / count / item.instructions, unit="us/instruction", at_most=1.5)
+
+
+def _linear(work: list[Workload]) -> Figure:
+    """Compare the time per gate beyond a two-gate circuit's, at 300 gates and at 127 qubits."""
+    small, large = work[0], next(item for item in work if item.backend.num_qubits == 127)
+    count, two = round(large.instructions / small.instructions), two_gates()
+
+    def fixed(compiler: Compiler) -> float:
+        repeats = 200
+        return min(seconds(times(repeats, lambda: compiler.compile([two], OPTIONS))) for _ in range(5)) / repeats
+
+    base_small, base_large = fixed(small.compiler), fixed(large.compiler)
+    pair = paired(large.program, times(count, small.program), 31)
+    ours = (pair.ours - base_large) / large.instructions
+    reference = (pair.reference / count - base_small) / small.instructions
+    ratio = ours / reference
+    ok = 1 / 1.5 <= ratio <= 1.5
+    name = f"per instruction beyond the fixed cost: {large.name} over {small.name}"
+    return Figure(name, ours * 1e6, "us", reference * 1e6, ratio, "1/1.5 to 1.5 x", ok)
+
+
+def _swept(item: Workload) -> Figure:
+    """Compare 1000 bindings of one angle with one lowering of the same circuit with a number there."""
+    angle = Parameter("angle")
+
+    def circuit(value: object) -> QuantumCircuit:
+        turned = QuantumCircuit(item.circuit.num_qubits, item.circuit.num_clbits)
+        turned.rz(value, 0)
+        return turned.compose(item.circuit)
+
+    open_circuit, closed = circuit(2 * angle + 0.1), circuit(0.3)
+    values = {angle: np.linspace(-np.pi, np.pi, 1000)}
+    pair = paired(
+        times(10, lambda: item.compiler.sweep(open_circuit, values, OPTIONS)),
+        times(10, lambda: item.compiler.compile([closed], OPTIONS)),
+    )
+    return cost(f"1000 bindings of one angle over one lowering: {item.name}", pair, scale=1e2, unit="ms", at_most=3)
+
+
+def _idle(compiler: Compiler) -> Iterator[Figure]:
+    """Compare what a second of waiting and a millisecond of waiting leave in a chunk."""
+    size = {}
+    for wait in (10**6, 10**9):
+        circuit = QuantumCircuit(1, 1)
+        circuit.sx(0)
+        circuit.delay(wait, 0, "dt")
+        circuit.sx(0)
+        circuit.measure(0, 0)
+        (chunk,) = compiler.compile([circuit], RunOptions(shots=1))
+        size[wait] = sum(len(part) for part in chunk.encode())
+    yield limit("bytes of a program that a delay of 1 s takes more than one of 1 ms", size[10**9] - size[10**6],
+                "bytes", at_most=0)  # fmt: skip
+
+
+def _rendered() -> Iterator[Figure]:
+    """Compare int16 values written per second: envelopes with a carrier against looked up ones."""
+    rng = np.random.default_rng(1)
+    table = rng.integers(-8000, 8000, TABLE).astype(np.int16)
+    for name, lengths in (
+        ("one envelope of 1 Mi samples", np.array([LONG])),
+        (f"{MANY} envelopes of 32 to 1024 samples", rng.integers(32, 1025, MANY)),
+    ):
+        stops = np.cumsum(lengths)
+        spans = [(int(stop - length), int(stop)) for length, stop in zip(lengths, stops, strict=True)]
+        # As the compiler has them: each shape once, played by many events.
+        shapes = [rng.uniform(-0.7, 0.7, (2, int(max(lengths)))).astype(np.float32) for _ in range(16)]
+        pieces = [(shapes[i % 16][0][: b - a], shapes[i % 16][1][: b - a]) for i, (a, b) in enumerate(spans)]
+        out = np.zeros(2 * int(stops[-1]), dtype=np.int16)
+        outs = [out[2 * a : 2 * b] for a, b in spans]
+        indices = rng.integers(0, TABLE, len(out))
+        parts = [indices[2 * a : 2 * b] for a, b in spans]
+
+        def ours(pieces: list = pieces, outs: list = outs, spans: list = spans) -> None:
+            for piece, place, (start, _) in zip(pieces, outs, spans, strict=True):
+                codes(piece, 0.6, 0.3, FREQUENCY, start, CLOCK, place)
+
+        def looked_up(parts: list = parts, outs: list = outs) -> None:
+            for part, place in zip(parts, outs, strict=True):
+                gather(table, part, place)
+
+        pair = paired(ours, looked_up, 31)
+        yield rate(f"carrier to int16, {name}", pair, work=len(out) / 1e6, unit="Mvalues/s", at_least=0.8)
+
+
+def _many_sequences() -> Iterator[Figure]:
+    found = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.many_sequences"],
+            cwd=Path(__file__).parents[1], check=True, stdout=subprocess.PIPE,
+        ).stdout
+    )  # fmt: skip
+    name = "20,000 sequences x 100 pulses"
+    yield Figure(f"{name}: the circuits alone", found["before"], "MiB", None, None, "", True)
+    yield limit(f"{name}: most memory of the compiling process", found["peak"], "MiB", at_most=1024)
+    ratio = found["ratio"] / 2
+    yield Figure(f"{name}: twice 10,000", found["all"], "s", 2 * found["half"], ratio, "<= 1.2 x", ratio <= 1.2)
