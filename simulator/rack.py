@@ -170,7 +170,8 @@ async def serve(settings: Settings) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    conductor = Conductor(Engine(chip, settings.seed), loop.call_soon_threadsafe, settings.real_time)
+    engine = Engine(chip, settings.seed)
+    conductor = Conductor(engine, loop.call_soon_threadsafe, settings.real_time)
     instruments = build_instruments(device, conductor)
     connect_cables(device, chip, instruments, conductor)
     servers = {name: InstrumentServer(name, instrument) for name, instrument in instruments.items()}
@@ -182,6 +183,8 @@ async def serve(settings: Settings) -> None:
             host, wanted = endpoints[name]
             addresses[name] = f"TCPIP::{host}::{await server.open(host, wanted)}::SOCKET"
         control_port = await control.open("127.0.0.1")
+        # Ready means that no shot waits for a compiler.
+        await asyncio.wrap_future(conductor.submit(engine.warm_up))
         print(json.dumps({"addresses": addresses, "control": f"127.0.0.1:{control_port}"}), flush=True)
         if settings.exit_with_stdin:
             _stop_with_stdin(loop, stop)
