@@ -40,6 +40,7 @@ def main(out: str) -> int:
     console = Console(highlight=False)
     # So that everything below ends as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGINT, _Interrupted.come)
     with tempfile.TemporaryDirectory(prefix="pulsed-demo-") as home:
         daemon = OwnDaemon(Path(home))
         try:
@@ -49,7 +50,24 @@ def main(out: str) -> int:
             survivors = daemon.survivors()
             if survivors:
                 click.secho(f"error: left behind: processes {survivors}", err=True, fg="red")
+    _Interrupted.check()
     return judge(found, predicted) or bool(survivors)
+
+
+class _Interrupted:
+    """Ctrl-C, remembered: Python drops an exception that is raised while some callback of a library runs."""
+
+    seen = False
+
+    @classmethod
+    def come(cls, number: int, frame: object) -> None:
+        cls.seen = True
+        raise KeyboardInterrupt
+
+    @classmethod
+    def check(cls) -> None:
+        if cls.seen:
+            raise KeyboardInterrupt
 
 
 def judge(found: dict[str, float], predicted: dict[str, float]) -> int:
@@ -92,6 +110,7 @@ class _Demo:
         return shares, predicted
 
     def _heading(self, text: str) -> None:
+        _Interrupted.check()
         self._step += 1
         self.console.print()
         self.console.print(Text.assemble((f"{self._step}  ", "cyan"), (text, "bold")))
