@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,38 +11,57 @@ import numpy.typing as npt
 
 from pulsed.compiler.program import Chunk, Discriminator, Program
 from pulsed.drivers.contract import Fetched
+from pulsed.drivers.demodulate import Tone, average, demodulate
+from pulsed.drivers.discriminate import Rule, classify, rule
 from pulsed.drivers.work import Recording, Rows
 from pulsed.model.errors import ConfigError
 from pulsed.model.payload import Part, PartWriter
 from pulsed.model.result import ProgramResult, pack_bits
-
-_BLOCK = 1 << 15
-"""Points classified at once: what fits into the cache."""
-
-
-def classify(iq: npt.NDArray[np.complex64], discriminators: Sequence[Discriminator]) -> npt.NDArray[np.bool_]:
-    """Return whether each point of ``iq`` (shots, columns) is nearer to the centroid of one: bool (shots, columns).
-
-    Nearer means Re((z - (zero + one) / 2) * conj(one - zero)) > 0; ``discriminators`` has one per column.
-    """
-    bits = np.empty(iq.shape, dtype=bool)
-    axis = np.array([item.one - item.zero for item in discriminators])
-    middle = np.array([(item.one + item.zero) / 2 for item in discriminators])
-    threshold = (middle * axis.conj()).real.astype(np.float32)
-    real, imag = axis.real.astype(np.float32), axis.imag.astype(np.float32)
-    step = max(1, _BLOCK // max(1, iq.shape[1]))
-    for start in range(0, len(iq), step):
-        block = iq[start : start + step]
-        projected = block.real * real
-        projected += block.imag * imag
-        np.greater(projected, threshold, out=bits[start : start + step])
-    return bits
 
 
 def _last_by_slot(rows: Rows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return columns and memory slots such that each slot appears once, with the last acquisition that names it."""
     slots, at = np.unique(rows["memory_slot"][::-1], return_index=True)
     return len(rows) - 1 - at, slots.astype(np.intp)
+
+
+def _window_starts(rows: Rows) -> npt.NDArray[np.int64]:
+    """Return where the window of each row begins in a record, which has the windows one after the other."""
+    _, first, which = np.unique(rows["window"], return_index=True, return_inverse=True)
+    starts: npt.NDArray[np.int64] = np.cumsum(rows["length"][first])[which] - rows["length"]
+    return starts
+
+
+def _points(
+    recording: Recording, fetched: Fetched, index: int, columns: npt.NDArray[np.intp]
+) -> npt.NDArray[np.complex64]:
+    """Return the integrated values of the rows ``columns`` of an entry: complex64 (shots, columns), full scale 1."""
+    data = fetched.arrays[index]
+    if fetched.mode == "integrate":
+        integrated: npt.NDArray[np.complex64] = data[:, columns]
+        return integrated
+    rows = recording.entry(index)
+    # In order of the windows, such that those of one window are read once.
+    order = np.argsort(rows["window"][columns], kind="stable")
+    tones = [
+        Tone(
+            first, int(row["length"]), int(row["time"]), float(row["frequency"]),
+            recording.envelopes.read(int(row["kernel"])) if row["kernel"] >= 0 else None, f"qubit {row['qubit']}",
+        )
+        for first, row in zip(_window_starts(rows)[columns][order].tolist(), rows[columns][order], strict=True)
+    ]  # fmt: skip
+    values = np.empty((len(data), len(columns)), np.complex64)
+    values[:, order] = demodulate(data, tones, recording.clock, fetched.full_scale)
+    return values
+
+
+@lru_cache(maxsize=4096)
+def _rule(discriminator: Discriminator) -> Rule:
+    states = (discriminator.zero, discriminator.one)
+    if discriminator.two is None:
+        return rule(states)
+    variances = discriminator.variances or (1.0, 1.0, 1.0)
+    return rule((*states, discriminator.two), [variance * np.eye(2) for variance in variances])
 
 
 def _discriminators(chunk: Chunk, rows: Rows) -> list[Discriminator]:
@@ -61,17 +81,21 @@ def check_discriminators(chunk: Chunk, recording: Recording) -> None:
         _discriminators(chunk, recording.rows)
 
 
-def _fill_records(recording: Recording, index: int, data: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:
-    """Write the samples of each memory slot into ``result``, (..., memory_slots, samples)."""
+def _fill_records(recording: Recording, fetched: Fetched, index: int, result: npt.NDArray[np.complex64]) -> None:
+    """Write the samples of each memory slot into ``result``, complex64 (..., memory_slots, samples)."""
     rows = recording.entry(index)
     columns, targets = _last_by_slot(rows)
-    _, first = np.unique(rows["window"], return_index=True)
-    lengths = rows["length"][first]
-    starts = np.concatenate(([0], np.cumsum(lengths)))
+    first = _window_starts(rows)
+    data = fetched.arrays[index]
+    if data.ndim > result.ndim:
+        data = average(data)
+    parts = result.view(np.float32).reshape(*result.shape, 2)
     for column, slot in zip(columns, targets, strict=True):
-        window = rows["window"][column]
-        piece = data[..., starts[window] : starts[window + 1], :]
-        result[..., slot, : lengths[window]] = piece[..., 0] + 1j * piece[..., 1].astype(np.float32)
+        start, length = first[column], rows["length"][column]
+        np.multiply(
+            data[..., start : start + length, :], np.float32(1 / fetched.full_scale),
+            out=parts[..., slot, :length, :], dtype=np.float32, casting="unsafe",
+        )  # fmt: skip
 
 
 def _result(chunk: Chunk, program: Program, **arrays: Any) -> ProgramResult:
@@ -86,7 +110,8 @@ def collect(chunk: Chunk, recorded: Sequence[tuple[Recording, Fetched]]) -> tupl
     """Return one result per program and the arrays they refer to. ``recorded``: one pair per digitizer.
 
     Level 0 gives records (a window shorter than the longest is filled up with zeros), level 1 IQ, level 2 bits,
-    and IQ when the chunk asks for it. A memory slot that nothing was measured into is 0.
+    and IQ when the chunk asks for it. A memory slot that nothing was measured into is 0. Where a qubit's
+    discriminator knows three states there are levels beside the bits, and the bit of level 2 is 1.
     """
     writer = PartWriter()
     fill = _raw_arrays if chunk.settings.meas_level == 0 else _point_arrays
@@ -110,8 +135,7 @@ def _raw_arrays(
     single = chunk.settings.meas_return != "avg"
     records = np.zeros((chunk.settings.shots, *shape) if single else shape, np.complex64)
     for recording, fetched in recorded:
-        _fill_records(recording, index, fetched.arrays[index], records)
-    records /= np.float32(recorded[0][1].full_scale)
+        _fill_records(recording, fetched, index, records)
     return {"records": records}
 
 
@@ -121,18 +145,23 @@ def _point_arrays(
     settings = chunk.settings
     shape = (settings.shots, program.memory_slots)
     arrays: dict[str, npt.NDArray[Any]] = {}
-    memory = np.zeros(shape, dtype=bool)
+    levels = np.zeros(shape, np.uint8)
+    three = False
     plane = np.zeros(shape, np.complex64) if settings.meas_level == 1 or settings.iq else None
     for recording, fetched in recorded:
         rows = recording.entry(index)
         columns, slots = _last_by_slot(rows)
-        points = fetched.arrays[index][:, columns]
+        points = _points(recording, fetched, index, columns)
         if settings.meas_level == 2:
-            memory[:, slots] = classify(points, _discriminators(chunk, rows[columns]))
+            found = _discriminators(chunk, rows[columns])
+            three = three or any(item.two is not None for item in found)
+            levels[:, slots] = classify(points, [_rule(item) for item in found])
         if plane is not None:
             plane[:, slots] = points
     if settings.meas_level == 2:
-        arrays["bits"] = pack_bits(memory)
+        arrays["bits"] = pack_bits(levels > 0)
+        if three:
+            arrays["levels"] = levels
     if plane is not None:
         average = settings.meas_level == 1 and settings.meas_return == "avg"
         arrays["iq"] = plane.mean(axis=0, dtype=np.complex128).astype(np.complex64) if average else plane

@@ -160,7 +160,8 @@ class Rack:
 
     def validate(self, chunk: Chunk) -> Shares:
         """Return the work of each instrument, every limit checked; speaks to none of them."""
-        shares = share_out(chunk, self.device)
+        modes = {name: driver.capabilities.modes for name, driver in self._digitizers.items()}
+        shares = share_out(chunk, self.device, modes)
         for name, playback in shares.playbacks.items():
             self._check_blocks(chunk, self._generators[name])
             self._generators[name].validate(playback)

@@ -5,7 +5,7 @@ Times are samples of the instrument's clock since its sample 0 of the shot, as t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +19,9 @@ from pulsed.model.device import DeviceDescription, samples_per_dt
 from pulsed.model.errors import InstrumentLimitError
 
 Rows = npt.NDArray[np.void]
+
+MODES = ("integrate", "raw", "average")
+"""What a digitizer may return: integrated values of each shot, records of each shot, records averaged."""
 
 PLAYED = np.dtype(
     [
@@ -78,7 +81,7 @@ class Playback:
 
 @dataclass(frozen=True)
 class Recording:
-    """What one digitizer records. ``mode``: ``"integrate"``, ``"raw"`` or ``"average"``."""
+    """What one digitizer records; ``mode`` is one of :data:`MODES`."""
 
     rows: Rows
     """:data:`RECORDED`."""
@@ -89,6 +92,8 @@ class Recording:
     channels: tuple[str, ...]
     programs: tuple[str, ...]
     mode: str
+    clock: float
+    """Hz."""
 
     def entry(self, index: int) -> Rows:
         """Return the rows of one entry."""
@@ -184,15 +189,20 @@ def _windows(rows: Rows) -> None:
     rows["window"] = number - number[first]
 
 
-def recording_mode(meas_level: int, meas_return: str) -> str:
-    """Return the mode of the digitizer that a measurement level needs."""
-    if meas_level == 0:
-        return "average" if meas_return == "avg" else "raw"
-    return "integrate"
+def recording_mode(meas_level: int, meas_return: str, modes: Collection[str]) -> str:
+    """Return which of its ``modes`` a digitizer needs for a measurement level.
+
+    Raw records when it has no better one: the host then averages and integrates.
+    """
+    records = "average" if meas_return == "avg" else "raw"
+    best = records if meas_level == 0 else "integrate"
+    return "raw" if best not in modes and "raw" in modes else best
 
 
-def share_out(chunk: Chunk, device: DeviceDescription) -> Shares:
+def share_out(chunk: Chunk, device: DeviceDescription, modes: Mapping[str, Collection[str]] | None = None) -> Shares:
     """Return the work of every AWG and digitizer of ``device``, each with one list entry per program.
+
+    ``modes``: of acquisition, by digitizer; all of them where it says nothing.
 
     Acquisitions whose bit is thrown away (memory slot -1) are not recorded. Raises :class:`InstrumentLimitError`
     when a time does not convert to an instrument's clock exactly.
@@ -227,8 +237,10 @@ def share_out(chunk: Chunk, device: DeviceDescription) -> Shares:
             _windows(rows)
             # A record comes later than its pulse by the time of flight, so it may end after the program.
             np.maximum.at(entries["length"], rows["entry"], rows["time"] + rows["length"])
-            mode = recording_mode(chunk.settings.meas_level, chunk.settings.meas_return)
-            recordings[instrument] = Recording(rows, entries, envelopes, channels, programs, mode)
+            can = (modes or {}).get(instrument, MODES)
+            mode = recording_mode(chunk.settings.meas_level, chunk.settings.meas_return, can)
+            clock = float(next(iter(wired.values())).clock)
+            recordings[instrument] = Recording(rows, entries, envelopes, channels, programs, mode, clock)
     return Shares(playbacks, recordings)
 
 

@@ -3,12 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import pulsed.configs
 from pulsed.compiler.program import ACQUISITION, Discriminator
-from pulsed.drivers.collect import classify, collect
+from pulsed.drivers.collect import collect
 from pulsed.drivers.contract import Fetched
 from pulsed.drivers.work import share_out
 from pulsed.model.device import load_device
@@ -18,27 +16,6 @@ from pulsed.model.result import count_bits
 from pulsed.testing.chunks import READOUT, make_chunk
 
 DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
-POINT = st.complex_numbers(max_magnitude=1, allow_nan=False)
-
-
-@given(st.lists(st.tuples(POINT, POINT), min_size=1, max_size=3), st.integers(0, 2**32 - 1), st.integers(0, 300))
-def test_a_point_belongs_to_the_nearer_centroid(centroids, seed, shots):
-    random = np.random.default_rng(seed)
-    iq = (random.normal(size=(shots, len(centroids))) + 1j * random.normal(size=(shots, len(centroids)))).astype("c8")
-    bits = classify(iq, [Discriminator(zero, one) for zero, one in centroids])
-    zero, one = np.array(centroids).T
-    margin = np.abs(iq - zero) ** 2 - np.abs(iq - one) ** 2
-    clear = np.abs(margin) > 1e-4
-    assert np.array_equal(bits[clear], margin[clear] > 0), f"seed {seed}"
-
-
-def test_classification_does_not_depend_on_the_blocks_it_is_done_in():
-    random = np.random.default_rng(7)
-    iq = (random.normal(size=(100_003, 1)) + 1j * random.normal(size=(100_003, 1))).astype("c8")
-    rule = [Discriminator(0.1 + 0.2j, -0.3 + 0.1j)]
-    whole = classify(iq, rule)
-    assert np.array_equal(whole, np.concatenate([classify(iq[i : i + 1000], rule) for i in range(0, len(iq), 1000)]))
-    assert 0.1 < whole.mean() < 0.9
 
 
 def with_acquisitions(chunk, rows):
