@@ -8,9 +8,9 @@ import pulsed.configs
 from pulsed.compiler.program import ACQUISITION, Discriminator
 from pulsed.drivers.collect import collect
 from pulsed.drivers.contract import Fetched
-from pulsed.drivers.work import share_out
+from pulsed.drivers.work import MODES, recording_mode, share_out
 from pulsed.model.device import load_device
-from pulsed.model.errors import ConfigError
+from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.model.payload import read_array
 from pulsed.model.result import count_bits
 from pulsed.testing.chunks import READOUT, make_chunk
@@ -78,3 +78,76 @@ def test_two_acquisitions_of_one_window_share_it():
     recording = share_out(make_chunk(DEVICE), DEVICE).recordings["digitizer"]
     assert recording.rows["window"].tolist() == [0, 0]
     assert recording.rows["length"].tolist() == [READOUT, READOUT]
+
+
+def raw_and_integrated(shots=6):
+    """Return a chunk at level 1 with two windows and a kernel, its recording, records, and what they integrate to."""
+    chunk = make_chunk(DEVICE, shots=shots, meas_level=1)
+    acquisitions = [(1, 1, 2000, 1000), (0, 0, 0, 400), (1, 4, 0, 400), (0, 2, 2000, 1000)]
+    chunk = with_acquisitions(chunk, acquisitions)
+    recording = share_out(chunk, DEVICE, {"digitizer": ("raw",)}).recordings["digitizer"]
+    assert (recording.mode, recording.clock) == ("raw", 1e9)
+    # Row 1 of the table of envelopes, of as many samples as the second window, is the kernel of qubit 0 there.
+    recording.rows["kernel"][(recording.rows["length"] == READOUT) & (recording.rows["qubit"] == 0)] = 1
+    random = np.random.default_rng(5)
+    data = random.integers(-2048, 2048, (shots, 1400, 2), dtype=np.int16)
+    z = (data[..., 0] + 1j * data[..., 1]) / 2048
+    values = {}
+    for qubit, slot, time, length in acquisitions:
+        kernel = np.ones(length) if (slot, length) == (2, READOUT) else np.full(length, 1 / length)
+        tone = np.exp(2j * np.pi * 1e6 * qubit * (time + np.arange(length)) * 1e-9)
+        values[slot] = z[:, :400] @ (kernel * tone) if time == 0 else z[:, 400:] @ (kernel * tone)
+    return chunk, recording, Fetched("raw", (data,), "code", (False,), 2048.0), values
+
+
+def test_raw_records_are_integrated_here_slot_by_slot():
+    chunk, recording, fetched, values = raw_and_integrated()
+    results, parts = collect(chunk, [(recording, fetched)])
+    points = read_array(results[0].iq, parts)
+    assert points.shape == (6, 9)
+    for slot in range(9):
+        assert np.allclose(points[:, slot], values.get(slot, 0), atol=1e-5), slot
+
+
+def test_the_modes_a_digitizer_has():
+    for modes, expected in ((("integrate", "raw"), ["raw", "raw", "integrate"]), (("raw",), ["raw"] * 3),
+                            (MODES, ["raw", "average", "integrate"])):  # fmt: skip
+        levels = ((0, "single"), (0, "avg"), (2, "single"))
+        assert [recording_mode(level, how, modes) for level, how in levels] == expected
+    assert recording_mode(2, "single", ("average",)) == "integrate", "which its driver then refuses by name"
+
+
+def test_a_wrong_kernel_names_its_qubit():
+    chunk, recording, fetched, _ = raw_and_integrated()
+    recording.rows["kernel"] = 0
+    with pytest.raises(InvalidValueError, match="another length") as caught:
+        collect(chunk, [(recording, fetched)])
+    assert caught.value.subject.startswith("qubit ")
+    assert (caught.value.value, caught.value.legal) == ("40 samples", "400 samples")
+
+
+def test_raw_records_are_averaged_here():
+    chunk = make_chunk(DEVICE, shots=8, meas_level=0, meas_return="avg")
+    data = np.random.default_rng(3).integers(-2048, 2048, (8, READOUT, 2), dtype=np.int16)
+    results, parts = collect(chunk, recorded(chunk, "raw", data, full_scale=2048.0))
+    records = read_array(results[0].records, parts)
+    expected = (data[..., 0] + 1j * data[..., 1]).mean(axis=0) / 2048
+    assert records.shape == (2, READOUT)
+    assert np.allclose(records, expected, atol=1e-6)
+
+
+def test_three_states_give_levels_beside_the_bits():
+    two, three = Discriminator(0j, 1 + 0j), Discriminator(0j, 1 + 0j, 1j)
+    data = np.array([[0, 0], [1, 1], [1j, 1j], [0.4, 0.4 + 0.6j]], np.complex64)
+    chunk = make_chunk(DEVICE, shots=4, discriminators={0: two, 1: three})
+    results, parts = collect(chunk, recorded(chunk, "integrate", data))
+    assert read_array(results[0].levels, parts).tolist() == [[0, 0], [1, 1], [0, 2], [0, 2]]
+    assert read_array(results[0].bits, parts)[:, 0].tolist() == [0b00, 0b11, 0b10, 0b10]
+    # The wide cloud of state 2 takes what lies far outside, the narrow ones what lies between.
+    wide = Discriminator(0j, 1 + 0j, 1j, (0.01, 0.01, 1.0))
+    chunk = make_chunk(DEVICE, shots=4, discriminators={0: two, 1: wide})
+    results, parts = collect(chunk, recorded(chunk, "integrate", np.array([[0, 0.1], [0, 3], [0, 1j], [0, 1]], "c8")))
+    assert read_array(results[0].levels, parts)[:, 1].tolist() == [0, 2, 2, 1]
+    chunk = make_chunk(DEVICE, shots=4, discriminators={0: two, 1: two})
+    results, _ = collect(chunk, recorded(chunk, "integrate", data))
+    assert results[0].levels is None
