@@ -1,0 +1,481 @@
+"""OpenPulse text: what is written is read back exactly, programs by hand mean what they say, the rest is refused."""
+
+import contextlib
+import math
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit.circuit import Parameter
+
+from pulsed import pulse
+from pulsed.compiler.gates import gate_schedules
+from pulsed.model.calibration import load_calibration
+from pulsed.model.device import load_device
+from pulsed.pulse import library
+from pulsed.pulse.channels import AcquireChannel, ControlChannel, DriveChannel, MeasureChannel, MemorySlot
+from pulsed.pulse.exceptions import PulseError
+from pulsed.pulse.instructions import Acquire, Delay, Play, SetFrequency, SetPhase, ShiftFrequency, ShiftPhase
+from pulsed.pulse.openpulse import dumps, loads
+from pulsed.pulse.schedule import Schedule
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+LINES = [*map(DriveChannel, range(3)), ControlChannel(0), MeasureChannel(1)]
+FREQUENCIES = {channel: 5e9 + 1e7 * i for i, channel in enumerate(LINES)} | {MeasureChannel(0): 7e9}
+HEAD = """OPENQASM 3.0;
+defcalgrammar "openpulse";
+cal {
+  extern port d0; extern port d1; extern port m0; extern port a0;
+  frame drive = newframe(d0, 5.0e9, 0.0);
+  frame other = newframe(d1, 5.1e9, 0.0);
+  frame stimulus = newframe(m0, 7.0e9, 0.0);
+  frame capture = newframe(a0, 7.0e9, 0.0);
+}
+"""
+HEAD_LINES = HEAD.count("\n")
+
+
+def body(*statements: str, dt: float = 1e-9) -> Schedule:
+    """The schedule of a defcal of these statements, one per line."""
+    text = HEAD + "defcal probe $0 {\n" + "\n".join(statements) + "\n}\n"
+    return loads(text, dt).gates["probe", (0,), ()]
+
+
+def played(*statements: str) -> np.ndarray:
+    """The samples of the only pulse."""
+    ((_, instruction),) = body(*statements).filter(instruction_types=Play).instructions
+    return instruction.pulse.envelope()
+
+
+# What is written is read back
+
+
+def test_the_shipped_gates_come_back_exactly():
+    device = load_device(CONFIGS / "sim5.toml")
+    gates = gate_schedules(device, load_calibration(CONFIGS / "calibrations" / "sim5.json"))
+    keys = [(name, q if isinstance(q, tuple) else (q,)) for name in gates.instructions
+            for q in gates.qubits_with_instruction(name)]  # fmt: skip
+    frequencies = {c: 5e9 + c.index for key in keys for c in gates.get(*key).channels if not isinstance(c, MemorySlot)}
+    read = loads(dumps(gates, device.dt, frequencies), device.dt)
+    assert {key[:2] for key in read.gates} == set(keys)
+    assert len(keys) > 20
+    for (name, qubits, params), schedule in read.gates.items():
+        assert schedule == gates.get(name, qubits, *params), (name, qubits)
+    assert read.frequencies == frequencies
+    assert read.program.instructions == ()
+
+
+amplitudes = st.floats(-0.45, 0.45)
+angles = st.floats(-7, 7)
+
+
+@st.composite
+def pulses(draw):
+    kind = draw(st.sampled_from([name for name in library.__all__ if name not in {"Pulse", "SymbolicPulse"}]))
+    duration, amp, angle = draw(st.integers(4, 80)), draw(amplitudes), draw(angles)
+    sigma, beta = draw(st.floats(1.0, 40)), draw(st.floats(-1, 1))
+    if kind == "Waveform":
+        parts = st.complex_numbers(max_magnitude=1, allow_subnormal=True)
+        return library.Waveform(draw(st.lists(parts, min_size=1, max_size=20)))
+    if kind == "ScalableSymbolicPulse":
+        return library.ScalableSymbolicPulse("ramp", duration, amp, angle, envelope=lambda t, duration: t / duration)
+    if kind == "Constant":
+        return library.Constant(duration, amp, angle)
+    if kind in {"Sin", "Cos", "Sawtooth", "Triangle", "Square"}:
+        return getattr(library, kind)(duration, amp, draw(angles), draw(st.floats(1e-3, 0.499)), angle)
+    if kind == "Sech":
+        return library.Sech(duration, amp, sigma, angle, zero_ends=draw(st.booleans()))
+    if kind == "Drag":
+        return library.Drag(duration, amp, sigma, beta, angle)
+    width = draw(st.floats(0, duration))
+    if kind == "GaussianSquare":
+        return library.GaussianSquare(duration, amp, sigma, width, angle)
+    if kind == "GaussianSquareDrag":
+        return library.GaussianSquareDrag(duration, amp, sigma, beta, width, angle)
+    if kind == "gaussian_square_echo":
+        width = draw(st.floats(duration / 2, duration))
+        return library.gaussian_square_echo(duration, amp, sigma, width, angle, draw(amplitudes), draw(angles))
+    return getattr(library, kind)(duration, amp, sigma, angle)
+
+
+@st.composite
+def schedules(draw):
+    schedule = Schedule()
+    for _ in range(draw(st.integers(1, 8))):
+        line = draw(st.sampled_from(LINES))
+        time = schedule.ch_stop_time(line) + draw(st.integers(0, 50))
+        value = draw(st.floats(-1e10, 1e10))
+        part = draw(
+            st.one_of(
+                pulses().map(lambda pulse, line=line: Play(pulse, line)),
+                st.integers(0, 100).map(lambda n, line=line: Delay(n, line)),
+                st.sampled_from([kind(value, line) for kind in (SetFrequency, ShiftFrequency, SetPhase, ShiftPhase)]),
+            )
+        )
+        schedule = schedule.insert(time, part)
+    if draw(st.booleans()):
+        kernel = draw(st.sampled_from([None, pulse.Kernel("boxcar"), pulse.Kernel("ours", weights=np.arange(40) / 40)]))
+        schedule = schedule.insert(
+            draw(st.integers(0, 50)), Acquire(40, AcquireChannel(1), MemorySlot(7), kernel=kernel)
+        )
+    return schedule
+
+
+@settings(max_examples=150, deadline=None)
+@given(schedules())
+def test_any_schedule_comes_back_with_equal_samples_at_equal_times(schedule):
+    text = dumps({("probe", (0, 3), (0.5,)): schedule}, 1e-9, FREQUENCIES)
+    ((key, read),) = loads(text, 1e-9).gates.items()
+    assert key == ("probe", (0, 3), (0.5,))
+    assert len(read.instructions) == len(schedule.instructions)
+    for (time, ours), (read_time, theirs) in zip(schedule.instructions, read.instructions, strict=True):
+        assert (time, type(ours), ours.channels) == (read_time, type(theirs), theirs.channels)
+        if isinstance(ours, Play):
+            assert np.array_equal(ours.pulse.envelope(), theirs.pulse.envelope())
+        else:
+            assert ours == theirs
+
+
+@settings(max_examples=40, deadline=None)
+@given(pulses())
+def test_pulses_as_samples_need_no_function(pulse):
+    text = dumps({("probe", 0): Schedule(Play(pulse, LINES[0]))}, 1e-9, FREQUENCIES, samples=True)
+    assert "extern" not in text
+    ((_, play),) = loads(text, 1e-9).gates["probe", (0,), ()].instructions
+    assert np.array_equal(play.pulse.envelope(), pulse.envelope())
+
+
+def test_a_program_and_names_of_pulses_come_back():
+    program = Schedule((3, Play(library.Gaussian(16, 0.1, 4, name="bump"), LINES[0])), (40, ShiftPhase(0.5, LINES[0])))
+    read = loads(dumps({}, 1e-9, FREQUENCIES, program), 1e-9)
+    assert read.gates == {}
+    assert read.program == program
+    assert read.program.instructions[0][1].name == "bump"
+
+
+def test_parameters_stay_parameters():
+    theta, amp = Parameter("θ"), Parameter("amp")
+    schedule = Schedule(ShiftPhase(-theta, LINES[0]), Play(library.Constant(16, 0.5 * amp + 0.25), LINES[0]))
+    text = dumps({("probe", (0,), (theta, amp)): schedule}, 1e-9, FREQUENCIES)
+    assert "defcal probe(float[64] θ, float[64] amp) $0" in text
+    (((_, _, params), read),) = loads(text, 1e-9).gates.items()
+    assert [parameter.name for parameter in params] == ["θ", "amp"]
+    for angle, size in [(0.1, 0.5), (-3.0, -0.75)]:
+        assigned = schedule.assign_parameters({theta: angle, amp: size}, inplace=False)
+        assert read.assign_parameters(dict(zip(params, (angle, size), strict=True)), inplace=False) == assigned
+
+
+def test_an_acquire_channel_has_the_frequency_of_its_measure_channel():
+    schedule = Schedule(Acquire(8, AcquireChannel(0), MemorySlot(0)))
+    assert loads(dumps({("measure", 0): schedule}, 1e-9, FREQUENCIES), 1e-9).frequencies == {AcquireChannel(0): 7e9}
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (pulse.Snapshot("state"), "Snapshot"),
+        (Play(library.Constant(8, 1.5, limit_amplitude=False), LINES[0]), "amplitudes above one"),
+        (Play(library.Constant(8, 0.1), DriveChannel(9)), "no frequency is given for this channel; got d9"),
+        (Acquire(8, AcquireChannel(0), None, pulse.RegisterSlot(0)), "no counterpart in OpenPulse"),
+        (Acquire(8, AcquireChannel(0), MemorySlot(0), kernel=pulse.Kernel("mine")), "this kernel cannot be written"),
+        (ShiftPhase(Parameter("a") ** 2, LINES[0]), "not linear"),
+        (ShiftPhase(Parameter("cal"), LINES[0]), "name of a parameter"),
+        (ShiftPhase(Parameter("a[0]"), LINES[0]), "name of a parameter"),
+        (Play(library.Gaussian(8, 0.1, Parameter("s")), LINES[0]), "a length cannot be a parameter"),
+    ],
+)
+def test_what_cannot_be_written_is_named(part, message):
+    with pytest.raises(PulseError, match=message):
+        dumps({("probe", 0): Schedule(part)}, 1e-9, FREQUENCIES)
+
+
+@pytest.mark.parametrize(
+    "key", [("for", 0), ("x; cal {", 0), ("x", ()), ("x", (-1,)), ("x",), 7, ("x", 0, (math.inf,))]
+)
+def test_gates_that_cannot_be_written_are_named(key):
+    with pytest.raises(PulseError):
+        dumps({key: Schedule()}, 1e-9, {})
+
+
+# Programs by hand
+
+
+def test_a_program_in_the_manner_of_the_specification():
+    text = (
+        HEAD
+        + """
+const float turn = pi / 2;
+cal {
+  extern constant(complex[float[64]], duration) -> waveform;
+  extern gaussian(complex[float[64]], duration, duration) -> waveform;
+  const duration length = 2 * 80ns;
+  waveform flip = gaussian(0.2 + 0.1im, length, length / 4);  // comment; with play(nothing);
+  set_frequency(drive, 5.2e9);
+}
+defcal rx(turn) $0 { play(drive, flip); }
+defcal rz(angle[32] theta) $0 { shift_phase(drive, -theta / 2); }
+defcal xx $0, $1 {
+  play(drive, flip);
+  delay[40dt] other;
+  shift_frequency(other, -1e6);
+  barrier drive, other;
+  play(other, constant(0.3, 0.1us));
+  barrier;
+  set_phase(drive, turn);
+}
+defcal measure $0 -> bit {
+  play(stimulus, constant(0.1, 1us));
+  delay[100ns] capture;
+  return capture_v2(capture, constant(1, 1us));
+}
+"""
+    )
+    read = loads(text, 1e-9)
+    drive, other = DriveChannel(0), DriveChannel(1)
+    assert read.program == Schedule(SetFrequency(5.2e9, drive))
+    assert read.frequencies[other] == 5.1e9
+    assert read.gates["rx", (0,), (math.pi / 2,)].duration == 160
+    (theta,) = next(params for name, _, params in read.gates if name == "rz")
+    assert read.gates["rz", (0,), (theta,)].instructions == ((0, ShiftPhase(-theta / 2, drive)),)
+    xx = [(time, type(part), part.channels[0]) for time, part in read.gates["xx", (0, 1), ()].instructions]
+    assert xx == [
+        (0, Delay, other),
+        (0, Play, drive),
+        (40, ShiftFrequency, other),
+        (160, Play, other),
+        (260, SetPhase, drive),
+    ]
+    assert read.gates["measure", (0,), ()] == Schedule(
+        Play(library.Constant(1000, 0.1), MeasureChannel(0)),
+        Delay(100, AcquireChannel(0)),
+        (100, Acquire(1000, AcquireChannel(0), MemorySlot(0), kernel=pulse.Kernel("boxcar"))),
+    )
+
+
+def test_the_functions_of_the_specification_are_its_formulas():
+    x = np.arange(40) + 0.5 - 20
+    bell = np.exp(-(x**2) / (2 * 64))
+    flanks = np.where(abs(x) < 6, 1.0, np.exp(-((abs(x) - 6) ** 2) / 128))
+    a = 0.2 - 0.3j
+    cases = {
+        "constant(0.2 - 0.3im, 40dt)": a * np.ones(40),
+        "gaussian(0.2 - 0.3im, 40ns, 8ns)": a * bell,
+        "sech(0.2 - 0.3im, 40ns, 8ns)": a / np.cosh(x / 8),
+        "gaussian_square(0.2 - 0.3im, 40ns, 12ns, 8ns)": a * flanks,
+        "drag(0.2 - 0.3im, 40ns, 8ns, 1.5)": a * bell * (1 - 1.5j * x / 64),
+        "sine(0.2 - 0.3im, 40ns, 50e6, pi / 3)": a * np.sin(2 * np.pi * 0.05 * (x + 20) + np.pi / 3),
+    }
+    for call, expected in cases.items():
+        # one rounding for the amplitude's polar form, one or two per factor
+        np.testing.assert_allclose(played(f"play(drive, {call});"), expected, rtol=0, atol=1e-14, err_msg=call)
+
+
+def test_samples_in_braces():
+    assert played("waveform w = {0.5, 1im, -sqrt(0.25) + 0.1im};", "play(drive, w);").tolist() == [0.5, 1j, -0.5 + 0.1j]
+
+
+@pytest.mark.parametrize(
+    ("duration", "dt", "expected"),
+    [
+        ("100ns", 1e-9, 100),
+        ("0.3us", 1e-9, 300),
+        ("1ms", 1e-9, 10**6),
+        ("1s", 1e-9, 10**9),
+        ("10ns", 0.5e-9, 20),
+        ("20ns", Fraction(2, 9) * Fraction(1, 10**9), 90),
+        ("7dt", 2.2e-10, 7),
+        ("2.2ns", 2.2e-10, 10),
+        ("-5dt + 3 * 4dt", 1e-9, 7),
+        ("10dt * (20ns / 10ns)", 1e-9, 20),
+        ("0dt", 1e-9, 0),
+    ],
+)
+def test_durations_convert_exactly(duration, dt, expected):
+    assert body(f"delay[{duration}] drive;", dt=dt).instructions == ((0, Delay(expected, DriveChannel(0))),)
+
+
+@pytest.mark.parametrize("duration", ["1.5dt", "0.5ns", "100.1ns", "-4ns", "3", "1e300s", "5e9s", "1dt / 3"])
+def test_durations_that_do_not_convert_are_refused(duration):
+    with pytest.raises(
+        PulseError, match=rf"line {HEAD_LINES + 2}, 'delay.*(whole number of dt|not a duration|too long)"
+    ):
+        body(f"delay[{duration}] drive;")
+
+
+def test_ports_of_other_names_are_given():
+    text = "cal { port q0_drive; frame f = newframe(q0_drive, 4e9, 0.25); play(f, constant(0.5, 8dt)); }"
+    read = loads(text, 1e-9, {"q0_drive": DriveChannel(4)})
+    line = DriveChannel(4)
+    assert read.program == Schedule(SetPhase(0.25, line), Play(library.Constant(8, 0.5), line))
+    with pytest.raises(PulseError, match=r"line 1, .*port is not known; got q0_drive; legal: d0, u1, m2, a3"):
+        loads(text, 1e-9)
+
+
+def test_captures_of_all_kinds():
+    schedule = body(
+        "bit slot5;",
+        "slot5 = capture_v2(capture, pulsed_kernel(16dt));",
+        "complex[float[64]] point = capture_v1(capture, constant(0.5, 8dt));",
+        "waveform raw = capture_v3(capture, 32dt);",
+        "return slot5;",
+    )
+    (first, second, third) = [part for _, part in schedule.instructions]
+    assert [time for time, _ in schedule.instructions] == [0, 16, 24]
+    assert (first.duration, first.mem_slot, first.kernel) == (16, MemorySlot(5), None)
+    assert second.mem_slot == MemorySlot(0)
+    assert second.kernel.params["weights"].tolist() == [0.5] * 8
+    assert (third.duration, third.kernel) == (32, None)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("play(drive, gausian(0.1, 16dt, 4dt));", "not a function that is known; got gausian; legal: .*gaussian"),
+        ("play(nothing, constant(0.1, 16dt));", "not a frame; got nothing; legal: drive, other, stimulus, capture"),
+        ("play(drive, 0.5);", "not a waveform"),
+        ("play(drive, pulsed_kernel(16dt));", "not a waveform"),
+        ("play(drive, missing);", "not declared; got missing"),
+        ("play(drive);", "wrong number of arguments"),
+        ("play(drive, constant(0.1));", "wrong number of arguments"),
+        ("play(drive, constant(0.1, 16));", "not a duration"),
+        ("play(drive, constant(1.1, 16dt));", "exceeds 1"),
+        ("play(drive, gaussian(0.1, 16dt, 0dt));", "sigma"),
+        ("play(drive, gaussian(0.1, 5000000dt, 9dt));", "too long; got 5000000"),
+        ("play(drive, constant(2 * exp(1im), 16dt));", "exceeds 1"),
+        ("play(capture, constant(0.1, 16dt));", "channel is of the wrong kind"),
+        ("capture_v2(drive, constant(1, 16dt));", "cannot capture on this frame"),
+        ("capture_v4(capture, 16dt);", "not an instruction that is supported; got capture_v4; legal: play"),
+        ("shift_phase(drive, 1im);", "not a real number"),
+        ("shift_phase(drive, 1 / 0);", "cannot be computed"),
+        ("shift_phase(drive, 1e200 * 1e200);", "not a finite number"),
+        ("shift_phase(drive, 2 ** 3);", r"operator is not supported; got \*\*"),
+        ("shift_phase(drive, 10ns);", "not a number"),
+        ("shift_phase(drive, 1 / 10ns);", "not combined"),
+        ("shift_phase(drive, sin(drive));", "needs a number"),
+        ("shift_phase(drive, get_phase(drive));", "not a function that is known; got get_phase"),
+        ("float x = 0.5; x = 0.6;", "only bits are assigned"),
+        ("float x = 0.5; float x = 0.5;", "declared twice"),
+        ("duration x = 0.5;", "value is of another type"),
+        ("float x;", "this declaration is not supported"),
+        ("float pi_2 = true;", "this expression is not supported; got BooleanLiteral"),
+        ("frame f = newframe(d0, 5e9, 0);", "declared in cal blocks"),
+        (
+            "for int i in [0:3] { play(drive, constant(0.1, 16dt)); }",
+            "not supported; got ForInLoop; legal: play, delay",
+        ),
+        ("if (1 == 1) { play(drive, constant(0.1, 16dt)); }", "not supported; got BranchingStatement"),
+        ("x $0;", "not supported; got QuantumGate"),
+        ("delay[16dt];", "a delay names its frames"),
+        ("return 5;", "only the result of a capture"),
+        ("extern evil(duration) -> waveform;", "not a function that is known; got evil"),
+        ("extern gaussian(duration) -> waveform;", "declared with another number of arguments"),
+        ("waveform w = {0.5, 1.5};", "sample is larger than full scale"),
+        ("waveform w = {0.5, drive};", "not a number"),
+        ("play(drive, constant(0.1, 16dt))", "is not OpenPulse"),
+        ("play(drive, ☃constant(0.1, 16dt));", "is not OpenPulse: token recognition error"),
+        (") play(drive, constant(0.1, 16dt));", r"is not OpenPulse: .*'\)'"),
+        ("play(drive, constant(0.1, 16dt));)", r"is not OpenPulse: .*'\)'"),
+    ],
+)
+def test_what_does_not_map_is_refused_with_its_line(statement, message, capfd):
+    with pytest.raises(PulseError, match=message) as caught:
+        body("shift_phase(drive, 0.5);", "// the line before", statement)
+    line = HEAD_LINES + 4
+    # a statement that does not end is noticed where the next begins
+    assert f"line {line}, " in str(caught.value) or f"line {line + 1}, " in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("qubit q;", "line 1, 'qubit q;': not read here; got QubitDeclaration; legal: .*qiskit.qasm3"),
+        ("x $0;", "not read here; got QuantumGate"),
+        ('include "/etc/passwd";', "not read here; got Include"),
+        ('defcalgrammar "other";', "grammar of calibrations is not read; got other; legal: openpulse"),
+        ("defcal x q { }", r"physical qubits; got q; legal: \$0"),
+        ("defcal x $0 { }\ndefcal x $0 { }", "line 2, .*defined twice"),
+        ("defcal x(angle a) $0 { }\ndefcal x(angle b) $0 { }", "line 2, .*defined twice"),
+        ("defcal x(bit a) $0 { }", "a parameter of this type is not supported"),
+        ("cal { port d0; frame f = newframe(d0, 5e9, 0); frame g = newframe(d0, 5e9, 0); }", "a port has one frame"),
+        ("cal { port d0; frame f = newframe(d0, 5e9); }", "a frame is made in one way"),
+        ("cal { port d0; frame f = newframe(5e9, d0, 0); }", "wrong type of an argument"),
+        ("cal { port a0; frame f = newframe(a0, 5e9, 1.0); }", "this frame has no phase"),
+        ("cal {", "is not OpenPulse"),
+        ("\x00", "is not OpenPulse"),
+        ("cal { float x = " + "(" * 5000 + "1" + ")" * 5000 + "; }", "nested too deep"),
+        ("cal { float x = " + "-" * 5000 + "1; }", "nested too deep"),
+        ("const float x = " + "9" * 5000 + ";", "is not OpenPulse|cannot be computed"),
+        ("x" * ((1 << 22) + 1), "text is too long"),
+    ],
+)
+def test_text_that_is_no_calibration_is_refused(text, message, capfd):
+    with pytest.raises(PulseError, match=message):
+        loads(text, 1e-9)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("dt", [0, -1e-9, math.nan, math.inf, "fast", None])
+def test_dt_is_checked(dt):
+    with pytest.raises(PulseError, match="not a sampling time"):
+        loads("", dt)
+
+
+def test_numbers_do_not_grow_without_bound():
+    chain = "".join(f"const float a{i + 1} = a{i} * a{i};" for i in range(80))
+    with pytest.raises(PulseError, match="not a finite number"):
+        loads(f"cal {{ const float a0 = 3; {chain} }}", 1e-9)
+
+
+GOOD = (
+    HEAD
+    + """defcal probe(pi / 2) $0 {
+  waveform w = {0.5, 1im}; play(drive, w); delay[16dt] drive, other; barrier drive, other;
+  shift_phase(drive, -0.5 * pi); slot0 = capture_v2(capture, constant(1.0, 1us)); }
+"""
+)
+GOOD = GOOD.replace("defcal", "cal { bit slot0; }\ndefcal", 1).replace(
+    "cal { bit slot0; }\ndefcalgrammar", "defcalgrammar"
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_damaged_text_gives_a_program_or_one_error(data):
+    text = GOOD
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text)))
+        junk = data.draw(
+            st.sampled_from([*'(){}[];,$@"\\*/-+1.\x00☃ \n', "im", "dt", "cal", "port", "//", "/*", "1e999", ""])
+        )
+        text = text[:at] + junk + text[at + data.draw(st.integers(0, 3)) :]
+    with contextlib.suppress(PulseError):
+        assert set(loads(text, 1e-9).frequencies) <= {
+            *map(DriveChannel, range(2)),
+            MeasureChannel(0),
+            AcquireChannel(0),
+        }
+
+
+def test_without_the_package_the_extra_is_named():
+    code = """
+import sys
+for name in ("openpulse", "openqasm3", "antlr4"):
+    sys.modules[name] = None
+from pulsed.pulse.openpulse import loads
+from pulsed.pulse.exceptions import PulseError
+try:
+    loads("", 1e-9)
+except PulseError as error:
+    print(error)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'pulsed[openqasm]'" in shown
