@@ -57,6 +57,16 @@ def seconds(work: Callable[[], object]) -> float:
         gc.enable()
 
 
+def times(count: int, work: Callable[[], object]) -> Callable[[], None]:
+    """Return ``work`` done ``count`` times over."""
+
+    def repeated() -> None:
+        for _ in range(count):
+            work()
+
+    return repeated
+
+
 def rate(name: str, pair: Paired, *, work: float, unit: str, at_least: float) -> Figure:
     """Return a speed, ``work`` per second in ``unit``, that must reach ``at_least`` times the reference's."""
     ratio = 1 / pair.ratio

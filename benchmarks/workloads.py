@@ -24,6 +24,8 @@ from pulsed.pulse.schedule import Schedule
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 OPTIONS = RunOptions(shots=1000)
+BATCH = 8000
+"""Instructions of one timed batch: a short circuit is compiled more than once."""
 READOUT_GROUP = 5
 """Qubits that share a readout port and a digitizer, as on the shipped rack."""
 
