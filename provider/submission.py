@@ -126,9 +126,20 @@ def merge_gates(
     for circuit, used, attached in known:
         for key, schedule in merged.items():
             mine = attached.get(key, given.get(key))
-            if (mine is None and key[:2] in used) or (mine is not None and mine != schedule):
+            plain = mine is None and key[:2] in used and _uses(circuit, key)
+            if plain or (mine is not None and mine != schedule):
                 raise _disagreement(circuit, key)
     return merged
+
+
+def _uses(circuit: QuantumCircuit, key: GateKey) -> bool:
+    name, qubits, params = key
+    return any(
+        item.operation.name == name
+        and tuple(item.operation.params) == params
+        and tuple(circuit.find_bit(bit).index for bit in item.qubits) == qubits
+        for item in circuit.data
+    )
 
 
 def _disagreement(circuit: QuantumCircuit, key: GateKey) -> UnsupportedCircuitError:

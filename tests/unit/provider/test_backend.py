@@ -440,6 +440,9 @@ def test_attached_calibrations_of_old_circuits(backend: PulsedBackend) -> None:
     key = ("x", (0,), ())
     one, two = QuantumCircuit(1, name="one"), QuantumCircuit(1, name="two")
     assert merge_gates([(one, {}, {key: pulse}), (two, {}, {})], {}) == {key: pulse}
+    two.x(0)
+    other = ("x", (0,), (1.0,))
+    assert merge_gates([(one, {}, {other: pulse}), (two, {key[:2]: 0}, {})], {}) == {other: pulse}
     with pytest.raises(UnsupportedCircuitError, match=r"'two'.*different pulses"):
         merge_gates([(one, {}, {key: pulse}), (two, {("x", (0,)): 0}, {})], {})
     with pytest.raises(UnsupportedCircuitError, match="different pulses"):
