@@ -88,7 +88,7 @@ class DigitizerDriver(TableDriver[Recording]):
         work = self._work[handle.name]
         answers, errors = self._exchange((), ("FETC:ALL?", "FETC:OVER?"), deadline)
         self.session.check(errors)
-        if len(answers) != 2 or not isinstance(answers[0], bytearray):
+        if len(answers) != 2 or not isinstance(answers[0], memoryview):
             self._fault()
             raise InstrumentDataError("sent no data", subject=self.subject, value=str(answers)[:80])
         arrays = self._split(work, answers[0])
@@ -98,7 +98,7 @@ class DigitizerDriver(TableDriver[Recording]):
         unit = "full scale" if work.mode == "integrate" else "code"
         return Fetched(work.mode, tuple(arrays), unit, over, 1.0 if work.mode == "integrate" else _CODES)
 
-    def _split(self, work: Recording, block: bytearray) -> list[npt.NDArray[Any]]:
+    def _split(self, work: Recording, block: memoryview) -> list[npt.NDArray[Any]]:
         shapes = [_shape(work, index) for index in range(len(work.entries))]
         dtype = np.dtype({"integrate": "<c8", "raw": "<i2", "average": "<f4"}[work.mode])
         sizes = [int(np.prod(shape)) for shape in shapes]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pyvisa
 import pyvisa.rname
 
@@ -55,7 +56,8 @@ CONDITIONS: dict[int, tuple[type[InstrumentError], str]] = {
 """Device-dependent codes of the error queue that have an error of their own, see docs/instruments/common.md."""
 
 Command = str | BlockCommand
-Answer = str | bytearray
+Answer = str | memoryview
+"""Text, or the bytes of a block."""
 
 
 @cache
@@ -291,7 +293,7 @@ class Session:
         except UnicodeDecodeError as error:
             raise self._garbage(repr(text[:80])) from error
 
-    def _receive_block(self, deadline: float, asked: str) -> bytearray:
+    def _receive_block(self, deadline: float, asked: str) -> memoryview:
         self._fill(2, deadline, asked)
         width = self._pending[1] - ord("0")
         if not 1 <= width <= 9:
@@ -300,13 +302,13 @@ class Session:
         digits = bytes(self._pending[2 : 2 + width])
         if not digits.isdigit() or int(digits) > _MAX_BLOCK:
             raise self._garbage(repr(digits))
-        block = bytearray(int(digits))
-        view = memoryview(block)
+        # Memory from NumPy is not cleared first, and comes in huge pages: records arrive almost twice as fast.
+        block = np.empty(int(digits), np.uint8).data
         have = min(len(block), len(self._pending) - 2 - width)
-        view[:have] = self._pending[2 + width : 2 + width + have]
+        block[:have] = self._pending[2 + width : 2 + width + have]
         del self._pending[: 2 + width + have]
         while have < len(block):
-            have += self._read(view[have:], deadline, asked)
+            have += self._read(block[have:], deadline, asked)
         return block
 
     def _fill(self, size: int, deadline: float, asked: str) -> None:
