@@ -2,32 +2,43 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
-from pulsed.compiler.program import Discriminator
+from pulsed.compiler.program import Chunk, Discriminator, PartWriter
 from pulsed.drivers.contract import after
 from pulsed.drivers.digitizer import DigitizerDriver
 from pulsed.drivers.rack import Rack
 from pulsed.model.payload import read_array
-from pulsed.testing.chunks import make_chunk
+from pulsed.testing.chunks import READOUT, make_chunk
 
 SHOTS = 600
+
+
+def with_kernel(chunk):
+    """Return the chunk with the second envelope of its table, 1 for all samples, as integration weights."""
+    writer = PartWriter()
+    writer.parts = list(chunk.parts)
+    rows = chunk.array(chunk.programs[0].acquisitions).copy()
+    rows["kernel"] = 1
+    program = msgspec.structs.replace(chunk.programs[0], acquisitions=writer.add(rows))
+    return Chunk(msgspec.structs.replace(chunk.head, programs=(program,)), writer.parts)
 
 
 @pytest.fixture
 def plays(rack_process, monkeypatch):
     """Return a function that plays a chunk with a digitizer of given modes."""
 
-    def play(modes, name, **settings):
+    def play(modes, name, change=lambda chunk: chunk, **settings):
         with monkeypatch.context() as patch:
             patch.setattr(DigitizerDriver, "capabilities", replace(DigitizerDriver.capabilities, modes=modes))
             rack = Rack(rack_process.device)
             try:
                 rack.connect(after(5))
-                shares = rack.validate(make_chunk(rack.device, shots=SHOTS, **settings))
-                assert shares.recordings["digitizer"].mode in modes
-                results, parts, _ = rack.play(make_chunk(rack.device, shots=SHOTS, **settings))
+                chunk = change(make_chunk(rack.device, shots=SHOTS, **settings))
+                assert rack.validate(chunk).recordings["digitizer"].mode in modes
+                results, parts, _ = rack.play(chunk)
                 return read_array(getattr(results[0], name), parts)
             finally:
                 rack.close()
@@ -39,9 +50,14 @@ def quadratures(points):
     return np.concatenate([points.real, points.imag], axis=1)
 
 
-def test_the_host_integrates_as_the_instrument_does(plays):
+@pytest.mark.parametrize(("change", "gain"), [(lambda chunk: chunk, 1), (with_kernel, READOUT)])
+def test_the_host_integrates_as_the_instrument_does(plays, change, gain):
     """Two runs of the same chunk: means, variances and correlation of I and Q of both tones agree."""
-    host, instrument = (quadratures(plays(modes, "iq", meas_level=1)) for modes in (("raw",), ("integrate", "raw")))
+    roads = (("raw",), ("integrate", "raw"))
+    host, instrument = (quadratures(plays(modes, "iq", change, meas_level=1)) / gain for modes in roads)
+    # The noise of a mean of the samples, 16 codes in each, however the weights are scaled; the states add to it.
+    assert host.var(axis=0).min() > 0.8 * (16 / 2048) ** 2 / READOUT
+    assert host.var(axis=0).max() < 20 * (16 / 2048) ** 2 / READOUT
     for mine, theirs in zip(host.T, instrument.T, strict=True):
         error = np.sqrt(mine.var() / SHOTS + theirs.var() / SHOTS)
         assert abs(mine.mean() - theirs.mean()) < 5 * error
