@@ -256,10 +256,30 @@ def _reference_problems(device: DeviceDescription) -> list[ConfigError]:
     return problems
 
 
+def _trigger_problems(device: DeviceDescription) -> list[ConfigError]:
+    """Each instrument that waits, by whatever detour, for its own trigger: it would wait for ever."""
+    problems = []
+    leaders = ", ".join(sorted(name for name, item in device.instruments.items() if item.trigger is None))
+    for name, instrument in device.instruments.items():
+        passed, at = set(), instrument.trigger
+        while at is not None and at not in passed:
+            passed.add(at)
+            at = device.instruments[at].trigger
+        if name in passed:
+            problems.append(
+                ConfigError(
+                    "waits for its own trigger, so it never starts", subject=f"instruments.{name}.trigger",
+                    value=instrument.trigger, legal=f"an instrument that waits for none: {leaders or 'there is none'}",
+                )
+            )  # fmt: skip
+    return problems
+
+
 def _wiring_problems(device: DeviceDescription) -> list[ConfigError]:
     problems = _reference_problems(device)
     if problems:
         return problems
+    problems += _trigger_problems(device)
     n = device.num_qubits
     legal = f"0 to {n - 1}"
     seen: dict[tuple[str, int], str] = {}

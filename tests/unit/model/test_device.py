@@ -43,6 +43,7 @@ def test_the_shipped_rack_is_whole():
         ('lo = "drive"', 'lo = "driv"', "ports.d0.lo", "driv", "drive, readout"),
         ('dt = "1 ns"', "", "dt", "", ""),
         ("max_shots = 100_000", "max_shots = -1", "limits.max_shots", "-1", ""),
+        ('"awg1"\n\n[instruments.d', '"awg2"\n\n[instruments.d', "instruments.awg2.trigger", "awg2", "awg1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_by_key_value_and_legal_values(changed, old, new, key, value, legal):
@@ -52,6 +53,13 @@ def test_a_mistake_is_named_by_key_value_and_legal_values(changed, old, new, key
     assert found, [str(p) for p in problems]
     assert value in found[0].value
     assert legal in found[0].legal
+
+
+def test_a_circle_of_triggers_is_refused_at_each_instrument_of_it(changed):
+    circle = ("event_memory = 1_048_576\n\n", 'event_memory = 1_048_576\ntrigger = "awg2"\n\n')
+    _, problems = check_device(changed(circle))
+    assert [p.subject for p in problems] == ["instruments.awg1.trigger", "instruments.awg2.trigger"]
+    assert all("there is none" not in p.legal and "sgs1" in p.legal for p in problems)
 
 
 def test_a_pair_whose_drives_have_two_los_is_refused(changed):
