@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pulsed.cli.screens import counts_chart
-from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError
+from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError, PulsedError
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -22,6 +22,8 @@ _OLDEST_QPY = 13
 """Files below this version can hold code that runs when they are read."""
 _VERSION_AT = 6
 """A QPY file begins with QISKIT and one byte, its version."""
+_OPENQASM_3 = re.compile(r"(?>\s+|//[^\n]*\n|/\*.*?\*/)*+OPENQASM\s+3", re.DOTALL)
+"""The version comes first, but for comments."""
 
 
 def read_circuits(path: Path) -> list[QuantumCircuit]:
@@ -39,7 +41,6 @@ def read_circuits(path: Path) -> list[QuantumCircuit]:
 
 def _read_qpy(path: Path) -> list[QuantumCircuit]:
     from qiskit import qpy
-    from qiskit.exceptions import QiskitError
 
     head = path.read_bytes()[: _VERSION_AT + 1]
     if len(head) <= _VERSION_AT or not head.startswith(b"QISKIT"):
@@ -52,25 +53,52 @@ def _read_qpy(path: Path) -> list[QuantumCircuit]:
     try:
         with path.open("rb") as file:
             return list(qpy.load(file))
-    except (QiskitError, ValueError, KeyError, EOFError, struct.error) as error:
-        raise CircuitError(f"is not a QPY file that can be read: {error}", subject=str(path)) from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a damaged file shows as almost any error, panics of compiled code among them
+        # Qiskit's own words are a backtrace of many lines.
+        raise CircuitError(
+            f"is a damaged QPY file, or one of a newer Qiskit ({type(error).__name__}): write it again",
+            subject=str(path),
+        ) from error
 
 
 def _read_qasm(path: Path) -> QuantumCircuit:
-    from qiskit import qasm2, qasm3
-    from qiskit.exceptions import MissingOptionalLibraryError, QiskitError
+    from qiskit import qasm2
+    from qiskit.exceptions import QiskitError
 
     text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        if "OPENQASM 3" in text:
-            return qasm3.loads(text)
-        circuit = qasm2.loads(text, include_path=(path.parent,), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
-    except MissingOptionalLibraryError as error:
-        raise CircuitError("OpenQASM 3 needs the package qiskit-qasm3-import", subject=str(path)) from error
-    except QiskitError as error:
-        raise CircuitError(f"is not OpenQASM: {error.message}", subject=str(path)) from error
+    if _OPENQASM_3.match(text):
+        circuit = _read_qasm3(text, str(path))
+    else:
+        known = qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+        try:
+            circuit = qasm2.loads(text, include_path=(path.parent,), custom_instructions=known)
+        except QiskitError as error:
+            raise CircuitError(f"is not OpenQASM: {error.message}", subject=str(path)) from error
     circuit.name = path.stem
     return circuit
+
+
+def _read_qasm3(text: str, file: str) -> QuantumCircuit:
+    from qiskit import qasm3
+    from qiskit.exceptions import MissingOptionalLibraryError, QiskitError
+
+    try:
+        from pulsed.pulse.openpulse import syntax
+
+        # the importer's own parser says nothing of where an error is
+        syntax.statements(text)
+        return qasm3.loads(text)
+    except (ModuleNotFoundError, MissingOptionalLibraryError) as error:
+        raise CircuitError("OpenQASM 3 needs: pip install 'pulsed[openqasm]'", subject=file) from error
+    except PulsedError as error:
+        raise CircuitError(f"{error.subject}: {error.message}", subject=file) from error
+    except QiskitError as error:
+        raise CircuitError(f"is not OpenQASM: {error.message}", subject=file) from error
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        # what the importer does not check itself: an index out of range, for one
+        raise CircuitError(f"is no circuit that can be read: {error}", subject=file) from error
 
 
 def run(file: str, shots: int | None, *, transpile: bool, url: str | None, key: str | None, as_json: bool) -> None:

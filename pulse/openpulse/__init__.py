@@ -24,7 +24,7 @@ waveform functions                                     :mod:`pulsed.pulse.openpu
 =====================================================  ===============================================================
 
 Durations in ns, us, ms, s or dt must be whole numbers of dt where they say when something is played. Everything else
-is refused with its line. See decision 0006.
+is refused with its line. See decision 0009.
 """
 
 from pulsed.pulse.openpulse.reader import OpenPulseProgram, loads

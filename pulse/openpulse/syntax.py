@@ -19,13 +19,14 @@ from pulsed.pulse.exceptions import PulseError
 
 
 class _Raise(ErrorListener):  # type: ignore[misc]
-    def __init__(self, lines: list[str], first: int) -> None:
+    def __init__(self, lines: list[str], first: int, language: str) -> None:
         self._lines = lines
         self._first = first
+        self._language = language
 
     def syntaxError(self, recognizer: Any, symbol: Any, line: int, column: int, msg: str, e: Any) -> NoReturn:
         number = self._first + line - 1
-        raise PulseError(f"is not OpenPulse: {msg}", subject=place(self._lines, number))
+        raise PulseError(f"is not {self._language}: {msg}", subject=place(self._lines, number))
 
 
 def place(lines: list[str], number: int) -> str:
@@ -47,16 +48,16 @@ def statements(text: str) -> list[Any]:
     text = re.sub(r"\bextern(?=[ \t]+port\b)", "      ", text)
     lines = text.splitlines()
     try:
-        tree = _tree(qasm_parser.qasm3Lexer, qasm_parser.qasm3Parser, "program", text, _Raise(lines, 1))
+        tree = _tree(qasm_parser.qasm3Lexer, qasm_parser.qasm3Parser, "program", text, _Raise(lines, 1, "OpenQASM 3"))
         program = qasm_parser.QASMNodeVisitor().visitProgram(tree).statements
         for node in program:
             node.line = node.span.start_line
             if type(node).__name__ in {"CalibrationStatement", "CalibrationDefinition"}:
                 _parse_body(node, lines)
     except RecursionError:
-        raise PulseError("is nested too deep", subject="OpenPulse text") from None
+        raise PulseError("is nested too deep", subject="text") from None
     except (qasm_parser.QASM3ParsingError, pulse_parser.OpenPulseParsingError, ValueError) as error:
-        raise PulseError(f"is not OpenPulse: {error}", subject="OpenPulse text") from error
+        raise PulseError(f"is not OpenQASM 3: {error}", subject="text") from error
     return list(program)
 
 
@@ -65,7 +66,7 @@ def _parse_body(node: Any, lines: list[str]) -> None:
     while "{" not in lines[first - 1][column:]:
         first, column = first + 1, 0
     in_defcal = type(node).__name__ == "CalibrationDefinition"
-    listener = _Raise(lines, first)
+    listener = _Raise(lines, first, "OpenPulse")
     tree = _tree(pulse_parser.openpulseLexer, pulse_parser.openpulseParser, "calibrationBlock", node.body, listener)
     body = []
     if tree.children:

@@ -53,8 +53,9 @@ def test_status_names_instruments_and_processes(pulsed):
     assert set(data["instruments"]) == {"awg1", "awg2", "digitizer", "sgs1", "sgs2"}
 
 
-def test_a_file_of_openqasm_gives_a_bell_state(pulsed):
-    answer = json.loads(pulsed("run", ROOT / "examples" / "bell.qasm", "--shots", "4096", "--json"))
+@pytest.mark.parametrize("file", ["bell.qasm", "bell3.qasm"])
+def test_a_file_of_openqasm_gives_a_bell_state(pulsed, file):
+    answer = json.loads(pulsed("run", ROOT / "examples" / file, "--shots", "4096", "--json"))
     (program,) = answer["programs"]
     assert sum(program["counts"].values()) == 4096
     assert program["counts"]["00"] + program["counts"]["11"] >= 0.93 * 4096

@@ -1,5 +1,7 @@
 """Circuits from files, good and bad."""
 
+import sys
+
 import pytest
 from qiskit import QuantumCircuit, qpy
 
@@ -7,6 +9,13 @@ from pulsed.cli.running import read_circuits
 from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError
 
 BELL = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0],q[1];\nmeasure q -> c;\n'
+BELL3 = """OPENQASM 3.0;
+include "stdgates.inc";
+qubit[2] q; bit[2] c;
+h q[0];
+cx q[0], q[1];
+c = measure q;
+"""
 
 
 def bell() -> QuantumCircuit:
@@ -23,6 +32,64 @@ def test_openqasm_is_read(tmp_path):
     (circuit,) = read_circuits(path)
     assert circuit.name == "bell"
     assert circuit.count_ops() == bell().count_ops()
+
+
+def test_openqasm_3_is_read(tmp_path):
+    path = tmp_path / "bell.qasm"
+    path.write_text(BELL3)
+    (circuit,) = read_circuits(path)
+    assert circuit.name == "bell"
+    assert [(item.operation.name, circuit.find_bit(item.qubits[0]).index) for item in circuit.data] == [
+        ("h", 0), ("cx", 0), ("measure", 0), ("measure", 1),
+    ]  # fmt: skip
+
+
+def test_openqasm_2_may_speak_of_version_3(tmp_path):
+    path = tmp_path / "bell.qasm"
+    path.write_text("// not OPENQASM 3\n" + BELL)
+    (circuit,) = read_circuits(path)
+    assert circuit.count_ops() == bell().count_ops()
+
+
+def test_many_comments_are_passed_over_once(tmp_path):
+    # a pattern that tried all ways to divide them would take years
+    path = tmp_path / "bell.qasm"
+    path.write_text("/* */ // 3\n" * 60 + BELL3)
+    assert read_circuits(path)[0].num_qubits == 2
+    path.write_text("/* */ // 3\n" * 60 + "OPENQASM 4;")
+    with pytest.raises(CircuitError, match="is not OpenQASM"):
+        read_circuits(path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("cx q[0]", "cx (q[0]", r"line 6, 'cx \(q.*: is not OpenQASM"),
+        ("cx q[0]", "\u2603 q[0]", "line 6, .*token recognition error"),
+        ("q[1];", "q[7];", "no circuit that can be read: index out of range"),
+        ("cx q", "nosuch q", "is not OpenQASM: .*nosuch"),
+        ("h q[0];", "h q[0]; defcal x $0 { }", "is not OpenQASM: .*CalibrationDefinition"),
+        ("h q[0];", "rx(" + "(" * 5000 + "1" + ")" * 5000 + ") q[0];", "nested too deep"),
+    ],
+)
+def test_what_is_no_openqasm_3_says_where(tmp_path, capfd, right, wrong, message):
+    path = tmp_path / "bad.qasm"
+    path.write_text("// a comment\n" + BELL3.replace(right, wrong))
+    with pytest.raises(CircuitError, match="bad.qasm: .*" + message):
+        read_circuits(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("missing", ["openpulse", "qiskit_qasm3_import"])
+def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch, missing):
+    path = tmp_path / "bell.qasm"
+    path.write_text(BELL3)
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "pulsed.pulse.openpulse.syntax", raising=False)
+    monkeypatch.delattr("pulsed.pulse.openpulse.syntax", raising=False)
+    monkeypatch.setattr("qiskit.utils.optionals.HAS_QASM3_IMPORT._bool", None)
+    with pytest.raises(CircuitError, match=r"pip install 'pulsed\[openqasm\]'"):
+        read_circuits(path)
 
 
 def test_qpy_of_several_circuits_is_read(tmp_path):
