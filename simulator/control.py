@@ -39,6 +39,7 @@ class Control:
             "predict": self._predict,
             "state": self._state,
             "seed": self._seed,
+            "drift": self._drift,
             "fault": board.fault,
             "faults": board.faults,
             "clear": board.clear,
@@ -123,3 +124,7 @@ class Control:
             raise InvalidValueError("not a seed", subject="seed", value=seed, legal="an integer from 0 to 2^63 - 1")
         self._conductor.seed(seed)
         return seed
+
+    async def _drift(self, request: Mapping[str, Any]) -> Any:
+        changes = {name: value for name, value in request.items() if name != "op"}
+        return await asyncio.wrap_future(self._conductor.submit(self._conductor.physics.set_drift, changes))

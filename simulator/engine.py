@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pulsed.model.errors import InvalidValueError
-from pulsed.simulator import noise
+from pulsed.model.errors import ConfigError, InvalidValueError
+from pulsed.simulator import drift, noise
 from pulsed.simulator.acquisition import Acquisition, readout_field, readout_spans
-from pulsed.simulator.chip import Chip
+from pulsed.simulator.chip import Chip, read_drift
 from pulsed.simulator.clusters import union
 from pulsed.simulator.evolution import Cluster, Free, Measurement
 from pulsed.simulator.hamiltonian import zz_rate
@@ -66,10 +66,14 @@ class Engine:
     """
 
     def __init__(self, chip: Chip, seed: int = 0) -> None:
+        self.designed = chip
         self.chip = chip
+        self.drift = chip.drift
+        self.moment = 0.0
         self.seed = seed
         self._pulses = Pulses(chip)
         self._free: dict[float, Free] = {}
+        self._let_drift(0.0)
 
     def play(self, sequence: Sequence, shots: int, stream: tuple[int, ...], mode: Mode) -> Outcome:
         """Play a sequence ``shots`` times.
@@ -87,6 +91,37 @@ class Engine:
         """
         if shots < 1:
             raise InvalidValueError("nothing to play", subject="shots", value=shots, legal=">= 1")
+        outcome = self._play(sequence, shots, stream, mode)
+        self._let_drift(min(self.moment + shots * sequence.period * 1e-9 * self.drift.factor, drift.LATEST))
+        return outcome
+
+    def set_drift(self, changes: dict[str, object]) -> dict[str, object]:
+        """Change what drifts (keys of :class:`Drift`) and the moment (``time``, seconds); return both as they are now.
+
+        Raises:
+            ConfigError: names the key, the bad value and the legal ones; nothing is changed.
+
+        """
+        changes = dict(changes)
+        moment = changes.pop("time", self.moment)
+        found = read_drift(changes, replace(self.designed, drift=self.drift))
+        if not isinstance(moment, int | float) or isinstance(moment, bool) or not 0 <= moment <= drift.LATEST:
+            legal = f"0 to {drift.LATEST:g} s"
+            raise ConfigError("the moment is out of range", subject="drift.time", value=moment, legal=legal)
+        self.drift = found
+        self._let_drift(float(moment))
+        return {**asdict(self.drift), "time": self.moment}
+
+    def _let_drift(self, moment: float) -> None:
+        """Bring the chip to a moment of its drift. A sequence keeps the state that it starts with."""
+        self.moment = moment
+        chip = drift.at(self.designed, self.drift, moment)
+        if chip != self.chip:
+            self.chip = chip
+            self._pulses.take(chip)
+            self._free.clear()
+
+    def _play(self, sequence: Sequence, shots: int, stream: tuple[int, ...], mode: Mode) -> Outcome:
         reference = _reference(self.chip, sequence)
         plan = self._plan(sequence, reference)
         for measurement in plan.measurements:
@@ -152,10 +187,10 @@ class Engine:
         modes: tuple[Mode, ...] = ("integrated", "raw", "averaged")
         for count, mode in enumerate(modes):
             bursts = np.array(rows[: min(count + 2, 3)], BURST)
-            self.play(Sequence(lines, bursts, envelopes, (b"warm 1", b"warm 2"), (window,), 1_000_000), 64, (0,), mode)
+            self._play(Sequence(lines, bursts, envelopes, (b"warm 1", b"warm 2"), (window,), 1_000_000), 64, (0,), mode)
 
     def truth(self) -> dict[str, object]:
-        """Return the chip's dressed values, SI units: what a calibration should find."""
+        """Return the chip's dressed values as they are now, SI units: what a calibration should find."""
         qubits = [
             {
                 "f01": q.frequency,
@@ -174,7 +209,15 @@ class Engine:
             for q in self.chip.qubits
         ]
         pairs = [{"qubits": list(c.qubits), "j": c.j, "zz": zz_rate(self.chip, *c.qubits)} for c in self.chip.couplings]
-        return {"name": self.chip.name, "qubits": qubits, "couplings": pairs, "delay": self.chip.amplifier.delay}
+        wires = [{"name": w.name, "qubit": w.qubit, "gain": w.gain, "phase": w.phase} for w in self.chip.wires]
+        return {
+            "name": self.chip.name,
+            "time": self.moment,
+            "qubits": qubits,
+            "couplings": pairs,
+            "lines": wires,
+            "delay": self.chip.amplifier.delay,
+        }
 
     def _cluster(
         self,

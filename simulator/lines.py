@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import numpy as np
@@ -67,7 +68,7 @@ def gain(bandwidth: float, offset: float) -> complex:
 def mixed(
     wire: Wire, correction: tuple[float, float, float, float], offset: tuple[float, float]
 ) -> tuple[complex, complex, complex]:
-    """Return (direct, image, leakage) of AWG correction and mixer together: z -> direct z + image z* + leakage.
+    """Return (direct, image, leakage) of AWG correction, mixer and line together: z -> direct z + image z* + leakage.
 
     A qubit is given the direct part alone: image and leakage lie 80 MHz and more from every transition, where a
     -30 dBc tone turns a qubit by less than 1e-7 in population. The readout line is given all three.
@@ -77,7 +78,9 @@ def mixed(
     shift = mixer @ np.array(offset)
     direct = complex(a + d, c - b) / 2
     image = complex(a - d, c + b) / 2
-    return direct, image, complex(shift[0] + wire.lo_leakage[0], shift[1] + wire.lo_leakage[1])
+    leakage = complex(shift[0] + wire.lo_leakage[0], shift[1] + wire.lo_leakage[1])
+    line = cmath.rect(wire.gain, wire.phase)
+    return direct * line, image * line, leakage * line
 
 
 def ideal_correction(wire: Wire) -> tuple[tuple[float, float, float, float], tuple[float, float]]:

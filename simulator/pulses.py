@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.model.errors import PulsedError
-from pulsed.simulator.chip import Chip, Wire
+from pulsed.simulator.chip import Chip, Qubit, Wire
 from pulsed.simulator.clusters import Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
 from pulsed.simulator.lines import TAIL, low_pass, mixed
@@ -100,11 +100,24 @@ class Pulses:
     """Turns bursts into pulses; keeps propagators by the content of what they are made of."""
 
     def __init__(self, chip: Chip, cache_bytes: int = CACHE_BYTES) -> None:
-        self.chip = chip
         self._steps: OrderedDict[tuple[object, ...], Step] = OrderedDict()
         self._bytes = 0
         self._limit = cache_bytes
         self._reach: dict[tuple[object, ...], Reach] = {}
+        self._versions: dict[Qubit | Wire, int] = {}
+        self.take(chip)
+
+    def take(self, chip: Chip) -> None:
+        """Go on with the chip as it is now. What was kept stays good wherever its qubits and lines have not changed."""
+        self.chip = chip
+        if len(self._versions) > 100_000:
+            self._versions.clear()
+            self._steps.clear()
+            self._reach.clear()
+            self._bytes = 0
+        # Numbers instead of the values themselves: keys are hashed for every burst.
+        self._qubit = [self._versions.setdefault(q, len(self._versions)) for q in chip.qubits]
+        self._wire = {w.name: self._versions.setdefault(w, len(self._versions)) for w in chip.wires}
         crosstalk = np.array(chip.crosstalk)
         self._gain = crosstalk * np.array([q.drive_rate for q in chip.qubits])
         self._jumps: dict[tuple[int, ...], NDArray[np.float64]] = {}
@@ -158,7 +171,7 @@ class Pulses:
     def _part(self, sequence: Sequence, row: int, index: int, amplitude: float, frequency: float) -> _Part:
         line, envelope = sequence.lines[row], sequence.envelopes[index]
         wire = self.chip.wire(line.name)
-        key = (line, sequence.keys[index], amplitude, frequency)
+        key = (line, self._wire[line.name], sequence.keys[index], amplitude, frequency)
         if wire.qubit is None or not line.on:
             return _Part(line, wire, envelope, amplitude, frequency, key, None)
         found = self._reach.get(key)
@@ -174,6 +187,7 @@ class Pulses:
         """Return the step of a segment, from what is kept if its content was seen before."""
         phases = [parts.phases[i] for i in segment.bursts]
         content: list[object] = [segment.qubits, segment.tail, segment.end - segment.start, reference]
+        content += [self._qubit[q] for q in segment.qubits]
         for i, phase in zip(segment.bursts, phases, strict=True):
             relative = round((phase - phases[0]) % (2 * math.pi), 9) % round(2 * math.pi, 9)
             content.append((parts.of[i].key, parts.starts[i] - segment.start, relative))

@@ -45,6 +45,9 @@ class Physics(Protocol):
     def truth(self) -> dict[str, object]:
         """Return the true values of the chip."""
 
+    def set_drift(self, changes: dict[str, object]) -> dict[str, object]:
+        """Change what drifts; return it as it is now."""
+
 
 @dataclass(frozen=True)
 class Output:
