@@ -1,7 +1,9 @@
 """OpenPulse text: what is written is read back exactly, programs by hand mean what they say, the rest is refused."""
 
 import contextlib
+import inspect
 import math
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -156,6 +158,25 @@ def test_a_program_and_names_of_pulses_come_back():
     assert read.gates == {}
     assert read.program == program
     assert read.program.instructions[0][1].name == "bump"
+
+
+def test_the_functions_that_are_written_keep_their_signatures():
+    """Others may have implemented them: a change breaks text that was written before."""
+    lengths = {"Constant": 0, "GaussianSquare": 2, "Drag": 2, "GaussianSquareDrag": 3, "gaussian_square_echo": 2}
+    lengths |= dict.fromkeys(["Gaussian", "GaussianDeriv", "Sech", "SechDeriv"], 1)
+    numbers = {"gaussian_square_echo": 4} | dict.fromkeys(["Sin", "Cos", "Sawtooth", "Triangle", "Square"], 4)
+    for name, kind in {name: getattr(library, name) for name in library.__all__}.items():
+        if name in {"Pulse", "Waveform", "SymbolicPulse", "ScalableSymbolicPulse"}:
+            continue
+        needed = {"sigma": 4, "width": 8, "beta": 0.1, "freq": 0.1, "phase": 0.2}
+        made = kind(16, 0.1, **{key: needed[key] for key in inspect.signature(kind).parameters if key in needed})
+        text = dumps({("probe", 0): Schedule(Play(made, LINES[0]))}, 1e-9, FREQUENCIES)
+        spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        kinds = ["duration"] * (1 + lengths.get(name, 0)) + ["float[64]"] * numbers.get(name, 2)
+        found = re.search(r"extern (\w+)\((.*)\) -> waveform;", text)
+        assert found[1] == f"pulsed_{spelled}"
+        assert sorted(found[2].split(", ")) == kinds, text
+        assert found[2].startswith("duration")
 
 
 def test_parameters_stay_parameters():
