@@ -192,7 +192,7 @@ class KnownClients:
     def refresh(self) -> None:
         """Read the directory again if it has changed."""
         files = sorted(p for p in self.directory.glob("*") if p.suffix in (".key", ".pub"))
-        seen = tuple((path.name, path.stat().st_mtime_ns) for path in files)
+        seen = tuple((path.name, _last_change(path)) for path in files)
         if seen == self._seen:
             return
         self._seen = seen
@@ -206,3 +206,11 @@ class KnownClients:
                 continue
             self._by_public[z85.decode(key.public.encode())] = entry
             self._by_name[path.stem] = entry[1]
+
+
+def _last_change(path: Path) -> int:
+    """Return when the file or its mode changed last, 0 when it is not there any longer."""
+    try:
+        return path.stat().st_ctime_ns
+    except OSError:
+        return 0

@@ -143,3 +143,17 @@ def test_closing_twice_and_before_connecting(tmp_path: Path) -> None:
     client = Client("tcp://127.0.0.1:9", home=tmp_path)
     client.close()
     client.close()
+
+
+def test_a_key_file_that_was_closed_to_others_is_used_from_then_on(tmp_path):
+    k.make_keys(tmp_path)
+    path = k.add_client(tmp_path, "carol", "viewer")
+    path.chmod(0o644)
+    known = k.KnownClients(tmp_path)
+    known.refresh()
+    assert known.role_of("carol") is None
+    assert "chmod 600" in str(known.problems)
+    path.chmod(0o600)
+    known.refresh()
+    assert known.role_of("carol") is Role.VIEWER
+    assert not known.problems
