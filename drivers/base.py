@@ -182,6 +182,16 @@ class ScpiDriver:
             self._fault()
             raise
 
+    def _exchange(
+        self, commands: Sequence[Command], queries: Sequence[str], deadline: float
+    ) -> tuple[list[str | memoryview], list[str]]:
+        """As :meth:`_talk`, with blocks among the answers and the error queue given, not raised."""
+        try:
+            return self.session.exchange(commands, queries, deadline)
+        except InstrumentError:
+            self._fault()
+            raise
+
     def check_conditions(self, events: str, conditions: str) -> None:
         """Raise the error that the answers to :data:`CONDITION_QUERIES` tell of.
 

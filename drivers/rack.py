@@ -73,6 +73,7 @@ class Rack:
         self._generators: dict[str, Generator] = {}
         self._digitizers: dict[str, Digitizer] = {}
         self._sources: dict[str, Source] = {}
+        self._others: dict[str, Instrument] = {}
         roles: dict[str, tuple[Any, dict[str, Any]]] = {}
         for oscillator in device.oscillators.values():
             roles[oscillator.instrument] = (Source, self._sources)
@@ -80,7 +81,7 @@ class Rack:
             output = port.direction == "output"
             roles[port.instrument] = (Generator, self._generators) if output else (Digitizer, self._digitizers)
         for name, description in device.instruments.items():
-            kind, group = roles.get(name, (Instrument, {}))
+            kind, group = roles.get(name, (Instrument, self._others))
             key = f"instruments.{name}.driver"
             driver = load_driver(description.driver, key)(name, description)
             if not isinstance(driver, kind):
@@ -98,8 +99,8 @@ class Rack:
 
     @property
     def drivers(self) -> dict[str, Instrument]:
-        """The drivers by name."""
-        return {**self._generators, **self._digitizers, **self._sources}
+        """The drivers by name; those that no port or oscillator names, such as a spectrum analyser, come last."""
+        return {**self._generators, **self._digitizers, **self._sources, **self._others}
 
     @property
     def identities(self) -> dict[str, str]:

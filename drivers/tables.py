@@ -180,15 +180,6 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
             raise InstrumentError("did not arm", subject=self.subject, value=str(answers[1:]), legal="ARMED")
         self._step(InstrumentState.ARMED)
 
-    def _exchange(
-        self, commands: Sequence[Command], queries: Sequence[str], deadline: float
-    ) -> tuple[list[str | bytearray], list[str]]:
-        try:
-            return self.session.exchange(commands, queries, deadline)
-        except InstrumentError:
-            self._fault()
-            raise
-
     def start(self, deadline: float) -> None:
         """Start a leader that is armed."""
         check_step(self.name, self._state, InstrumentState.RUNNING)

@@ -26,9 +26,12 @@ from pulsed.simulator.control import Control
 from pulsed.simulator.engine import Engine
 from pulsed.simulator.run import RATE, Conductor, Output
 from pulsed.simulator.server import InstrumentServer
+from pulsed.simulator.spectrum import Tap
 from pulsed.simulator.virtual_awg import PAIRS, VirtualAwg
 from pulsed.simulator.virtual_digitizer import VirtualDigitizer
+from pulsed.simulator.virtual_gs200 import VirtualGs200
 from pulsed.simulator.virtual_instrument import Identity, ListPlayer, TriggerBus, VirtualInstrument
+from pulsed.simulator.virtual_n9030b import VirtualN9030b
 from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
 
 Factory = Callable[[Identity, TriggerBus], VirtualInstrument]
@@ -36,6 +39,8 @@ MODELS: dict[str, tuple[str, str, Factory]] = {
     "awg": ("pulsed", "AWG8", VirtualAwg),
     "digitizer": ("pulsed", "DIG2", VirtualDigitizer),
     "sgs100a": ("Rohde&Schwarz", "SGS100A", lambda identity, bus: VirtualSgs100a(identity)),
+    "n9030b": ("Keysight Technologies", "N9030B", lambda identity, bus: VirtualN9030b(identity)),
+    "gs200": ("YOKOGAWA", "GS210", lambda identity, bus: VirtualGs200(identity)),
 }
 """Vendor, model and virtual instrument for each driver."""
 _ADDRESS = re.compile(r"TCPIP\d*::([^:]+)::(?:(\d+)::SOCKET|hislip0,(\d+)::INSTR)")
@@ -100,6 +105,12 @@ def connect_cables(
             "readout is mixed up and down with one LO", subject=subject, value=", ".join(sorted(readout_los))
         )
     conductor.outputs = tuple(outputs)
+    taps = {
+        output.line: Tap(output, chip.wire(output.line), device.ports[output.line].full_scale) for output in outputs
+    }
+    for instrument in instruments.values():
+        if isinstance(instrument, VirtualN9030b):
+            instrument.taps, instrument.last_run = taps, lambda: conductor.last
     for name, described in device.instruments.items():
         leader, follower = instruments.get(described.trigger or ""), instruments[name]
         if isinstance(leader, ListPlayer) and isinstance(follower, ListPlayer):

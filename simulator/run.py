@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -201,7 +202,11 @@ class Conductor:
         for player in members:
             self._runs[player] = run
             player.step("trigger")
-        self.submit(self._work, run).add_done_callback(lambda done: self._post(self._end, run, done.exception()))
+        self.submit(self._work, run).add_done_callback(partial(self._worked, run))
+
+    def _worked(self, run: Run, done: Future[None]) -> None:
+        if not done.cancelled():
+            self._post(self._end, run, done.exception())
 
     def abort(self, player: ListPlayer) -> None:
         """Take an instrument out of its run; the run ends without its leader, or when nothing records any more."""

@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,21 @@ from pulsed.model.device import load_device
 CONFIG = Path(__file__).parents[2] / "configs" / "sim5.toml"
 
 
+BIAS = """
+[instruments.bias]
+driver = "gs200"
+address = "TCPIP::127.0.0.1::5817::SOCKET"
+"""
+
+
 class RackProcess:
-    """The simulated rack in a process of its own; it ends with its standard input."""
+    """sim5 with a bias source in a process of its own; it ends with its standard input."""
 
     def __init__(self, ports="ephemeral"):
-        command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(CONFIG), "--ports", ports]
+        self.directory = tempfile.TemporaryDirectory()
+        config = Path(self.directory.name) / "rack.toml"
+        config.write_text(CONFIG.read_text().replace("chips/", f"{CONFIG.parent}/chips/") + BIAS)
+        command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(config), "--ports", ports]
         self.process = subprocess.Popen(
             [*command, "--exit-with-stdin"],
             stdin=subprocess.PIPE,
@@ -28,7 +39,7 @@ class RackProcess:
         assert line, f"the rack ended with {self.process.wait()}"
         ready = json.loads(line)
         self.addresses, self.control = ready["addresses"], ready["control"]
-        self.device = load_device(CONFIG).with_addresses(self.addresses)
+        self.device = load_device(config).with_addresses(self.addresses)
 
     @property
     def ports(self):
@@ -50,6 +61,7 @@ class RackProcess:
         for pipe in (self.process.stdin, self.process.stdout):
             pipe.close()
         self.process.wait(30)
+        self.directory.cleanup()
 
 
 @pytest.fixture(scope="session")

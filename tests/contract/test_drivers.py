@@ -8,12 +8,14 @@ import pytest
 from pulsed.drivers.awg import AwgDriver
 from pulsed.drivers.contract import InstrumentState, SourceSettings, after
 from pulsed.drivers.digitizer import DigitizerDriver
+from pulsed.drivers.gs200 import BiasSettings, Gs200Driver
+from pulsed.drivers.n9030b import N9030bDriver, Sweep
 from pulsed.drivers.sgs100a import Sgs100aDriver
 from pulsed.drivers.tables import parse_catalog
 from pulsed.drivers.work import share_out
-from pulsed.model.errors import InstrumentRefusedError
+from pulsed.model.errors import InstrumentLimitError, InstrumentRefusedError
 from pulsed.testing.chunks import make_chunk
-from pulsed.testing.driver_contract import DigitizerContract, GeneratorContract, SourceContract
+from pulsed.testing.driver_contract import DigitizerContract, DriverContract, GeneratorContract, SourceContract
 
 
 class Scaled:
@@ -164,3 +166,75 @@ class TestSgs100a(SourceContract):
         assert driver.session.bytes_sent - sent == len("SOUR:FREQ 5200000000.00\n*OPC?;:SYST:ERR:ALL?\n")
         assert (driver.instrument.frequency(), driver.instrument.power()) == (5.2e9, 10.0)
         assert driver.instrument.status() is True
+
+
+class TestN9030b(DriverContract):
+    @pytest.fixture
+    def make_driver(self, device):
+        return maker(N9030bDriver, "sa", device)
+
+    def test_a_sweep_is_as_asked(self, driver):
+        frequencies, levels = driver.sweep(Sweep("ro", 7.0e9, 7.2e9, 401, 1e5), after(5))
+        assert np.array_equal(frequencies, np.linspace(7.0e9, 7.2e9, 401))
+        # Nothing is on: noise of 1e5 Hz behind 10 dB.
+        assert np.median(levels) == pytest.approx(-155 + 50 + 10, abs=2)
+        assert (driver.instrument.sa.start(), driver.instrument.sa.npts()) == (7.0e9, 401)
+
+    @pytest.mark.parametrize(
+        ("change", "what"),
+        [({"start": -1e9}, "start"), ({"stop": 1e9}, "stop"), ({"points": 0}, "points"), ({"rbw": 1e9}, "rbw")],
+    )
+    def test_out_of_range(self, driver, change, what):
+        trips = driver.session.round_trips
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.sweep(replace(Sweep("ro", 7.0e9, 7.2e9), **change), after(5))
+        assert what in caught.value.message
+        assert caught.value.legal
+        assert driver.session.round_trips == trips, "nothing was sent"
+
+    def test_a_port_that_is_not_there(self, driver):
+        with pytest.raises(InstrumentRefusedError) as caught:
+            driver.sweep(Sweep("d9", 7.0e9, 7.2e9), after(5))
+        assert "d0,d1,d2,d3,d4,ro" in caught.value.value
+
+
+class TestGs200(DriverContract):
+    @pytest.fixture
+    def make_driver(self, device):
+        return maker(Gs200Driver, "bias", device)
+
+    def test_only_differences_are_sent(self, driver):
+        driver.configure(BiasSettings(1e-3, 5e-3), after(5))
+        trips = driver.session.round_trips
+        driver.configure(BiasSettings(1e-3, 5e-3), after(5))
+        assert driver.session.round_trips == trips
+        driver.configure(BiasSettings(-2.5e-3, 5e-3), after(5))
+        assert driver.session.round_trips == trips + 1
+        source = driver.instrument
+        assert (source.current(), source.current_range(), source.output()) == (-2.5e-3, 0.01, "on")
+
+    def test_the_function_may_change(self, driver):
+        driver.configure(BiasSettings(1e-3, 5e-3), after(5))
+        driver.configure(BiasSettings(0.5, 1.0, "VOLT"), after(5))
+        source = driver.instrument
+        assert (source.source_mode(), source.voltage(), source.voltage_range()) == ("VOLT", 0.5, 1.0)
+        driver.safe_state(after(5))
+        assert source.output() == "off"
+        driver.configure(BiasSettings(0.5, 1.0, "VOLT"), after(5))
+        assert source.output() == "on"
+
+    @pytest.mark.parametrize(
+        ("settings", "what"),
+        [
+            (BiasSettings(0.3, 0.3), "range"),
+            (BiasSettings(2e-3, 1e-3), "level"),
+            (BiasSettings(1.0, 40.0, "VOLT"), "range"),
+            (BiasSettings(1.0, 1.0, "WATT"), "function"),
+            (BiasSettings(float("nan"), 1e-3), "level"),
+        ],
+    )
+    def test_out_of_range(self, driver, settings, what):
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.configure(settings, after(5))
+        assert what in caught.value.message
+        assert caught.value.legal

@@ -9,6 +9,8 @@ import pytest
 from pulsed.cli.main import invoke
 from pulsed.drivers import rack as rack_module
 from pulsed.drivers.contract import after
+from pulsed.drivers.gs200 import BiasSettings
+from pulsed.drivers.n9030b import Sweep
 from pulsed.drivers.rack import Rack
 from pulsed.model.errors import (
     InstrumentDataError,
@@ -96,6 +98,36 @@ def test_each_fault_is_its_named_error_in_time_and_then_all_is_well(rack, rack_p
     assert not any(rack_process.ask("faults")["result"].values())
 
 
+BESIDE = {"silent": InstrumentTimeoutError, "late": InstrumentTimeoutError, "drop": InstrumentUnreachableError,
+          "short": InstrumentDataError, "errors": InstrumentRefusedError, "overheat": InstrumentOverheatedError,
+          "reference": InstrumentReferenceLostError, "reboot": InstrumentUnreachableError}  # fmt: skip
+ASKS = {
+    "sa": lambda driver, deadline: (driver.status(deadline), driver.sweep(Sweep("d0", 5e9, 5.2e9), deadline)),
+    "bias": lambda driver, deadline: (driver.status(deadline), driver.configure(BiasSettings(1e-3, 0.01), deadline)),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+@pytest.mark.parametrize("name", ASKS)
+def test_the_instruments_beside_the_run_too(rack, rack_process, name, kind):
+    """The analyser and the bias source, which no run asks."""
+    driver, ask = rack.drivers[name], ASKS[name]
+    ask(driver, after(5))
+    answer = rack_process.ask("fault", instrument=name, kind=kind)
+    if not answer["ok"]:
+        assert (name, kind) in {("bias", "drop"), ("bias", "short")}
+        return
+    began = time.monotonic()
+    with pytest.raises(InstrumentError) as caught:
+        ask(driver, after(1))
+    assert time.monotonic() - began < 2
+    assert type(caught.value) is BESIDE[kind]
+    assert caught.value.subject == f"instrument {name}"
+    rack_process.ask("clear", instrument=name)
+    rack.reconnect(after(5))
+    ask(driver, after(5))
+
+
 def test_every_kind_is_in_the_matrix():
     assert set(ERRORS) == set(KINDS)
 
@@ -137,7 +169,7 @@ def test_overrange_below_level_2_is_told_in_the_result(rack, rack_process):
 @pytest.mark.parametrize(
     ("request_", "subject", "legal"),
     [
-        ({"instrument": "awg9", "kind": "silent"}, "instrument", "awg1, awg2, digitizer, sgs1, sgs2"),
+        ({"instrument": "awg9", "kind": "silent"}, "instrument", "awg1, awg2, digitizer, sgs1, sgs2, sa, bias"),
         ({"instrument": "sgs1", "kind": "trigger"}, "kind", "silent, late, errors"),
         ({"instrument": "sgs1", "kind": ["silent"]}, "kind", "silent, late, errors"),
         ({"instrument": "sgs1"}, "kind", "silent, late, errors"),

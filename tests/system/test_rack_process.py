@@ -337,7 +337,7 @@ def test_it_does_not_wait_for_a_long_computation_to_end():
 
 def test_a_port_in_use_is_one_clear_error(rack):
     taken = rack.addresses["awg2"].split("::")[2]
-    command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(DEVICE), "--ports", f"0,{taken},0,0,0"]
+    command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(DEVICE), "--ports", f"0,{taken},0,0,0,0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -346,7 +346,7 @@ def test_a_port_in_use_is_one_clear_error(rack):
 
 
 def test_chosen_ports_and_bad_choices(rack):
-    for ports in ("1,2", "0,0,0,0,70000"):
+    for ports in ("1,2", "0,0,0,0,0,70000"):
         command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(DEVICE), "--ports", ports]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)

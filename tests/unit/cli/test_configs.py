@@ -41,7 +41,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_a_good_file_is_ok(rack, capsys):
     assert invoke(["config", "check", str(rack)]) == 0
-    assert "5 qubits, 4 couplings, 5 instruments" in capsys.readouterr().out
+    assert "5 qubits, 4 couplings, 6 instruments" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

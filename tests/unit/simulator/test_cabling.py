@@ -83,8 +83,8 @@ def test_ports():
     device = load_device(CONFIGS / "sim5.toml")
     assert choose_ports(device, "fixed")["awg2"] == ("127.0.0.1", 5812)
     assert set(choose_ports(device, "ephemeral").values()) == {("127.0.0.1", 0)}
-    assert choose_ports(device, "1,2,3,4,5")["sgs1"] == ("127.0.0.1", 4)
-    for wrong in ("", "1,2", "a,b,c,d,e", "0,0,0,0,70000", "0,0,0,0,-1"):
+    assert choose_ports(device, "1,2,3,4,5,6")["sgs1"] == ("127.0.0.1", 4)
+    for wrong in ("", "1,2", "a,b,c,d,e,f", "0,0,0,0,0,70000", "0,0,0,0,0,-1"):
         with pytest.raises(ConfigError) as caught:
             choose_ports(device, wrong)
         assert caught.value.subject == "--ports"
