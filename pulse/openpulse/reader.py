@@ -37,8 +37,8 @@ from pulsed.pulse.openpulse.functions import FUNCTIONS, OwnKernel
 from pulsed.pulse.openpulse.values import Bit, Duration, Frame, Item, Port, Values, waveform
 from pulsed.pulse.schedule import Schedule
 
-MAX_TEXT = 1 << 22
-"""Longest text that is read, in characters: about a hundred thousand samples, which take a minute."""
+MAX_TEXT = 1 << 20
+"""Longest text that is read, in characters: about fifty thousand samples, which take half a minute."""
 
 IDLE = "pulsed.idle"
 """Annotation of a delay that stands for no instruction."""
@@ -153,22 +153,23 @@ class _Reader:
                 for statement in node.body:
                     self._at(statement, self._statement, statement, self._main)
             elif kind == "CalibrationDefinition":
-                self._at(node, self._defcal, node)
+                key, body = self._at(node, self._head, node)
+                for statement in node.body:
+                    self._at(statement, self._statement, statement, body, True)
+                self._gates[key] = self._at(node, Schedule.from_instructions, body.timed, key[0])
             else:
                 self._at(node, self._outside, node, kind)
         played = Schedule.from_instructions(self._main.timed, name="cal")
         return OpenPulseProgram(self._gates, played, self._frequencies)
 
-    def _at(self, node: Any, act: Callable[..., None], *arguments: Any) -> None:
-        """Call ``act``; an error gets the line of ``node``, unless it has one of a statement within."""
+    def _at(self, node: Any, act: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what ``act`` returns; an error gets the line of ``node``."""
         try:
-            act(*arguments)
-        except _PlacedError:
-            raise
+            return act(*arguments)
         except PulseError as error:
             what = f"{error.subject}: {error.message}" if error.subject else error.message
             where = self._place(self._lines, node.line)
-            raise _PlacedError(what, subject=where, value=error.value, legal=error.legal) from error
+            raise PulseError(what, subject=where, value=error.value, legal=error.legal) from error
 
     def _outside(self, node: Any, kind: str) -> None:
         if kind == "ConstantDeclaration":
@@ -179,7 +180,8 @@ class _Reader:
         elif kind != "Include" or node.filename != "stdgates.inc":
             raise PulseError("not read here", value=kind, legal=OUTSIDE)
 
-    def _defcal(self, node: Any) -> None:
+    def _head(self, node: Any) -> tuple[GateKey, _Body]:
+        """Return the gate that a defcal defines, and its empty body."""
         scope = self._main.scope.new_child()
         params: list[Any] = []
         for argument in node.arguments:
@@ -196,10 +198,7 @@ class _Reader:
         if same in self._known:
             raise PulseError("is defined twice", subject=node.name.name, value=key[1])
         self._known.add(same)
-        body = _Body(scope)
-        for statement in node.body:
-            self._at(statement, self._statement, statement, body, True)
-        self._gates[key] = Schedule.from_instructions(body.timed, name=key[0])
+        return key, _Body(scope)
 
     def _statement(self, node: Any, body: _Body, in_defcal: bool = False) -> None:
         kind = type(node).__name__
@@ -333,10 +332,6 @@ class _Reader:
             duration = weights.duration if isinstance(weights, OwnKernel) else waveform(weights).duration
             kernel = _kernel(weights)
         body.add(frame, Acquire(duration, channel, slot or MemorySlot(channel.index), kernel=kernel))
-
-
-class _PlacedError(PulseError):
-    """An error that already names its line."""
 
 
 _NUMBER = (float, ParameterExpression)

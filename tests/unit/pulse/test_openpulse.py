@@ -435,7 +435,7 @@ def test_what_does_not_map_is_refused_with_its_line(statement, message, capfd):
         ("cal { float x = " + "(" * 5000 + "1" + ")" * 5000 + "; }", "nested too deep"),
         ("cal { float x = " + "-" * 5000 + "1; }", "nested too deep"),
         ("const float x = " + "9" * 5000 + ";", "is not OpenQASM 3|cannot be computed"),
-        ("x" * ((1 << 22) + 1), "text is too long"),
+        ("x" * ((1 << 20) + 1), "text is too long"),
     ],
 )
 def test_text_that_is_no_calibration_is_refused(text, message, capfd):
