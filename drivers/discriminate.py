@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from numba import njit, types
 
 from pulsed.model.errors import InvalidValueError
 
@@ -64,7 +64,12 @@ def _scaled(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return rows / (np.abs(rows).max() or 1.0)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+_POINTS = types.Array(types.float32, 1, "C", readonly=True)
+_COEFFICIENTS = types.Array(types.float32, 2, "C", readonly=True)
+
+
+# With its signature it is ready when the module is, not when the first job waits for its result.
+@njit(types.void(_POINTS, _COEFFICIENTS, types.uint8[::1]), cache=True, nogil=True, fastmath={"contract"})
 def _assign(points, coefficients, levels):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Write the state of each of ``points``, I and Q in turn. Without branches, so that it runs in vector registers."""
     c1, x1, y1, xx1, xy1, yy1 = coefficients[0]
