@@ -180,8 +180,9 @@ class Worker(Child):
             self._pipe.send([orders.encode(order), *parts])
 
     def up(self) -> None:
-        """The worker has said that it is ready."""
-        self._step(ChildState.UP)
+        """The worker has said that it is ready; too late when it is being ended."""
+        if self.state is ChildState.STARTING:
+            self._step(ChildState.UP)
 
     async def _spawn(self, **_: Sequence[int]) -> asyncio.subprocess.Process:
         ours, theirs = socket.socketpair()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pulsed.daemon import leash
-from pulsed.daemon.supervisor import Child, ChildState
+from pulsed.daemon.supervisor import Child, ChildState, Worker
 from pulsed.model.errors import IllegalStepError
 from pulsed.testing.daemon_process import alive, eventually
 
@@ -107,3 +107,11 @@ def test_command_on_the_leash_ignores_the_interrupt_of_a_terminal() -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)
         process.terminate()
+
+
+def test_worker_that_is_ready_while_it_is_ended_stays_on_its_way_out() -> None:
+    worker = Worker("late", "none", list, lambda: None, lambda _: None, lambda: None)
+    for state, after in ((ChildState.STARTING, ChildState.UP), (ChildState.STOPPING, ChildState.STOPPING)):
+        worker.state = state
+        worker.up()
+        assert worker.state is after
