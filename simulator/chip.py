@@ -55,6 +55,22 @@ class Qubit:
         """Critical photon number D^2 / 4 g^2."""
         return (self.frequency - self.readout_frequency) ** 2 / (4 * self.coupling_squared)
 
+    @property
+    def bare_resonance(self) -> float:
+        """The resonator without the qubit (Hz), where it is seen at high power: f_r(0) + g^2/D."""
+        delta = self.frequency - self.readout_frequency
+        return self.readout_frequency - self.chi + self.coupling_squared / delta
+
+    @property
+    def saturation(self) -> float:
+        """Photons at which the qubit's pull on the resonator is down to 1/sqrt(2).
+
+        The pull p of a level falls as p/sqrt(1 + n/n_s), as in the Jaynes-Cummings ladder; n_s is such that the slope
+        at n = 0 is the resonator's Kerr shift chi^2/alpha per photon (Nigg et al. 2012).
+        """
+        pull = abs(self.readout_frequency - self.chi - self.bare_resonance)
+        return pull * abs(self.anharmonicity) / (2 * self.chi**2)
+
     def resonances(self) -> tuple[float, float, float]:
         """Dressed resonator frequencies (Hz) for the levels 0, 1, 2, to second order in g."""
         delta, alpha, g2 = self.frequency - self.readout_frequency, self.anharmonicity, self.coupling_squared

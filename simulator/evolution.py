@@ -13,6 +13,7 @@ from pulsed.simulator.chip import Chip
 from pulsed.simulator.hamiltonian import LEVELS, zz
 from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.readout import Jumps, Response, sample_jumps
+from pulsed.simulator.residual import Residual
 from pulsed.simulator.state import DensityMatrix
 from pulsed.simulator.superoperators import Idle, small_unitaries
 
@@ -67,15 +68,40 @@ class Cluster:
         self._zz = free.zz
         self._detunings = detunings
         self.state = DensityMatrix.product([populations[q] for q in qubits], len(detunings))
+        self._residual: dict[int, Residual] = {}
         self._clock = dict.fromkeys(qubits, 0)
         self._pairs = {pair: 0.0 for pair in free.zz if set(pair) <= set(qubits)}
 
     def _idle(self, qubit: int, until: int) -> None:
-        duration = until - self._clock[qubit]
-        if duration > 0:
-            maps = self._idles[qubit].superoperator(duration, self._detunings[:, qubit])
-            self.state.apply((self.qubits.index(qubit),), maps)
+        if until > self._clock[qubit]:
+            self.state.apply((self.qubits.index(qubit),), self._waited(qubit, until))
         self._clock[qubit] = max(until, self._clock[qubit])
+
+    def _waited(self, qubit: int, until: int) -> Complex:
+        """Return the (batch, 9, 9) map of a qubit's wait from its clock on."""
+        start = self._clock[qubit]
+        maps = self._idles[qubit].superoperator(until - start, self._detunings[:, qubit])
+        if self._rings(qubit, start):
+            maps = self._residual[qubit].factors(start, until)[:, :, None] * maps
+        return maps
+
+    def _rings(self, qubit: int, time: int) -> bool:
+        """Return whether a readout's photons are still there at ``time``."""
+        if qubit not in self._residual:
+            return False
+        if not self._residual[qubit].lasts(time):
+            del self._residual[qubit]
+            return False
+        return True
+
+    def _shifts(self, pulse: Pulse) -> NDArray[np.float64]:
+        """Return (batch, sites) detunings in Hz that a pulse sees."""
+        detunings = self._detunings[:, list(pulse.qubits)]
+        for site, qubit in enumerate(pulse.qubits):
+            if self._rings(qubit, pulse.start):
+                detunings[:, site] += self._residual[qubit].detuning(pulse.start, pulse.stop)
+                self._residual[qubit].restart(0.5 * (pulse.start + pulse.stop))
+        return detunings
 
     def _couple(self, pair: tuple[int, int], until: float) -> None:
         duration = until - self._pairs[pair]
@@ -113,7 +139,11 @@ class Cluster:
             if k:
                 act(waiting[k - 1])
             if len(self.qubits) == 1:
-                for part in range(first, last, PULSES_AT_ONCE):
+                quiet = first
+                while quiet < last and self._rings(self.qubits[0], pulses[quiet].start):
+                    self.play(pulses[quiet])
+                    quiet += 1
+                for part in range(quiet, last, PULSES_AT_ONCE):
                     self._follow(pulses[part : min(part + PULSES_AT_ONCE, last)])
             else:
                 self._play_all(pulses[first:last])
@@ -151,15 +181,16 @@ class Cluster:
             elif set(pair) & set(pulse.qubits):
                 self._couple(pair, middle)
         sites = tuple(self.qubits.index(q) for q in pulse.qubits)
-        step, detunings = pulse.step, self._detunings[:, list(pulse.qubits)]
+        step = pulse.step
         if len(sites) == 1:
-            (qubit,) = pulse.qubits
-            before = self._idles[qubit].superoperator(start - self._clock[qubit], detunings[:, 0])
+            before = self._waited(pulse.qubits[0], start)
+            detunings = self._shifts(pulse)
             maps = step.turned(pulse.phase, step.superoperator @ _detuned(step, detunings))
             self.state.apply(sites, maps @ before)
         else:
             for qubit in pulse.qubits:
                 self._idle(qubit, start)
+            detunings = self._shifts(pulse)
             turn = np.exp(1j * pulse.phase * step.excitations)
             small = small_unitaries(step.moments, detunings)
             self.state.apply_unitaries(sites, turn[:, None] * small * turn.conj()[None, :])
@@ -182,8 +213,13 @@ class Cluster:
     def pass_unread(self, measurement: Measurement) -> None:
         """Let a readout dephase its qubits, nobody looking at the result."""
         for qubit in self.measured(measurement):
-            self.state.dephase(self.qubits.index(qubit))
+            site = self.qubits.index(qubit)
+            self.state.dephase(site)
             self._idle(qubit, measurement.stop)
+            # All levels leave nearly the same number of photons, so that their mean stands for each.
+            i = measurement.response.measured.index(qubit)
+            photons = self.state.populations((site,)) @ np.abs(measurement.response.alpha[i, :, -1]) ** 2
+            self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
 
     def read(
         self,
@@ -228,7 +264,13 @@ class Cluster:
         sites = tuple(self.qubits.index(q) for q in qubits)
         self.state = self.state.collapsed(sites, groups[0], groups[1], groups[2])
         self._detunings = self._detunings[groups[0]]
-        for qubit in qubits:
+        for residual in self._residual.values():
+            residual.photons = residual.photons[groups[0]]
+        left = np.unravel_index(groups[2], (LEVELS,) * len(qubits))
+        for k, qubit in enumerate(qubits):
+            i = measurement.response.measured.index(qubit)
+            photons = np.abs(measurement.response.alpha[i, left[k], -1]) ** 2
+            self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
             self._clock[qubit] = measurement.stop
         return np.asarray(new_owner, dtype=np.int64).ravel()
 

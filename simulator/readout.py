@@ -1,10 +1,11 @@
 """Dispersive readout: resonators driven by the multiplexed samples, jumps of the qubits, records and integrals.
 
 Each resonator obeys d alpha/dt = -(kappa/2 + i D_s) alpha - i eps z(t) in the frame of the readout LO, D_s its distance
-from the LO for qubit level s. All resonators see all tones. The digitizer gets g sqrt(kappa) alpha of each, the
-background that passes them by, and white noise of ``noise_lsb`` per quadrature and sample; g is such that an optimal
-kernel separates two levels by S = 2 sqrt(eta kappa int |d alpha|^2) standard deviations. A qubit that jumps at sample n
-leaves its mean trajectory by d exp(lambda (m - n)) for m > n, so integrals come from prefix sums.
+from the LO for qubit level s; the more photons, the nearer it comes to the bare resonator. All resonators see all
+tones. The digitizer gets g sqrt(kappa) alpha of each, the background that passes them by, and white noise of
+``noise_lsb`` per quadrature and sample; g is such that an optimal kernel separates two levels by
+S = 2 sqrt(eta kappa int |d alpha|^2) standard deviations. A qubit that jumps at sample n leaves its mean trajectory by
+d exp(lambda (m - n)) for m > n (lambda as of few photons), so integrals come from prefix sums.
 """
 
 from __future__ import annotations
@@ -35,13 +36,18 @@ _MAX_JUMPS = 12
 
 
 @njit(cache=True)
-def _respond(z, rate, drive, out):  # type: ignore[no-untyped-def]
-    """Write alpha at the sample edges, (N + 1,), for d alpha/dt = rate alpha - i drive z, z held over each sample."""
+def _respond(z, rate, pull, saturation, drive, out):  # type: ignore[no-untyped-def]
+    """Write alpha at the sample edges, (N + 1,), for d alpha/dt = rate(n) alpha - i drive z, z held over each sample.
+
+    rate(n) = rate + i pull (1 - 1/sqrt(1 + n/saturation)), n the photons at the sample's start.
+    """
     decay = np.exp(rate)
-    gain = -1j * drive * (decay - 1) / rate
     out[0] = 0j
     for n in range(z.shape[0]):
-        out[n + 1] = decay * out[n] + gain * z[n]
+        photons = (out[n].real ** 2 + out[n].imag ** 2) / saturation
+        back = pull * photons / (1 + photons + math.sqrt(1 + photons))
+        now = decay * complex(math.cos(back), math.sin(back))
+        out[n + 1] = now * out[n] - 1j * drive * (now - 1) / (rate + 1j * back) * z[n]
 
 
 @njit(cache=True)
@@ -109,9 +115,11 @@ def respond(chip: Chip, z: Complex, lo_frequency: float) -> Response:
     for q, qubit in enumerate(chip.qubits):
         alpha = np.empty((LEVELS, len(z) + 1), complex)
         kappa = 2e-9 * math.pi * qubit.kappa
-        rate = [-kappa / 2 - 2e-9j * math.pi * (f - lo_frequency) for f in qubit.resonances()]
+        resonances = qubit.resonances()
+        rate = [-kappa / 2 - 2e-9j * math.pi * (f - lo_frequency) for f in resonances]
         for s in range(LEVELS):
-            _respond(z, rate[s], 2e-9 * math.pi * qubit.readout_drive, alpha[s])
+            pull = 2e-9 * math.pi * (resonances[s] - qubit.bare_resonance)
+            _respond(z, rate[s], pull, qubit.saturation, 2e-9 * math.pi * qubit.readout_drive, alpha[s])
         scale = gain * math.sqrt(2 * math.pi * qubit.kappa)
         if float((alpha.real**2 + alpha.imag**2).max()) > DRIVEN:
             measured.append(q)
