@@ -1,0 +1,36 @@
+"""The driver against the contract, with a source of the simulated rack as the instrument."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from plain_source import PlainSource
+
+from pulsed import configs
+from pulsed.model.device import load_device
+from pulsed.testing.driver_contract import SourceContract
+
+CONFIG = Path(configs.__file__).parent / "sim5.toml"
+
+
+@pytest.fixture(scope="session")
+def source():
+    """Description of a source that answers."""
+    command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(CONFIG), "--ports", "ephemeral"]
+    with subprocess.Popen(
+        [*command, "--exit-with-stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as rack:
+        addresses = json.loads(rack.stdout.readline())["addresses"]
+        yield load_device(CONFIG).with_addresses(addresses).instruments["sgs1"]
+        rack.stdin.close()
+
+
+class TestPlainSource(SourceContract):
+    @pytest.fixture
+    def make_driver(self, source):
+        def make(**changes):
+            return PlainSource("sgs1", source.model_copy(update={"driver": "plain_source", **changes}))
+
+        return make
