@@ -87,7 +87,9 @@ free_moves = moves(free_pulses, st.integers(0, 200) | st.just(TIME), angles | st
 extras = (
     st.tuples(st.just("RelativeBarrier"), st.lists(lines, min_size=1, max_size=3, unique=True), names)
     | st.tuples(st.just("TimeBlockade"), st.integers(0, 90), lines)
-    | st.tuples(st.just("Snapshot"), st.sampled_from(["one", "two"]))
+    | st.tuples(
+        st.just("Snapshot"), st.sampled_from(["one", "two"]), st.sampled_from(["statevector", "unitary"]), names
+    )
 )
 plain_contexts = st.sampled_from(["AlignLeft", "AlignRight", "AlignSequential"])
 contexts = plain_contexts | st.tuples(st.sampled_from(["AlignEquispaced", "AlignFunc"]), st.just(100_000))
@@ -127,7 +129,7 @@ def instruction(pulse, recipe):
     if kind == "TimeBlockade":
         return pulse.instructions.TimeBlockade(rest[0], channel(pulse, rest[1]))
     if kind == "Snapshot":
-        return pulse.instructions.Snapshot(rest[0])
+        return pulse.instructions.Snapshot(*rest)
     value, line, name = rest
     return getattr(pulse, kind)(value, channel(pulse, line), name=name)
 
