@@ -10,7 +10,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test test-legacy check bench peers test-peers clean help
+.PHONY: demo test test-legacy blind check bench peers test-peers clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,10 @@ test: $(STAMP) ## all tests
 
 test-legacy: $(LEGACY_STAMP) ## the language, the compiler and the provider with Qiskit 1.4
 	@$(LEGACY)/bin/python -m pytest -q -c tests/legacy/pytest.ini --rootdir . tests/legacy tests/unit/pulse tests/unit/compiler tests/unit/provider --ignore tests/unit/pulse/test_pulse_without_qiskit_pulse.py
+
+BLIND_SEEDS ?= 2 3 4 6 7 8 9 10
+blind: $(STAMP) ## tune up chips that nobody has seen, with SCPI alone (BLIND_SEEDS="1 2 ...")
+	@BLIND_SEEDS="$(BLIND_SEEDS)" $(BIN)/python -m pytest -q -s tests/system/test_blind.py
 
 check: $(STAMP) ## ruff, mypy, import contracts, wheel
 	@$(BIN)/ruff check .
