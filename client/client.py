@@ -168,14 +168,17 @@ class Client:
         The daemon sends it as soon as it is there. Raises :class:`JobTimeoutError` after ``timeout`` seconds,
         :class:`JobCancelledError`, or the error that the job failed with.
         """
+        return self.finished(job_id, timeout)[1:]
+
+    def finished(self, job_id: str, timeout: float | None = None) -> tuple[JobInfo, JobResult, Sequence[Part]]:
+        """As :meth:`result`, with the job as it has ended before it."""
         future = self._connected().request(GetResult, (), {"job_id": job_id})
         try:
             message, parts = future.result(timeout)
         except FutureTimeoutError:
             future.cancel()
             raise JobTimeoutError(f"no result within {timeout:g} s; the job goes on", subject=f"job {job_id}") from None
-        _expect(ResultReply, message)
-        return decode(parts)
+        return _expect(ResultReply, message).job, *decode(parts)
 
     def watch(self, job_id: str, callback: Callable[[JobInfo], None]) -> Callable[[], None]:
         """Call ``callback`` with the job as it is and at every change, in a thread of the client's.

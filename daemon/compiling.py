@@ -96,10 +96,11 @@ class Compiling:
         self.book.to_play.set()
 
     async def _calibration_for(self, info: JobInfo) -> CalibrationSet:
-        """Return the set in force, or the one that a half-played job began with."""
-        if info.chunks_done and info.calibration_id != self.calibration.calibration_id:
-            return await self.book.store.call(self.book.store.store.calibration, info.calibration_id)
-        return self.calibration
+        """Return the set that the job names, or a half-played one began with, else the one in force."""
+        wanted = info.calibration_id if info.chunks_done else info.options.calibration_id
+        if wanted in (None, self.calibration.calibration_id):
+            return self.calibration
+        return await self.book.store.call(self.book.store.store.calibration, wanted)
 
     async def _finished_chunks(self, job: ActiveJob) -> set[int]:
         """Return which chunks need not be played again."""

@@ -94,6 +94,9 @@ class Jobs:
         """Accept a job; it is durable when this returns. Raises what :func:`check_submission` does."""
         began = time.perf_counter()
         check_submission(request, parts, self.device, self.qpy[1])
+        named = request.options.calibration_id
+        if named not in (None, self.calibration.calibration_id):
+            await self.store.call(self.store.store.calibration, named)  # NotFoundError for one that is not there
         job_id = request.job_id
         if job_id in self._accepting:
             await asyncio.wait([self._accepting[job_id]])

@@ -59,7 +59,7 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     iq: bool = False
     """At level 2, the kerneled IQ beside the classified bits."""
     calibration_id: str | None = None
-    """The set the circuits were transpiled against."""
+    """The set the circuits were transpiled against, and run with; None for the one in force."""
     dry_run: bool = False
     """Compile and check against the rack's limits, play nothing."""
 

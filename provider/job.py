@@ -151,17 +151,18 @@ class PulsedJob(JobV1):  # type: ignore[misc]
 
         """
         if self._result is None:
-            info = self._known()
+            self._known()
             try:
-                data, parts = self._client.result(self.job_id(), timeout=timeout)
+                info, data, parts = self._client.finished(self.job_id(), timeout=timeout)
             except JobTimeoutError as error:
                 raise self._late(timeout) from error
             except PulsedError as error:
                 raise PulsedJobError.from_error(self.job_id(), error) from error
+            self._info = info
             self._bytes["received"] = sum(memoryview(part).nbytes for part in parts)
             self._result = build_result(
                 data, parts, memory=info.options.memory, num_qubits=self.backend().num_qubits,
-                circuits=self._programs, tags=info.tags,
+                circuits=self._programs, tags=info.tags, date=_time(info.times[JobState.DONE]),
             )  # fmt: skip
         return self._result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,6 +96,7 @@ def build_result(
     num_qubits: int,
     circuits: Sequence[Any] | None = None,
     tags: Sequence[str] = (),
+    date: datetime | None = None,
 ) -> Result:
     """Return the Qiskit Result of a job.
 
@@ -110,6 +112,7 @@ def build_result(
         num_qubits: of the backend.
         circuits: what was run, when this process still knows it: headers then carry its quantum registers.
         tags: of the job.
+        date: when it ended.
 
     """
     from qiskit.circuit import QuantumCircuit
@@ -138,6 +141,7 @@ def build_result(
         results=experiments,
         status="COMPLETED",
         header=None,
+        date=date,
         calibration_id=result.calibration_id,
         seconds=dict(result.times),
         tags=list(tags),

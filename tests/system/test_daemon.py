@@ -20,6 +20,7 @@ from qiskit import QuantumCircuit, qpy
 
 from pulsed.client import Client
 from pulsed.client.keys import add_client, find_key, new_key, save_key
+from pulsed.model.calibration import load_calibration
 from pulsed.model.errors import (
     CircuitError,
     ConnectionFailedError,
@@ -34,7 +35,8 @@ from pulsed.model.errors import (
 )
 from pulsed.model.job import JobInfo, JobRequest, JobState, RunOptions
 from pulsed.model.payload import read_array
-from pulsed.testing.daemon_process import DaemonProcess, eventually
+from pulsed.store.store import Store
+from pulsed.testing.daemon_process import CONFIGS, DaemonProcess, eventually
 from pulsed.wire.messages import AnyNotice, JobChanged, Progress
 
 
@@ -474,3 +476,34 @@ def test_daemon_process_is_slim(daemon: DaemonProcess) -> None:
     maps = Path(f"/proc/{daemon.process.pid}/maps").read_text()
     for heavy in ("qiskit", "scipy", "llvmlite", "matplotlib"):
         assert f"/{heavy}/" not in maps, heavy
+
+
+def test_job_runs_with_the_set_it_names_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    shipped = load_calibration(CONFIGS / "calibrations" / "sim5.json")
+    older = msgspec.structs.replace(shipped, created="2026-01-01T00:00:00+00:00")
+    store = Store(f"sqlite:///{tmp_path / 'pulsed.sqlite'}", "sim5")
+    store.open(time.time(), "test")
+    for calibration in (older, shipped):
+        store.put_calibration(calibration, time.time())
+    store.set_current_calibration(shipped.calibration_id, time.time())
+    store.close()
+    process = DaemonProcess(tmp_path).start()
+    try:
+        with process.client() as client:
+            for named, used in (
+                (older.calibration_id, older), (None, shipped), (shipped.calibration_id, shipped),
+                (older.calibration_id, older),
+            ):  # fmt: skip
+                request = job(options={"shots": 10, "calibration_id": named})
+                client.submit(request, [circuits(flip())])
+                info, result, _ = client.finished(request.job_id, 20)
+                assert info.calibration_id == result.calibration_id == used.calibration_id
+                assert info.state is JobState.DONE
+                assert info.times["done"] >= info.times["running"]
+            unknown = job(options={"shots": 10, "calibration_id": "0" * 16})
+            with pytest.raises(NotFoundError, match="0000000000000000"):
+                client.submit(unknown, [circuits(flip())])
+            with pytest.raises(NotFoundError):
+                client.job(unknown.job_id)
+    finally:
+        assert process.stop() == 0

@@ -170,7 +170,7 @@ def test_missing_shots_are_told() -> None:
 
 
 def circuit_bytes(version: int = 13) -> bytes:
-    circuit = QuantumCircuit(1, 1)
+    circuit = QuantumCircuit(1, 1, name="flip")  # else numbered, of a length that changes
     circuit.x(0)
     circuit.measure(0, 0)
     file = io.BytesIO()

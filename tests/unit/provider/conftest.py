@@ -215,7 +215,7 @@ class DaemonDouble:
         self.step(job_id, JobState.CANCELLED)
         return True
 
-    def result(self, job_id: str, timeout: float | None = None) -> tuple[JobResult, list]:
+    def finished(self, job_id: str, timeout: float | None = None) -> tuple[JobInfo, JobResult, list]:
         if not self._ended[job_id].wait(timeout):
             raise JobTimeoutError(f"no result within {timeout} s", subject=f"job {job_id}")
         info = self.infos[job_id]
@@ -224,7 +224,7 @@ class DaemonDouble:
         if info.error is not None:
             error: PulsedError = from_info(info.error)
             raise error
-        return self.results[job_id]
+        return info, *self.results[job_id]
 
     def watch(self, job_id: str, callback: Callable[[JobInfo], None]) -> Callable[[], None]:
         item = (job_id, callback)

@@ -473,7 +473,7 @@ def test_protocol_of_the_double(daemon) -> None:
 
     from pulsed.client import Client
 
-    for name in ("submit", "job", "jobs", "cancel", "result", "watch", "device", "calibration", "status", "close"):
+    for name in ("submit", "job", "jobs", "cancel", "finished", "watch", "device", "calibration", "status", "close"):
         real = inspect.signature(getattr(Client, name)).parameters
         ours = inspect.signature(getattr(type(daemon), name)).parameters
         assert set(ours) <= set(real), name

@@ -46,6 +46,7 @@ class TestLife:
         assert (result.backend_name, result.backend_version, result.job_id) == ("sim5", "0.1.0", job.job_id())
         assert result.success
         assert result.calibration_id == "set"
+        assert result.date == job.time_per_step()["done"]
         assert job.status() is JobStatus.DONE
         assert job.done()
         assert job.in_final_state()
