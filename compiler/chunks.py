@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pulsed.compiler.flat import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
-from pulsed.compiler.memory import Load, Memory
+from pulsed.compiler.memory import Memory
 from pulsed.compiler.program import (
     PARAMETER,
     Block,
@@ -65,53 +65,57 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
     )
 
 
-def make_chunks(programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, options: RunOptions) -> list[Chunk]:
+def make_chunks(
+    programs: Sequence[Named], wiring: Wiring, memory: Memory, table: EnvelopeTable, options: RunOptions
+) -> list[Chunk]:
     """Split programs × bindings × shots into chunks that fit the instruments, in the order of the job.
 
     Raises :class:`LoweringError` with the numbers for a program that can never fit.
     """
     whole = settings_of(wiring, options, options.shots)
     chunks, first, result = [], 0, 0
-    for group, shots, first_shot in _split(programs, Memory(wiring, table, whole), whole.shots):
+    for group, shots, first_shot in _split(programs, memory, table, whole):
         if first_shot == 0:
             first, result = result, result + sum(item.count for item in group)
-        chunks.append(_chunk(group, wiring, table, _with_shots(whole, shots), first, first_shot))
+        settings = whole if shots == whole.shots else msgspec.structs.replace(whole, shots=shots)
+        chunks.append(_chunk(group, wiring, table, settings, first, first_shot))
     return chunks
 
 
-def _with_shots(settings: Settings, shots: int) -> Settings:
-    return settings if shots == settings.shots else msgspec.structs.replace(settings, shots=shots)
-
-
-def _fitting(program: Named, load: Load, memory: Memory, shots: int) -> list[Named]:
+def _fitting(program: Named, share: float) -> list[Named]:
     """Return the program, or parts of it when it has more bindings than a chunk holds."""
-    parts = memory.parts(load, shots) * program.count
-    if program.count == 1 or parts <= 1:
+    if program.count == 1 or share * program.count <= 1:
         return [program]
-    step = max(1, int(program.count / parts))
+    step = max(1, int(1 / share))
     return [program.part(first, first + step) for first in range(0, program.count, step)]
 
 
-def _split(programs: Sequence[Named], memory: Memory, shots: int) -> Iterator[tuple[list[Named], int, int]]:
+def _split(
+    programs: Sequence[Named], memory: Memory, table: EnvelopeTable, settings: Settings
+) -> Iterator[tuple[list[Named], int, int]]:
     """Yield (programs, shots, first shot) of each chunk."""
+    shots = settings.shots
     group: list[Named] = []
-    held = memory.empty()
+    shares, used = np.zeros(0), memory.nothing(table)
     for whole in programs:
-        load = memory.of(whole.lowered)
-        memory.check(load, whole.name)
-        for program in _fitting(whole, load, memory, shots):
-            more = held.plus(load, program.count)
-            if group and (memory.parts(more, shots) > 1 or not memory.fits(more)):
-                yield group, shots, 0
-                group, more = [], memory.empty().plus(load, program.count)
-            if memory.parts(more, shots) > 1 and program.count == 1:
-                per_chunk = max(1, int(shots / memory.parts(more, shots)))
+        load = memory.of(whole.lowered, whole.name, table, settings)
+        share = float(load.shares.max())
+        for program in _fitting(whole, share):
+            mine = load.shares * program.count
+            if group:
+                together = used | load.used
+                if (shares + mine).max() > 1 or not memory.fits(together, table):
+                    yield group, shots, 0
+                    group = []
+            if not group:
+                shares, together = np.zeros(len(mine)), load.used
+            if share > 1 and program.count == 1:
+                per_chunk = max(1, int(shots / share))
                 for shot in range(0, shots, per_chunk):
                     yield [program], min(per_chunk, shots - shot), shot
-                group, held = [], memory.empty()
-            else:
-                group.append(program)
-                held = more
+                continue
+            group.append(program)
+            shares, used = shares + mine, together
     if group:
         yield group, shots, 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,11 @@ class Operations:
     slot: list[int] = field(default_factory=list)
     late: dict[int, ParameterExpression] = field(default_factory=dict)
     """Instructions whose value is an expression of parameters that are bound later; their ``value`` is 0."""
+
+    @cached_property
+    def table(self) -> npt.NDArray[np.int64]:
+        """Kind, template and slot of each distinct operation, int64 (3, operations), for compiled code."""
+        return np.array((self.kind, self.template, self.slot), dtype=np.int64)
 
 
 class _Operation(NamedTuple):

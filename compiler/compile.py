@@ -17,10 +17,11 @@ from pulsed.compiler.expressions import Values
 from pulsed.compiler.flat import ACQUIRE, EnvelopeTable, Late, NotLinearError, flatten
 from pulsed.compiler.gates import gate_table
 from pulsed.compiler.lowering import lower
+from pulsed.compiler.memory import Memory
 from pulsed.compiler.placement import Method, Timed, first_rows, place, to_rows, to_schedule
 from pulsed.compiler.preview import Preview
 from pulsed.compiler.program import Chunk
-from pulsed.compiler.render import bake, baked_ports
+from pulsed.compiler.render import bake
 from pulsed.compiler.sweeps import sweep
 from pulsed.compiler.templates import Gates, OwnKey, Templates
 from pulsed.compiler.wiring import Wiring
@@ -42,6 +43,7 @@ class _Setup:
 
     wiring: Wiring
     templates: Templates
+    memory: Memory
 
 
 class Compiler:
@@ -55,7 +57,7 @@ class Compiler:
         self._plain = self._setup(Wiring(device, calibration), self._table)
 
     def _setup(self, wiring: Wiring, table: EnvelopeTable) -> _Setup:
-        return _Setup(wiring, Templates(wiring, self._gates, table))
+        return _Setup(wiring, Templates(wiring, self._gates, table), Memory(wiring))
 
     def _for(self, options: RunOptions) -> tuple[_Setup, EnvelopeTable]:
         """Return setup and envelope table of one job: the user's own shapes must not stay in ours."""
@@ -79,7 +81,7 @@ class Compiler:
         """
         setup, table = self._for(options)
         named = [self._lower(program, setup, table, gates) for program in programs]
-        return make_chunks(named, setup.wiring, table, options)
+        return make_chunks(named, setup.wiring, setup.memory, table, options)
 
     def sweep(
         self,
@@ -108,7 +110,7 @@ class Compiler:
                 )
                 for i in range(count)
             ]
-        return make_chunks(named, setup.wiring, table, options)
+        return make_chunks(named, setup.wiring, setup.memory, table, options)
 
     def preview(self, program: Runnable, options: RunOptions | None = None, gates: Gates | None = None) -> Preview:
         """Return the waveforms of ``program`` as the ports will play them, without touching an instrument."""
@@ -160,8 +162,8 @@ class Compiler:
             raise _nothing_measured(program)
         if not late or values is None:
             return Named(program.name, bake(lowered, setup.wiring, table), *labels)
-        if baked_ports(setup.wiring):
-            raise NotLinearError("late values on a port without an NCO", value=", ".join(baked_ports(setup.wiring)))
+        if setup.wiring.baked_ports:
+            raise NotLinearError("late values on a port without an NCO", value=", ".join(setup.wiring.baked_ports))
         return Named(program.name, lowered, *labels, sweep=sweep(rows, late, values, setup.wiring))
 
 

@@ -5,6 +5,7 @@ Rows are instructions in dt on the rows of :class:`~pulsed.compiler.wiring.Wirin
 
 from __future__ import annotations
 
+from cmath import phase
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ from qiskit.circuit import ParameterExpression
 
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import LoweringError
+from pulsed.pulse.channels import Channel
 from pulsed.pulse.instructions import (
     Acquire,
     Delay,
@@ -63,12 +65,21 @@ class EnvelopeTable:
         self.rows: list[Envelope] = []
         self._peaks: list[float] = []
         self._by_key: dict[bytes, int] = {}
+        self._lengths: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
     def copy(self) -> EnvelopeTable:
         """Return a table with the same rows, that may grow by itself."""
         other = EnvelopeTable()
         other.rows, other._peaks, other._by_key = [*self.rows], [*self._peaks], {**self._by_key}
+        other._lengths = self.lengths
         return other
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Samples of each row."""
+        if len(self._lengths) != len(self.rows):
+            self._lengths = np.array([len(row.samples) for row in self.rows], dtype=np.int64)
+        return self._lengths
 
     def row(self, pulse: Pulse, ratio: Fraction = Fraction(1)) -> tuple[int, float]:
         """Return the row of ``pulse``'s shape at ``ratio`` samples per dt, and the factor its amplitude grows by."""
@@ -134,7 +145,15 @@ def flatten(
     :class:`NotLinearError` for those that ``late`` cannot hold.
     """
     rows: list[tuple[int, int, int, int, int, int, float, float]] = []
+    # Schedules play the same few pulses over and over: by identity, while the instructions keep them alive.
+    plays: dict[tuple[int, Channel], tuple[int, int, int, float, float]] = {}
     for time, instruction in instructions:
+        if type(instruction) is Play:
+            played = plays.get((id(instruction.pulse), instruction.channel))
+            if played is not None:
+                length, row, envelope, amplitude, angle = played
+                rows.append((time, length, row, PLAY, envelope, -1, amplitude, angle))
+                continue
         if isinstance(instruction, Delay | Directive | Snapshot):
             continue
         if instruction.is_parameterized() and late is None:
@@ -155,6 +174,9 @@ def flatten(
                 late += [Late(len(rows), name, value, factors[name]) for name, value in found.items()]
             amplitude, angle = _polar(pulse, found)
             rows.append((time, instruction.duration, row, PLAY, envelope, -1, amplitude * peak, angle))
+            if not found:
+                played = (instruction.duration, row, envelope, amplitude * peak, angle)
+                plays[id(instruction.pulse), instruction.channel] = played
         elif isinstance(instruction, Acquire):
             rows.append(_acquire(time, instruction, wiring, table))
         else:
@@ -188,7 +210,7 @@ def _polar(pulse: Pulse, late: Mapping[str, ParameterExpression]) -> tuple[float
     """Return amplitude and angle of ``pulse``, without what comes late."""
     if not late:
         scale = complex(pulse.scale)
-        return abs(scale), float(np.angle(scale))
+        return abs(scale), phase(scale)
     amp, angle = complex(pulse.parameters["amp"]), float(pulse.parameters["angle"])
     amplitude, turn = (0.0, 0.0) if "amplitude" in late else (abs(amp), float(np.angle(amp)))
     return amplitude, turn + (0.0 if "value" in late else angle)

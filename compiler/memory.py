@@ -21,32 +21,20 @@ MAX_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Load:
-    """What some programs take: per instrument events and which waveforms, and for each shot bytes and seconds."""
+    """What one program takes, for each binding and shot."""
 
-    events: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float64]
+    """Parts of a chunk: events of each instrument; and of each shot, data and time."""
     used: npt.NDArray[np.bool_]
-    """(instruments, rows of the envelope table)."""
-    size: float
-    seconds: float
-
-    def plus(self, other: Load, times: int = 1) -> Load:
-        """Return the load of both; ``other`` is there with that many bindings."""
-        return Load(
-            self.events + times * other.events,
-            self.used | other.used,
-            self.size + times * other.size,
-            self.seconds + times * other.seconds,
-        )
+    """Which waveforms each instrument holds: (instruments, rows of the envelope table)."""
 
 
 class Memory:
     """The memories of one rack, and what lowered programs take of them."""
 
-    def __init__(self, wiring: Wiring, table: EnvelopeTable, settings: Settings) -> None:
+    def __init__(self, wiring: Wiring) -> None:
         described = wiring.device.instruments
         self.names = tuple(described)
-        self._table = table
-        self._settings = settings
         self._dt = wiring.dt
         of_port = {name: self.names.index(port.instrument) for name, port in wiring.device.ports.items()}
         self._instrument = np.array([of_port[slot.port] for slot in wiring.slots], dtype=np.int64)
@@ -54,48 +42,42 @@ class Memory:
         self._most_events = np.array([item.event_memory or none for item in described.values()])
         self._most_samples = np.array([item.waveform_memory or none for item in described.values()])
 
-    def empty(self) -> Load:
-        """Return the load of nothing."""
-        count = len(self.names)
-        return Load(np.zeros(count, np.int64), np.zeros((count, len(self._table.rows)), dtype=bool), 0.0, 0.0)
+    def nothing(self, table: EnvelopeTable) -> npt.NDArray[np.bool_]:
+        """Return that no waveform is held."""
+        return np.zeros((len(self.names), len(table.rows)), dtype=bool)
 
-    def of(self, lowered: Lowered) -> Load:
-        """Return the load of one program."""
-        load = self.empty()
+    def of(self, lowered: Lowered, name: str, table: EnvelopeTable, settings: Settings) -> Load:
+        """Return the load of one program.
+
+        Raises :class:`LoweringError` with the numbers when it alone is more than an instrument holds.
+        """
         instrument = self._instrument[lowered.events["slot"]]
-        load.used[instrument, lowered.events["envelope"]] = True
+        used = self.nothing(table)
+        used[instrument, lowered.events["envelope"]] = True
+        events = np.bincount(instrument, minlength=len(self.names))
+        if not self.fits(used, table) or (events > self._most_events).any():
+            raise self._never(events, self._samples(used, table), name)
         acquisitions = lowered.acquisitions
-        size = 4.0 * acquisitions["length"].sum() if self._settings.meas_level == 0 else 8.0 * len(acquisitions)
-        seconds = lowered.duration * self._dt + float(self._settings.rep_delay)
-        return Load(np.bincount(instrument, minlength=len(self.names)), load.used, float(size), seconds)
+        size = 4.0 * acquisitions["length"].sum() if settings.meas_level == 0 else 8.0 * len(acquisitions)
+        seconds = lowered.duration * self._dt + float(settings.rep_delay)
+        data = (size * settings.shots / MAX_BYTES, seconds * settings.shots / MAX_SECONDS)
+        return Load(np.concatenate((events / self._most_events, data)), used)
 
-    def samples(self, load: Load) -> npt.NDArray[np.int64]:
-        """Return the samples of waveform memory that ``load`` takes of each instrument."""
-        lengths = np.array([len(row.samples) for row in self._table.rows], dtype=np.int64)
-        return load.used @ lengths
+    def fits(self, used: npt.NDArray[np.bool_], table: EnvelopeTable) -> bool:
+        """Whether the instruments can hold these waveforms."""
+        return bool((self._samples(used, table) <= self._most_samples).all())
 
-    def fits(self, load: Load) -> bool:
-        """Whether the instruments can hold ``load``."""
-        return bool((load.events <= self._most_events).all() and (self.samples(load) <= self._most_samples).all())
+    def _samples(self, used: npt.NDArray[np.bool_], table: EnvelopeTable) -> npt.NDArray[np.int64]:
+        samples: npt.NDArray[np.int64] = used @ table.lengths
+        return samples
 
-    def check(self, load: Load, name: str) -> None:
-        """Raise :class:`LoweringError` with the numbers when one program alone is more than an instrument holds."""
-        taken = {"events": (load.events, self._most_events), "samples": (self.samples(load), self._most_samples)}
-        for what, (found, most) in taken.items():
-            over = np.flatnonzero(found > most)
-            if len(over):
-                raise LoweringError(
-                    f"program {name} can never fit the memory of the instrument",
-                    subject=f"instrument {self.names[over[0]]}",
-                    value=f"{found[over[0]]} {what}",
-                    legal=f"at most {most[over[0]]} {what}",
-                )
-
-    def parts(self, load: Load, shots: int) -> float:
-        """Return how many chunks' worth ``load`` is, by its events, data and time."""
-        shares = (
-            float((load.events / self._most_events).max(initial=0.0)),
-            load.size * shots / MAX_BYTES,
-            load.seconds * shots / MAX_SECONDS,
+    def _never(self, events: npt.NDArray[np.int64], samples: npt.NDArray[np.int64], name: str) -> LoweringError:
+        taken = {"events": (events, self._most_events), "samples": (samples, self._most_samples)}
+        what, i = next((what, int(np.argmax(a > b))) for what, (a, b) in taken.items() if (a > b).any())
+        found, most = taken[what]
+        return LoweringError(
+            f"program {name} can never fit the memory of the instrument",
+            subject=f"instrument {self.names[i]}",
+            value=f"{found[i]} {what}",
+            legal=f"at most {most[i]} {what}",
         )
-        return max(shares)

@@ -85,24 +85,20 @@ def _place(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
 def place(operations: Operations, templates: Templates, device: DeviceDescription, method: Method = "alap") -> Timed:
     """Give every operation its start, as late or as early as possible, on the device's grid."""
     timing = device.timing
-    group = np.zeros(device.num_qubits, dtype=np.int64)
-    for g, members in enumerate(device.meas_map):
-        group[list(members)] = g
-    kind = np.array(operations.kind, dtype=np.int64)
-    template = np.array(operations.template, dtype=np.int64)
-    durations = np.where(template >= 0, np.array(templates.durations, dtype=np.int64)[template], 0)
-    lengths = durations[operations.code] if len(kind) else np.zeros(0, np.int64)
-    kinds = kind[operations.code] if len(kind) else np.zeros(0, np.int64)
+    kind, template, _ = operations.table
+    lengths = templates.lengths[template][operations.code]
+    kinds = kind[operations.code]
     delays = kinds == DELAY
     lengths[delays] = operations.value[delays]
-    pointer = np.cumsum([0, *map(len, operations.qubits)], dtype=np.int64)
+    pointer = np.zeros(len(kind) + 1, dtype=np.int64)
+    np.cumsum([len(item) for item in operations.qubits], out=pointer[1:])
     qubits = np.array([q for item in operations.qubits for q in item], dtype=np.int64)
     front = np.zeros(device.num_qubits, dtype=np.int64)
-    position = np.zeros(len(operations.code), dtype=np.int64)
+    position = np.empty(len(operations.code), dtype=np.int64)
     windows = np.empty((int(np.count_nonzero(kinds == MEASURE)), 3), dtype=np.int64)
     backward = method == "alap"
     _place(
-        operations.code, kind, lengths, pointer, qubits, group, front, timing.pulse_alignment,
+        operations.code, kind, lengths, pointer, qubits, templates.groups, front, timing.pulse_alignment,
         timing.acquire_alignment, backward, windows, position,
     )  # fmt: skip
     end = int(front.max(initial=0))
@@ -132,26 +128,17 @@ def _expand(code, value, start, kind, template, slot, rows, first, out):  # type
 
 def first_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.int64]:
     """Return the first of the rows of :func:`to_rows` that each operation makes."""
-    counts = _counts(timed.operations, templates)
-    return np.cumsum(counts) - counts
-
-
-def _counts(operations: Operations, templates: Templates) -> npt.NDArray[np.int64]:
-    template = np.array(operations.template, dtype=np.int64)
-    counts: npt.NDArray[np.int64] = np.where(template >= 0, np.diff(templates.joined()[1])[template], 0)
-    return counts[operations.code] if len(counts) else np.zeros(0, np.int64)
+    counts = templates.counts[timed.operations.table[1]][timed.operations.code]
+    return np.subtract(np.cumsum(counts), counts)
 
 
 def to_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.void]:
     """Return the FLAT rows of placed operations in the order of the circuit, which is that of time on each channel."""
     rows, first = templates.joined()
     operations = timed.operations
-    template = np.array(operations.template, dtype=np.int64)
-    out = np.empty(int(_counts(operations, templates).sum()), dtype=FLAT)
-    _expand(
-        operations.code, operations.value, timed.starts, np.array(operations.kind, dtype=np.int64), template,
-        np.array(operations.slot, dtype=np.int64), rows, first, out,
-    )  # fmt: skip
+    kind, template, slot = operations.table
+    out = np.empty(int(templates.counts[template][operations.code].sum()), dtype=FLAT)
+    _expand(operations.code, operations.value, timed.starts, kind, template, slot, rows, first, out)
     return out
 
 

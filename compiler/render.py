@@ -33,9 +33,17 @@ def _codes(re, im, amplitude, phase, step, top, out):  # type: ignore[no-untyped
 
     One store of 32 bits per sample and a carrier without recurrence let the loop run in vector registers.
     """
-    turn_re, turn_im = np.empty(_TURN, np.float32), np.empty(_TURN, np.float32)
-    for k in range(_TURN):
-        turn_re[k], turn_im[k] = np.cos(step * k), np.sin(step * k)
+    size = min(_TURN, re.shape[0])
+    turn_re, turn_im = np.empty(size, np.float32), np.empty(size, np.float32)
+    # A table of n by rotation of a table of n / 2: two values of cos and sin for each doubling.
+    filled = 1
+    turn_re[0], turn_im[0] = 1.0, 0.0
+    while filled < size:
+        c, s = np.float32(np.cos(step * filled)), np.float32(np.sin(step * filled))
+        for k in range(min(filled, size - filled)):
+            turn_re[filled + k] = turn_re[k] * c - turn_im[k] * s
+            turn_im[filled + k] = turn_re[k] * s + turn_im[k] * c
+        filled *= 2
     limit = np.float32(top)
     for first in range(0, re.shape[0], _TURN):
         angle = phase + step * first
@@ -99,17 +107,12 @@ def segments(
     return found
 
 
-def baked_ports(wiring: Wiring) -> list[str]:
-    """Return the output ports that have no NCO."""
-    return [name for name, port in wiring.device.ports.items() if not port.nco and port.direction == "output"]
-
-
 def bake(lowered: Lowered, wiring: Wiring, table: EnvelopeTable) -> Lowered:
     """Return ``lowered`` with phase and frequency multiplied into the samples on ports that have no NCO.
 
     All channels of such a port are added up: it plays from its first oscillator, with new rows of ``table``.
     """
-    plain = baked_ports(wiring)
+    plain = wiring.baked_ports
     if not plain:
         return lowered
     port_of = np.array([plain.index(line.slot.port) if line.slot.port in plain else -1 for line in wiring.lines])

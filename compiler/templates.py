@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,11 @@ class Templates:
         self._wiring = wiring
         self._table = table
         self._rows: list[npt.NDArray[np.void]] = []
-        self._joined: tuple[npt.NDArray[np.void], npt.NDArray[np.int64]] | None = None
+        self._joined: _Joined | None = None
+        self.groups = np.zeros(wiring.device.num_qubits, dtype=np.int64)
+        """Which group of the meas_map each qubit belongs to."""
+        for group, members in enumerate(wiring.device.meas_map):
+            self.groups[list(members)] = group
         self.schedules: list[Schedule] = []
         self.durations: list[int] = []
         self.ids = {key: self._add(info.schedule) for key, info in gates.items()}
@@ -60,9 +65,30 @@ class Templates:
         extended._table, extended._joined = table, None
         return extended, {key: extended._add(schedule) for key, schedule in gates.items()}
 
+    def _join(self) -> _Joined:
+        if self._joined is None:
+            counts = np.array([*map(len, self._rows), 0], dtype=np.int64)
+            first = np.concatenate(([0], np.cumsum(counts[:-1])))
+            self._joined = _Joined(np.concatenate(self._rows), first, counts, np.array([*self.durations, 0], np.int64))
+        return self._joined
+
     def joined(self) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
         """Return all rows, and where each template's begin (one entry more than there are templates)."""
-        if self._joined is None:
-            counts = [len(rows) for rows in self._rows]
-            self._joined = np.concatenate(self._rows), np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
-        return self._joined
+        return self._join().rows, self._join().first
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Rows of each template; entry -1 is 0, for operations that play nothing."""
+        return self._join().counts
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The durations, dt; entry -1 is 0, for operations that play nothing."""
+        return self._join().lengths
+
+
+class _Joined(NamedTuple):
+    rows: npt.NDArray[np.void]
+    first: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]

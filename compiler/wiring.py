@@ -150,6 +150,11 @@ class Wiring:
         return float(self.device.dt)
 
     @cached_property
+    def baked_ports(self) -> list[str]:
+        """The output ports that have no NCO."""
+        return [name for name, port in self.device.ports.items() if not port.nco and port.direction == "output"]
+
+    @cached_property
     def calibration_id(self) -> str:
         """The id of the calibration set."""
         return self.calibration.calibration_id
