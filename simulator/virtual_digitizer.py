@@ -32,10 +32,10 @@ RECORD = np.dtype(
         ("start", "<i8"),
         ("length", "<i8"),
         ("frequency", "<f8"),
-        ("reserved", "<f8"),
+        ("threshold", "<f8"),
     ]
 )
-MODES: dict[str, Mode] = {"RAW": "raw", "AVER": "averaged", "INT": "integrated"}
+MODES: dict[str, Mode] = {"RAW": "raw", "AVER": "averaged", "INT": "integrated", "THR": "integrated"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class VirtualDigitizer(ListPlayer):
 
     def check_list(self) -> None:
         """Refuse kernels that are missing or do not fit, and more data than the memory holds; else make room."""
-        if self.mode == "INT":
+        if MODES[self.mode] == "integrated":
             for table in dict.fromkeys(self.list["table"].tolist()):
                 self._check_kernels(table)
         asked = sum(self._data_size(table, shots) for table, shots, _ in self.list.tolist())
@@ -120,7 +120,12 @@ class VirtualDigitizer(ListPlayer):
     def _data_size(self, table: int, shots: int) -> int:
         found = self.tables[table]
         samples = int(found.windows["length"].sum())
-        return {"RAW": shots * samples * 4, "AVER": samples * 8, "INT": shots * found.size * 8}[self.mode]
+        return {
+            "RAW": shots * samples * 4,
+            "AVER": samples * 8,
+            "INT": shots * found.size * 8,
+            "THR": shots * found.size,
+        }[self.mode]
 
     def deliver(self, table: RecordTable, outcome: Outcome) -> None:
         """Take the data of the next entry of the list."""
@@ -129,6 +134,8 @@ class VirtualDigitizer(ListPlayer):
             values = np.empty(outcome.integrated.shape, np.complex64)
             values[:, table.order] = outcome.integrated
             data = values.view(np.float32)
+            if self.mode == "THR":
+                data = (values.real > table.records["threshold"]).view(np.uint8)
         elif outcome.raw is not None:
             data = outcome.raw
         else:
@@ -174,7 +181,7 @@ class VirtualDigitizer(ListPlayer):
                 (-222, (lasting >= SHORTEST) & (lasting <= LONGEST), f"length {SHORTEST} to {LONGEST}"),
                 (-222, lasting % GRANULARITY == 0, f"length a multiple of {GRANULARITY}"),
                 (-222, np.abs(records["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
-                (-222, records["reserved"] == 0, "0 in the last field"),
+                (-222, np.isfinite(records["threshold"]), "a finite threshold"),
                 (-221, (records["start"] >= 0) & (records["start"] <= length - lasting), f"window within {length}"),
             ],
             "record",
@@ -219,7 +226,7 @@ class VirtualDigitizer(ListPlayer):
     _NAME = Text("name", 64)
     COMMANDS = (
         *ListPlayer.COMMANDS,
-        Command("ACQuire:MODE", _set_mode, (Choice("mode", ("RAW", "AVERage", "INTegrate")),)),
+        Command("ACQuire:MODE", _set_mode, (Choice("mode", ("RAW", "AVERage", "INTegrate", "THReshold")),)),
         Command("ACQuire:MODE?", lambda self: self.mode),
         Command("KERNel:DATA", _store_kernel, (Integer("id", 1, 0xFFFF), _NAME, Data("kernel", 8))),
         Command("KERNel:CATalog?", lambda self: catalog(self.kernels)),

@@ -18,9 +18,13 @@ from pulsed.testing.chunks import make_chunk
 CONFIG = Path(__file__).parents[2] / "configs" / "sim5.toml"
 
 
-@pytest.fixture
-def analyser(rack_process):
-    analyser = KeysightN9030B("stock_sa", rack_process.addresses["sa"])
+@pytest.fixture(params=["socket", "hislip"])
+def analyser(rack_process, request):
+    address = rack_process.addresses["sa"]
+    if request.param == "hislip":
+        _, host, port, _ = address.split("::")
+        address = f"TCPIP::{host}::hislip0,{port}::INSTR"
+    analyser = KeysightN9030B("stock_sa", address)
     yield analyser
     analyser.reset()
     analyser.close()

@@ -62,9 +62,26 @@ def test_acquisition_tables_that_are_refused(bench, digitizer, rows, code):
     assert digitizer.query("ACQ:CAT?") == ""
 
 
-def test_the_last_field_is_zero(bench, digitizer):
-    digitizer.write('ACQ:DATA 1,"t",100,', bench.records(RECORD_ROW)[:-8] + np.array([1.0]).tobytes())
+def test_a_threshold_is_finite(bench, digitizer):
+    digitizer.write('ACQ:DATA 1,"t",100,', bench.records(RECORD_ROW)[:-8] + np.array([np.nan]).tobytes())
     assert digitizer.error() == -222
+
+
+def test_thresholded_data_are_one_byte_for_each_record_and_shot(bench, digitizer):
+    """The chip's integrated values are shot + i * kernel; thresholds are taken by record, as uploaded."""
+    rows = [(1, 0, 40, 16, 0.0), (0, 0, 0, 16, 0.0)]
+    block = b"".join(
+        bench.records(row)[:-8] + np.array([at]).tobytes() for row, at in zip(rows, (2.5, 0.5), strict=True)
+    )
+    digitizer.write('ACQ:DATA 1,"t",100,', block)
+    digitizer.write("ACQ:MODE THR")
+    run(bench, digitizer, (1, 4, 1000))
+    assert digitizer.query("ACQ:MODE?") == "THR"
+    bits = np.frombuffer(digitizer.block("FETC:ALL?"), np.uint8).reshape(4, 2)
+    assert bits.tolist() == [[0, 0], [0, 1], [0, 1], [1, 1]]
+    digitizer.write('ACQ:DATA 2,"t",100,', bench.records((0, 5, 0, 16, 0.0)))
+    arm(bench, digitizer, (2, 4, 1000))
+    assert digitizer.error() == -221, "kernels are checked in this mode, too"
 
 
 def test_tables(bench, digitizer):
