@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, cost, limit, paired, rate, seconds, times
 from benchmarks.references import gather, walk
 from benchmarks.workloads import BATCH, OPTIONS, Workload, two_gates, workloads
 from pulsed.compiler.compile import Compiler
-from pulsed.compiler.render import codes
+from pulsed.compiler.render import CODED, codes
 from pulsed.model.job import RunOptions
 
 TABLE = 4096
@@ -113,22 +113,21 @@ def _rendered() -> Iterator[Figure]:
         (f"{MANY} envelopes of 32 to 1024 samples", rng.integers(32, 1025, MANY)),
     ):
         stops = np.cumsum(lengths)
-        spans = [(int(stop - length), int(stop)) for length, stop in zip(lengths, stops, strict=True)]
         # As the compiler has them: each shape once, played by many events.
-        shapes = [rng.uniform(-0.7, 0.7, (2, int(max(lengths)))).astype(np.float32) for _ in range(16)]
-        pieces = [(shapes[i % 16][0][: b - a], shapes[i % 16][1][: b - a]) for i, (a, b) in enumerate(spans)]
+        longest = int(max(lengths))
+        shapes = rng.uniform(-0.7, 0.7, (2, 16 * longest)).astype(np.float32)
+        events = np.zeros(len(lengths), dtype=CODED)
+        events["shape"], events["length"] = np.arange(len(lengths)) % 16 * longest, lengths
+        events["out"] = events["time"] = stops - lengths
+        events["amplitude"], events["phase"], events["frequency"] = 0.6, 0.3, FREQUENCY
         out = np.zeros(2 * int(stops[-1]), dtype=np.int16)
-        outs = [out[2 * a : 2 * b] for a, b in spans]
         indices = rng.integers(0, TABLE, len(out))
-        parts = [indices[2 * a : 2 * b] for a, b in spans]
 
-        def ours(pieces: list = pieces, outs: list = outs, spans: list = spans) -> None:
-            for piece, place, (start, _) in zip(pieces, outs, spans, strict=True):
-                codes(piece, 0.6, 0.3, FREQUENCY, start, CLOCK, place)
+        def ours(shapes: np.ndarray = shapes, events: np.ndarray = events, out: np.ndarray = out) -> None:
+            codes((shapes[0], shapes[1]), events, CLOCK, out)
 
-        def looked_up(parts: list = parts, outs: list = outs) -> None:
-            for part, place in zip(parts, outs, strict=True):
-                gather(table, part, place)
+        def looked_up(indices: np.ndarray = indices, out: np.ndarray = out) -> None:
+            gather(table, indices, out)
 
         pair = paired(ours, looked_up, 31)
         yield rate(f"carrier to int16, {name}", pair, work=len(out) / 1e6, unit="Mvalues/s", at_least=0.8)

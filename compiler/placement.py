@@ -129,7 +129,8 @@ def _expand(code, value, start, kind, template, slot, rows, first, out):  # type
 def first_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.int64]:
     """Return the first of the rows of :func:`to_rows` that each operation makes."""
     counts = templates.counts[timed.operations.table[1]][timed.operations.code]
-    return np.subtract(np.cumsum(counts), counts)
+    first: npt.NDArray[np.int64] = np.cumsum(counts) - counts
+    return first
 
 
 def to_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.void]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsed.compiler.program import Chunk, PortSettings, Program
-from pulsed.compiler.render import Segment, segments
+from pulsed.compiler.render import CODED, Segment, codes, segments
 from pulsed.model.device import DeviceDescription
 
 
@@ -97,6 +97,37 @@ class Preview:
         settings = self._device.ports[port]
         found = segments(self._of(port), self._chunk.envelope, float(settings.clock))
         return [Segment(segment.start - settings.delay, segment.samples) for segment in found]
+
+    def codes(self, port: str, top: int = 8191) -> list[tuple[int, npt.NDArray[np.int16]]]:
+        """Return (start, codes) of each run of samples: int16 (samples, 2), I and Q before mixer correction.
+
+        Full scale is ``top``. Every tone is rounded by itself, then they are added up and clipped.
+        """
+        settings, events = self._device.ports[port], self._of(port)
+        head = self._chunk.head
+        used = np.unique(events["envelope"])
+        shapes = np.concatenate([self._chunk.envelope(int(row)) for row in used] or [np.zeros(0, complex)])
+        first = np.zeros(len(head.envelopes) + 1, dtype=np.int64)
+        lengths = np.array([ref.shape[0] for ref in head.envelopes], dtype=np.int64)
+        first[used + 1] = lengths[used]
+        parts = np.ascontiguousarray(shapes.real, np.float32), np.ascontiguousarray(shapes.imag, np.float32)
+        found = []
+        for segment in self.segments(port):
+            start, stop = segment.start + settings.delay, segment.start + settings.delay + len(segment.samples)
+            total = np.zeros(2 * len(segment.samples), dtype=np.int32)
+            inside = events[(events["time"] >= start) & (events["time"] < stop)]
+            for slot in np.unique(inside["slot"]):
+                mine = inside[inside["slot"] == slot]
+                rows = np.zeros(len(mine), dtype=CODED)
+                rows["shape"], rows["length"] = np.cumsum(first)[mine["envelope"]], lengths[mine["envelope"]]
+                rows["out"], rows["time"] = mine["time"] - start, mine["time"]
+                for name in ("amplitude", "phase", "frequency"):
+                    rows[name] = mine[name]
+                tone = np.zeros(len(total), dtype=np.int16)
+                codes(parts, rows, float(settings.clock), tone, top)
+                total += tone
+            found.append((segment.start, np.clip(total, -top, top).astype(np.int16).reshape(-1, 2)))
+        return found
 
     def _of(self, port: str) -> npt.NDArray[np.void]:
         slots = [i for i, slot in enumerate(self._chunk.head.slots) if slot.port == port]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsed.compiler.compile import Compiler
-from pulsed.compiler.render import codes
+from pulsed.compiler.render import CODED, codes
 from pulsed.model.errors import LoweringError
 from pulsed.model.job import RunOptions
 from pulsed.pulse import Schedule
@@ -17,24 +17,53 @@ from pulsed.pulse.instructions import Acquire, Play, ShiftFrequency, ShiftPhase
 from pulsed.pulse.library import Constant, Drag, Gaussian, GaussianSquare, Waveform
 
 
-@given(st.integers(1, 1000), st.floats(0, 1), st.floats(-7, 7), st.floats(-400e6, 400e6), st.integers(0, 10**6))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 600), st.floats(0, 1), st.floats(-7, 7), st.sampled_from([-130e6, 0.0, 87.3e6]),
+            st.integers(0, 10**6),
+        ),
+        min_size=1, max_size=5,
+    ),
+    st.integers(0, 10**6),
+)  # fmt: skip
 @settings(deadline=None, max_examples=60)
-def test_codes_are_the_rounded_samples(count, amplitude, phase, frequency, start):
-    rng = np.random.default_rng(count)
-    envelope = (rng.uniform(-1, 1, (2, count)) / np.sqrt(2)).astype(np.float32)
-    out = np.empty(2 * count, np.int16)
-    codes((envelope[0], envelope[1]), amplitude, phase, frequency, start, 1e9, out)
-    t = (start + np.arange(count)) / 1e9
-    z = 8191 * amplitude * (envelope[0] + 1j * envelope[1]) * np.exp(1j * phase - 2j * np.pi * frequency * t)
+def test_codes_are_the_rounded_samples(events, seed):
+    rng = np.random.default_rng(seed)
+    total = sum(length for length, *_ in events)
+    shapes = (rng.uniform(-1, 1, (2, total)) / np.sqrt(2)).astype(np.float32)
+    rows = np.zeros(len(events), dtype=CODED)
+    expected, at = np.zeros(total, complex), 0
+    for row, (length, amplitude, phase, frequency, start) in zip(rows, events, strict=True):
+        row["shape"], row["length"], row["out"], row["time"] = at, length, at, start
+        row["amplitude"], row["phase"], row["frequency"] = amplitude, phase, frequency
+        t = (start + np.arange(length)) / 1e9
+        envelope = shapes[0, at : at + length] + 1j * shapes[1, at : at + length]
+        expected[at : at + length] = 8191 * amplitude * envelope * np.exp(1j * phase - 2j * np.pi * frequency * t)
+        at += length
+    out = np.empty(2 * total, np.int16)
+    codes((shapes[0], shapes[1]), rows, 1e9, out)
     # Half a code of rounding, and single precision over at most 8191 codes.
-    assert np.abs(out[::2] - z.real).max() < 0.5 + 8191 * 1e-6
-    assert np.abs(out[1::2] - z.imag).max() < 0.5 + 8191 * 1e-6
+    assert np.abs(out[::2] - expected.real).max() < 0.5 + 8191 * 1e-6
+    assert np.abs(out[1::2] - expected.imag).max() < 0.5 + 8191 * 1e-6
 
 
 def test_codes_clip_at_full_scale():
     out = np.empty(4, np.int16)
-    codes((np.array([1, -1], np.float32), np.array([-1, 1], np.float32)), 3.0, 0.0, 0.0, 0, 1e9, out)
+    row = np.array([(0, 2, 0, 0, 3.0, 0.0, 0.0)], dtype=CODED)
+    codes((np.array([1, -1], np.float32), np.array([-1, 1], np.float32)), row, 1e9, out)
     assert out.tolist() == [8191, -8191, -8191, 8191]
+
+
+def test_a_preview_has_the_codes_of_its_samples(device, calibration):
+    preview = Compiler(device, calibration).preview(program())
+    for port in preview.ports:
+        coded, plain = preview.codes(port), preview.segments(port)
+        assert [start for start, _ in coded] == [segment.start for segment in plain]
+        for (_, found), segment in zip(coded, plain, strict=True):
+            # Half a code for each of at most two tones at once.
+            assert np.abs(found[:, 0] - 8191 * segment.samples.real).max() < 1.01
+            assert np.abs(found[:, 1] - 8191 * segment.samples.imag).max() < 1.01
 
 
 def program():
