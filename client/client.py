@@ -115,7 +115,7 @@ class Client:
     @property
     def greeting(self) -> Greeting:
         """What the daemon said of itself and of this key's role."""
-        return self._connected().greeted.result()
+        return self._connected().greeting
 
     def status(self) -> Status:
         """How the daemon, its workers and its instruments are."""
@@ -188,14 +188,20 @@ class Client:
         self._follow()
         with self._lock:
             self._watchers.setdefault(job_id, []).append(callback)
-        self._tell_job(self.job(job_id))
 
         def end() -> None:
             with self._lock:
                 callbacks = self._watchers.get(job_id, [])
                 if callback in callbacks:
                     callbacks.remove(callback)
+                if not callbacks:
+                    self._watchers.pop(job_id, None)
 
+        try:
+            self._tell_job(self.job(job_id))
+        except BaseException:
+            end()
+            raise
         return end
 
     def subscribe(self, callback: Callable[[AnyNotice], None]) -> Callable[[], None]:
@@ -219,21 +225,29 @@ class Client:
 
     def _connected(self) -> Link:
         with self._lock:
-            if self._link is None:
-                key = find_key(self._key, self._home)
-                url = find_url(self._url, self._home)
-                link = Link(url, key, pulsed.__version__, self._on_event)
-                link.start()
-                try:
-                    link.greeted.result(self.timeout)
-                except FutureTimeoutError:
-                    link.close()
-                    raise _no_answer(url, self.timeout) from None
-                except BaseException:
-                    link.close()
-                    raise
-                self._link = link
-            return self._link
+            if self._link is not None and not self._link.ended:
+                return self._link
+            link = self._link = self._new_link()
+            followed = bool(self._watchers or self._subscribers)
+        if followed:  # on a link that has ended
+            link.subscribe()
+            link.subscribed.add_done_callback(lambda _: self._ask_watched())
+        return link
+
+    def _new_link(self) -> Link:
+        key = find_key(self._key, self._home)
+        url = find_url(self._url, self._home)
+        link = Link(url, key, pulsed.__version__, self._on_event)
+        link.start()
+        try:
+            link.greeted.result(self.timeout)
+        except FutureTimeoutError:
+            link.close()
+            raise _no_answer(url, self.timeout) from None
+        except BaseException:
+            link.close()
+            raise
+        return link
 
     def _call(
         self, reply: type[Reply], kind: type[Request], parts: Sequence[Part] = (), **fields: Any
@@ -272,7 +286,10 @@ class Client:
     def _on_event(self, event: Noticed | Gap) -> None:
         if isinstance(event, Noticed):
             self._tell_notice(event.notice)
-            return
+        else:
+            self._ask_watched()
+
+    def _ask_watched(self) -> None:
         with self._lock:
             link, watched = self._link, list(self._watchers)
         if link is not None:

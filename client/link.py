@@ -53,24 +53,46 @@ class Link:
         self._refusals = 0
         self._wants_notices = False
         self._closing = False
+        self._lock = threading.Lock()
+        self._over: ErrorInfo | None = None
         self._wake_in, self._wake_out = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="pulsed-client", daemon=True)
 
     def start(self) -> None:
         """Start to connect; ``greeted`` is done when the daemon has greeted or it is clear that none will."""
         self._wake_out.setblocking(False)
+        self._wake_in.setblocking(False)  # full means that the thread is about to wake
         self._thread.start()
 
+    @property
+    def greeting(self) -> Greeting:
+        """What the daemon said when it last greeted; after a restart that is another one."""
+        return self._protocol.greeting or self.greeted.result()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is over for good: every request fails at once."""
+        return self._over is not None
+
     def request(self, kind: type[Request], parts: Sequence[Part], fields: dict[str, Any]) -> Future[Answer]:
-        """Send a request from any thread. Cancelling the future forgets the answer."""
+        """Send a request from any thread. Cancelling the future forgets the answer.
+
+        The future fails with :class:`ConnectionFailedError` when the connection is over, or ends before the answer.
+        """
         future: Future[Answer] = Future()
 
         def order() -> None:
-            request_id = self._protocol.request(kind, parts, **fields)
+            try:
+                request_id = self._protocol.request(kind, parts, **fields)
+            except Exception as error:  # noqa: BLE001 - a request that cannot be written is its caller's alone
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+                return
             self._futures[request_id] = future
             future.add_done_callback(lambda _: self._give(lambda: self._forget(request_id)))
 
-        self._give(order)
+        if not self._give(order) and self._over is not None:
+            future.set_exception(from_info(self._over))
         return future
 
     def subscribe(self) -> None:
@@ -92,13 +114,19 @@ class Link:
         self._give(order)
         self._thread.join()
 
-    def _give(self, order: Callable[[], None]) -> None:
+    def _give(self, order: Callable[[], None]) -> bool:
+        """Have the thread carry out ``order``; False when it has ended, and nothing will."""
         if threading.current_thread() is self._thread:
-            order()
-            return
-        self._orders.append(order)
-        with contextlib.suppress(BlockingIOError, OSError):
-            self._wake_in.send(b"!")
+            if self._over is None:
+                order()
+            return self._over is None
+        with self._lock:
+            if self._over is not None:
+                return False
+            self._orders.append(order)
+            with contextlib.suppress(BlockingIOError):
+                self._wake_in.send(b"!")
+        return True
 
     def _forget(self, request_id: int) -> None:
         self._futures.pop(request_id, None)
@@ -118,7 +146,8 @@ class Link:
             self._requests.connect(self.url)
             self._loop(monitor)
             self._requests.disable_monitor()
-        except (PulsedError, zmq.ZMQError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends the thread, nobody may wait for it any longer
+            _log.warning("the connection to %s failed", self.url, exc_info=error)
             self._end(ConnectionFailedError(f"the connection failed: {error}", subject=self.url).to_info())
         finally:
             context.destroy(linger=200)
@@ -230,8 +259,11 @@ class Link:
             future.set_result(outcome)
 
     def _end(self, error: ErrorInfo) -> None:
-        while self._orders:
-            self._orders.popleft()()
+        with self._lock:
+            while self._orders:
+                with contextlib.suppress(Exception):  # what is left fails with all the others, below
+                    self._orders.popleft()()
+            self._over = error
         if self._protocol.state is not ClientState.CLOSED:
             self._handle(self._protocol.close())
         for request_id in list(self._futures):

@@ -507,3 +507,17 @@ def test_job_runs_with_the_set_it_names_and_an_unknown_one_is_refused(tmp_path: 
                 client.job(unknown.job_id)
     finally:
         assert process.stop() == 0
+
+
+def test_watch_of_an_unknown_job_leaves_nothing_behind(client: Client) -> None:
+    request, told = job(), []
+    with pytest.raises(NotFoundError):
+        client.watch(request.job_id, told.append)
+    seen: list[AnyNotice] = []
+    end = client.subscribe(seen.append)
+    run(client, request, circuits(flip()))
+    eventually(
+        lambda: any(isinstance(n, JobChanged) and n.job.job_id == request.job_id for n in seen), "the job is told of"
+    )
+    end()
+    assert told == []
