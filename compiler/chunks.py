@@ -73,13 +73,28 @@ def make_chunks(
     Raises :class:`LoweringError` with the numbers for a program that can never fit.
     """
     whole = settings_of(wiring, options, options.shots)
-    chunks, first, result = [], 0, 0
+    chunks: list[Chunk] = []
+    first, result = 0, 0
+    before: list[Named] = []
     for group, shots, first_shot in _split(programs, memory, table, whole):
         if first_shot == 0:
             first, result = result, result + sum(item.count for item in group)
-        settings = whole if shots == whole.shots else msgspec.structs.replace(whole, shots=shots)
-        chunks.append(_chunk(group, wiring, table, settings, first, first_shot))
+        if len(group) == len(before) == 1 and group[0].lowered is before[0].lowered and group[0].sweep is not None:
+            chunks.append(_rebound(chunks[-1], group[0].sweep, first))
+        else:
+            settings = whole if shots == whole.shots else msgspec.structs.replace(whole, shots=shots)
+            chunks.append(_chunk(group, wiring, table, settings, first, first_shot))
+        before = group
     return chunks
+
+
+def _rebound(chunk: Chunk, sweep: Sweep, first: int) -> Chunk:
+    """Return a chunk of one program with other bindings; they are the last part, all others are shared."""
+    writer = PartWriter()
+    bindings = msgspec.structs.replace(writer.add(sweep.bindings), part=len(chunk.parts) - 1)
+    program = msgspec.structs.replace(chunk.programs[0], bindings=bindings)
+    head = msgspec.structs.replace(chunk.head, programs=(program,), first_program=first)
+    return Chunk(head, [*chunk.parts[:-1], *writer.parts])
 
 
 def _fitting(program: Named, share: float) -> list[Named]:
