@@ -26,7 +26,7 @@ def readout_spans(chip: Chip, sequence: Sequence) -> list[tuple[int, int]]:
     spans = []
     for burst in sequence.bursts:
         line = sequence.lines[burst["line"]]
-        if chip.wire(line.name).qubit is None and line.on:
+        if chip.wire(line.name).reads and line.on:
             start = int(burst["start"])
             spans.append((start, start + len(sequence.envelopes[burst["envelope"]]) + RING_DOWN))
     for window in sequence.windows:
@@ -47,7 +47,7 @@ def readout_field(chip: Chip, sequence: Sequence, start: int, stop: int) -> tupl
     lo = float(np.mean([q.readout_frequency for q in chip.qubits]))
     for index, line in enumerate(sequence.lines):
         wire = chip.wire(line.name)
-        if wire.qubit is not None:
+        if not wire.reads:
             continue
         lo = line.lo_frequency
         if not line.on:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pulsed.model.errors import ConfigError
+from pulsed.simulator.drift import NOTHING, Drift, read_drift
+from pulsed.simulator.drift import check as _check
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,47 @@ class Qubit:
 
 
 @dataclass(frozen=True)
+class Coupler:
+    """A tunable transmon between two others; bare values in Hz, at its idle flux.
+
+    ``g`` couples it to either qubit, ``maximum`` is its frequency at zero flux, ``flux`` the flux quanta that full
+    scale of its line adds.
+    """
+
+    frequency: float
+    anharmonicity: float
+    g: tuple[float, float]
+    maximum: float
+    flux: float
+
+    def shift(self, amplitude: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how far (Hz) an amplitude on its line takes the coupler from its idle frequency.
+
+        f = (f_max - alpha) sqrt|cos(pi Phi)| + alpha (Koch et al. 2007), alpha = -E_c.
+        """
+        top = self.maximum - self.anharmonicity
+        idle = math.acos(((self.frequency - self.anharmonicity) / top) ** 2)
+        angle = idle + math.pi * self.flux * amplitude
+        out: NDArray[np.float64] = top * np.sqrt(np.abs(np.cos(angle))) + self.anharmonicity - self.frequency
+        return out
+
+
+@dataclass(frozen=True)
 class Coupling:
-    """Exchange coupling J/2pi (Hz) between two transmons."""
+    """Exchange coupling J/2pi (Hz) between two transmons; with a coupler, what acts beside it."""
 
     qubits: tuple[int, int]
     j: float
+    coupler: Coupler | None = None
 
 
 @dataclass(frozen=True)
 class Wire:
     """One line into the fridge: what it reaches, its bandwidth, and the mixer in front of it.
 
-    ``gain`` (1 as designed, 0 for a dead line) and ``phase`` (rad) are what drift multiplies all of it by.
+    A line with neither ``qubit`` nor ``flux`` is the readout line. ``flux`` is the coupling whose coupler the line
+    tunes, by real samples without carrier or mixer; its step response is 1 + sum a exp(-t/tau) with ``distortion`` the
+    pairs of a and tau (s). ``gain`` (1 as designed, 0 for a dead line) and ``phase`` (rad) are what drift changes.
     """
 
     name: str
@@ -102,6 +134,13 @@ class Wire:
     lo_leakage: tuple[float, float] = (0.0, 0.0)
     gain: float = 1.0
     phase: float = 0.0
+    flux: int | None = None
+    distortion: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def reads(self) -> bool:
+        """Whether this is the readout line."""
+        return self.qubit is None and self.flux is None
 
     def mixer(self) -> np.ndarray:
         """Return the 2x2 matrix from (I, Q) of the AWG to the ideal quadratures."""
@@ -126,48 +165,6 @@ class Amplifier:
 
 
 @dataclass(frozen=True)
-class Drift:
-    """What drifts; all of it off unless it is set. Times in seconds of drift time, jumps in Hz.
-
-    Attributes:
-        seed: of all sources.
-        factor: seconds of drift in one second of playing.
-        frequency_jump: smallest and largest size of a qubit's telegraph jumps (2 to 20 kHz on real chips), 0 for off.
-        frequency_wait: mean time between them.
-        t1_factor: what a passing two-level system multiplies T1 by (0.3 on real chips), 1 for off.
-        tls_wait: mean time until it comes.
-        tls_stay: mean time that it stays.
-        readout_jump: as ``frequency_jump``, of the resonators.
-        readout_wait: mean time between them.
-        gain_walk: random walk of each line's gain, relative, in one hour (0.001 to 0.01).
-        phase_walk: random walk of the LO's phase at each line's mixer, rad in one hour.
-        dead_lines: names of lines that nothing gets through.
-        swapped_lines: pairs of drive lines whose plugs are exchanged.
-
-    """
-
-    seed: int = 0
-    factor: float = 1.0
-    frequency_jump: tuple[float, float] = (0.0, 0.0)
-    frequency_wait: float = 600.0
-    t1_factor: float = 1.0
-    tls_wait: float = 7200.0
-    tls_stay: float = 1200.0
-    readout_jump: tuple[float, float] = (0.0, 0.0)
-    readout_wait: float = 3600.0
-    gain_walk: float = 0.0
-    phase_walk: float = 0.0
-    dead_lines: tuple[str, ...] = ()
-    swapped_lines: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def on(self) -> bool:
-        """Whether anything drifts."""
-        jumps = self.frequency_jump[1] or self.readout_jump[1] or self.t1_factor < 1
-        return bool(jumps or self.gain_walk or self.phase_walk or self.dead_lines or self.swapped_lines)
-
-
-@dataclass(frozen=True)
 class Chip:
     """A chip with its wiring. ``crosstalk[q, k]`` is what qubit q sees of the line that reaches qubit k."""
 
@@ -177,14 +174,25 @@ class Chip:
     wires: tuple[Wire, ...]
     crosstalk: tuple[tuple[complex, ...], ...]
     amplifier: Amplifier = Amplifier()
-    drift: Drift = Drift()
+    drift: Drift = NOTHING
 
     def coupled(self, a: int, b: int) -> Coupling | None:
-        """Return the coupling between two qubits, or None."""
+        """Return the coupling between two qubits with its sides in this order, or None."""
         for coupling in self.couplings:
-            if set(coupling.qubits) == {a, b}:
+            if coupling.qubits == (a, b):
                 return coupling
+            if coupling.qubits == (b, a):
+                coupler = coupling.coupler
+                return Coupling((a, b), coupling.j, coupler and replace(coupler, g=coupler.g[::-1]))
         return None
+
+    def exchange(self, coupling: Coupling) -> float:
+        """Return |J| (Hz) of a coupling at idle, that through its coupler included: j + g1 g2 (1/D1 + 1/D2)/2."""
+        coupler, j = coupling.coupler, coupling.j
+        if coupler is not None:
+            away = [1 / (self.qubits[q].frequency - coupler.frequency) for q in coupling.qubits]
+            j += coupler.g[0] * coupler.g[1] * sum(away) / 2
+        return abs(j)
 
     def wire(self, name: str) -> Wire:
         """Return the wire called ``name``; ConfigError if there is none."""
@@ -197,11 +205,6 @@ class Chip:
             value=name,
             legal=", ".join(w.name for w in self.wires),
         )
-
-
-def _check(condition: bool, message: str, subject: str, value: object, legal: str) -> None:
-    if not condition:
-        raise ConfigError(message, subject=subject, value=value, legal=legal)
 
 
 def _record(cls: type[Any], data: dict[str, Any], subject: str) -> Any:
@@ -228,6 +231,26 @@ def _check_qubit(qubit: Qubit, subject: str) -> None:
     _check(0 <= qubit.thermal < 0.5, "the thermal population is out of range", subject, qubit.thermal, "0 <= p < 0.5")
 
 
+def _coupler(data: Any, subject: str) -> Coupler:
+    coupler: Coupler = _record(Coupler, {**data, "g": tuple(data.get("g", ()))}, subject)
+    _check(len(coupler.g) == 2, "a coupler couples to two qubits", f"{subject}.g", coupler.g, "two couplings in Hz")
+    legal = "0 < frequency <= maximum"
+    _check(
+        0 < coupler.frequency <= coupler.maximum, "the coupler is out of its range", subject, coupler.frequency, legal
+    )
+    return coupler
+
+
+def _check_flux(wire: Wire, couplings: list[Coupling], subject: str) -> None:
+    if wire.flux is None:
+        return
+    legal = ", ".join(str(i) for i, c in enumerate(couplings) if c.coupler is not None)
+    good = wire.qubit is None and str(wire.flux) in legal.split(", ")
+    _check(good, "a flux line tunes the coupler of one coupling", f"{subject}.flux", wire.flux, legal)
+    for _, tau in wire.distortion:
+        _check(0 < tau <= 2e-7, "the time constant is out of range", f"{subject}.distortion", tau, "0 < tau <= 2e-7 s")
+
+
 def load_chip(path: str | Path) -> Chip:
     """Read a chip from TOML.
 
@@ -246,6 +269,8 @@ def load_chip(path: str | Path) -> Chip:
     couplings = []
     for i, entry in enumerate(data.get("couplings", [])):
         coupling = _record(Coupling, {**entry, "qubits": tuple(entry.get("qubits", ()))}, f"couplings.{i}")
+        if coupling.coupler is not None:
+            coupling = replace(coupling, coupler=_coupler(coupling.coupler, f"couplings.{i}.coupler"))
         legal = f"two different qubits of 0..{len(qubits) - 1}"
         good = len(set(coupling.qubits)) == 2 and all(0 <= q < len(qubits) for q in coupling.qubits)
         _check(good, "a coupling joins two qubits", f"couplings.{i}.qubits", coupling.qubits, legal)
@@ -255,7 +280,10 @@ def load_chip(path: str | Path) -> Chip:
         values = {"qubit": None, **entry}
         if "lo_leakage" in values:
             values["lo_leakage"] = tuple(values["lo_leakage"])
-        wires.append(_record(Wire, values, f"wires.{i}"))
+        values["distortion"] = tuple((float(a), float(tau)) for a, tau in values.get("distortion", ()))
+        wire = _record(Wire, values, f"wires.{i}")
+        _check_flux(wire, couplings, f"wires.{i}")
+        wires.append(wire)
     n = len(qubits)
     amplitude = np.array(data.get("crosstalk", {}).get("amplitude", np.eye(n)), dtype=float)
     phase = np.array(data.get("crosstalk", {}).get("phase", np.zeros((n, n))), dtype=float)
@@ -266,47 +294,6 @@ def load_chip(path: str | Path) -> Chip:
     name = str(data.get("name", Path(path).stem))
     chip = Chip(name, qubits, tuple(couplings), tuple(wires), crosstalk, amplifier)
     return replace(chip, drift=read_drift(data.get("drift", {}), chip))
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-
-
-def _read_drift_value(name: str, value: Any, chip: Chip) -> Any:
-    """Return one value of a drift table as :class:`Drift` holds it; ConfigError for what it cannot hold."""
-    subject = f"drift.{name}"
-    if name == "seed":
-        good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
-        _check(good, "not a seed", subject, value, "an integer from 0 to 2^63 - 1")
-    elif name in ("dead_lines", "swapped_lines"):
-        legal = {w.name for w in chip.wires if name == "dead_lines" or w.qubit is not None}
-        rows = value if isinstance(value, list | tuple) else [value]
-        if name == "swapped_lines":
-            good = all(isinstance(r, list | tuple) and len(r) == 2 and {*map(str, r)} <= legal for r in rows)
-            _check(good, "not pairs of drive lines", subject, value, f"pairs of {', '.join(sorted(legal))}")
-            return tuple((str(a), str(b)) for a, b in rows)
-        _check({*map(str, rows)} <= legal, "no such line in the fridge", subject, value, ", ".join(sorted(legal)))
-        return tuple(map(str, rows))
-    elif name in ("frequency_jump", "readout_jump"):
-        pair = tuple(map(_number, value)) if isinstance(value, list | tuple) else (_number(value),) * 2
-        good = len(pair) == 2 and (pair == (0, 0) or 0 < pair[0] <= pair[1] < 1e8)
-        _check(good, "not a range of jumps", subject, value, "smallest and largest, 0 < a <= b < 1e8 Hz, or 0 for off")
-        return pair
-    else:
-        low, high = {"t1_factor": (1e-3, 1.0), "gain_walk": (0.0, 1.0), "phase_walk": (0.0, 100.0)}.get(
-            name, (1e-3, 1e9)
-        )
-        _check(low <= _number(value) <= high, "out of range", subject, value, f"{low:g} to {high:g}")
-        return float(value)
-    return value
-
-
-def read_drift(data: dict[str, Any], chip: Chip) -> Drift:
-    """Return the drift of ``chip`` with the values of a table changed; ConfigError names the key and what is legal."""
-    known = {f.name for f in fields(Drift)}
-    unknown = sorted(set(data) - known)
-    _check(not unknown, "unknown key", "drift", ", ".join(unknown), ", ".join(sorted(known)))
-    return replace(chip.drift, **{name: _read_drift_value(name, value, chip) for name, value in data.items()})
 
 
 # The design sheet that random chips are drawn around; longer chains repeat its qubit columns.

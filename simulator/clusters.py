@@ -68,7 +68,7 @@ def reach(
             continue
         other = coupling.qubits[0] if coupling.qubits[1] == qubit else coupling.qubits[1]
         split = abs(chip.qubits[qubit].frequency - chip.qubits[other].frequency)
-        rate = float(rates[qubit]) * min(1.0, coupling.j / max(split, 1.0))
+        rate = float(rates[qubit]) * min(1.0, chip.exchange(coupling) / max(split, 1.0))
         n = np.arange(len(envelope))
         offset = chip.qubits[other].frequency - carrier
         angle = 2e-9 * math.pi * rate * abs(np.dot(envelope, np.exp(2e-9j * np.pi * offset * n)))

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pulsed.simulator.chip import Chip, Drift, Qubit, Wire
+from pulsed.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pulsed.simulator.chip import Chip, Qubit, Wire
 
 CELL = 1.0
 """Seconds of drift time in which nothing changes."""
@@ -29,6 +33,99 @@ _SIZE = 1 << 40
 
 _normal = NormalDist().inv_cdf
 Draw = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What drifts; all of it off unless it is set. Times in seconds of drift time, jumps in Hz.
+
+    Attributes:
+        seed: of all sources.
+        factor: seconds of drift in one second of playing.
+        frequency_jump: smallest and largest size of a qubit's telegraph jumps (2 to 20 kHz on real chips), 0 for off.
+        frequency_wait: mean time between them.
+        t1_factor: what a passing two-level system multiplies T1 by (0.3 on real chips), 1 for off.
+        tls_wait: mean time until it comes.
+        tls_stay: mean time that it stays.
+        readout_jump: as ``frequency_jump``, of the resonators.
+        readout_wait: mean time between them.
+        gain_walk: random walk of each line's gain, relative, in one hour (0.001 to 0.01).
+        phase_walk: random walk of the LO's phase at each line's mixer, rad in one hour.
+        dead_lines: names of lines that nothing gets through.
+        swapped_lines: pairs of drive lines whose plugs are exchanged.
+
+    """
+
+    seed: int = 0
+    factor: float = 1.0
+    frequency_jump: tuple[float, float] = (0.0, 0.0)
+    frequency_wait: float = 600.0
+    t1_factor: float = 1.0
+    tls_wait: float = 7200.0
+    tls_stay: float = 1200.0
+    readout_jump: tuple[float, float] = (0.0, 0.0)
+    readout_wait: float = 3600.0
+    gain_walk: float = 0.0
+    phase_walk: float = 0.0
+    dead_lines: tuple[str, ...] = ()
+    swapped_lines: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def on(self) -> bool:
+        """Whether anything drifts."""
+        jumps = self.frequency_jump[1] or self.readout_jump[1] or self.t1_factor < 1
+        return bool(jumps or self.gain_walk or self.phase_walk or self.dead_lines or self.swapped_lines)
+
+
+NOTHING = Drift()
+"""No drift."""
+
+
+def check(condition: bool, message: str, subject: str, value: object, legal: str) -> None:
+    """Raise ConfigError unless ``condition`` holds."""
+    if not condition:
+        raise ConfigError(message, subject=subject, value=value, legal=legal)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+def _read_drift_value(name: str, value: Any, chip: Chip) -> Any:
+    """Return one value of a drift table as :class:`Drift` holds it; ConfigError for what it cannot hold."""
+    subject = f"drift.{name}"
+    if name == "seed":
+        good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+        check(good, "not a seed", subject, value, "an integer from 0 to 2^63 - 1")
+    elif name in ("dead_lines", "swapped_lines"):
+        legal = {w.name for w in chip.wires if name == "dead_lines" or w.qubit is not None}
+        rows = value if isinstance(value, list | tuple) else [value]
+        if name == "swapped_lines":
+            good = all(isinstance(r, list | tuple) and len(r) == 2 and {*map(str, r)} <= legal for r in rows)
+            check(good, "not pairs of drive lines", subject, value, f"pairs of {', '.join(sorted(legal))}")
+            return tuple((str(a), str(b)) for a, b in rows)
+        check({*map(str, rows)} <= legal, "no such line in the fridge", subject, value, ", ".join(sorted(legal)))
+        return tuple(map(str, rows))
+    elif name in ("frequency_jump", "readout_jump"):
+        pair = tuple(map(_number, value)) if isinstance(value, list | tuple) else (_number(value),) * 2
+        good = len(pair) == 2 and (pair == (0, 0) or 0 < pair[0] <= pair[1] < 1e8)
+        check(good, "not a range of jumps", subject, value, "smallest and largest, 0 < a <= b < 1e8 Hz, or 0 for off")
+        return pair
+    else:
+        low, high = {"t1_factor": (1e-3, 1.0), "gain_walk": (0.0, 1.0), "phase_walk": (0.0, 100.0)}.get(
+            name, (1e-3, 1e9)
+        )
+        check(low <= _number(value) <= high, "out of range", subject, value, f"{low:g} to {high:g}")
+        return float(value)
+    return value
+
+
+def read_drift(data: dict[str, Any], chip: Chip) -> Drift:
+    """Return the drift of ``chip`` with the values of a table changed; ConfigError names the key and what is legal."""
+    known = {f.name for f in fields(Drift)}
+    unknown = sorted(set(data) - known)
+    check(not unknown, "unknown key", "drift", ", ".join(unknown), ", ".join(sorted(known)))
+    return replace(chip.drift, **{name: _read_drift_value(name, value, chip) for name, value in data.items()})
 
 
 def _draws(seed: int, source: int, site: int) -> Draw:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.simulator import drift, noise
 from pulsed.simulator.acquisition import Acquisition, readout_field, readout_spans
-from pulsed.simulator.chip import Chip, read_drift
+from pulsed.simulator.chip import Chip
 from pulsed.simulator.clusters import union
 from pulsed.simulator.evolution import Cluster, Free, Measurement
 from pulsed.simulator.hamiltonian import zz_rate
@@ -104,7 +104,7 @@ class Engine:
         """
         changes = dict(changes)
         moment = changes.pop("time", self.moment)
-        found = read_drift(changes, replace(self.designed, drift=self.drift))
+        found = drift.read_drift(changes, replace(self.designed, drift=self.drift))
         if not isinstance(moment, int | float) or isinstance(moment, bool) or not 0 <= moment <= drift.LATEST:
             legal = f"0 to {drift.LATEST:g} s"
             raise ConfigError("the moment is out of range", subject="drift.time", value=moment, legal=legal)
@@ -176,8 +176,8 @@ class Engine:
         """
         first, wires = self.chip.qubits[0], self.chip.wires
         drive = next(i for i, w in enumerate(wires) if w.qubit == 0)
-        readout = next(i for i, w in enumerate(wires) if w.qubit is None)
-        lines = tuple(Line(w.name, first.readout_frequency if w.qubit is None else first.frequency) for w in wires)
+        readout = next(i for i, w in enumerate(wires) if w.reads)
+        lines = tuple(Line(w.name, first.readout_frequency if w.reads else first.frequency) for w in wires)
         other = next((c.qubits[1] for c in self.chip.couplings if c.qubits[0] == 0), 0)
         far = self.chip.qubits[other].frequency - first.frequency
         rows = [(readout, 600, 1, 0.2, 0.0, 0.0), (drive, 0, 0, 0.05, 0.0, 0.0), (drive, 100, 1, 0.5, 0.0, far)]
@@ -208,7 +208,12 @@ class Engine:
             }
             for q in self.chip.qubits
         ]
-        pairs = [{"qubits": list(c.qubits), "j": c.j, "zz": zz_rate(self.chip, *c.qubits)} for c in self.chip.couplings]
+        pairs: list[dict[str, object]] = [
+            {"qubits": list(c.qubits), "j": c.j, "zz": zz_rate(self.chip, *c.qubits)} for c in self.chip.couplings
+        ]
+        for pair, coupling in zip(pairs, self.chip.couplings, strict=True):
+            if coupling.coupler is not None:
+                pair["coupler"] = asdict(coupling.coupler)
         wires = [{"name": w.name, "qubit": w.qubit, "gain": w.gain, "phase": w.phase} for w in self.chip.wires]
         return {
             "name": self.chip.name,

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pulsed.simulator.chip import Chip
+from pulsed.simulator.chip import Chip, Coupling
 
 LEVELS = 3
 """Levels per transmon that the state keeps; a control under a cross-resonance drive has one more inside the pulse."""
@@ -90,45 +90,79 @@ def dress(h: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float
     return energies[order], states * signs
 
 
+def bare_coupled(
+    coupling: Coupling | None,
+    frequency: tuple[float, float],
+    anharmonicity: tuple[float, float],
+    levels: tuple[int, int],
+    reference: float,
+) -> NDArray[np.float64]:
+    """Return the bare Hamiltonian (dim, dim) in Hz of a pair, with its coupler if it has one as the third site.
+
+    Frequencies are from ``reference`` (Hz). The coupler has three levels; couplings keep the number of excitations.
+    """
+    pair = bare_pair(frequency, anharmonicity, coupling.j if coupling else 0.0, levels)
+    if coupling is None or coupling.coupler is None:
+        return pair
+    coupler, sites = coupling.coupler, (*levels, LEVELS)
+    n = np.arange(LEVELS)
+    energy = (coupler.frequency - reference) * n + 0.5 * coupler.anharmonicity * n * (n - 1)
+    h = np.kron(pair, np.eye(LEVELS)) + np.kron(np.eye(len(pair)), np.diag(energy))
+    c = _embed(lowering(LEVELS), 2, sites)
+    for site, g in enumerate(coupler.g):
+        a = _embed(lowering(levels[site]), site, sites)
+        h += g * (a.T @ c + c.T @ a)
+    return np.asarray(h, dtype=np.float64)
+
+
 def bare_parameters(
     chip: Chip, a: int, b: int, levels: tuple[int, int]
 ) -> tuple[tuple[float, float], tuple[float, float], float]:
     """Return bare frequencies, anharmonicities and J (Hz) of a pair whose dressed values are the chip's.
 
-    Solved by fixed-point iteration; the shifts are J^2/Delta, so each step gains two digits or more.
+    Solved by fixed-point iteration; the shifts are J^2/Delta, so each step gains a digit or more.
     """
     coupling = chip.coupled(a, b)
-    j = coupling.j if coupling else 0.0
     wanted_f = np.array([chip.qubits[a].frequency, chip.qubits[b].frequency])
     wanted_a = np.array([chip.qubits[a].anharmonicity, chip.qubits[b].anharmonicity])
     f, alpha = wanted_f.copy(), wanted_a.copy()
     reference = wanted_f.mean()
     for _ in range(60):
-        h = bare_pair((f[0] - reference, f[1] - reference), (alpha[0], alpha[1]), j, levels)
-        e = dress(h)[0].reshape(levels) - dress(h)[0][0]
+        h = bare_coupled(coupling, (f[0] - reference, f[1] - reference), (alpha[0], alpha[1]), levels, reference)
+        energies = dress(h)[0]
+        e = (energies - energies[0]).reshape(*levels, -1)[:, :, 0]
         got_f = np.array([e[1, 0], e[0, 1]]) + reference
         got_a = np.array([e[2, 0], e[0, 2]]) - 2 * (got_f - reference)
         f, alpha = f + wanted_f - got_f, alpha + wanted_a - got_a
         if max(abs(got_f - wanted_f).max(), abs(got_a - wanted_a).max()) < 1e-3:
             break
-    return (float(f[0]), float(f[1])), (float(alpha[0]), float(alpha[1])), j
+    return (float(f[0]), float(f[1])), (float(alpha[0]), float(alpha[1])), coupling.j if coupling else 0.0
 
 
 @lru_cache(maxsize=256)
 def static(chip: Chip, sites: tuple[int, ...], levels: tuple[int, ...], reference: float) -> Static:
-    """Return one transmon or one coupled pair of ``chip`` in the frame at ``reference`` (Hz)."""
-    numbers = _labels(levels).astype(float)
+    """Return one transmon or one coupled pair of ``chip`` in the frame at ``reference`` (Hz).
+
+    A pair with a coupler has it as its third site; the state keeps the labels in which it is empty.
+    """
     if len(sites) == 1:
+        numbers = _labels(levels).astype(float)
         qubit = chip.qubits[sites[0]]
         n = numbers[0]
         energies = (qubit.frequency - reference) * n + 0.5 * qubit.anharmonicity * n * (n - 1)
         operators = lowering(levels[0])[None]
     else:
-        f, alpha, j = bare_parameters(chip, sites[0], sites[1], (levels[0], levels[1]))
-        shifted = (f[0] - reference, f[1] - reference)
-        energies, states = dress(bare_pair(shifted, alpha, j, (levels[0], levels[1])))
-        operators = np.array([states.T @ _embed(lowering(levels[i]), i, levels) @ states for i in range(2)])
-    keep = np.flatnonzero((numbers < LEVELS).all(axis=0))
+        coupling, pair = chip.coupled(sites[0], sites[1]), (levels[0], levels[1])
+        f, alpha, _ = bare_parameters(chip, sites[0], sites[1], pair)
+        h = bare_coupled(coupling, (f[0] - reference, f[1] - reference), alpha, pair, reference)
+        energies, states = dress(h)
+        levels = (*pair, LEVELS) if len(h) > pair[0] * pair[1] else pair
+        numbers = _labels(levels).astype(float)
+        bare = [_embed(lowering(levels[i]), i, levels) for i in range(2)]
+        # The third drive is the coupler's frequency: a Hermitian operator makes it 1/2 (d* n + d n) = d n.
+        bare += [np.diag(numbers[2])] if len(levels) > 2 else []
+        operators = np.array([states.T @ op @ states for op in bare])
+    keep = np.flatnonzero((numbers[: len(sites)] < LEVELS).all(axis=0) & (numbers[len(sites) :] == 0).all(axis=0))
     energies = (energies - energies[0]) * TWO_PI_PER_NS
     return Static(levels, energies, operators.astype(complex), numbers, keep)
 
@@ -138,7 +172,8 @@ def zz(chip: Chip, a: int, b: int) -> NDArray[np.float64]:
     """Return the (3, 3) table of pair shifts in rad/ns: E(m, n) - E(m, 0) - E(0, n)."""
     if chip.coupled(a, b) is None:
         return np.zeros((LEVELS, LEVELS))
-    e = static(chip, (a, b), (4, 4), chip.qubits[a].frequency).energies.reshape(4, 4)[:LEVELS, :LEVELS]
+    energies = static(chip, (a, b), (4, 4), chip.qubits[a].frequency).energies
+    e = energies.reshape(4, 4, -1)[:LEVELS, :LEVELS, 0]
     out: NDArray[np.float64] = e - e[:, :1] - e[:1, :]
     return out
 

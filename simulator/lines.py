@@ -57,6 +57,23 @@ def low_pass(samples: NDArray[np.complex128], bandwidth: float, frequency: float
     return out
 
 
+def settling(distortion: tuple[tuple[float, float], ...]) -> int:
+    """Return for how many samples a flux line rings on: until 2 % of its slowest exponential is left."""
+    return max((math.ceil(4e9 * tau) for _, tau in distortion), default=0)
+
+
+def distort(samples: NDArray[np.float64], distortion: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
+    """Return samples (n,) behind a line whose step response is 1 + sum a exp(-t/tau), t at each sample's start."""
+    steps = np.diff(samples, prepend=0.0)
+    out = samples.copy()
+    for amplitude, tau in distortion:
+        decay, left = math.exp(-1e-9 / tau), 0.0
+        for n, step in enumerate(steps.tolist()):
+            left = left * decay + step
+            out[n] += amplitude * left
+    return out
+
+
 def gain(bandwidth: float, offset: float) -> complex:
     """Return what low-pass and hold make of a tone exp(-2 pi i offset t), the hold's half sample of delay included."""
     turn = np.exp(2e-9j * np.pi * offset)

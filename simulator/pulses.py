@@ -13,7 +13,7 @@ from pulsed.model.errors import PulsedError
 from pulsed.simulator.chip import Chip, Qubit, Wire
 from pulsed.simulator.clusters import Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
-from pulsed.simulator.lines import TAIL, low_pass, mixed
+from pulsed.simulator.lines import TAIL, distort, low_pass, mixed, settling
 from pulsed.simulator.propagators import propagate
 from pulsed.simulator.sequence import Line, Sequence
 from pulsed.simulator.superoperators import jump_operators, of_unitary
@@ -25,6 +25,10 @@ CACHE_BYTES = 64 << 20
 
 PAIR_STRIDE = 8
 """Samples per step of the dissipation integral under a pair's pulse; a transmon's pulse takes every sample."""
+
+
+FLUX_STEPS = 4
+"""Steps per sample of a flux pulse."""
 
 
 class SimulationLimitError(PulsedError):
@@ -161,17 +165,24 @@ class Pulses:
         """Return what each burst is, where it starts and its phase in the frame at ``reference``."""
         bursts = sequence.bursts
         fields = np.stack([bursts[f].astype(float) for f in ("line", "envelope", "amplitude", "frequency")], axis=1)
+        flux = np.array([self.chip.wire(line.name).flux is not None for line in sequence.lines])[bursts["line"]]
+        fields[flux, 2] *= np.cos(bursts["phase"][flux])  # real samples, and no carrier
         unique, inverse = np.unique(fields, axis=0, return_inverse=True)
         kinds = [self._part(sequence, int(u[0]), int(u[1]), float(u[2]), float(u[3])) for u in unique]
         los = np.array([line.lo_frequency for line in sequence.lines])
         frequency = bursts["frequency"] + los[bursts["line"]] - reference
         phases = bursts["phase"] - 2 * np.pi * np.fmod(frequency * 1e-9 * bursts["start"], 1.0)
+        phases[flux] = 0.0
         return _Parts([kinds[i] for i in inverse.ravel().tolist()], bursts["start"].tolist(), phases.tolist())
 
     def _part(self, sequence: Sequence, row: int, index: int, amplitude: float, frequency: float) -> _Part:
         line, envelope = sequence.lines[row], sequence.envelopes[index]
         wire = self.chip.wire(line.name)
         key = (line, self._wire[line.name], sequence.keys[index], amplitude, frequency)
+        if wire.flux is not None and line.on:
+            pair = tuple(sorted(self.chip.couplings[wire.flux].qubits))
+            samples = np.concatenate([envelope.real, np.zeros(settling(wire.distortion))]).astype(complex)
+            return _Part(line, wire, samples, amplitude, 0.0, key, Reach(pair, ()))
         if wire.qubit is None or not line.on:
             return _Part(line, wire, envelope, amplitude, frequency, key, None)
         found = self._reach.get(key)
@@ -197,6 +208,8 @@ class Pulses:
             self._steps.move_to_end(key)
             return step
         drives = self._drives(parts, segment, reference)
+        if any(parts.of[i].wire.flux is not None for i in segment.bursts):
+            drives = np.column_stack([drives, self._coupler_shift(parts, segment)])
         levels = tuple(LEVELS + self._is_control(parts, segment, q) for q in segment.qubits)
         step = self._steps[key] = self.step(segment.qubits, levels, drives, reference)
         self._bytes += step.nbytes
@@ -224,7 +237,8 @@ class Pulses:
         drives = np.zeros((length, len(segment.qubits)), complex)
         for i in segment.bursts:
             part = parts.of[i]
-            assert part.wire.qubit is not None  # only drive lines make segments
+            if part.wire.qubit is None:  # a flux line
+                continue
             direct = mixed(part.wire, part.line.correction, part.line.offset)[0]
             n = np.arange(len(part.envelope))
             samples = part.amplitude * direct * part.envelope * np.exp(-2e-9j * np.pi * part.frequency * n)
@@ -242,19 +256,42 @@ class Pulses:
                 drives[first : first + len(field), site] += gain * field
         return drives
 
+    def _coupler_shift(self, parts: _Parts, segment: Segment) -> NDArray[np.float64]:
+        """Return (samples,) shift of the coupler of a segment's pair in rad/ns."""
+        total = np.zeros(segment.end + segment.tail - segment.start)
+        bursts = [i for i in segment.bursts if parts.of[i].wire.flux is not None]
+        wire = parts.of[bursts[0]].wire
+        for i in bursts:
+            part = parts.of[i]
+            first = parts.starts[i] - segment.start
+            total[first : first + len(part.envelope)] += part.amplitude * part.envelope.real * part.wire.gain
+        coupling = self.chip.couplings[wire.flux or 0]
+        assert coupling.coupler is not None  # the chip was checked
+        return coupling.coupler.shift(distort(total, wire.distortion)) * TWO_PI_PER_NS
+
     def step(self, qubits: tuple[int, ...], levels: tuple[int, ...], drives: Complex, reference: float) -> Step:
-        """Propagate a transmon or a pair under ``drives`` (samples, sites), rad/ns in the frame at ``reference``."""
+        """Propagate a transmon or a pair under ``drives`` (samples, sites), rad/ns in the frame at ``reference``.
+
+        A pair with a coupler may have a third drive: the coupler's distance from its idle frequency.
+        """
         system = static(self.chip, qubits, levels, reference)
-        stride = 1 if len(qubits) == 1 else PAIR_STRIDE
+        jumps = self._jump_operators(qubits, system.levels).astype(complex)
+        stride, fine = 1 if len(qubits) == 1 else PAIR_STRIDE, 1
+        if drives.shape[1] > len(qubits):
+            # Held samples have images near the coupler's distance from the qubits; the line's filter joins them.
+            fine, stride = FLUX_STEPS, PAIR_STRIDE * FLUX_STEPS
+            drives = np.column_stack([np.repeat(drives[:, :-1], fine, axis=0), _joined(drives[:, -1], fine)])
+        drives = np.pad(drives, ((0, 0), (0, len(system.lowering) - drives.shape[1])))
         unitary, moments, generator = propagate(
-            system.energies,
+            system.energies / fine,
             system.lowering,
             system.numbers,
-            np.ascontiguousarray(drives),
-            self._jump_operators(qubits, levels).astype(complex),
+            np.ascontiguousarray(drives) / fine,
+            jumps / math.sqrt(fine),
             system.keep,
             stride,
         )
+        moments = moments[: len(qubits)] / fine
         kept = np.ascontiguousarray(unitary[np.ix_(system.keep, system.keep)])
         excitations = system.numbers.sum(axis=0)[system.keep]
         return Step(of_unitary(kept, generator), kept, moments, excitations)
@@ -282,3 +319,11 @@ def _check_size(segment: Segment) -> None:
             value=f"{len(segment.qubits)} transmons from {segment.start} to {segment.end} ns",
             legal="at most 2",
         )
+
+
+def _joined(samples: Complex, fine: int) -> Complex:
+    """Return (n * fine,) samples with straight lines from the middle of one to the middle of the next."""
+    count = len(samples)
+    middles = np.concatenate([[-0.5], np.arange(count) + 0.5, [count + 0.5]])
+    values = np.concatenate([[0.0], samples.real, [0.0]])
+    return np.asarray(np.interp((np.arange(count * fine) + 0.5) / fine, middles, values), dtype=np.complex128)

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsed.model.errors import ConfigError
-from pulsed.simulator.chip import Chip, Drift, load_chip, read_drift
+from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.control import Control
-from pulsed.simulator.drift import _draws, at, telegraph, walk
+from pulsed.simulator.drift import Drift, _draws, at, read_drift, telegraph, walk
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
 from pulsed.simulator.lines import ideal_correction
 from pulsed.simulator.run import Conductor
