@@ -19,6 +19,7 @@ from pulsed.simulator.run import Conductor
 from pulsed.simulator.sequence import Prediction
 from pulsed.simulator.server import InstrumentServer
 from pulsed.simulator.virtual_instrument import ListPlayer
+from pulsed.simulator.virtual_n9030b import VirtualN9030b
 from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
 
 _LONGEST_REQUEST = 1 << 16
@@ -123,6 +124,9 @@ class Control:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 63:
             raise InvalidValueError("not a seed", subject="seed", value=seed, legal="an integer from 0 to 2^63 - 1")
         self._conductor.seed(seed)
+        for instrument in self._instruments.values():
+            if isinstance(instrument, VirtualN9030b):
+                instrument.seed(seed)
         return seed
 
     async def _drift(self, request: Mapping[str, Any]) -> Any:

@@ -137,13 +137,14 @@ class Channel:
             self.session.expire()
 
     def closed(self) -> None:
-        """The connection is gone, and so shall be the other channel's."""
+        """The connection is gone: the asynchronous channel goes with the synchronous one.
+
+        Not the other way round, because what was sent before a client closed both shall still be carried out.
+        """
         self._hub.remove(self)
-        partner, self.partner = self.partner, None
-        if partner:
-            partner.partner = None
-            partner._break()
-            partner.wake()
+        if self.session and self.partner:
+            self.partner._break()
+            self.partner.wake()
 
     def get_buffer(self) -> memoryview:
         """Return where received bytes belong."""

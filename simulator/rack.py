@@ -111,6 +111,7 @@ def connect_cables(
     for instrument in instruments.values():
         if isinstance(instrument, VirtualN9030b):
             instrument.taps, instrument.last_run = taps, lambda: conductor.last
+            instrument.seed(conductor.physics.seed)
     for name, described in device.instruments.items():
         leader, follower = instruments.get(described.trigger or ""), instruments[name]
         if isinstance(leader, ListPlayer) and isinstance(follower, ListPlayer):

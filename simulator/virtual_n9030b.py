@@ -46,7 +46,7 @@ class VirtualN9030b(SettingsInstrument):
     def __init__(self, identity: Identity) -> None:
         self.taps: Mapping[str, Tap] = {}
         self.last_run: Callable[[], Run | None] = lambda: None
-        self._noise = np.random.default_rng()
+        self.seed(0)
         super().__init__(identity)
 
     def seed(self, seed: int) -> None:

@@ -129,3 +129,13 @@ def test_a_mixer_is_calibrated_by_what_the_analyser_sees(rack_process):
     finally:
         rack.safe_state()
         rack.close()
+
+
+def test_the_noise_is_seeded(rack_process, analyser):
+    analyser.sa.setup_swept_sa_sweep(5.0e9, 5.2e9, 101)
+    traces = []
+    for seed in (3, 3, 4):
+        rack_process.ask("seed", seed=seed)
+        traces.append(analyser.sa.trace())
+    assert np.array_equal(traces[0], traces[1])
+    assert not np.array_equal(traces[1], traces[2])

@@ -177,7 +177,14 @@ def test_locks_are_refused(aside):
     assert aside.send(Kind.ASYNC_LOCK_INFO)[0][:3] == (Kind.ASYNC_LOCK_INFO_RESPONSE, 0, 0)
 
 
-def test_one_channel_goes_with_the_other(hub, sync, aside):
+def test_what_was_sent_before_a_client_closed_both_is_carried_out(sync, aside, bench):
+    """The end of the asynchronous channel may be seen first."""
+    aside.channel.closed()
+    sync.send(Kind.DATA_END, 0, 2, b"OUTP1 ON")
+    assert bench.awg1.outputs[0].on
+
+
+def test_the_asynchronous_channel_goes_with_the_other(hub, sync, aside):
     sync.channel.closed()
     assert (aside.channel.broken, aside.wakes) == (True, 1)
     assert hub.find(1) is None
