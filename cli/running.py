@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,16 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from pulsed.cli.screens import counts_chart
-from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError, PulsedError
+from pulsed.model.errors import CircuitError, InvalidValueError, PulsedError
+from pulsed.model.qpy import check_qpy
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.result import Result
 
-_OLDEST_QPY = 13
-"""Files below this version can hold code that runs when they are read."""
-_VERSION_AT = 6
-"""A QPY file begins with QISKIT and one byte, its version."""
 _OPENQASM_3 = re.compile(r"(?>\s+|//[^\n]*\n|/\*.*?\*/)*+OPENQASM\s+3", re.DOTALL)
 """The version comes first, but for comments."""
 
@@ -29,7 +27,7 @@ _OPENQASM_3 = re.compile(r"(?>\s+|//[^\n]*\n|/\*.*?\*/)*+OPENQASM\s+3", re.DOTAL
 def read_circuits(path: Path) -> list[QuantumCircuit]:
     """Read the circuits of an OpenQASM 2 or 3 file, or of a QPY file.
 
-    Raises :class:`IncompatibleError` for an old QPY file, :class:`CircuitError` for one that cannot be read and
+    Raises :class:`IncompatibleError` for an old QPY file or none, :class:`CircuitError` for a damaged one and
     :class:`InvalidValueError` for another kind of file.
     """
     if path.suffix == ".qpy":
@@ -42,23 +40,16 @@ def read_circuits(path: Path) -> list[QuantumCircuit]:
 def _read_qpy(path: Path) -> list[QuantumCircuit]:
     from qiskit import qpy
 
-    head = path.read_bytes()[: _VERSION_AT + 1]
-    if len(head) <= _VERSION_AT or not head.startswith(b"QISKIT"):
-        raise CircuitError("is not a QPY file", subject=str(path))
-    if head[_VERSION_AT] < _OLDEST_QPY:
-        raise IncompatibleError(
-            "QPY of this version can carry code: write it again with Qiskit 1.4 or newer",
-            subject=str(path), value=head[_VERSION_AT], legal=f"from {_OLDEST_QPY} on",
-        )  # fmt: skip
+    content = path.read_bytes()
+    check_qpy(content, qpy.common.QPY_VERSION, str(path))
     try:
-        with path.open("rb") as file:
-            return list(qpy.load(file))
+        return list(qpy.load(io.BytesIO(content)))
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a damaged file shows as almost any error, panics of compiled code among them
         # Qiskit's own words are a backtrace of many lines.
         raise CircuitError(
-            f"is a damaged QPY file, or one of a newer Qiskit ({type(error).__name__}): write it again",
+            f"is a damaged QPY file ({type(error).__name__}): write it again",
             subject=str(path),
         ) from error
 

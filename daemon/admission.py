@@ -6,43 +6,16 @@ import math
 from collections.abc import Sequence
 
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import IncompatibleError, InvalidValueError
+from pulsed.model.errors import InvalidValueError
 from pulsed.model.job import JobRequest, RunOptions
 from pulsed.model.payload import Part
+from pulsed.model.qpy import check_qpy
 
-QPY_MIN = 13
-"""QPY below this carries symbolic expressions that are executed when they are read."""
 MEAS_LEVELS = (0, 1, 2)
 MEAS_RETURNS = ("single", "avg")
 KINDS = ("qpy", "schedule", "gate")
 _MAX_TEXT = 1024
 _MAX_TAGS = 64
-
-
-def check_qpy(part: Part, newest: int, subject: str) -> None:
-    """Look at the header alone. Raises :class:`IncompatibleError` for what must or can not be decoded.
-
-    A file begins with ``QISKIT``, its version as one byte, and has the kind of its programs at byte 19.
-    """
-    head = bytes(memoryview(part)[:20])
-    if head[:6] != b"QISKIT" or len(head) < 20:
-        raise IncompatibleError("is not a QPY file", subject=subject, value=head[:6])
-    version = head[6]
-    if version < QPY_MIN:
-        raise IncompatibleError(
-            "QPY of this version can execute code when it is read, and is refused: write it with a newer version",
-            subject=subject, value=f"QPY {version}", legal=f"QPY {QPY_MIN} to {newest}",
-        )  # fmt: skip
-    if version > newest:
-        raise IncompatibleError(
-            "QPY of this version is newer than the daemon's Qiskit: write it with an older version",
-            subject=subject, value=f"QPY {version}", legal=f"QPY {QPY_MIN} to {newest}",
-        )  # fmt: skip
-    if head[19:20] != b"q":
-        raise IncompatibleError(
-            "this QPY does not hold circuits: send pulse schedules as kind 'schedule'", subject=subject,
-            value=head[19:20], legal="circuits",
-        )  # fmt: skip
 
 
 def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceDescription, newest_qpy: int) -> None:

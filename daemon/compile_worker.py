@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pulsed.daemon import logs, orders
-from pulsed.daemon.admission import QPY_MIN, check_qpy
 from pulsed.daemon.leash import die_with
 from pulsed.daemon.pipe import WorkerPipe
 from pulsed.model.calibration import CalibrationSet, from_json
@@ -28,6 +27,7 @@ from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import CircuitError, InvalidValueError, PulsedError
 from pulsed.model.job import RunOptions
 from pulsed.model.payload import Part
+from pulsed.model.qpy import QPY_MIN, check_qpy
 
 _KEPT_COMPILERS = 2
 
@@ -121,7 +121,7 @@ class CompileWorker:
             if kind == "qpy":
                 programs += _read_circuits(part, self._newest, subject)
             else:
-                (programs if kind == "schedule" else schedules).append(_read_schedule(part))
+                (programs if kind == "schedule" else schedules).append(_read_schedule(part, subject))
         if len(programs) != order.num_programs:
             raise InvalidValueError(
                 "the parts hold another number of programs than the job says", subject=f"job {order.job_id}",
@@ -174,15 +174,26 @@ def _read_circuits(part: Part, newest: int, subject: str) -> list[Any]:
     except (PulsedError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a damaged file shows as almost any error, panics of compiled code among them
+        # Qiskit's own words are a backtrace of many lines.
         raise CircuitError(
-            f"is not a QPY file that can be read ({type(error).__name__}: {error})", subject=subject
+            f"is a damaged QPY file, or not one of circuits ({type(error).__name__})", subject=subject
         ) from error
 
 
-def _read_schedule(part: Part) -> Any:
+def _read_schedule(part: Part, subject: str) -> Any:
     from pulsed.pulse.serialize import loads
 
-    return loads(bytes(part))
+    try:
+        return loads(bytes(part))
+    except PulsedError as error:
+        raise CircuitError(
+            f"is not a pulse schedule that can be read: {error.message}", subject=subject, value=error.value,
+            legal=error.legal,
+        ) from error  # fmt: skip
+    except Exception as error:
+        raise CircuitError(
+            f"is not a pulse schedule that can be read ({type(error).__name__})", subject=subject
+        ) from error
 
 
 def main(argv: Sequence[str]) -> None:

@@ -17,10 +17,8 @@ from qiskit.circuit import QuantumCircuit
 from pulsed.model.errors import IncompatibleError
 from pulsed.model.job import JobRequest, RunOptions
 from pulsed.model.payload import Part
+from pulsed.model.qpy import QPY_MIN
 from pulsed.provider.submission import GateKey
-
-LOWEST_QPY = 13
-"""Older formats can execute code when they are read."""
 
 
 class _Metadata(json.JSONEncoder):
@@ -37,14 +35,14 @@ def qpy_version(readable: tuple[int, int]) -> int:
 
     Raises :class:`IncompatibleError` when that is below 13 or there is none.
     """
-    lowest = max(LOWEST_QPY, readable[0], qpy.QPY_COMPATIBILITY_VERSION)
+    lowest = max(QPY_MIN, readable[0], qpy.QPY_COMPATIBILITY_VERSION)
     version: int = min(qpy.QPY_VERSION, readable[1])
     if version < lowest:
         raise IncompatibleError(
             "no QPY version that this Qiskit writes and the daemon reads",
             subject="Qiskit",
             value=f"writes {qpy.QPY_COMPATIBILITY_VERSION} to {qpy.QPY_VERSION}",
-            legal=f"{max(LOWEST_QPY, readable[0])} to {readable[1]}",
+            legal=f"{max(QPY_MIN, readable[0])} to {readable[1]}",
         )
     return version
 

@@ -103,18 +103,18 @@ def test_qpy_of_several_circuits_is_read(tmp_path):
 
 def test_old_qpy_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "old.qpy"
-    path.write_bytes(b"QISKIT\x0c" + b"anything at all")
-    with pytest.raises(IncompatibleError, match=r"old.qpy.*got 12; legal: from 13 on"):
+    path.write_bytes(b"QISKIT\x0c" + b"anything at all, at any length")
+    with pytest.raises(IncompatibleError, match=r"old.qpy.*got QPY 12; legal: QPY 13 to"):
         read_circuits(path)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"QISKIT", b"PK\x03\x04 not QPY", b"QISKIT\x0d\x00\x00", b"QISKIT\xff" + b"\x00" * 80]
+    "data", [b"", b"QISKIT", b"PK\x03\x04 not QPY", b"QISKIT\x0d\x00\x00", b"QISKIT\x0d" + bytes(10) + b"\x01pq\xff"]
 )
 def test_what_is_no_qpy_says_so(tmp_path, data):
     path = tmp_path / "bad.qpy"
     path.write_bytes(data)
-    with pytest.raises(CircuitError, match="is not a QPY file|is a damaged QPY file"):
+    with pytest.raises((CircuitError, IncompatibleError), match=r"is not a QPY file|is a damaged QPY file"):
         read_circuits(path)
 
 

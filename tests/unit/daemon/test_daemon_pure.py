@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from qiskit import QuantumCircuit, qpy
 
 import pulsed.configs
-from pulsed.daemon.admission import check_qpy, check_submission
-from pulsed.daemon.compile_worker import _prepare_qpy, _read_circuits
+from pulsed.daemon import orders
+from pulsed.daemon.admission import check_submission
+from pulsed.daemon.compile_worker import CompileWorker, _prepare_qpy, _read_circuits
 from pulsed.daemon.front import Front
 from pulsed.daemon.merge import merge_chunks
 from pulsed.daemon.orders import StoredChunk, decode_chunk, encode_chunk
@@ -30,7 +30,10 @@ from pulsed.model.device import load_device
 from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError, JobFailedError, ProtocolError
 from pulsed.model.job import JobRequest, RunOptions
 from pulsed.model.payload import Part, PartWriter, join, read_array, split
+from pulsed.model.qpy import check_qpy
 from pulsed.model.result import ProgramResult
+from pulsed.pulse import DriveChannel, Gaussian, Play, Schedule
+from pulsed.pulse.serialize import dumps
 from pulsed.wire.roles import RIGHTS
 
 DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
@@ -264,8 +267,32 @@ def test_damaged_qpy_is_a_typed_error(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         part[data.draw(st.integers(20, len(part) - 1))] ^= data.draw(st.integers(1, 255))
     cut = data.draw(st.integers(20, len(part)))
-    with contextlib.suppress(CircuitError):  # anything else is a bug
-        _read_circuits(bytes(part[:cut]), 18, "part 0")
+    error = circuit_error(lambda: _read_circuits(bytes(part[:cut]), 18, "part 0"))
+    if error is not None:
+        assert error.subject == "part 0"
+        assert len(error.message) < 100
+        assert error.message.isprintable()
+
+
+def circuit_error(call: Callable[[], object]) -> CircuitError | None:
+    """Return the error that a call ends with, if any; one of another type is a bug."""
+    try:
+        call()
+    except CircuitError as error:
+        return error
+    return None
+
+
+@given(st.data())
+def test_damaged_schedule_is_an_error_that_names_job_and_part(data: st.DataObject) -> None:
+    part = bytearray(dumps(Schedule(Play(Gaussian(160, 0.2, 40), DriveChannel(0)), name="pulse")))
+    if data.draw(st.booleans()):
+        part = bytearray(data.draw(st.binary(max_size=100)))
+    for _ in range(data.draw(st.integers(1, 4)) if part else 0):
+        part[data.draw(st.integers(0, len(part) - 1))] ^= data.draw(st.integers(1, 255))
+    order = orders.Compile("j7", ("schedule",), 1, RunOptions(), (), "set")
+    error = circuit_error(lambda: CompileWorker(None)._decode(order, [bytes(part)]))  # type: ignore[arg-type]
+    assert error is None or error.subject == "job j7: part 0"
 
 
 def test_dispatch_table_serves_every_request() -> None:
