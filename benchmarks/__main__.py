@@ -38,7 +38,8 @@ def main(names: list[str]) -> int:
         except Exception:  # noqa: BLE001 - one benchmark that fails must not hide the figures of the others
             traceback.print_exc()
             failed.append(name)
-    Console().print(_table(figures))
+    # Wide enough for a row a line, also where there is no terminal to ask.
+    Console(width=None if sys.stdout.isatty() else 160).print(_table(figures))
     for name in failed:
         print(f"benchmark {name} failed", file=sys.stderr)
     return int(bool(failed) or not all(figure.ok for figure in figures))
