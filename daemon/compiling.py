@@ -108,9 +108,15 @@ class Compiling:
         finished = set()
         for index, blob in (await store.call(store.store.chunks, job.info.job_id)).items():
             head = orders.decode_chunk(split(blob)[0])
-            if index < len(job.chunks):
-                chunk = job.chunks[index]
-                found = (head.first_program, head.first_shot, len(head.programs))
-                if found == (chunk.first_program, chunk.first_shot, chunk.programs):
-                    finished.add(index)
+            if index < len(job.chunks) and _is_same(head, job.chunks[index]):
+                finished.add(index)
         return finished
+
+
+def _is_same(stored: orders.StoredChunk, chunk: orders.ChunkInfo) -> bool:
+    """Whether a stored chunk holds what a compiled one would play: another version may cut jobs differently."""
+    return (
+        (stored.first_program, stored.first_shot, len(stored.programs))
+        == (chunk.first_program, chunk.first_shot, chunk.programs)
+        and all(program.shots == chunk.shots for program in stored.programs)
+    )  # fmt: skip

@@ -97,9 +97,10 @@ class Playing:
                 self._save(job, index, done, arrays)
         if job.stored:
             store = self.book.store
-            for blob in (await store.call(store.store.chunks, job.info.job_id)).values():
-                head, *parts = split(blob)
-                played.append((orders.decode_chunk(head), parts))
+            for index, blob in (await store.call(store.store.chunks, job.info.job_id)).items():
+                if index in job.stored:
+                    head, *parts = split(blob)
+                    played.append((orders.decode_chunk(head), parts))
         return played
 
     def _save(self, job: ActiveJob, index: int, done: orders.StoredChunk, arrays: Sequence[Part]) -> None:

@@ -7,15 +7,18 @@ import io
 import os
 import signal
 import socket
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, qpy
 
 from pulsed.client import Client
+from pulsed.daemon.orders import decode_chunk, encode_chunk
 from pulsed.model.errors import (
     CircuitError,
     ConnectionFailedError,
@@ -25,7 +28,7 @@ from pulsed.model.errors import (
     WrongInstrumentError,
 )
 from pulsed.model.job import JobRequest, JobState, RunOptions
-from pulsed.model.payload import read_array
+from pulsed.model.payload import join, read_array, split
 from pulsed.testing.daemon_process import DaemonProcess, alive, eventually
 
 Start = Callable[..., DaemonProcess]
@@ -135,6 +138,34 @@ def test_killed_daemon_goes_on_where_it_was(start: Start) -> None:
     assert client.job(long.job_id).attempts == 2
     eventually(lambda: steps and steps[-1] is JobState.DONE, "the watcher is told of the end", 10)
     client.close()
+
+
+def test_stored_chunks_that_were_cut_differently_play_again(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    daemon = start(url=url)
+    long = long_job()
+    daemon.tell("hold_after_first")
+    with daemon.client() as client:
+        client.submit(long, [flip()])
+        eventually(lambda: client.job(long.job_id).chunks_done == 1, "its first chunk is stored")
+        daemon.signal(signal.SIGKILL)
+        daemon.wait()
+        with contextlib.closing(sqlite3.connect(tmp_path / "pulsed.sqlite")) as database, database:
+            (rack, number, saved, data) = database.execute('SELECT rack, number, saved, data FROM "chunk"').fetchone()
+            head, *parts = split(data)
+            stored = decode_chunk(head)
+            fewer = [msgspec.structs.replace(program, shots=program.shots - 1) for program in stored.programs]
+            data = join([encode_chunk(msgspec.structs.replace(stored, programs=fewer)), *parts])
+            database.execute('UPDATE "chunk" SET data = ?', (data,))
+            database.execute(
+                'INSERT INTO "chunk" (rack, number, "index", saved, data) VALUES (?, ?, 7, ?, ?)',
+                (rack, number, saved, data),
+            )
+        daemon.untell("hold_after_first")
+        daemon.start()
+        check_whole(client, long.job_id, SHOTS)
+    assert sorted(first_shots(daemon, "played")) == [0, 0, 2999, 5998]
 
 
 def test_killed_rack_worker_plays_the_chunk_again(daemon: DaemonProcess) -> None:
