@@ -27,16 +27,25 @@ from pulsed.simulator.server import InstrumentServer
 
 Exchange = tuple[str, bytes, bytes]
 """Instrument, request, answer."""
+PLAYS = 3
+"""Times that a recording plays a chunk, so that nothing is left to upload."""
 
 
 class _Physics(Engine):
-    """The chip, which keeps the last sequence it was asked for."""
+    """The chip, which keeps the last sequence it was asked for, and the seconds and bursts of all it played."""
 
     last: Sequence | None = None
+    spent: float = 0.0
+    bursts: int = 0
 
     def play(self, sequence: Sequence, *args: Any) -> Any:
         self.last = sequence
-        return super().play(sequence, *args)
+        self.bursts += len(sequence.bursts)
+        began = time.perf_counter()
+        try:
+            return super().play(sequence, *args)
+        finally:
+            self.spent += time.perf_counter() - began
 
 
 class _Tap:
@@ -83,7 +92,7 @@ class Recording:
 
     def play(self, chunk: Chunk) -> tuple[list[Exchange], Sequence]:
         """Play ``chunk`` until nothing is left to upload, then once more; return that play's traffic and sequence."""
-        for _ in range(3):
+        for _ in range(PLAYS):
             self._log.clear()
             self._rack.play(chunk)
         assert self.physics.last is not None
