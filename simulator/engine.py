@@ -15,7 +15,7 @@ from pulsed.simulator.chip import Chip
 from pulsed.simulator.clusters import union
 from pulsed.simulator.evolution import Cluster, Free, Measurement
 from pulsed.simulator.hamiltonian import zz_rate
-from pulsed.simulator.pulses import Pulse, Pulses, SimulationLimitError
+from pulsed.simulator.pulses import Pulse, Pulses
 from pulsed.simulator.readout import Jumps, respond
 from pulsed.simulator.sequence import (
     BURST,
@@ -27,6 +27,7 @@ from pulsed.simulator.sequence import (
     Sequence,
     Window,
 )
+from pulsed.simulator.trajectories import SimulationLimitError
 
 __all__ = [
     "BURST",
@@ -43,7 +44,12 @@ __all__ = [
 MAX_EXACT = 6
 """Most transmons in one density matrix."""
 
-_BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8}
+MAX_QUBITS = 10
+"""Most transmons in one state: beyond six it is followed by trajectories."""
+
+_BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8, 7: 64, 8: 64, 9: 32, 10: 16}
+"""Members of a state's batch, each for a block of shots: of the slow noise; from seven transmons on, trajectories."""
+
 _FEWEST_BLOCKS = 4
 
 
@@ -230,8 +236,10 @@ class Engine:
         initial: NDArray[np.float64],
         detunings: NDArray[np.float64],
         reference: float,
+        stream: tuple[int, ...] = (),
     ) -> Cluster:
-        return Cluster(self._free_at(reference), qubits, initial, detunings)
+        rng = noise.generator(self.seed, *stream, 1 << 21, *qubits) if len(qubits) > MAX_EXACT else None
+        return Cluster(self._free_at(reference), qubits, initial, detunings, rng)
 
     def _free_at(self, reference: float) -> Free:
         found = self._free.get(reference)
@@ -272,12 +280,12 @@ class Engine:
         active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
         out = [tuple(int(str(q)) for q in members) for members in union(active, links)]
         for members in out:
-            if len(members) > MAX_EXACT:
+            if len(members) > MAX_QUBITS:
                 raise SimulationLimitError(
                     "too many qubits interact in one circuit",
                     subject=f"chip {self.chip.name}",
                     value=len(members),
-                    legal=f"at most {MAX_EXACT}",
+                    legal=f"at most {MAX_QUBITS}",
                 )
         return out
 
@@ -289,7 +297,8 @@ class Engine:
         initial = np.array([idle.thermal for idle in self._free_at(reference).idles])
         for qubits, pulses in zip(plan.clusters, plan.pulses, strict=True):
             for _ in range(4):
-                still = np.zeros((1, len(self.chip.qubits)))
+                batch = 1 if len(qubits) <= MAX_EXACT else _blocks(len(qubits))
+                still = np.zeros((batch, len(self.chip.qubits)))
                 cluster = self._cluster(qubits, initial, still, reference)
                 cluster.walk(pulses, plan.measurements, cluster.pass_unread)
                 final = cluster.final(sequence.period)
@@ -315,7 +324,7 @@ class Engine:
         rng = noise.generator(self.seed, *stream)
         blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
         spread = noise.detunings(self.chip, blocks, rng)
-        cluster = self._cluster(qubits, initial, spread, reference)
+        cluster = self._cluster(qubits, initial, spread, reference, stream)
         mine = [m for m in plan.measurements if cluster.measured(m)]
         owner = np.arange(shots) * blocks // shots
 

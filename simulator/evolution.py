@@ -16,6 +16,7 @@ from pulsed.simulator.readout import Jumps, Response, sample_jumps
 from pulsed.simulator.residual import Residual
 from pulsed.simulator.state import DensityMatrix
 from pulsed.simulator.superoperators import Idle, small_unitaries
+from pulsed.simulator.trajectories import Trajectories
 
 ZZ_STEP = 2000.0
 """Longest idle (ns) of coupled transmons in one step: decay and ZZ do not commute, the error is of order
@@ -53,7 +54,10 @@ class Free:
 
 
 class Cluster:
-    """The joint state of some qubits, each with its own clock; ZZ is applied in halves around each pulse (Strang)."""
+    """The joint state of some qubits, each with its own clock; ZZ is applied in halves around each pulse (Strang).
+
+    With ``rng`` the state is a batch of quantum trajectories, else one of density matrices.
+    """
 
     def __init__(
         self,
@@ -61,13 +65,19 @@ class Cluster:
         qubits: tuple[int, ...],
         populations: NDArray[np.float64],
         detunings: NDArray[np.float64],
+        rng: np.random.Generator | None = None,
     ) -> None:
         self._chip = free.chip
         self.qubits = qubits
         self._idles = free.idles
         self._zz = free.zz
         self._detunings = detunings
-        self.state = DensityMatrix.product([populations[q] for q in qubits], len(detunings))
+        start = [populations[q] for q in qubits]
+        self.state: DensityMatrix | Trajectories
+        if rng is None:
+            self.state = DensityMatrix.product(start, len(detunings))
+        else:
+            self.state = Trajectories.product(start, len(detunings), rng)
         self._residual: dict[int, Residual] = {}
         self._clock = dict.fromkeys(qubits, 0)
         self._pairs = {pair: 0.0 for pair in free.zz if set(pair) <= set(qubits)}
@@ -168,6 +178,7 @@ class Cluster:
         steps = np.array([step.superoperator @ _detuned(step, self._detunings[:, [qubit]]) for step in kinds.values()])
         order = {key: i for i, key in enumerate(kinds)}
         which_step = np.array([order[id(p.step)] for p in pulses])
+        assert isinstance(self.state, DensityMatrix)  # trajectories are for many transmons
         self.state.follow(idles, which_idle, steps, which_step, np.array([p.phase for p in pulses]))
         self._clock[qubit] = pulses[-1].stop
 

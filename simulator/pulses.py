@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pulsed.model.errors import PulsedError
 from pulsed.simulator.chip import Chip, Qubit, Wire
 from pulsed.simulator.clusters import Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
@@ -17,6 +16,7 @@ from pulsed.simulator.lines import TAIL, distort, low_pass, mixed, settling
 from pulsed.simulator.propagators import propagate
 from pulsed.simulator.sequence import Line, Sequence
 from pulsed.simulator.superoperators import jump_operators, of_unitary
+from pulsed.simulator.trajectories import SimulationLimitError
 
 Complex = NDArray[np.complex128]
 
@@ -29,12 +29,6 @@ PAIR_STRIDE = 8
 
 FLUX_STEPS = 4
 """Steps per sample of a flux pulse."""
-
-
-class SimulationLimitError(PulsedError):
-    """A sequence beyond what the simulated chip can follow exactly."""
-
-    code = "simulation_limit"
 
 
 @dataclass(frozen=True)

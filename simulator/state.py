@@ -28,6 +28,17 @@ def levels_of(count: int, site: int) -> NDArray[np.int64]:
     return levels
 
 
+def marginal(diagonal: NDArray[np.float64], count: int, sites: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return (batch, 3**k) joint populations of ``sites``, the first slowest, from those of all (batch, 3**count)."""
+    others = tuple(1 + s for s in range(count) if s not in sites)
+    kept = [s for s in range(count) if s in sites]
+    out = diagonal.reshape((-1,) + (LEVELS,) * count).sum(axis=others)
+    out = out.transpose((0, *(1 + kept.index(s) for s in sites))).reshape(len(diagonal), -1)
+    out = np.clip(out, 0.0, None)
+    result: NDArray[np.float64] = out / out.sum(axis=1, keepdims=True)
+    return result
+
+
 @njit(cache=True)
 def _gather(rho, index, out):  # type: ignore[no-untyped-def]
     """Copy rho (B, D, D) to out (B, m^2, rest^2): row p m + q holds the elements between local states p and q."""
@@ -155,14 +166,7 @@ class DensityMatrix:
 
     def populations(self, sites: tuple[int, ...]) -> NDArray[np.float64]:
         """Return (batch, 3**k) joint populations of the given transmons, normalised, the first site slowest."""
-        diagonal = np.einsum("bii->bi", self.rho).real.reshape((-1,) + (LEVELS,) * self.count)
-        others = tuple(1 + s for s in range(self.count) if s not in sites)
-        kept = [s for s in range(self.count) if s in sites]
-        out = diagonal.sum(axis=others)
-        out = out.transpose((0, *(1 + kept.index(s) for s in sites))).reshape(len(self.rho), -1)
-        out = np.clip(out, 0.0, None)
-        result: NDArray[np.float64] = out / out.sum(axis=1, keepdims=True)
-        return result
+        return marginal(np.einsum("bii->bi", self.rho).real, self.count, sites)
 
     def dephase(self, site: int) -> None:
         """Drop all coherence between levels of one transmon: an unread measurement."""

@@ -255,12 +255,22 @@ def test_crosstalk_drives_the_neighbour_at_its_own_frequency(chip):
     assert excited(engine, shot)[1] > 0.95
 
 
+def chain(count: int) -> Chip:
+    """random_chip's first qubits in a longer chain."""
+    ten = random_chip(3, 10)
+    qubits = tuple(ten.qubits[q % 10] for q in range(count))
+    wires = (*(replace(ten.wires[0], name=f"d{q}", qubit=q) for q in range(count)), ten.wires[-1])
+    couplings = tuple(replace(ten.couplings[0], qubits=(q, q + 1)) for q in range(count - 1))
+    crosstalk = tuple(tuple(complex(a == b) for b in range(count)) for a in range(count))
+    return replace(ten, qubits=qubits, wires=wires, couplings=couplings, crosstalk=crosstalk)
+
+
 def test_too_many_entangled_qubits_are_refused():
-    chip = random_chip(3, 8)
+    chip = chain(11)
     shot = Shot(chip)
-    for q in range(8):
+    for q in range(11):
         shot.play(q, 0, 0.3 * np.ones(16))
-    with pytest.raises(SimulationLimitError, match="at most 6"):
+    with pytest.raises(SimulationLimitError, match="at most 10"):
         Engine(chip).predict(shot.read(40, (0,)).sequence())
 
 

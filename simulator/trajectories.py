@@ -1,0 +1,119 @@
+"""The state of a cluster too large for a density matrix: a batch of pure states, one quantum trajectory each.
+
+A map is split into Kraus operators (the eigenvectors of its Choi matrix), of which each member takes one, drawn with
+its probability (Dalibard et al. 1992). The mean over members is the density matrix, to within 1/sqrt(members).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulsed.model.errors import PulsedError
+from pulsed.simulator.hamiltonian import LEVELS
+from pulsed.simulator.state import levels_of, marginal, table
+
+Complex = NDArray[np.complex128]
+
+LARGEST = 128 << 20
+"""Bytes of one batch; a state of ten transmons takes 945 kB."""
+
+
+class SimulationLimitError(PulsedError):
+    """A sequence beyond what the simulated chip can follow."""
+
+    code = "simulation_limit"
+
+
+class Trajectories:
+    """A batch of pure states ``psi`` (batch, 3**n) of ``n`` transmons, normalised."""
+
+    def __init__(self, psi: Complex, count: int, rng: np.random.Generator) -> None:
+        self.psi = psi
+        self.count = count
+        self._rng = rng
+
+    @classmethod
+    def product(cls, populations: list[NDArray[np.float64]], batch: int, rng: np.random.Generator) -> Trajectories:
+        """Return basis states drawn from one (3,) vector of populations per transmon."""
+        drawn = [rng.choice(LEVELS, size=batch, p=p / p.sum()) for p in populations]
+        index = np.ravel_multi_index(tuple(drawn), (LEVELS,) * len(populations))
+        psi = np.zeros((batch, LEVELS ** len(populations)), complex)
+        psi[np.arange(batch), index] = 1
+        return cls(psi, len(populations), rng)
+
+    def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
+        """Apply superoperators (batch, m^2, m^2), or (1, m^2, m^2) for all alike: one Kraus operator per member."""
+        m = LEVELS ** len(sites)
+        choi = maps.reshape(-1, m, m, m, m).transpose(0, 1, 3, 2, 4).reshape(-1, m * m, m * m)
+        values, vectors = np.linalg.eigh(0.5 * (choi + choi.conj().transpose(0, 2, 1)))
+        kraus = (vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]).transpose(0, 2, 1).reshape(-1, m * m, m, m)
+        local = self.psi[:, table(self.count, sites)]
+        reduced = np.matmul(local.transpose(0, 2, 1), local.conj())
+        chances = np.matmul(kraus, reduced[:, None]) * kraus.conj()
+        chosen = self._draw(np.clip(chances.sum(axis=(2, 3)).real, 0, None))
+        member = np.arange(len(self.psi)) if len(kraus) > 1 else 0
+        self._set(sites, np.matmul(local, kraus[member, chosen].transpose(0, 2, 1)))
+
+    def apply_unitaries(self, sites: tuple[int, ...], unitaries: Complex) -> None:
+        """Apply U to the given transmons, one U (batch, m, m) per member."""
+        local = self.psi[:, table(self.count, sites)]
+        self._set(sites, np.matmul(local, unitaries.transpose(0, 2, 1)))
+
+    def shift(self, first: int, second: int, energies: NDArray[np.float64], duration: float) -> None:
+        """Let two transmons pick up pair energies (3, 3) in rad/ns for ``duration`` ns."""
+        shifts = energies[levels_of(self.count, first), levels_of(self.count, second)]
+        self.psi *= np.exp(-1j * duration * shifts)
+
+    def populations(self, sites: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return (batch, 3**k) joint populations of the given transmons, normalised, the first site slowest."""
+        return marginal(np.abs(self.psi) ** 2, self.count, sites)
+
+    def dephase(self, site: int) -> None:
+        """Measure one transmon in each member, nobody looking at the result."""
+        found = self._draw(self.populations((site,)))
+        self.psi *= levels_of(self.count, site)[None, :] == found[:, None]
+        self._normalise()
+
+    def collapsed(
+        self,
+        sites: tuple[int, ...],
+        members: NDArray[np.int64],
+        before: NDArray[np.int64],
+        after: NDArray[np.int64],
+    ) -> Trajectories:
+        """Return a new batch: member ``members[g]`` projected on levels ``before[g]`` and set to ``after[g]``.
+
+        Raises:
+            SimulationLimitError: more branches than fit.
+
+        """
+        size = len(members) * self.psi.shape[1] * 16
+        if size > LARGEST:
+            raise SimulationLimitError(
+                "a measurement in mid-circuit leaves too many branches of a large state",
+                subject=f"{self.count} transmons in one state",
+                value=f"{len(members)} branches",
+                legal=f"at most {LARGEST // (self.psi.shape[1] * 16)}; use fewer shots",
+            )
+        index = table(self.count, sites)
+        psi = np.zeros((len(members), self.psi.shape[1]), complex)
+        group = np.arange(len(members))[:, None]
+        psi[group, index[:, after].T] = self.psi[members[:, None], index[:, before].T]
+        new = Trajectories(psi, self.count, self._rng)
+        new._normalise()
+        return new
+
+    def _draw(self, chances: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return one index per row of ``chances`` (batch, k)."""
+        cumulative = np.cumsum(chances, axis=1)
+        goal = self._rng.random(len(chances)) * cumulative[:, -1]
+        found: NDArray[np.int64] = np.minimum((cumulative <= goal[:, None]).sum(axis=1), chances.shape[1] - 1)
+        return found
+
+    def _set(self, sites: tuple[int, ...], local: Complex) -> None:
+        self.psi[:, table(self.count, sites)] = local
+        self._normalise()
+
+    def _normalise(self) -> None:
+        self.psi /= np.linalg.norm(self.psi, axis=1, keepdims=True)
