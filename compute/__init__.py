@@ -1,0 +1,1 @@
+"""Where heavy work that needs no instrument will be submitted to. Nothing is here yet."""

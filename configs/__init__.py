@@ -1,0 +1,1 @@
+"""Racks, chips and calibration sets as data."""

@@ -1,0 +1,1 @@
+"""The simulated rack: physics of the chip, and the virtual instruments in front of it."""
