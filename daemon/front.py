@@ -59,6 +59,7 @@ class Front:
         self._device_json = device.model_dump_json().encode()
         self._instance = uuid.uuid4().hex
         self._tasks: set[asyncio.Task[None]] = set()
+        self._gate: Gate | None = None
         self._last_notice = time.monotonic()
         self.handlers: dict[type[m.AnyRequest], Handler] = {
             m.Hello: self._hello,
@@ -73,18 +74,30 @@ class Front:
             m.Stop: self._end,
         }
 
-    def open(self, context: Context, key: Key, url: str, notices_url: str | None) -> str:
-        """Bind the sockets; return the endpoint of the requests. Raises ``zmq.ZMQError``."""
-        self._gate = Gate(context, self.clients)
-        router, endpoint = server_socket(context, zmq.ROUTER, key, url)
-        router.router_mandatory = True
-        router.maxmsgsize = self.device.limits.max_payload + _SPARE
-        publisher, self._notices_at = server_socket(context, zmq.XPUB, key, notices_url or f"tcp://{_host(url)}:*")
-        publisher.setsockopt(zmq.XPUB_WELCOME_MSG, WELCOME)
-        self._publisher = Pump(publisher, lambda _: None)
-        self._router = Pump(router, self._received)
-        self._heart = asyncio.create_task(self._beat(), name="heartbeat")
+    def bind(self, context: Context, key: Key, url: str, notices_url: str | None) -> str:
+        """Take the addresses; return the endpoint of the requests. What comes in waits for :meth:`open`.
+
+        Raises ``zmq.ZMQError``, and :class:`ProtocolError` for a URL that is none.
+        """
+        notices_url = notices_url or f"tcp://{_host(url)}:*"
+        self._gate = Gate(context, self.clients)  # first: without it every key would be let in
+        max_bytes = self.device.limits.max_payload + _SPARE
+        self._requests, endpoint = server_socket(context, zmq.ROUTER, key, url, max_bytes)
+        self._requests.router_mandatory = True
+        self._subscriptions, self._notices_at = server_socket(context, zmq.XPUB, key, notices_url)
+        self._subscriptions.setsockopt(zmq.XPUB_WELCOME_MSG, WELCOME)
         return endpoint
+
+    def release(self) -> None:
+        """Let nobody in any more; does nothing after :meth:`close`."""
+        if self._gate is not None:
+            self._gate.close()
+
+    def open(self) -> None:
+        """Answer from now on."""
+        self._publisher = Pump(self._subscriptions, lambda _: None)
+        self._router = Pump(self._requests, self._received)
+        self._heart = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def close(self) -> None:
         """Close the sockets; what was sent still goes out."""
@@ -92,8 +105,9 @@ class Front:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(self._heart, *self._tasks, return_exceptions=True)
-        for end in (self._router, self._publisher, self._gate):
+        for end in (self._router, self._publisher):
             end.close()
+        self.release()
 
     def publish(self, notice: m.AnyNotice) -> None:
         """Send a notice to all subscribers."""

@@ -74,17 +74,18 @@ class Daemon:
             self._jobs = Jobs(
                 self.device, store, self._compile, self._rack, self._publish, self._fail, rack_wait=self._rack_wait
             )
-            self._start_children(stack)
-            await self._jobs.recover()
-            await self._warm()
-
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.destroy, 500)
             front = Front(self.device, self._jobs, KnownClients(self.home), self.status, self.stop)
+            stack.callback(front.release)
             try:
-                endpoint = front.open(context, key, self.url, self._notices_url)
+                endpoint = front.bind(context, key, self.url, self._notices_url)
             except zmq.ZMQError as error:
                 raise ConfigError(f"cannot listen: {error.strerror}", subject="url", value=self.url) from error
+            self._start_children(stack)
+            await self._jobs.recover()
+            await self._warm()
+            front.open()
             self._front = front
             stack.push_async_callback(self._close_front, front)
             self._jobs.start()
@@ -239,7 +240,9 @@ def serve(
 
     """
     directory = home_directory(home)
+    os.umask(0o077)  # what clients sent and got is nobody else's; holds for the children too
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _close_to_others(directory)
 
     async def main() -> None:
         daemon = Daemon(
@@ -255,6 +258,14 @@ def serve(
         logs.set_up(directory / "logs" / "daemon.jsonl", "daemon", console=True)
         asyncio.run(main())
     return 0
+
+
+def _close_to_others(home: Path) -> None:
+    """Take from others what the daemon wrote in a home directory under another umask. The directory is left alone."""
+    for pattern in ("pulsed.sqlite*", "daemon.lock", "logs", "logs/*"):
+        for path in home.glob(pattern):
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 @contextlib.contextmanager

@@ -47,6 +47,8 @@ class Pump:
 
     def close(self) -> None:
         """Stop reading and close the socket."""
+        if self.socket.closed:
+            return
         self._loop.remove_reader(self._handle)
         self.socket.close()
 
@@ -97,10 +99,16 @@ class Gate:
             self._pump.send([b"1.0", request_id, b"200", b"OK", found[0].encode(), b""])
 
 
-def server_socket(context: Context, kind: int, key: Key, url: str) -> tuple[zmq.Socket[bytes], str]:
-    """Return a bound CURVE socket and its endpoint. Raises ``zmq.ZMQError``."""
+def server_socket(
+    context: Context, kind: int, key: Key, url: str, max_bytes: int = -1
+) -> tuple[zmq.Socket[bytes], str]:
+    """Return a bound CURVE socket and its endpoint. Raises ``zmq.ZMQError``.
+
+    A peer that sends a frame of more than ``max_bytes`` is disconnected.
+    """
     socket = context.socket(kind)
     socket.linger = 500
+    socket.maxmsgsize = max_bytes
     socket.curve_server = True
     socket.curve_secretkey = key.secret.encode()
     socket.curve_publickey = key.public.encode()
