@@ -1,3 +1,4 @@
+import pickle
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -367,3 +368,28 @@ def test_counts_and_memory_say_what_the_bits_say(shots: int, sizes: list[int], s
     ]
     assert result.get_memory() == expected
     assert result.get_counts() == {key: expected.count(key) for key in set(expected)}
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (3,)])
+def test_iq_memory_is_an_array_that_is_true_like_a_list(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(5)
+    values = (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
+    writer = PartWriter()
+    kind = "single" if len(shape) == 2 else "avg"
+    program = ProgramResult("p", 7, 1, kind, 3, (("c", 3),), iq=writer.add(values))
+    result = build_result(
+        JobResult("job", "sim5", "0.1.0", "set", (program,)), writer.parts, memory=False, num_qubits=5
+    )
+    memory = result.data(0)["memory"]
+    assert isinstance(memory, np.ndarray)
+    assert memory.shape == (*shape, 2)
+    assert memory
+    assert not memory[:0]
+    np.testing.assert_array_equal(result.get_memory(), values)
+    for derived in (memory + 1, memory > 0, np.mean(memory, axis=0)):
+        assert type(derived) is np.ndarray
+    with pytest.raises(ValueError, match="truth value"):
+        bool(memory > 0)
+    again = pickle.loads(pickle.dumps(memory))
+    np.testing.assert_array_equal(again, memory)
+    assert again
