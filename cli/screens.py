@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.errors import ErrorInfo, from_info
 from pulsed.model.job import JobInfo, JobState
 from pulsed.model.units import format_quantity, parse_quantity
 from pulsed.wire.messages import Status
@@ -97,7 +99,7 @@ def status_screen(status: Status, now: float) -> RenderableType:
         if item.error is None and item.identity:
             instruments.add_row(name, Text("connected", "green"), identity(item.identity))
         else:
-            instruments.add_row(name, Text("absent", "red"), item.error.message if item.error else "")
+            instruments.add_row(name, Text("absent", "red"), _problem(item.error))
     workers = plain_table("process", "", "pid", "restarts", right=("pid", "restarts"))
     for name, worker in status.workers.items():
         workers.add_row(name, worker.state, str(worker.pid or "-"), str(worker.restarts))
@@ -154,9 +156,12 @@ def job_screen(job: JobInfo) -> RenderableType:
     return Group(*parts)
 
 
-def _error_line(job: JobInfo) -> str:
-    from pulsed.model.errors import from_info
+def _problem(error: ErrorInfo | None) -> str:
+    """Say what is wrong with an instrument beside its name: of a wrong one, who it is and who it should be."""
+    return "" if error is None else str(from_info(msgspec.structs.replace(error, subject="")))
 
+
+def _error_line(job: JobInfo) -> str:
     return str(from_info(job.error)) if job.error is not None else ""
 
 

@@ -119,7 +119,7 @@ class Daemon:
         message = ""
         if not operational:
             broken = self._compile.error or self._rack.broken or error
-            problem = f"{broken.subject or 'worker'}: {broken.message}" if broken is not None else ""
+            problem = str(from_info(broken)) if broken is not None else ""
             message = problem or f"waiting for: {', '.join(waiting) or 'the instruments'}"
         return Status(
             backend=self.device.name, version=pulsed.__version__, operational=operational, message=message,

@@ -248,6 +248,7 @@ def test_instrument_that_is_not_there_is_named_and_waited_for(
         status = client.status()
         assert not status.operational
         assert {name for name, item in status.instruments.items() if item.error is not None} == {instrument}
+        assert told != "impostor" or "got X; legal: AWG8-0001" in status.message
         request = short_job()
         client.submit(request, [flip()])
         with pytest.raises(error, match=instrument):

@@ -67,12 +67,13 @@ def test_status_names_what_is_there_and_what_is_not():
         instruments={
             "awg1": InstrumentStatus("pulsed,AWG8,7,1"),
             "awg2": InstrumentStatus(error=ErrorInfo("x", "gone")),
+            "lo1": InstrumentStatus(error=ErrorInfo("x", "another one", "instrument lo1", "R&S,SGS,8", "R&S,SGS,9")),
         },
         workers={"rack": WorkerStatus("up", 42, 1)},
     )  # fmt: skip
     text = shown(screens.status_screen(status, now=3700.0))
     for part in ("sim5", "not operational", "up 1 h 0 min", "awg2 does not answer", "jobs waiting 3", "abcd",
-                 "serial 7", "absent", "gone", "42"):  # fmt: skip
+                 "serial 7", "absent", "gone", "42", "another one", "got R&S,SGS,8", "legal: R&S,SGS,9"):  # fmt: skip
         assert part in text
 
 
