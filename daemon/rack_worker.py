@@ -58,7 +58,8 @@ class RackWorker:
         self._rack: Rack | None = None
         self._connected = False
         self._orders: queue.SimpleQueue[tuple[orders.RackOrder, Sequence[Part]]] = queue.SimpleQueue()
-        self._aborted: set[str] = set()
+        self._aborted = ""
+        """The job that was aborted last; the daemon has one at a time on the rack."""
         self._last_progress = ("", 0.0)
 
     def run(self) -> None:
@@ -76,7 +77,7 @@ class RackWorker:
         while (message := self.pipe.receive()) is not None:
             order = orders.rack_orders.decode(message[0])
             if isinstance(order, orders.Abort):
-                self._aborted.add(order.job_id)
+                self._aborted = order.job_id
                 continue
             if isinstance(order, orders.Quit):
                 break
@@ -135,7 +136,7 @@ class RackWorker:
         chunk = Chunk.decode(parts)
 
         def progress(what: str, fraction: float) -> None:
-            if order.job_id in self._aborted:
+            if order.job_id == self._aborted:
                 raise JobCancelledError("was cancelled", subject=f"job {order.job_id}")
             self._report(order.job_id, what, fraction)
 
