@@ -15,6 +15,7 @@ from qiskit import QuantumCircuit, qpy
 
 from pulsed.cli.processes import OwnDaemon
 from pulsed.client import Client
+from pulsed.model.device import load_device
 
 ROOT = Path(__file__).parents[2]
 PULSED = [sys.executable, "-m", "pulsed.cli"]
@@ -50,7 +51,7 @@ def test_status_names_instruments_and_processes(pulsed):
         assert part in text
     data = json.loads(pulsed("status", "--json"))
     assert data["operational"] is True
-    assert set(data["instruments"]) == {"awg1", "awg2", "digitizer", "sgs1", "sgs2"}
+    assert set(data["instruments"]) == set(load_device(ROOT / "configs" / "sim5.toml").instruments)
 
 
 @pytest.mark.parametrize("file", ["bell.qasm", "bell3.qasm"])
