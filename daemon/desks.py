@@ -29,8 +29,12 @@ START_SECONDS = 120.0
 """For a worker to import what it needs."""
 CONNECT_SECONDS = 4.0
 """For all instruments to answer."""
+CHECK_SECONDS = 60.0
+"""For the limits of one chunk."""
 _RETRY_FIRST, _RETRY_LONGEST = 0.2, 5.0
 _PLAY_MARGIN = 10.0
+
+RackAnswer = orders.Connected | orders.Played | orders.Checked
 
 
 class CompileDesk:
@@ -130,7 +134,9 @@ class RackDesk:
         """Why the worker cannot even start."""
         self._device, self._factory, self._log = device, factory, log
         self._changed, self._progress = changed, progress
-        self._answer: asyncio.Future[tuple[orders.Connected | orders.Played, Sequence[Part]]] | None = None
+        self._answer: asyncio.Future[tuple[RackAnswer, Sequence[Part]]] | None = None
+        self._turn = asyncio.Lock()
+        """One order at a time: a dry run may come while the rack connects."""
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
         self._lost.set()
@@ -170,6 +176,15 @@ class RackDesk:
             raise WorkerDiedError("answered out of turn", subject="rack worker", value=type(answer).__name__)
         return answer, arrays
 
+    async def check(self, job_id: str, chunk: int, wait: float, parts: Sequence[Part]) -> None:
+        """Check a chunk against the rack's limits, whether its instruments answer or not.
+
+        Raises what the rack refuses it with, or :class:`WorkerDiedError` when there is no worker for ``wait`` seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._up.wait(), wait)
+        await self._order(orders.Check(job_id, chunk), parts, CHECK_SECONDS)
+
     def abort(self, job_id: str) -> None:
         """Stop playing a job as soon as may be."""
         self.worker.send(orders.Abort(job_id))
@@ -193,8 +208,14 @@ class RackDesk:
         raise InstrumentUnreachableError("the rack does not come up", subject="rack worker")
 
     async def _order(
-        self, order: orders.Connect | orders.Play, parts: Sequence[Part], seconds: float
-    ) -> tuple[orders.Connected | orders.Played, Sequence[Part]]:
+        self, order: orders.Connect | orders.Play | orders.Check, parts: Sequence[Part], seconds: float
+    ) -> tuple[RackAnswer, Sequence[Part]]:
+        async with self._turn:
+            return await self._answered(order, parts, seconds)
+
+    async def _answered(
+        self, order: orders.Connect | orders.Play | orders.Check, parts: Sequence[Part], seconds: float
+    ) -> tuple[RackAnswer, Sequence[Part]]:
         if self.worker.state is not ChildState.UP:
             raise WorkerDiedError("is not there", subject="rack worker")
         self._answer = asyncio.get_running_loop().create_future()
@@ -256,11 +277,7 @@ class RackDesk:
                 self.tried.set()
                 logs.get("rack").error("the rack worker cannot start", error=answer.error.message)
                 self.worker.kill()
-        elif (
-            isinstance(answer, orders.Connected | orders.Played)
-            and self._answer is not None
-            and not self._answer.done()
-        ):
+        elif isinstance(answer, RackAnswer) and self._answer is not None and not self._answer.done():
             self._answer.set_result((answer, message[1:]))
 
     def _on_end(self) -> None:

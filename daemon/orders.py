@@ -53,6 +53,13 @@ class Play(_Tagged, frozen=True):
     """Until it has to be done."""
 
 
+class Check(_Tagged, frozen=True):
+    """Check the chunk that the parts are against every limit of the rack; speak to no instrument."""
+
+    job_id: str
+    chunk: int
+
+
 class Abort(_Tagged, frozen=True):
     """Stop playing this job as soon as may be."""
 
@@ -113,6 +120,13 @@ class Played(_Tagged, frozen=True):
     times: dict[str, float]
 
 
+class Checked(_Tagged, frozen=True):
+    """The rack could play the chunk."""
+
+    job_id: str
+    chunk: int
+
+
 class Failed(_Tagged, frozen=True):
     """An order that ended in an error. ``job_id`` is empty when it was about no job."""
 
@@ -123,9 +137,9 @@ class Failed(_Tagged, frozen=True):
 
 
 CompileOrder = SetUp | Compile | Quit
-RackOrder = SetUp | Connect | Play | Abort | Quit
+RackOrder = SetUp | Connect | Play | Check | Abort | Quit
 CompileAnswer = Up | Compiled | Failed
-RackAnswer = Up | Connected | Playing | Played | Failed
+RackAnswer = Up | Connected | Playing | Played | Checked | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 compile_orders = msgspec.msgpack.Decoder(CompileOrder)

@@ -72,6 +72,10 @@ class Playing:
         self.running = job.info.job_id
         self.book.step(job, JobState.RUNNING, attempts=job.info.attempts + 1)
         if job.info.options.dry_run:
+            for index, parts in enumerate(job.chunk_parts):
+                await self.desk.check(job.info.job_id, index, self._rack_wait, parts)
+                if not self.book.alive(job):
+                    return
             self.book.finish(job, self._result(job, (), []))
             return
         played = await self._play_all(job)

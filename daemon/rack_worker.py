@@ -42,6 +42,7 @@ class Rack(Protocol):
     def play(  # noqa: D102
         self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float
     ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]: ...
+    def validate(self, chunk: Chunk) -> object: ...  # noqa: D102
     def safe_state(self) -> Sequence[PulsedError] | None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -87,7 +88,7 @@ class RackWorker:
         os._exit(1)
 
     def _serve(self, order: orders.RackOrder, parts: Sequence[Part]) -> None:
-        job_id = order.job_id if isinstance(order, orders.Play) else ""
+        job_id = order.job_id if isinstance(order, orders.Play | orders.Check) else ""
         answer: orders.RackAnswer
         arrays: Sequence[Part] = ()
         try:
@@ -97,6 +98,8 @@ class RackWorker:
                 answer = self._connect(order)
             elif isinstance(order, orders.Play):
                 answer, arrays = self._play(order, parts)
+            elif isinstance(order, orders.Check):
+                answer = self._check(order, parts)
             else:
                 return
         except Exception as error:  # noqa: BLE001 - the daemon decides what an error means for the job
@@ -142,6 +145,11 @@ class RackWorker:
 
         results, arrays, times = self._rack.play(chunk, progress, time.monotonic() + order.seconds)
         return orders.Played(order.job_id, order.chunk, tuple(results), dict(times)), arrays
+
+    def _check(self, order: orders.Check, parts: Sequence[Part]) -> orders.Checked:
+        assert self._rack is not None
+        self._rack.validate(Chunk.decode(parts).unrolled())
+        return orders.Checked(order.job_id, order.chunk)
 
     def _report(self, job_id: str, what: str, fraction: float) -> None:
         last_what, last = self._last_progress

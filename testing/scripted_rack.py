@@ -1,7 +1,7 @@
 """A rack that follows a script, for tests of the daemon: it can hold, lose an instrument, or end its process.
 
 The script is a directory named by ``PULSED_TEST_SCRIPT``. A file in it is an instruction (``unreachable``,
-``impostor``, ``lose``, ``lose_once``, ``die``, ``die_once``, ``hold``,
+``impostor``, ``lose``, ``lose_once``, ``narrow``, ``die``, ``die_once``, ``hold``,
 ``hold_after_first``); what was done is appended to the files
 ``connects``, ``started``, ``played``, ``safe`` and ``closed``.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from pulsed.compiler.program import Chunk
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import InstrumentUnreachableError, WrongInstrumentError
+from pulsed.model.errors import InstrumentLimitError, InstrumentUnreachableError, WrongInstrumentError
 from pulsed.model.job import RunOptions
 from pulsed.model.payload import Part, PartWriter
 from pulsed.model.result import ProgramResult, pack_bits
@@ -56,6 +56,14 @@ class ScriptedRack:
         self.identities = {name: f"test,{name},0,0" for name in self.device.instruments}
 
     reconnect = connect
+
+    def validate(self, chunk: Chunk) -> None:
+        """Refuse more shots than 999 in a chunk, when told so."""
+        self._write("validated", f"{os.getpid()} {chunk.head.first_program} {chunk.head.first_shot}")
+        if self._told("narrow") and chunk.head.settings.shots > 999:
+            raise InstrumentLimitError(
+                "too many shots", subject="instrument awg1", value=chunk.head.settings.shots, legal="at most 999"
+            )
 
     def play(
         self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float

@@ -25,6 +25,7 @@ from pulsed.model.errors import (
     CircuitError,
     ConnectionFailedError,
     IncompatibleError,
+    InstrumentLimitError,
     InvalidValueError,
     JobCancelledError,
     JobTimeoutError,
@@ -237,8 +238,27 @@ def test_watch_tells_each_step_and_subscribe_everything(client: Client) -> None:
 def test_dry_run_compiles_and_plays_nothing(client: Client, daemon: DaemonProcess) -> None:
     before = len(daemon.lines("started"))
     request = job(options={"shots": 10, "dry_run": True})
+    checked = len(daemon.lines("validated"))
     assert run(client, request, circuits(flip())).state is JobState.DONE
     assert len(daemon.lines("started")) == before
+    assert len(daemon.lines("validated")) == checked + 1
+
+
+def test_dry_run_is_refused_as_the_rack_would(client: Client, daemon: DaemonProcess) -> None:
+    before = len(daemon.lines("started"))
+    daemon.tell("narrow")
+    try:
+        request = job(options={"shots": 1000, "dry_run": True})
+        client.submit(request, [circuits(flip())])
+        with pytest.raises(InstrumentLimitError, match="instrument awg1: too many shots; got 1000; legal: at most 999"):
+            client.result(request.job_id, 20)
+        assert client.job(request.job_id).state is JobState.FAILED
+        fitting = job(options={"shots": 999, "dry_run": True})
+        assert run(client, fitting, circuits(flip())).state is JobState.DONE
+    finally:
+        daemon.untell("narrow")
+    assert len(daemon.lines("started")) == before
+    assert client.status().operational
 
 
 def wide() -> QuantumCircuit:

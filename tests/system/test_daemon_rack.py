@@ -7,6 +7,7 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from qiskit import QuantumCircuit, qpy
@@ -15,7 +16,7 @@ from pulsed.cli.server import with_simulated_rack
 from pulsed.client import Client
 from pulsed.daemon.main import RACK
 from pulsed.model.device import load_device
-from pulsed.model.errors import InstrumentUnreachableError
+from pulsed.model.errors import InstrumentUnreachableError, PulsedError
 from pulsed.model.job import JobRequest, JobState, RunOptions
 from pulsed.model.payload import read_array
 from pulsed.model.result import count_bits
@@ -127,3 +128,21 @@ def test_no_process_is_left(killable: DaemonProcess, client: Client) -> None:
     pids = [worker.pid for worker in client.status().workers.values()]
     assert killable.stop() == 0
     assert not [number for number in pids if alive(number)]
+
+
+def test_dry_run_needs_no_instrument_and_knows_their_limits(tmp_path: Path) -> None:
+    """No rack runs here: the addresses are ports that nobody listens on."""
+    device, _ = with_simulated_rack(load_device(CONFIGS / "sim5.toml"), CONFIGS / "sim5.toml")
+    addresses = {name: instrument.address for name, instrument in device.instruments.items()}
+    daemon = DaemonProcess(tmp_path, rack=RACK, addresses=addresses).start()
+    try:
+        with daemon.client() as client:
+            job_id = submit(client, dry_run=True)
+            result, _ = client.result(job_id, 30)
+            assert (result.programs, result.instruments) == ((), {})
+            beyond = submit(client, dry_run=True, meas_lo_freq=(9.9e9,) * 5)
+            with pytest.raises(PulsedError, match=r"9.9 GHz; legal: 6.76 to 7.46 GHz"):
+                client.result(beyond, 30)
+            assert not client.status().operational
+    finally:
+        assert daemon.stop() == 0
