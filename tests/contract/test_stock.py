@@ -32,6 +32,10 @@ def analyser(rack_process, request):
 
 @pytest.fixture
 def source(rack_process):
+    # The rack is that of other tests too, and the driver takes the mode it finds for the mode there is.
+    before = YokogawaGS200("stock_bias", rack_process.addresses["bias"])
+    before.reset()
+    before.close()
     source = YokogawaGS200("stock_bias", rack_process.addresses["bias"])
     yield source
     source.off()
