@@ -54,7 +54,9 @@ check: $(STAMP) ## ruff, mypy, import contracts, wheel
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@rm -rf dist && $(BIN)/python -m build --outdir dist . >/dev/null && $(BIN)/python -m zipfile -l dist/*.whl | grep -q 'pulsed/configs/sim5.toml' && echo "wheel: ok"
+	@rm -rf dist && $(BIN)/python -m build --outdir dist . >/dev/null && $(BIN)/python -m zipfile -l dist/*.whl > dist/contents
+	@for file in configs/sim5.toml store/migrations/env.py wire/protocol.py testing/doubles.py; do \
+		grep -q pulsed/$$file dist/contents || { echo "the wheel lacks $$file"; exit 1; }; done; echo "wheel: ok"
 
 bench: $(STAMP) ## every benchmark, one table
 	@$(BIN)/python -m benchmarks
