@@ -79,12 +79,13 @@ def make_chunks(
     for group, shots, first_shot in _split(programs, memory, table, whole):
         if first_shot == 0:
             first, result = result, result + sum(item.count for item in group)
-        if len(group) == len(before) == 1 and group[0].lowered is before[0].lowered and group[0].sweep is not None:
-            chunks.append(_rebound(chunks[-1], group[0].sweep, first))
+        complete, sweep = shots == whole.shots, group[0].sweep
+        if complete and len(group) == len(before) == 1 and group[0].lowered is before[0].lowered and sweep is not None:
+            chunks.append(_rebound(chunks[-1], sweep, first))
         else:
-            settings = whole if shots == whole.shots else msgspec.structs.replace(whole, shots=shots)
+            settings = whole if complete else msgspec.structs.replace(whole, shots=shots)
             chunks.append(_chunk(group, wiring, table, settings, first, first_shot))
-        before = group
+        before = group if complete else []
     return chunks
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from pulsed.compiler import memory
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.expressions import evaluate
 from pulsed.compiler.program import Chunk
@@ -158,6 +159,22 @@ def test_bindings_are_split_like_programs(device, calibration):
     assert [c.head.first_program for c in chunks] == [0, 10, 20, 30, 40]
     values = np.concatenate([c.array(c.programs[0].bindings)[:, 0] for c in chunks])
     assert np.array_equal(values, np.arange(50.0))
+
+
+def test_shots_of_a_binding_are_split_without_loss(session_compiler, monkeypatch):
+    circuit = QuantumCircuit(1, 1)
+    circuit.rz(THETA, 0)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    monkeypatch.setattr(memory, "MAX_SECONDS", 0.2)
+    chunks = session_compiler.sweep(circuit, {THETA: [1.0, 2.0, 3.0]}, RunOptions(shots=1000))
+    played = {}
+    for chunk in chunks:
+        (value,) = chunk.array(chunk.programs[0].bindings)[:, 0]
+        assert chunk.head.first_program == value - 1
+        assert chunk.head.first_shot == played.get(value, 0)
+        played[value] = played.get(value, 0) + chunk.settings.shots
+    assert played == {1.0: 1000, 2.0: 1000, 3.0: 1000}
 
 
 @given(st.floats(-2, 2), st.floats(0.1, 2))
