@@ -150,6 +150,21 @@ def rack(context: click.Context, config: str, ports: str) -> None:
 
 
 @rack.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
+@click.option("--qubits", type=int, default=5, show_default=True, help="How many, at most as sim5 has.")
+@click.option("--collisions", is_flag=True, help="Keep pairs that cross resonance cannot use.")
+def random(folder: str, seed: int, qubits: int, collisions: bool) -> None:
+    """Write a chip drawn around sim5's design sheet, and a rack for it that nobody has calibrated.
+
+    The daemon starts on DIR/rack.toml from the design sheet's frequencies alone: no gate, no readout is known yet.
+    """
+    from pulsed.cli import server
+
+    server.random_rack(seed, qubits, folder, collisions=collisions)
+
+
+@rack.command()
 @click.option("--control", metavar="HOST:PORT", help="The rack's control socket. Default: the local daemon's rack.")
 @_json
 def truth(control: str | None, as_json: bool) -> None:

@@ -15,7 +15,7 @@ import click
 
 from pulsed.cli.configs import beside, find
 from pulsed.client.keys import DEFAULT_URL, home_directory
-from pulsed.model.calibration import load_calibration
+from pulsed.model.calibration import design_sheet, load_calibration
 from pulsed.model.device import DeviceDescription, load_device
 from pulsed.model.errors import ConfigError, ConnectionFailedError, ErrorInfo, NotFoundError, from_info
 
@@ -53,7 +53,10 @@ def serve(config: str, home: str | None, url: str | None, *, exit_with_stdin: bo
 
     path = find(config)
     device = load_device(path)
-    calibration = None if device.calibration is None else load_calibration(beside(path, device.calibration))
+    if device.calibration is None:
+        calibration = design_sheet(device)
+    else:
+        calibration = load_calibration(beside(path, device.calibration))
     companion = None
     if device.simulator is not None:
         device, companion = with_simulated_rack(device, path)
@@ -85,6 +88,14 @@ def rack(config: str, ports: str) -> None:
         raise ConfigError("names no chip to simulate: this rack is a real one", subject=str(path))
     command = rack_command(path, ports)
     os.execv(command[0], command)
+
+
+def random_rack(seed: int, qubits: int, folder: str, *, collisions: bool) -> None:
+    """Write a chip of random parameters and the rack around it."""
+    from pulsed.simulator.random_rack import write_rack
+
+    path = write_rack(Path(folder), seed, qubits, collisions=collisions)
+    click.echo(f"wrote {path} and {path.with_name('chip.toml')}: pulsed serve --config {path}")
 
 
 def find_control(home: Path) -> str:

@@ -72,18 +72,24 @@ class CompileWorker:
         self._device = DeviceDescription.model_validate_json(bytes(parts[0]))
         calibration = from_json(bytes(parts[1]))
         self._newest = _prepare_qpy()
-        self._warm(self._compiler(calibration.calibration_id, calibration))
+        self._warm(self._compiler(calibration.calibration_id, calibration), calibration)
         if order.memory:
             # Bounds what is allocated, not the address space, of which numeric libraries reserve much.
             resource.setrlimit(resource.RLIMIT_DATA, (order.memory, order.memory))
         return orders.Up((QPY_MIN, self._newest), time.perf_counter() - start), []
 
-    def _warm(self, compiler: _Compiler) -> None:
+    def _warm(self, compiler: _Compiler, calibration: CalibrationSet) -> None:
         """Compile once, so that the first job finds everything imported."""
         from qiskit import QuantumCircuit, qpy
 
+        from pulsed.compiler.gates import gate_table
+
+        calibrated = gate_table(self._device, calibration)
+        if ("measure", (0,)) not in calibrated:
+            return  # no circuit brings back anything yet
         circuit = QuantumCircuit(1, 1)
-        circuit.x(0)
+        if ("x", (0,)) in calibrated:
+            circuit.x(0)
         circuit.measure(0, 0)
         file = io.BytesIO()
         qpy.dump([circuit], file, version=QPY_MIN)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConfigError, NotFoundError
 
 Number = float | tuple[float, ...]
@@ -82,6 +83,15 @@ class CalibrationSet(msgspec.Struct, frozen=True):
     def to_json(self) -> bytes:
         """Return the set as readable JSON; :func:`from_json` reads it back to an equal set."""
         return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1) + b"\n"
+
+
+def design_sheet(device: DeviceDescription) -> CalibrationSet:
+    """Return the set to start from when nothing is calibrated: the frequencies that the design sheet says, in Hz."""
+    values = {}
+    for q, qubit in enumerate(device.qubits):
+        for name, frequency in (("f01", qubit.design_frequency), ("readout.frequency", qubit.design_readout_frequency)):
+            values[f"Q{q}.{name}"] = Value(frequency, "Hz", time=device.online_date, routine="design", quality="design")
+    return CalibrationSet(device.name, values, device.online_date)
 
 
 def from_json(data: bytes, source: str = "calibration set") -> CalibrationSet:

@@ -187,7 +187,7 @@ class DeviceDescription(_Table):
     simulator: str | None = None
     """Chip file of a simulated rack that `pulsed serve` starts beside the daemon; None for a real one."""
     calibration: str | None = None
-    """Calibration set to start from when the store has none."""
+    """Calibration set to start from when the store has none; None for the design sheet's frequencies alone."""
     instruments: dict[str, InstrumentDescription]
     """The instruments by name."""
     oscillators: dict[str, OscillatorDescription]

@@ -8,37 +8,19 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import pulsed
 from pulsed.cli.server import ask_rack
 from pulsed.model.device import load_device
-from pulsed.simulator.chip import load_chip, random_chip
+from pulsed.simulator.chip import random_chip
+from pulsed.simulator.random_rack import chip_toml
 
 DEVICE = Path(pulsed.__file__).resolve().parents[2] / "configs" / "sim5.toml"
 PROGRAM = Path(__file__).with_name("blind_tuneup.py")
 SEEDS = [int(word) for word in os.environ.get("BLIND_SEEDS", "7").split()]
-
-
-def write_chip(chip, path):
-    """Write a chip as the TOML that load_chip reads."""
-
-    def line(key, value):
-        return f"{key} = {json.dumps(value)}"
-
-    lines = [line("name", chip.name)]
-    for kind, records in (("qubits", chip.qubits), ("couplings", chip.couplings), ("wires", chip.wires)):
-        for record in records:
-            lines += [f"[[{kind}]]", *(line(k, v) for k, v in asdict(record).items() if v is not None)]
-    crosstalk = np.array(chip.crosstalk)
-    matrices = {"amplitude": np.abs(crosstalk), "phase": np.angle(crosstalk)}
-    lines += ["[crosstalk]", *(line(key, value.tolist()) for key, value in matrices.items())]
-    lines += ["[amplifier]", *(line(k, v) for k, v in asdict(chip.amplifier).items())]
-    path.write_text("\n".join(lines) + "\n")
 
 
 def bench_sheet(device, addresses, number):
@@ -63,14 +45,6 @@ def bench_sheet(device, addresses, number):
     }  # fmt: skip
 
 
-def test_a_chip_file_is_the_chip(tmp_path):
-    chip = random_chip(3, 5)
-    write_chip(chip, tmp_path / "chip.toml")
-    read = load_chip(tmp_path / "chip.toml")
-    assert (read.qubits, read.couplings, read.wires) == (chip.qubits, chip.couplings, chip.wires)
-    assert np.allclose(read.crosstalk, chip.crosstalk, rtol=0, atol=1e-15)
-
-
 def test_the_program_knows_nothing_of_pulsed():
     imports = re.findall(r"^\s*(?:from|import) (\w+)", PROGRAM.read_text(), re.MULTILINE)
     assert set(imports) <= {"__future__", "json", "struct", "sys", "numpy", "pyvisa", "scipy"}
@@ -79,7 +53,7 @@ def test_the_program_knows_nothing_of_pulsed():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_blind_tuneup_finds_the_truth(seed, tmp_path):
-    write_chip(random_chip(seed, 5), tmp_path / "chip.toml")
+    (tmp_path / "chip.toml").write_text(chip_toml(random_chip(seed, 5)))
     command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(DEVICE), "--ports", "ephemeral"]
     command += ["--chip", str(tmp_path / "chip.toml"), "--seed", str(seed), "--exit-with-stdin"]
     number = seed % 5
