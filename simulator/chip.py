@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pulsed.model.errors import ConfigError
 from pulsed.simulator.drift import NOTHING, Drift, read_drift
 from pulsed.simulator.drift import check as _check
+from pulsed.simulator.truncation import DEFAULT, Truncation, read_truncation
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class Chip:
     crosstalk: tuple[tuple[complex, ...], ...]
     amplifier: Amplifier = Amplifier()
     drift: Drift = NOTHING
+    truncation: Truncation = DEFAULT
 
     def coupled(self, a: int, b: int) -> Coupling | None:
         """Return the coupling between two qubits with its sides in this order, or None."""
@@ -293,7 +295,8 @@ def load_chip(path: str | Path) -> Chip:
     amplifier = _record(Amplifier, data.get("amplifier", {}), "amplifier")
     name = str(data.get("name", Path(path).stem))
     chip = Chip(name, qubits, tuple(couplings), tuple(wires), crosstalk, amplifier)
-    return replace(chip, drift=read_drift(data.get("drift", {}), chip))
+    truncation = read_truncation(data.get("truncation", {}))
+    return replace(chip, drift=read_drift(data.get("drift", {}), chip), truncation=truncation)
 
 
 # The design sheet that random chips are drawn around; longer chains repeat its qubit columns.

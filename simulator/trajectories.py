@@ -25,6 +25,37 @@ class SimulationLimitError(PulsedError):
     code = "simulation_limit"
 
 
+def basis_levels(
+    populations: list[NDArray[np.float64]], batch: int, rng: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Return (batch,) levels drawn from one (3,) vector of populations per transmon."""
+    return [rng.choice(LEVELS, size=batch, p=p / p.sum()) for p in populations]
+
+
+def kraus_operators(maps: Complex, m: int) -> Complex:
+    """Return (batch, m^2, m, m) Kraus operators of superoperators (batch, m^2, m^2), those of no weight included."""
+    choi = maps.reshape(-1, m, m, m, m).transpose(0, 1, 3, 2, 4).reshape(-1, m * m, m * m)
+    values, vectors = np.linalg.eigh(0.5 * (choi + choi.conj().transpose(0, 2, 1)))
+    scaled = vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]
+    out: Complex = scaled.transpose(0, 2, 1).reshape(-1, m * m, m, m)
+    return out
+
+
+def chances(kraus: Complex, reduced: Complex) -> NDArray[np.float64]:
+    """Return (batch, k) weights of Kraus operators (batch or 1, k, m, m) in reduced states (batch, m, m)."""
+    weights = (np.matmul(kraus, reduced[:, None]) * kraus.conj()).sum(axis=(2, 3)).real
+    out: NDArray[np.float64] = np.clip(weights, 0, None)
+    return out
+
+
+def drawn(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return one index per row of ``weights`` (batch, k), drawn with them as chances."""
+    cumulative = np.cumsum(weights, axis=1)
+    goal = rng.random(len(weights)) * cumulative[:, -1]
+    found: NDArray[np.int64] = np.minimum((cumulative <= goal[:, None]).sum(axis=1), weights.shape[1] - 1)
+    return found
+
+
 class Trajectories:
     """A batch of pure states ``psi`` (batch, 3**n) of ``n`` transmons, normalised."""
 
@@ -36,22 +67,17 @@ class Trajectories:
     @classmethod
     def product(cls, populations: list[NDArray[np.float64]], batch: int, rng: np.random.Generator) -> Trajectories:
         """Return basis states drawn from one (3,) vector of populations per transmon."""
-        drawn = [rng.choice(LEVELS, size=batch, p=p / p.sum()) for p in populations]
-        index = np.ravel_multi_index(tuple(drawn), (LEVELS,) * len(populations))
+        levels = basis_levels(populations, batch, rng)
+        index = np.ravel_multi_index(tuple(levels), (LEVELS,) * len(populations))
         psi = np.zeros((batch, LEVELS ** len(populations)), complex)
         psi[np.arange(batch), index] = 1
         return cls(psi, len(populations), rng)
 
     def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
         """Apply superoperators (batch, m^2, m^2), or (1, m^2, m^2) for all alike: one Kraus operator per member."""
-        m = LEVELS ** len(sites)
-        choi = maps.reshape(-1, m, m, m, m).transpose(0, 1, 3, 2, 4).reshape(-1, m * m, m * m)
-        values, vectors = np.linalg.eigh(0.5 * (choi + choi.conj().transpose(0, 2, 1)))
-        kraus = (vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]).transpose(0, 2, 1).reshape(-1, m * m, m, m)
+        kraus = kraus_operators(maps, LEVELS ** len(sites))
         local = self.psi[:, table(self.count, sites)]
-        reduced = np.matmul(local.transpose(0, 2, 1), local.conj())
-        chances = np.matmul(kraus, reduced[:, None]) * kraus.conj()
-        chosen = self._draw(np.clip(chances.sum(axis=(2, 3)).real, 0, None))
+        chosen = drawn(chances(kraus, np.matmul(local.transpose(0, 2, 1), local.conj())), self._rng)
         member = np.arange(len(self.psi)) if len(kraus) > 1 else 0
         self._set(sites, np.matmul(local, kraus[member, chosen].transpose(0, 2, 1)))
 
@@ -71,7 +97,7 @@ class Trajectories:
 
     def dephase(self, site: int) -> None:
         """Measure one transmon in each member, nobody looking at the result."""
-        found = self._draw(self.populations((site,)))
+        found = drawn(self.populations((site,)), self._rng)
         self.psi *= levels_of(self.count, site)[None, :] == found[:, None]
         self._normalise()
 
@@ -103,13 +129,6 @@ class Trajectories:
         new = Trajectories(psi, self.count, self._rng)
         new._normalise()
         return new
-
-    def _draw(self, chances: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return one index per row of ``chances`` (batch, k)."""
-        cumulative = np.cumsum(chances, axis=1)
-        goal = self._rng.random(len(chances)) * cumulative[:, -1]
-        found: NDArray[np.int64] = np.minimum((cumulative <= goal[:, None]).sum(axis=1), chances.shape[1] - 1)
-        return found
 
     def _set(self, sites: tuple[int, ...], local: Complex) -> None:
         self.psi[:, table(self.count, sites)] = local
