@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from pulsed.model.errors import InvalidValueError
 from pulsed.simulator.scpi import ScpiError
-from pulsed.simulator.sequence import BURST, Line, Mode, Outcome, Prediction, Sequence, Window
-from pulsed.simulator.virtual_awg import EventTable, VirtualAwg, Waveform
+from pulsed.simulator.sequence import BURST, Bit, Line, Mode, Outcome, Prediction, Sequence, Turn, Window
+from pulsed.simulator.virtual_awg import OSCILLATORS, TURN, EventTable, VirtualAwg, Waveform
 from pulsed.simulator.virtual_digitizer import MODES, RecordTable, VirtualDigitizer, Weights
 from pulsed.simulator.virtual_instrument import ListPlayer, State
 from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
@@ -92,17 +92,53 @@ class Run:
         envelopes: list[np.ndarray] = []
         keys: list[bytes] = []
         for part in parts:
-            shift = (0 if part.awg is self.leader else TRIGGER_LATENCY) - begin
-            found, waveforms = part.bursts(entry, shift, len(envelopes))
+            found, waveforms = part.bursts(entry, self._shift(part.awg, begin), len(envelopes))
             bursts.append(found)
             envelopes += [part.envelope(waveform) for waveform in waveforms]
             keys += [waveform.key for waveform in waveforms]
         windows: tuple[Window, ...] = ()
         if reader:
-            shift = (0 if reader.digitizer is self.leader else TRIGGER_LATENCY) - begin
-            windows = reader.tables[entry].acquisition(reader.kernels, shift)
+            windows = reader.tables[entry].acquisition(reader.kernels, self._shift(reader.digitizer, begin))
         period = int(self.entries[entry]["period"])
-        return Sequence(self.lines, np.concatenate(bursts), tuple(envelopes), tuple(keys), windows, period)
+        plain = Sequence(self.lines, np.concatenate(bursts), tuple(envelopes), tuple(keys), windows, period)
+        if not any(part.tables[entry].conditional for part in parts):
+            return plain
+        return self._branching(plain, parts, entry, begin)
+
+    def _shift(self, player: ListPlayer, begin: int) -> int:
+        """Return the sample of the chip's clock, which begins at ``begin``, that is an instrument's sample 0."""
+        return (0 if player is self.leader else TRIGGER_LATENCY) - begin
+
+    def _branching(self, plain: Sequence, parts: list[AwgPart], entry: int, begin: int) -> Sequence:
+        """Return a sequence with what waits for a bit of the digitizer; ScpiError (-221) for a bit that is not there.
+
+        A bit holds until its number is sent again.
+        """
+        sent: list[tuple[int, int, Bit]] = []
+        if self.digitizer:
+            shift = self._shift(self.digitizer.digitizer, begin)
+            sent = [(n, at + shift, bit) for n, at, bit in self.digitizer.tables[entry].sent()]
+        conditions, turns, first = [], [], 0
+        for part in parts:
+            resolve = partial(_condition, part.awg, entry, sent)
+            shift = self._shift(part.awg, begin)
+            events = part.played(entry)
+            conditions += [resolve(int(c), int(t) + shift) for c, t in events[["condition", "time"]].tolist()]
+            for turn in part.turns(entry):
+                same = (events["pair"] == turn["pair"]) & (events["oscillator"] == turn["oscillator"])
+                bursts = first + np.flatnonzero(same & (events["time"] >= turn["time"]))
+                condition = resolve(int(turn["condition"]), int(turn["time"]) + shift)
+                if condition:
+                    turns.append(Turn(condition, bursts, float(turn["phase"])))
+            first += len(events)
+        bits = tuple(bit for _, _, bit in sent)
+        return replace(plain, bits=bits, conditions=np.array(conditions, np.int64), turns=tuple(turns))
+
+    def check_feedback(self) -> None:
+        """Refuse (-221) an event that waits for a bit which nobody sends in time."""
+        for entry in range(len(self.entries)):
+            if any(part.tables[entry].conditional for part in self.awgs):
+                self.sequence(entry)
 
 
 @dataclass
@@ -126,10 +162,22 @@ class AwgPart:
             found = self._envelopes[waveform.key] = waveform.envelope()
         return found
 
+    def played(self, entry: int) -> np.ndarray:
+        """Return the events that play a waveform on a cable: no markers, no turns."""
+        events = self.tables[entry].events
+        plays = (events["oscillator"] < OSCILLATORS) & (events["waveform"] != TURN)
+        found: np.ndarray = events[plays & (self.line_of_pair[events["pair"]] >= 0)]
+        return found
+
+    def turns(self, entry: int) -> np.ndarray:
+        """Return the events that turn an oscillator from their time on."""
+        events = self.tables[entry].events
+        found: np.ndarray = events[(events["oscillator"] < OSCILLATORS) & (events["waveform"] == TURN)]
+        return found
+
     def bursts(self, entry: int, shift: int, offset: int) -> tuple[np.ndarray, list[Waveform]]:
         """Return the events on the chip's clock, and the waveforms that they count from ``offset``."""
-        events = self.tables[entry].events
-        events = events[self.line_of_pair[events["pair"]] >= 0]
+        events = self.played(entry)
         numbers, index = np.unique(events["waveform"], return_inverse=True)
         bursts = np.empty(len(events), BURST)
         bursts["line"] = self.line_of_pair[events["pair"]]
@@ -138,6 +186,10 @@ class AwgPart:
         bursts["amplitude"] = events["amplitude"]
         bursts["phase"] = events["phase"] + 2 * np.pi * events["frequency"] * (shift / RATE)
         bursts["frequency"] = events["frequency"]
+        for turn in self.turns(entry):
+            if not turn["condition"]:
+                same = (events["pair"] == turn["pair"]) & (events["oscillator"] == turn["oscillator"])
+                bursts["phase"][same & (events["time"] >= turn["time"])] += turn["phase"]
         return bursts, [self.waveforms[number] for number in numbers.tolist()]
 
 
@@ -197,6 +249,7 @@ class Conductor:
             awgs=tuple(self._awg_part(player) for player in members if isinstance(player, VirtualAwg)),
             digitizer=digitizers[0] if digitizers else None,
         )
+        run.check_feedback()
         self._count += 1
         self.last = run
         for player in members:
@@ -290,6 +343,20 @@ def _nowhere(function: Callable[..., object], *args: object) -> None:
 def _digitizer_part(digitizer: VirtualDigitizer) -> DigitizerPart:
     tables = [digitizer.tables[table] for table in digitizer.list["table"].tolist()]
     return DigitizerPart(digitizer, tables, dict(digitizer.kernels), MODES[digitizer.mode])
+
+
+def _condition(awg: VirtualAwg, entry: int, sent: list[tuple[int, int, Bit]], condition: int, time: int) -> int:
+    """Return a condition of :class:`Sequence` for one of an event at ``time`` of the chip's clock."""
+    if not condition:
+        return 0
+    there = [(at, index) for index, (number, at, _) in enumerate(sent) if number == abs(condition)]
+    good = [(at, index) for at, index in there if at <= time]
+    if not good:
+        name = f"{awg.identity.model} {awg.identity.serial}, entry {entry}"
+        late = f"is there from {min(there)[0] - time} samples after its event" if there else "is sent by no record"
+        raise ScpiError(-221, f"{name}: bit {abs(condition)} {late}")
+    index = max(good)[1] + 1
+    return index if condition > 0 else -index
 
 
 def _check_alike(leader: ListPlayer, follower: ListPlayer) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,36 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Bit:
+    """A classified bit: 1 where Re(v exp(-i angle)) > threshold, v a window's integral under one of its kernels."""
+
+    window: int
+    kernel: int
+    angle: float
+    threshold: float
+
+    def of(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return the bit of each of ``values``, complex (shots,)."""
+        return above(values, self.angle, self.threshold)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Some bursts, by index, have ``phase`` (rad) more in the shots where the condition holds."""
+
+    condition: int
+    bursts: NDArray[np.int64]
+    phase: float
+
+
+def above(values: NDArray[Any], angle: Any, threshold: Any) -> NDArray[np.bool_]:
+    """Return where Re(v exp(-i angle)) > threshold, in the digitizer's single precision."""
+    turned = values.astype(np.complex64) * np.exp(-1j * np.asarray(angle)).astype(np.complex64)
+    out: NDArray[np.bool_] = turned.real > np.asarray(threshold, np.float32)
+    return out
+
+
+@dataclass(frozen=True)
 class Sequence:
     """One circuit as the instruments hold it.
 
@@ -68,6 +99,10 @@ class Sequence:
         keys: content hash of each envelope.
         windows: acquisition windows, in order of time, not overlapping.
         period: samples from one shot's start to the next.
+        bits: what the digitizer tells the AWGs during the shot.
+        conditions: (bursts,) 0 for a burst that is always played, else 1 + the index of the bit that must be 1, or
+            the negative of that when it must be 0; None when all are always played.
+        turns: phases that depend on a bit.
 
     """
 
@@ -77,6 +112,20 @@ class Sequence:
     keys: tuple[bytes, ...]
     windows: tuple[Window, ...]
     period: int
+    bits: tuple[Bit, ...] = ()
+    conditions: NDArray[np.int64] | None = None
+    turns: tuple[Turn, ...] = ()
+
+    def under(self, known: Mapping[int, bool]) -> Sequence:
+        """Return what is played when some bits are ``known`` (index to value); what waits for others is left out."""
+        if self.conditions is None:
+            return self
+        true = [0] + [index + 1 if value else -index - 1 for index, value in known.items()]
+        bursts = self.bursts.copy()
+        for turn in self.turns:
+            if turn.condition in true:
+                bursts["phase"][turn.bursts] += turn.phase
+        return replace(self, bursts=bursts[np.isin(self.conditions, true)], conditions=None, turns=())
 
 
 @dataclass(frozen=True)

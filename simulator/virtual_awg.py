@@ -1,4 +1,4 @@
-"""The AWG8: four IQ pairs with eight oscillators each. Manual: docs/instruments/awg8.md."""
+"""The AWG8: four IQ pairs with eight oscillators and two markers each. Manual: docs/instruments/awg8.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from pulsed.simulator.faults import OVERHEATED
 from pulsed.simulator.scpi import Block, Command, Data, Integer, Real, ScpiError, Switch, Text
 from pulsed.simulator.virtual_instrument import (
+    FEEDBACK_BITS,
+    FEEDBACK_LATENCY,
     MAX_PERIOD,
     Identity,
     ListPlayer,
@@ -20,7 +22,11 @@ from pulsed.simulator.virtual_instrument import (
     require,
 )
 
-PAIRS, OSCILLATORS = 4, 8
+PAIRS, OSCILLATORS, MARKERS = 4, 8, 2
+SLOTS = OSCILLATORS + MARKERS
+"""Slots of a pair: its oscillators, then its markers."""
+TURN = 0xFFFFFFFF
+"""In place of a waveform: the oscillator is turned by the event's phase from then on."""
 FULL_SCALE = 8191
 WAVE_MEMORY, EVENT_MEMORY = 16 << 20, 1 << 20
 GRANULARITY, SHORTEST, LONGEST = 8, 16, 1 << 16
@@ -29,7 +35,7 @@ EVENT = np.dtype(
     [
         ("pair", "u1"),
         ("oscillator", "u1"),
-        ("reserved", "<u2"),
+        ("condition", "<i2"),
         ("waveform", "<u4"),
         ("time", "<i8"),
         ("amplitude", "<f8"),
@@ -58,6 +64,7 @@ class EventTable(Named):
 
     events: np.ndarray
     length: int
+    conditional: bool
 
 
 @dataclass
@@ -104,12 +111,14 @@ class VirtualAwg(ListPlayer):
     def _check_times(self, events: np.ndarray, length: int) -> None:
         """Refuse (-221) sorted events without waveform, beyond the length, or over one another."""
         waveform, time, slot = events["waveform"], events["time"], _slots(events)
-        lasting = self._lengths[np.minimum(waveform, 0xFFFF)]
+        marker, turn = events["oscillator"] >= OSCILLATORS, waveform == TURN
+        lasting = np.where(marker, waveform, self._lengths[np.minimum(waveform, 0xFFFF)])
+        lasting[turn & ~marker] = 0
         end = time + lasting
         apart = (slot[1:] != slot[:-1]) | (time[1:] >= end[:-1])
         require(
             [
-                (-221, (waveform <= 0xFFFF) & (lasting > 0), "a waveform that is there"),
+                (-221, turn | marker | (waveform <= 0xFFFF) & (lasting > 0), "a waveform that is there"),
                 (-221, end <= length, f"an end within the length {length}"),
                 (-221, apart, "an end before the next one of its oscillator begins"),
             ],
@@ -135,7 +144,8 @@ class VirtualAwg(ListPlayer):
 
     def _check_waveform_free(self, number: int) -> None:
         for table in self.tables_in_use:
-            if number in self.sequences[table].events["waveform"]:
+            events = self.sequences[table].events
+            if number in events["waveform"][events["oscillator"] < OSCILLATORS]:
                 raise ScpiError(-221, f"waveform {number} is in use by sequence {table}")
 
     def _read_waveform(self, number: int) -> Block:
@@ -164,32 +174,38 @@ class VirtualAwg(ListPlayer):
 
     def _store_sequence(self, number: int, name: str, length: int, block: bytearray) -> None:
         events = np.frombuffer(block, EVENT)
-        require(
-            [
-                (-222, (events["pair"] >= 1) & (events["pair"] <= PAIRS), f"pair 1 to {PAIRS}"),
-                (-222, events["oscillator"] < OSCILLATORS, f"oscillator 0 to {OSCILLATORS - 1}"),
-                (-222, events["reserved"] == 0, "0 in the reserved field"),
-                (-222, (events["amplitude"] >= 0) & (events["amplitude"] <= 1), "amplitude 0 to 1"),
-                (-222, np.isfinite(events["phase"]), "a finite phase"),
-                (-222, np.abs(events["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
-                (-221, (events["time"] >= 0) & (events["time"] <= length), f"time 0 to {length}"),
-            ],
-            "event",
-        )
-        events = events[np.lexsort((events["time"], _slots(events)))]
+        _check_events(events, length)
+        # A turn goes before what plays from the same sample on.
+        plays = (events["waveform"] != TURN) | (events["oscillator"] >= OSCILLATORS)
+        events = events[np.lexsort((plays, events["time"], _slots(events)))]
         self._check_times(events, length)
         self._check_sequence_free(number)
         self._free_events = check_memory(self._free_events, self.sequences.get(number), len(events), "events")
-        self.sequences[number] = EventTable(name, len(events), events, length)
+        conditional = bool(events["condition"].any())
+        self.sequences[number] = EventTable(name, len(events), events, length, conditional)
         self._checked[number] = self._revision
+
+    def _read_sequence(self, number: int) -> Block:
+        return Block((self._sequence(number).events.view("u1").data,))
+
+    def _sequence(self, number: int) -> EventTable:
+        sequence = self.sequences.get(number)
+        if sequence is None:
+            raise ScpiError(-224, f"there is no sequence {number}")
+        return sequence
+
+    def _trace_markers(self, number: int, pair: int) -> str:
+        """Return marker, start, stop and condition of each time that a marker of the pair is up."""
+        events = self._sequence(number).events
+        mine = events[(events["pair"] == pair) & (events["oscillator"] >= OSCILLATORS)]
+        return ",".join(f"{marker},{start},{stop},{condition}" for marker, start, stop, condition in marks(mine))
 
     def _check_sequence_free(self, number: int) -> None:
         if number in self.tables_in_use:
             raise ScpiError(-221, f"sequence {number} is in use")
 
     def _delete_sequence(self, number: int) -> None:
-        if number not in self.sequences:
-            raise ScpiError(-224, f"there is no sequence {number}")
+        self._sequence(number)
         self._check_sequence_free(number)
         self._free_events += self.sequences.pop(number).size
 
@@ -234,6 +250,8 @@ class VirtualAwg(ListPlayer):
             _store_sequence,
             (_ID, _NAME, Integer("length", 1, MAX_PERIOD), Data("sequence", EVENT.itemsize)),
         ),
+        Command("SEQuence:DATA?", _read_sequence, (_ID,)),
+        Command("SEQuence:MARKers?", _trace_markers, (_ID, Integer("pair", 1, PAIRS))),
         Command("SEQuence:CATalog?", lambda self: catalog(self.sequences)),
         Command("SEQuence:DELete", _delete_sequence, (_ID,)),
         Command("SEQuence:DELete:ALL", _delete_sequences),
@@ -246,12 +264,43 @@ class VirtualAwg(ListPlayer):
         Command("OUTPut<4>:OFFSet?", lambda self, pair: _numbers(self.outputs[pair - 1].offset)),
         Command("TRIGger:OUTPut", _set_trigger_output, (Switch("trigger output"),)),
         Command("TRIGger:OUTPut?", lambda self: str(int(self.trigger_output))),
+        Command("FEEDback:LATency?", lambda self: str(FEEDBACK_LATENCY)),
     )
 
 
+def _check_events(events: np.ndarray, length: int) -> None:
+    """Refuse (-222, -221) events, one by one."""
+    marker, turn = events["oscillator"] >= OSCILLATORS, events["waveform"] == TURN
+    silent = (events["amplitude"] == 0) & (events["frequency"] == 0)
+    plain = silent & (events["phase"] == 0) & (events["waveform"] >= 1) & (events["waveform"] <= MAX_PERIOD)
+    require(
+        [
+            (-222, (events["pair"] >= 1) & (events["pair"] <= PAIRS), f"pair 1 to {PAIRS}"),
+            (-222, events["oscillator"] < SLOTS, f"oscillator 0 to {SLOTS - 1}"),
+            (-222, np.abs(events["condition"].astype(int)) <= FEEDBACK_BITS, f"condition within {FEEDBACK_BITS}"),
+            (-222, (events["amplitude"] >= 0) & (events["amplitude"] <= 1), "amplitude 0 to 1"),
+            (-222, np.isfinite(events["phase"]), "a finite phase"),
+            (-222, np.abs(events["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
+            (-222, ~turn | silent, "a turn without amplitude and frequency"),
+            (-222, ~marker | plain, "a marker of 1 sample or more, all else 0"),
+            (-221, (events["time"] >= 0) & (events["time"] <= length), f"time 0 to {length}"),
+        ],
+        "event",
+    )
+
+
+def marks(events: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Return (marker, start, stop, condition) of events of one pair's markers, in order of marker and time."""
+    return [
+        (int(row["oscillator"]) - OSCILLATORS + 1, int(row["time"]), int(row["time"]) + int(row["waveform"]),
+         int(row["condition"]))
+        for row in events
+    ]  # fmt: skip
+
+
 def _slots(events: np.ndarray) -> np.ndarray:
-    """Return a number for each oscillator of each pair."""
-    slots: np.ndarray = events["pair"] * np.uint8(OSCILLATORS) + events["oscillator"]
+    """Return a number for each oscillator and marker of each pair."""
+    slots: np.ndarray = events["pair"] * np.uint8(SLOTS) + events["oscillator"]
     return slots
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pulsed.simulator.scpi import Block, Choice, Command, Data, Integer, ScpiError, Text
-from pulsed.simulator.sequence import Kernel, Mode, Outcome, Window
+from pulsed.simulator.sequence import Bit, Kernel, Mode, Outcome, Window, above
 from pulsed.simulator.virtual_instrument import (
+    FEEDBACK_BITS,
+    FEEDBACK_LATENCY,
     MAX_PERIOD,
     Identity,
     ListPlayer,
@@ -28,11 +30,13 @@ RATE = 1e9
 RECORD = np.dtype(
     [
         ("window", "<u4"),
-        ("kernel", "<u4"),
+        ("kernel", "<u2"),
+        ("feedback", "<u2"),
         ("start", "<i8"),
         ("length", "<i8"),
         ("frequency", "<f8"),
-        ("threshold", "<f8"),
+        ("threshold", "<f4"),
+        ("angle", "<f4"),
     ]
 )
 MODES: dict[str, Mode] = {"RAW": "raw", "AVER": "averaged", "INT": "integrated", "THR": "integrated"}
@@ -66,13 +70,33 @@ class RecordTable(Named):
         A kernel demodulates with time from the digitizer's sample 0, so its weights take the phase of the shift.
         """
         windows: list[tuple[int, int, list[Kernel]]] = []
-        for number, kernel, start, length, frequency, _ in self.records[self.order].tolist():
+        for record in self.records[self.order]:
+            number, kernel, length = int(record["window"]), int(record["kernel"]), int(record["length"])
+            frequency = float(record["frequency"])
             if number == len(windows):
-                windows.append((start + shift, length, []))
+                windows.append((int(record["start"]) + shift, length, []))
             weights = kernels[kernel].weights if kernel in kernels else np.full(length, 1 / length)
             phase = np.exp(-2j * np.pi * frequency * shift / RATE)
             windows[-1][2].append(Kernel(frequency, weights * phase))
         return tuple(Window(start, length, tuple(kernels)) for start, length, kernels in windows)
+
+    @property
+    def feedback(self) -> bool:
+        """Whether any record's bit goes to the AWGs."""
+        return bool(self.records["feedback"].any())
+
+    def sent(self) -> list[tuple[int, int, Bit]]:
+        """Return number, sample from which it counts, and classification of each bit that goes to the AWGs."""
+        ordered = self.records[self.order]
+        windows = ordered["window"]
+        place = np.arange(len(ordered)) - np.searchsorted(windows, windows)
+        sent = []
+        for record, kernel in zip(ordered, place.tolist(), strict=True):
+            if record["feedback"]:
+                bit = Bit(int(record["window"]), kernel, float(record["angle"]), float(record["threshold"]))
+                arrival = int(record["start"]) + int(record["length"]) + FEEDBACK_LATENCY
+                sent.append((int(record["feedback"]), arrival, bit))
+        return sent
 
 
 class VirtualDigitizer(ListPlayer):
@@ -100,8 +124,8 @@ class VirtualDigitizer(ListPlayer):
 
     def check_list(self) -> None:
         """Refuse kernels that are missing or do not fit, and more data than the memory holds; else make room."""
-        if MODES[self.mode] == "integrated":
-            for table in dict.fromkeys(self.list["table"].tolist()):
+        for table in dict.fromkeys(self.list["table"].tolist()):
+            if MODES[self.mode] == "integrated" or self.tables[table].feedback:
                 self._check_kernels(table)
         asked = sum(self._data_size(table, shots) for table, shots, _ in self.list.tolist())
         if asked > DATA_MEMORY:
@@ -135,7 +159,7 @@ class VirtualDigitizer(ListPlayer):
             values[:, table.order] = outcome.integrated
             data = values.view(np.float32)
             if self.mode == "THR":
-                data = (values.real > table.records["threshold"]).view(np.uint8)
+                data = above(values, table.records["angle"], table.records["threshold"]).view(np.uint8)
         elif outcome.raw is not None:
             data = outcome.raw
         else:
@@ -177,11 +201,12 @@ class VirtualDigitizer(ListPlayer):
         lasting = records["length"]
         require(
             [
-                (-222, records["kernel"] <= 0xFFFF, "kernel 0 to 65535"),
+                (-222, records["feedback"] <= FEEDBACK_BITS, f"feedback 0 to {FEEDBACK_BITS}"),
                 (-222, (lasting >= SHORTEST) & (lasting <= LONGEST), f"length {SHORTEST} to {LONGEST}"),
                 (-222, lasting % GRANULARITY == 0, f"length a multiple of {GRANULARITY}"),
                 (-222, np.abs(records["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
                 (-222, np.isfinite(records["threshold"]), "a finite threshold"),
+                (-222, np.isfinite(records["angle"]), "a finite angle"),
                 (-221, (records["start"] >= 0) & (records["start"] <= length - lasting), f"window within {length}"),
             ],
             "record",

@@ -35,6 +35,10 @@ _QUESTIONABLE = {OVERHEATED: 1 << 4, REFERENCE_LOST: 1 << 5}
 LIST_ENTRY = np.dtype([("table", "<u4"), ("shots", "<u4"), ("period", "<u8")])
 MAX_PERIOD = 1 << 40
 """Samples; 18 minutes at 1 GS/s."""
+FEEDBACK_BITS = 256
+"""Bits on the feedback line, numbered from 1."""
+FEEDBACK_LATENCY = 400
+"""Samples from the end of a digitizer's window to the first event of an AWG that its bit can decide."""
 
 
 class State(StrEnum):

@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pulsed.model.errors import InvalidValueError
+from pulsed.simulator.virtual_awg import EVENT as EVENT_RECORD
+from pulsed.simulator.virtual_awg import TURN
 
 EVENT = st.tuples(
     st.integers(0, 7), st.integers(0, 40), st.floats(0, 1), st.floats(-7, 7), st.sampled_from([0.0, 13e6, -217e6])
@@ -29,10 +31,10 @@ def rack(bench):
     return clients
 
 
-def load(bench, rack, leader=b"", follower=b"", records=b"", entries=((1, 4, 1000),)):
-    rack[0].write('SEQ:DATA 1,"s",200,', leader)
-    rack[1].write('SEQ:DATA 1,"s",200,', follower)
-    rack[2].write('ACQ:DATA 1,"t",200,', records or bench.records((0, 0, 60, 16, 0.0)))
+def load(bench, rack, leader=b"", follower=b"", records=b"", entries=((1, 4, 1000),), length=200):
+    rack[0].write(f'SEQ:DATA 1,"s",{length},', leader)
+    rack[1].write(f'SEQ:DATA 1,"s",{length},', follower)
+    rack[2].write(f'ACQ:DATA 1,"t",{length},', records or bench.records((0, 0, 60, 16, 0.0)))
     for client in rack:
         client.write("LIST:DATA ", bench.entries(*entries))
         client.clean()
@@ -104,6 +106,73 @@ def test_kernels_demodulate_on_the_digitizers_clock(bench, rack, start):
     kernel = window.kernels[0]
     assert window.start == 60 + 24 - start
     assert np.sum(kernel.weights * z * np.exp(2j * np.pi * kernel.frequency * chip)) == pytest.approx(meant, rel=1e-6)
+
+
+def bits(bench, *rows):
+    """Pack (window, feedback, start) of records of 16 samples, threshold 0.25, angle 0.5."""
+    tail = np.array([0.25, 0.5], "<f4").tobytes()
+    return b"".join(bench.records((w, n << 16, start, 16, 0.0))[:-8] + tail for w, n, start in rows)
+
+
+def test_a_condition_is_the_last_bit_of_its_number_that_came_in_time(bench, rack):
+    """Number 2 is sent twice, 400 samples after windows that end at 26 and at 66; the events are the followers'."""
+    records = bits(bench, (0, 2, 10), (1, 2, 50))
+    events = np.array(
+        [(1, 0, 2, 1, 426, 1.0, 0.0, 0.0), (1, 1, -2, 1, 465, 1.0, 0.0, 0.0), (1, 0, 2, 1, 466, 1.0, 0.0, 0.0),
+         (1, 2, 0, 1, 0, 1.0, 0.0, 0.0)], EVENT_RECORD,
+    )  # fmt: skip
+    load(bench, rack, follower=events, records=records, length=500)
+    sequence = play(bench, rack)
+    assert sequence.bursts["start"].tolist() == [426, 466, 465, 0]
+    assert sequence.conditions.tolist() == [1, 2, -1, 0]
+    assert [(b.window, b.kernel, b.threshold, b.angle) for b in sequence.bits] == [(0, 0, 0.25, 0.5), (1, 0, 0.25, 0.5)]
+    assert sequence.under({0: True}).bursts["start"].tolist() == [426, 0]
+    assert sequence.under({0: False, 1: True}).bursts["start"].tolist() == [466, 465, 0]
+
+
+@pytest.mark.parametrize(("number", "time"), [(2, 425), (3, 450)])
+def test_a_bit_that_is_not_there_in_time_is_refused(bench, rack, number, time):
+    """One sample too early, or another number: the trigger is refused and everything stays armed."""
+    events = np.array([(1, 0, number, 1, time, 1.0, 0.0, 0.0)], EVENT_RECORD)
+    load(bench, rack, follower=events, records=bits(bench, (0, 2, 10)), length=500)
+    for client in reversed(rack):
+        client.write("INIT")
+    rack[0].write("*TRG")
+    assert rack[0].error() == -221
+    assert [client.query("STAT?") for client in rack] == ["ARMED"] * 3
+    assert not bench.chip.played
+
+
+def test_the_leader_hears_the_line_24_samples_later_on_its_own_clock(bench, rack):
+    """Sample 0 of the digitizer is sample 24 of the leader."""
+    for time, good in ((449, False), (450, True)):
+        events = np.array([(1, 0, 2, 1, time, 1.0, 0.0, 0.0)], EVENT_RECORD)
+        load(bench, rack, leader=events, records=bits(bench, (0, 2, 10)), length=500)
+        for client in reversed(rack):
+            client.write("INIT")
+        rack[0].write("*TRG")
+        if good:
+            bench.settle()
+            rack[0].clean()
+        else:
+            assert rack[0].error() == -221
+            for client in rack:
+                client.write("ABOR")
+
+
+def test_turns_change_the_phases_of_what_their_oscillator_plays_later(bench, rack):
+    """One without condition always, one with it in the shots with its bit; other oscillators go on as they were."""
+    events = np.array(
+        [(1, 0, 0, 1, 0, 1.0, 0.1, 0.0), (1, 0, 0, TURN, 16, 0.0, 0.2, 0.0), (1, 0, 0, 1, 16, 1.0, 0.1, 0.0),
+         (1, 0, -2, TURN, 430, 0.0, 0.4, 0.0), (1, 0, 0, 1, 430, 1.0, 0.1, 0.0), (1, 1, 0, 1, 450, 1.0, 0.1, 0.0)],
+        EVENT_RECORD,
+    )  # fmt: skip
+    load(bench, rack, follower=events, records=bits(bench, (0, 2, 10)), length=500)
+    sequence = play(bench, rack)
+    np.testing.assert_allclose(sequence.bursts["phase"], [0.1, 0.3, 0.3, 0.1])
+    assert sequence.conditions.tolist() == [0] * 4
+    np.testing.assert_allclose(sequence.under({0: True}).bursts["phase"], [0.1, 0.3, 0.3, 0.1])
+    np.testing.assert_allclose(sequence.under({0: False}).bursts["phase"], [0.1, 0.3, 0.7, 0.1])
 
 
 def test_lines_are_as_the_instruments_are_set(bench, rack):

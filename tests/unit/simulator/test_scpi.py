@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pulsed.simulator.connection import BLOCK_LIMIT, LINE_LIMIT, Connection
 from pulsed.simulator.scpi import Command, build_table, split
-from pulsed.simulator.virtual_awg import VirtualAwg
+from pulsed.simulator.virtual_awg import EVENT, VirtualAwg
 from pulsed.simulator.virtual_digitizer import VirtualDigitizer
 from pulsed.simulator.virtual_instrument import Identity
 
@@ -262,9 +262,12 @@ def corpus(bench):
             message("LIST:DATA ", bench.entries((1, 3, 500)))]  # fmt: skip
     awg = [message('WAV:DATA 2,"w",', bench.wave().tobytes()), b"WAV:DATA? 2\n", b"WAV:CAT?;FREE?\n", b"WAV:DEL 2\n",
            message('SEQ:DATA 1,"s",400,', bench.events((1, 0, 2, 8, 0.5, 0.1, 1e8), (1, 0, 2, 24, 1, 0, 1e8))),
+           message('SEQ:DATA 3,"c",400,', np.array([(1, 8, 0, 9, 8, 0, 0, 0), (1, 0, -2, 2**32 - 1, 8, 0, 0.5, 0),
+                                                    (1, 0, 2, 2, 24, 1, 0, 1e8)], EVENT).tobytes()),
+           b"SEQ:DATA? 3;MARK? 3,1\n", b"FEED:LAT?\n",
            b"SEQ:DEL:ALL\n", b"OUTP1:CORR 1,0,0,1;OFFS 0,0.1\n", b"OUTP2 ON;OUTP2?\n", b"TRIG:OUTP OFF\n"]  # fmt: skip
     digitizer = [message('KERN:DATA 2,"k",', np.ones(16, "<c8").tobytes()), b"KERN:CAT?\n", b"KERN:DEL 2\n",
-                 message('ACQ:DATA 1,"t",400,', bench.records((0, 2, 8, 16, 1e8), (1, 0, 24, 16, -1e8))),
+                 message('ACQ:DATA 1,"t",400,', bench.records((0, 2, 8, 16, 1e8), (1, 1 << 16, 24, 16, -1e8))),
                  b"ACQ:MODE RAW\n", b"ACQ:DEL:ALL\n", b"FETC:ALL?\n", b"FETC:DATA? 0;OVER?\n"]  # fmt: skip
     return both + awg, both + digitizer
 

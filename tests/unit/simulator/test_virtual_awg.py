@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsed.simulator.virtual_awg import EVENT, EVENT_MEMORY, WAVE_MEMORY
+from pulsed.simulator.virtual_awg import EVENT, EVENT_MEMORY, TURN, WAVE_MEMORY
 
 EVENT_ROW = (1, 0, 1, 0, 1.0, 0.0, 0.0)
 
@@ -91,11 +91,73 @@ def test_events_out_of_range(bench, loaded, position, value, code):
     assert loaded.query("SEQ:CAT?") == ""
 
 
-def test_the_reserved_field_is_zero(bench, loaded):
-    events = np.zeros(1, EVENT)
-    events["pair"], events["waveform"], events["reserved"] = 1, 1, 1
-    loaded.write('SEQ:DATA 1,"s",100,', events)
-    assert loaded.error() == -222
+def rows(*values):
+    """Pack (pair, oscillator, condition, waveform, time, amplitude, phase, frequency)."""
+    return np.array(list(values), EVENT)
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ((1, 0, 257, 1, 0, 1.0, 0.0, 0.0), -222),
+        ((1, 0, -257, 1, 0, 1.0, 0.0, 0.0), -222),
+        ((1, 10, 0, 8, 0, 0.0, 0.0, 0.0), -222),
+        ((1, 8, 0, 0, 0, 0.0, 0.0, 0.0), -222),
+        ((1, 8, 0, TURN, 0, 0.0, 0.0, 0.0), -221),
+        ((1, 8, 0, 8, 0, 1.0, 0.0, 0.0), -222),
+        ((1, 9, 0, 8, 0, 0.0, 1.0, 0.0), -222),
+        ((1, 9, 0, 8, 0, 0.0, 0.0, 1.0), -222),
+        ((1, 8, 0, 96, 5, 0.0, 0.0, 0.0), -221),
+        ((1, 0, 0, TURN, 0, 0.5, 1.0, 0.0), -222),
+        ((1, 0, 0, TURN, 0, 0.0, 1.0, 1e6), -222),
+        ((1, 0, 0, TURN, 101, 0.0, 1.0, 0.0), -221),
+        ((1, 0, 1, 3, 0, 1.0, 0.0, 0.0), -221),
+    ],
+)
+def test_conditions_markers_and_turns_that_are_refused(bench, loaded, row, code):
+    loaded.write('SEQ:DATA 1,"s",100,', rows(row))
+    assert loaded.error() == code
+    assert loaded.query("SEQ:CAT?") == ""
+
+
+def test_markers_stand_where_their_events_are(bench, loaded):
+    """Marker, start, stop and condition; markers of one number do not overlap, those of others may."""
+    table = rows(
+        (1, 0, 0, 1, 10, 1.0, 0.0, 0.0), (1, 9, -3, 5, 40, 0.0, 0.0, 0.0), (1, 8, 0, 26, 2, 0.0, 0.0, 0.0),
+        (1, 8, 0, 1, 28, 0.0, 0.0, 0.0), (2, 8, 0, 100, 0, 0.0, 0.0, 0.0),
+    )  # fmt: skip
+    loaded.write('SEQ:DATA 1,"s",100,', table)
+    loaded.clean()
+    assert loaded.query("SEQ:MARK? 1,1") == "1,2,28,0,1,28,29,0,2,40,45,-3"
+    assert loaded.query("SEQ:MARK? 1,2") == "1,0,100,0"
+    assert loaded.query("SEQ:MARK? 1,3") == ""
+    assert loaded.query("SEQ:CAT?") == '1,5,"s"'
+    loaded.write('SEQ:DATA 2,"t",100,', rows((1, 8, 0, 10, 0, 0.0, 0.0, 0.0), (1, 8, 0, 10, 9, 0.0, 0.0, 0.0)))
+    assert loaded.error() == -221
+    loaded.query("SEQ:MARK? 7,1")
+    assert loaded.error() == -224
+
+
+def test_a_sequence_is_read_back_in_order(bench, loaded):
+    """By pair, oscillator and time; a turn comes before what plays from its sample on."""
+    turn, late, early = (1, 0, 4, TURN, 16, 0.0, 0.25, 0.0), (1, 0, -4, 1, 16, 1.0, 0.0, 0.0), (1, 0, 0, 1, 0, 1, 0, 0)
+    loaded.write('SEQ:DATA 1,"s",100,', rows(late, early, turn))
+    loaded.clean()
+    assert loaded.block("SEQ:DATA? 1") == rows(early, turn, late).tobytes()
+    loaded.write('SEQ:DATA 2,"s",100,', rows(early, (1, 0, 0, TURN, 15, 0.0, 0.25, 0.0)))
+    assert loaded.error() == -221, "an oscillator does not turn while it plays"
+
+
+def test_a_marker_keeps_no_waveform(bench, loaded):
+    """A marker's length is no waveform's number."""
+    loaded.write('SEQ:DATA 1,"s",100,', rows((1, 8, 0, 2, 0, 0.0, 0.0, 0.0)))
+    arm(bench, loaded)
+    loaded.write("WAV:DEL 2")
+    loaded.clean()
+
+
+def test_the_latency_of_feedback_is_told(awg):
+    assert awg.query("FEED:LAT?") == "400"
 
 
 def test_the_event_memory_ends(bench, loaded):

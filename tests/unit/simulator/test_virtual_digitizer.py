@@ -43,7 +43,7 @@ def test_kernels(digitizer):
         ([(0, 0, 0, 8, 0.0)], -222),
         ([(0, 0, 0, 20, 0.0)], -222),
         ([(0, 0, 0, 16392, 0.0)], -222),
-        ([(0, 70000, 0, 16, 0.0)], -222),
+        ([(0, 257 << 16, 0, 16, 0.0)], -222),
         ([(0, 0, 0, 16, 6e8)], -222),
         ([(0, 0, 0, 16, float("nan"))], -222),
         ([(0, 0, -1, 16, 0.0)], -221),
@@ -62,16 +62,39 @@ def test_acquisition_tables_that_are_refused(bench, digitizer, rows, code):
     assert digitizer.query("ACQ:CAT?") == ""
 
 
-def test_a_threshold_is_finite(bench, digitizer):
-    digitizer.write('ACQ:DATA 1,"t",100,', bench.records(RECORD_ROW)[:-8] + np.array([np.nan]).tobytes())
+@pytest.mark.parametrize("bad", [(np.nan, 0.0), (0.0, np.inf)])
+def test_threshold_and_angle_are_finite(bench, digitizer, bad):
+    digitizer.write('ACQ:DATA 1,"t",100,', bench.records(RECORD_ROW)[:-8] + np.array(bad, "<f4").tobytes())
     assert digitizer.error() == -222
+
+
+def test_a_bit_on_the_line_needs_its_kernel_in_every_mode(bench, digitizer):
+    """In the others of the modes RAW and AVER no kernel is looked at."""
+    digitizer.write('ACQ:DATA 1,"t",100,', bench.records((0, 5, 0, 16, 0.0)))
+    digitizer.write('ACQ:DATA 2,"t",100,', bench.records((0, 5 | 256 << 16, 0, 16, 0.0)))
+    digitizer.write("ACQ:MODE RAW")
+    arm(bench, digitizer, (1, 4, 1000))
+    digitizer.clean()
+    digitizer.write("ABOR")
+    arm(bench, digitizer, (2, 4, 1000))
+    assert digitizer.error() == -221
+
+
+def test_the_angle_turns_the_plane(bench, digitizer):
+    """Values are shot + i * kernel: turned by a quarter, the kernel's number is what the threshold sees."""
+    tail = np.array([0.5, np.pi / 2], "<f4").tobytes()
+    digitizer.write('ACQ:DATA 1,"t",100,', b"".join(bench.records((0, 0, 0, 16, f))[:-8] + tail for f in (0.0, 1e6)))
+    digitizer.write("ACQ:MODE THR")
+    run(bench, digitizer, (1, 4, 1000))
+    bits = np.frombuffer(digitizer.block("FETC:ALL?"), np.uint8).reshape(4, 2)
+    assert bits.tolist() == [[0, 1]] * 4
 
 
 def test_thresholded_data_are_one_byte_for_each_record_and_shot(bench, digitizer):
     """The chip's integrated values are shot + i * kernel; thresholds are taken by record, as uploaded."""
     rows = [(1, 0, 40, 16, 0.0), (0, 0, 0, 16, 0.0)]
     block = b"".join(
-        bench.records(row)[:-8] + np.array([at]).tobytes() for row, at in zip(rows, (2.5, 0.5), strict=True)
+        bench.records(row)[:-8] + np.array([at, 0.0], "<f4").tobytes() for row, at in zip(rows, (2.5, 0.5), strict=True)
     )
     digitizer.write('ACQ:DATA 1,"t",100,', block)
     digitizer.write("ACQ:MODE THR")
