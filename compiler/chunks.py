@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.compiler.flat import EnvelopeTable
+from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.memory import Memory
 from pulsed.compiler.program import (
@@ -60,6 +60,7 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
         meas_return=options.meas_return,
         iq=options.iq,
         los=wiring.los,
+        biases=wiring.biases,
         ports=wiring.port_settings,
         discriminators=wiring.discriminators,
     )

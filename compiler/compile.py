@@ -13,8 +13,9 @@ from qiskit.circuit import Parameter
 
 from pulsed.compiler.chunks import Named, make_chunks
 from pulsed.compiler.circuits import DELAY, Operations, describe, walk
+from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.expressions import Values
-from pulsed.compiler.flat import ACQUIRE, EnvelopeTable, Late, NotLinearError, flatten
+from pulsed.compiler.flat import ACQUIRE, Late, NotLinearError, flatten
 from pulsed.compiler.gates import gate_table
 from pulsed.compiler.lowering import lower
 from pulsed.compiler.memory import Memory
@@ -153,7 +154,7 @@ class Compiler:
             labels = describe(program)
         else:
             schedule = block_to_schedule(program) if isinstance(program, ScheduleBlock) else program
-            rows = flatten(schedule.instructions, setup.wiring, table, None if values is None else late)
+            rows = flatten(schedule.unordered(), setup.wiring, table, None if values is None else late)
             duration = schedule.duration
             acquired = rows["memory_slot"][rows["kind"] == ACQUIRE]
             labels = (int(acquired.max(initial=-1)) + 1, (), b"{}")

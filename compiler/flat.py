@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from cmath import phase
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 from qiskit.circuit import ParameterExpression
 
+from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import LoweringError
-from pulsed.pulse.channels import Channel
 from pulsed.pulse.instructions import (
     Acquire,
     Delay,
@@ -48,60 +47,6 @@ FLAT = np.dtype(
 )
 """time, length: dt; row: of the wiring; envelope: of the table (PLAY), kernel (ACQUIRE, -1 boxcar); amplitude: full
 scale (PLAY); value: the pulse's angle, a phase (rad) or a frequency (Hz)."""
-
-
-@dataclass(frozen=True)
-class Envelope:
-    """A row of the table: complex128 samples at one per dt, |sample| <= 1 with the largest at 1."""
-
-    key: bytes
-    samples: npt.NDArray[np.complex128]
-
-
-class EnvelopeTable:
-    """Envelopes by content. A row number never changes, so tables of gates can refer to it."""
-
-    def __init__(self) -> None:
-        self.rows: list[Envelope] = []
-        self._peaks: list[float] = []
-        self._by_key: dict[bytes, int] = {}
-        self._lengths: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-
-    def copy(self) -> EnvelopeTable:
-        """Return a table with the same rows, that may grow by itself."""
-        other = EnvelopeTable()
-        other.rows, other._peaks, other._by_key = [*self.rows], [*self._peaks], {**self._by_key}
-        other._lengths = self.lengths
-        return other
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Samples of each row."""
-        if len(self._lengths) != len(self.rows):
-            self._lengths = np.array([len(row.samples) for row in self.rows], dtype=np.int64)
-        return self._lengths
-
-    def row(self, pulse: Pulse, ratio: Fraction = Fraction(1)) -> tuple[int, float]:
-        """Return the row of ``pulse``'s shape at ``ratio`` samples per dt, and the factor its amplitude grows by."""
-        key = pulse.shape_key if ratio == 1 else pulse.shape_key + str(ratio).encode()
-        found = self._by_key.get(key)
-        if found is not None:
-            return found, self._peaks[found]
-        samples = np.ascontiguousarray(pulse.normalized() if ratio == 1 else pulse.resampled(ratio))
-        peak = float(np.abs(samples).max(initial=0.0)) or 1.0
-        self._peaks.append(peak)
-        self.rows.append(Envelope(key, samples / peak))
-        self._by_key[key] = len(self.rows) - 1
-        return self._by_key[key], peak
-
-    def add(self, key: bytes, samples: npt.NDArray[np.complex128]) -> int:
-        """Return the row of samples that are a shape already: complex128, one per sample of the port, peak 1."""
-        found = self._by_key.get(key)
-        if found is None:
-            found = self._by_key[key] = len(self.rows)
-            self._peaks.append(1.0)
-            self.rows.append(Envelope(key, samples))
-        return found
 
 
 @dataclass(frozen=True)
@@ -138,25 +83,72 @@ def flatten(
     table: EnvelopeTable,
     late: list[Late] | None = None,
 ) -> npt.NDArray[np.void]:
-    """Return the FLAT rows of timed instructions (dt), in their order.
+    """Return the FLAT rows of timed instructions (dt, in any order), sorted by time, length and name of the channel.
 
     Values without a number are appended to ``late``, and are 0 in the rows. Raises :class:`LoweringError` with
     channel, instruction and time for what the rack cannot play, such values included when ``late`` is None, and
     :class:`NotLinearError` for those that ``late`` cannot hold.
     """
-    rows: list[tuple[int, int, int, int, int, int, float, float]] = []
-    # Schedules play the same few pulses over and over: by identity, while the instructions keep them alive.
-    plays: dict[tuple[int, Channel], tuple[int, int, int, float, float]] = {}
-    for time, instruction in instructions:
-        if type(instruction) is Play:
-            played = plays.get((id(instruction.pulse), instruction.channel))
-            if played is not None:
-                length, row, envelope, amplitude, angle = played
-                rows.append((time, length, row, PLAY, envelope, -1, amplitude, angle))
+    reader = _Reader(wiring, table, late)
+    reader.read(instructions)
+    rows: npt.NDArray[np.void] = np.array(reader.distinct, dtype=FLAT)[np.array(reader.codes, dtype=np.int64)]
+    rows["time"] = reader.times
+    rows["value"][reader.turned] = reader.values
+    # Rows of one channel, time and length stay in the order of insertion.
+    order = np.lexsort((wiring.name_order[rows["row"]], rows["length"], rows["time"]))
+    if late:
+        place_of = np.argsort(order)
+        late[:] = sorted((replace(item, row=int(place_of[item.row])) for item in late), key=lambda item: item.row)
+    return rows[order]
+
+
+class _Reader:
+    """Reads the instructions of one schedule. What is played over and over is looked at once.
+
+    Row i is at ``times[i]`` and else row ``codes[i]`` of ``distinct``; those of ``turned`` have a value of their own.
+    """
+
+    def __init__(self, wiring: Wiring, table: EnvelopeTable, late: list[Late] | None) -> None:
+        self._wiring = wiring
+        self._table = table
+        self._late = late
+        self.distinct: list[tuple[int, int, int, int, int, int, float, float]] = []
+        self.times: list[int] = []
+        self.codes: list[int] = []
+        self.turned: list[int] = []
+        self.values: list[float] = []
+
+    def read(self, instructions: Iterable[tuple[int, Instruction]]) -> None:
+        """Append the rows of ``instructions``."""
+        # Pulses by identity, while the instructions keep them alive.
+        known: dict[tuple[object, type, object], int] = {}
+        times, codes, turned, values = self.times, self.codes, self.turned, self.values
+        for time, instruction in instructions:
+            kind, value = type(instruction), None
+            key: tuple[object, type, object] | None = None
+            if kind is Play:
+                pulse, channel = instruction.operands
+                key = (id(pulse), type(channel), channel.index)
+            elif kind in _FRAME_KINDS:
+                value, channel = instruction.operands
+                if type(value) is float:
+                    key = (kind, type(channel), channel.index)
+            elif kind is Delay or isinstance(instruction, Delay | Directive | Snapshot):
                 continue
-        if isinstance(instruction, Delay | Directive | Snapshot):
-            continue
-        if instruction.is_parameterized() and late is None:
+            code = known.get(key) if key is not None else None
+            if code is None:
+                code, late = len(self.distinct), len(self._late or ())
+                self.distinct.append(self._row(time, instruction))
+                if key is not None and len(self._late or ()) == late:
+                    known[key] = code
+            elif value is not None:
+                turned.append(len(codes))
+                values.append(value)
+            codes.append(code)
+            times.append(time)
+
+    def _row(self, time: int, instruction: Instruction) -> tuple[int, int, int, int, int, int, float, float]:
+        if self._late is None and instruction.is_parameterized():
             names = ", ".join(sorted(str(p) for p in instruction.parameters))
             raise LoweringError(
                 "this parameter has no value yet: assign_parameters first",
@@ -164,32 +156,34 @@ def flatten(
                 value=names,
             )
         if isinstance(instruction, Play):
-            row = wiring.row(instruction.channel)
-            pulse, found = instruction.pulse, _NOTHING_LATE
-            if late is not None and pulse.is_parameterized():
-                pulse, found = _late_values(pulse, _where(time, instruction))
-            envelope, peak = table.row(pulse, wiring.lines[row].ratio)
-            if late is not None:
-                factors = {"amplitude": peak, "value": 1.0}
-                late += [Late(len(rows), name, value, factors[name]) for name, value in found.items()]
-            amplitude, angle = _polar(pulse, found)
-            rows.append((time, instruction.duration, row, PLAY, envelope, -1, amplitude * peak, angle))
-            if not found:
-                played = (instruction.duration, row, envelope, amplitude * peak, angle)
-                plays[id(instruction.pulse), instruction.channel] = played
-        elif isinstance(instruction, Acquire):
-            rows.append(_acquire(time, instruction, wiring, table))
-        else:
-            kind, field = _frame_kind(time, instruction)
-            value = getattr(instruction, field)
-            (channel,) = instruction.channels
-            if late is not None and _is_late(value):
-                # A frequency is 0 nowhere in the band: what is late is the way from the frame's own.
-                known = wiring.lines[wiring.row(channel)].frequency if kind == SET_FREQUENCY else 0.0
-                late.append(Late(len(rows), "value", value, offset=-known))
-                value = known
-            rows.append((time, 0, wiring.row(channel), kind, -1, -1, 0.0, float(value)))
-    return np.array(rows, dtype=FLAT)
+            return self._play(time, instruction)
+        if isinstance(instruction, Acquire):
+            return _acquire(time, instruction, self._wiring, self._table)
+        return self._frame(time, instruction)
+
+    def _play(self, time: int, instruction: Play) -> tuple[int, int, int, int, int, int, float, float]:
+        row = self._wiring.row(instruction.channel)
+        pulse, found = instruction.pulse, _NOTHING_LATE
+        if self._late is not None and pulse.is_parameterized():
+            pulse, found = _late_values(pulse, _where(time, instruction))
+        envelope, peak = self._table.row(pulse, self._wiring.lines[row].ratio)
+        if self._late is not None:
+            factors = {"amplitude": peak, "value": 1.0}
+            self._late += [Late(len(self.codes), name, value, factors[name]) for name, value in found.items()]
+        amplitude, angle = _polar(pulse, found)
+        return (time, instruction.duration, row, PLAY, envelope, -1, amplitude * peak, angle)
+
+    def _frame(self, time: int, instruction: Instruction) -> tuple[int, int, int, int, int, int, float, float]:
+        kind, field = _frame_kind(time, instruction)
+        value = getattr(instruction, field)
+        (channel,) = instruction.channels
+        row = self._wiring.row(channel)
+        if self._late is not None and _is_late(value):
+            # A frequency is 0 nowhere in the band: what is late is the way from the frame's own.
+            known = self._wiring.lines[row].frequency if kind == SET_FREQUENCY else 0.0
+            self._late.append(Late(len(self.codes), "value", value, offset=-known))
+            value = known
+        return (time, 0, row, kind, -1, -1, 0.0, float(value))
 
 
 def _late_values(pulse: Pulse, where: str) -> tuple[Pulse, dict[str, ParameterExpression]]:

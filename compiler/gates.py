@@ -29,6 +29,7 @@ class GateInfo:
 
 
 _DRAG = ("amplitude", "angle", "beta", "duration", "sigma")
+_CZ = ("amplitude", "duration", "sigma", "width")
 _ECR = ("amplitude", "angle", "duration", "sigma", "width", "cancel.amplitude", "cancel.angle")
 
 
@@ -48,9 +49,12 @@ def gate_table(device: DeviceDescription, calibration: CalibrationSet) -> dict[G
     for pair in device.couplings:
         subject = f"Q{pair.control}-Q{pair.target}"
         has_x = ("x", (pair.control,)) in table
-        if has_x and calibration.has(*(f"{subject}.ecr.{item}" for item in _ECR)):
+        if has_x and pair.flux is None and calibration.has(*(f"{subject}.ecr.{item}" for item in _ECR)):
             schedule = _ecr(wiring, pair.control, pair.target, table["x", (pair.control,)].schedule)
             table["ecr", (pair.control, pair.target)] = _info(schedule, calibration, f"{subject}.ecr.error")
+        if pair.flux is not None and calibration.has(*(f"{subject}.cz.{item}" for item in _CZ)):
+            info = _info(_cz(wiring, pair.control, pair.target), calibration, f"{subject}.cz.error")
+            table["cz", (pair.control, pair.target)] = table["cz", (pair.target, pair.control)] = info
     return table
 
 
@@ -138,9 +142,29 @@ def _ecr(wiring: Wiring, control: int, target: int, flip: Schedule) -> Schedule:
             schedule = schedule.insert(start, Play(rotary, DriveChannel(target)))
         if sign > 0:
             schedule = schedule.insert(half, flip)
-    end = 2 * half + flip.duration
+    return _straightened(wiring, schedule, subject, control, target)
+
+
+def _cz(wiring: Wiring, control: int, target: int) -> Schedule:
+    """Return the flux pulse that brings the coupler near the pair, and virtual z for what the qubits' own shifts add."""
+    calibration, subject = wiring.calibration, f"Q{control}-Q{target}.cz"
+    channel = wiring.control_channel(control, target)
+    assert channel is not None, "the table has couplings only"
+    pulse = GaussianSquare(
+        round(calibration.number(f"{subject}.duration")),
+        calibration.number(f"{subject}.amplitude"),
+        sigma=calibration.number(f"{subject}.sigma"),
+        width=calibration.number(f"{subject}.width"),
+        name=f"cz_q{control}q{target}",
+    )
+    return _straightened(wiring, Schedule((0, Play(pulse, channel)), name="cz"), subject, control, target)
+
+
+def _straightened(wiring: Wiring, schedule: Schedule, subject: str, control: int, target: int) -> Schedule:
+    """Add the virtual z of either qubit that a pair's gate ends with."""
+    end = schedule.duration
     for qubit, name in ((control, "rz_control"), (target, "rz_target")):
-        leftover = calibration.get(f"{subject}.{name}", 0.0)
+        leftover = wiring.calibration.get(f"{subject}.{name}", 0.0)
         if leftover:
             schedule = _turn(wiring, schedule, end, qubit, leftover)
     return schedule

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.compiler.flat import EnvelopeTable
+from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.program import Settings
 from pulsed.compiler.wiring import Wiring

@@ -135,6 +135,8 @@ class Settings(msgspec.Struct, frozen=True):
     iq: bool = False
     los: dict[str, tuple[float, float]] = {}
     """Oscillator name → (frequency Hz, power dBm)."""
+    biases: dict[str, float] = {}
+    """Flux port → direct current in its line, A."""
     ports: dict[str, PortSettings] = {}
     discriminators: dict[int, Discriminator] = {}
     """Qubit → discriminator."""

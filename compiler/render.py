@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pulsed.compiler.flat import EnvelopeTable
+from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.program import EVENT
 from pulsed.compiler.wiring import Wiring

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.compiler.flat import FLAT, SHIFT_PHASE, EnvelopeTable, flatten
+from pulsed.compiler.envelopes import EnvelopeTable
+from pulsed.compiler.flat import FLAT, SHIFT_PHASE, flatten
 from pulsed.compiler.gates import GateInfo, GateKey
 from pulsed.compiler.wiring import Wiring
 from pulsed.pulse.frames import rz_phase
@@ -48,7 +49,7 @@ class Templates:
         return rows
 
     def _add(self, schedule: Schedule) -> int:
-        return self._append(flatten(schedule.instructions, self._wiring, self._table), schedule)
+        return self._append(flatten(schedule.unordered(), self._wiring, self._table), schedule)
 
     def _append(self, rows: npt.NDArray[np.void], schedule: Schedule) -> int:
         self._rows.append(rows)

@@ -45,7 +45,7 @@ class Line:
     channel: Channel
     slot: Slot
     qubit: int
-    """The qubit whose frequency the frame has: the target's for a control channel."""
+    """The qubit whose frequency the frame has: the target's for a control channel, -1 on a flux line."""
     frequency: float
     lo: float
     bandwidth: float
@@ -53,6 +53,8 @@ class Line:
     """Samples of the port's clock in one dt."""
     delay: int
     """Samples between the shot's start and the port's sample 0, so that all ports line up."""
+    baseband: bool = False
+    """A flux line: real samples, no carrier; its frequency and LO are 0."""
 
 
 class Wiring:
@@ -81,7 +83,10 @@ class Wiring:
         for q, qubit in enumerate(device.qubits):
             rows.append(("d", q, q, qubit.drive, self._qubit[q]))
         for k, pair in enumerate(device.couplings):
-            rows.append(("u", k, pair.target, device.qubits[pair.control].drive, self._qubit[pair.target]))
+            if pair.flux is not None:
+                rows.append(("u", k, -1, pair.flux, 0.0))
+            else:
+                rows.append(("u", k, pair.target, device.qubits[pair.control].drive, self._qubit[pair.target]))
         for q, qubit in enumerate(device.qubits):
             rows.append(("m", q, q, qubit.readout, self._readout[q]))
         for q, qubit in enumerate(device.qubits):
@@ -111,16 +116,22 @@ class Wiring:
             slot=Slot(port_name, oscillator, name),
             qubit=qubit,
             frequency=frequency,
-            lo=self.device.oscillators[port.lo].frequency,
+            lo=0.0 if port.lo is None else self.device.oscillators[port.lo].frequency,
             bandwidth=port.bandwidth,
             ratio=ratio,
             delay=delay,
+            baseband=port.lo is None,
         )
 
     @cached_property
     def rows(self) -> dict[Channel, int]:
         """Channel → row of :attr:`lines`."""
         return {line.channel: row for row, line in enumerate(self.lines)}
+
+    @cached_property
+    def name_order(self) -> npt.NDArray[np.int64]:
+        """Place of each line when they are sorted by the names of their channels."""
+        return np.argsort(np.argsort([line.slot.channel for line in self.lines]))
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -163,6 +174,15 @@ class Wiring:
     def los(self) -> dict[str, tuple[float, float]]:
         """Local oscillator → (frequency Hz, power dBm)."""
         return {name: (lo.frequency, lo.power) for name, lo in self.device.oscillators.items()}
+
+    @cached_property
+    def biases(self) -> dict[str, float]:
+        """Flux port → direct current in its line (A), of those that have a bias source."""
+        return {
+            name: self.calibration.get(f"{name}.bias", port.bias.level)
+            for name, port in self.device.ports.items()
+            if port.bias is not None
+        }
 
     @cached_property
     def port_settings(self) -> dict[str, PortSettings]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn, Self, TypeAlias, Union
 
 import numpy as np
@@ -135,15 +135,20 @@ class Schedule:
     def instructions(self) -> tuple[TimedInstruction, ...]:
         """All instructions with their times, sorted by time, duration and channel names; nested ones included."""
         if self._sorted is None:
-            flat: list[TimedInstruction] = []
-            for time, child in self._children:
-                if isinstance(child, Instruction):
-                    flat.append((time, child))
-                else:
-                    flat.extend((time + inner, instruction) for inner, instruction in child.instructions)
-            flat.sort(key=_order)
-            self._sorted = tuple(flat)
+            self._sorted = tuple(sorted(self.unordered(), key=_order))
         return self._sorted
+
+    def unordered(self) -> Sequence[TimedInstruction]:
+        """Return all instructions with their times, nested ones included, without the cost of sorting them."""
+        if self._sorted is not None:
+            return self._sorted
+        flat: list[TimedInstruction] = []
+        for time, child in self._children:
+            if isinstance(child, Schedule):
+                flat.extend((time + inner, instruction) for inner, instruction in child.unordered())
+            else:
+                flat.append((time, child))
+        return flat
 
     @property
     def parameters(self) -> set[Parameter]:
