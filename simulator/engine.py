@@ -44,13 +44,17 @@ __all__ = [
 MAX_EXACT = 6
 """Most transmons in one density matrix."""
 
-MAX_QUBITS = 10
-"""Most transmons in one state: beyond six it is followed by trajectories."""
+MAX_VECTOR = 10
+"""Most transmons in one state vector: beyond six these are trajectories, beyond ten matrix product states."""
 
-_BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8, 7: 64, 8: 64, 9: 32, 10: 16}
+_BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8, 5: 4, 6: 4, 7: 64, 8: 64, 9: 32, 10: 16}
 """Members of a state's batch, each for a block of shots: of the slow noise; from seven transmons on, trajectories."""
 
-_FEWEST_BLOCKS = 4
+_MOST_BLOCKS = 64
+"""Members of a batch of matrix product states."""
+
+_SETTLING = 16
+"""Members of a batch of matrix product states that finds what a shot leaves to the next."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Engine:
 
         Raises:
             InvalidValueError: the sequence does not fit its period, or no shots.
-            SimulationLimitError: more entangled qubits, or wider overlapping pulses, than can be followed.
+            SimulationLimitError: more entanglement, or wider overlapping pulses, than can be followed.
 
         """
         if shots < 1:
@@ -239,7 +243,7 @@ class Engine:
         stream: tuple[int, ...] = (),
     ) -> Cluster:
         rng = noise.generator(self.seed, *stream, 1 << 21, *qubits) if len(qubits) > MAX_EXACT else None
-        return Cluster(self._free_at(reference), qubits, initial, detunings, rng)
+        return Cluster(self._free_at(reference), qubits, initial, detunings, rng, len(qubits) > MAX_VECTOR)
 
     def _free_at(self, reference: float) -> Free:
         found = self._free.get(reference)
@@ -278,16 +282,7 @@ class Engine:
         links = [(p.qubits[0], p.qubits[-1]) for p in pulses]
         links += [c.qubits for c in self.chip.couplings if set(c.qubits) <= set(driven)]
         active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
-        out = [tuple(int(str(q)) for q in members) for members in union(active, links)]
-        for members in out:
-            if len(members) > MAX_QUBITS:
-                raise SimulationLimitError(
-                    "too many qubits interact in one circuit",
-                    subject=f"chip {self.chip.name}",
-                    value=len(members),
-                    legal=f"at most {MAX_QUBITS}",
-                )
-        return out
+        return [tuple(int(str(q)) for q in members) for members in union(active, links)]
 
     def _initial(self, sequence: Sequence, plan: _Plan, reference: float) -> NDArray[np.float64]:
         """Return (qubits, 3) populations at a shot's start: what the shot before left, relaxed until the period ends.
@@ -298,6 +293,7 @@ class Engine:
         for qubits, pulses in zip(plan.clusters, plan.pulses, strict=True):
             for _ in range(4):
                 batch = 1 if len(qubits) <= MAX_EXACT else _blocks(len(qubits))
+                batch = min(batch, _SETTLING) if len(qubits) > MAX_VECTOR else batch
                 still = np.zeros((batch, len(self.chip.qubits)))
                 cluster = self._cluster(qubits, initial, still, reference)
                 cluster.walk(pulses, plan.measurements, cluster.pass_unread)
@@ -341,7 +337,7 @@ class Engine:
 
 
 def _blocks(qubits: int) -> int:
-    return _BLOCKS.get(qubits, _FEWEST_BLOCKS)
+    return _BLOCKS.get(qubits, _MOST_BLOCKS)
 
 
 def _reference(chip: Chip, sequence: Sequence) -> float:

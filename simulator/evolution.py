@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.hamiltonian import LEVELS, zz
+from pulsed.simulator.mps import MatrixProducts
 from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.readout import Jumps, Response, sample_jumps
 from pulsed.simulator.residual import Residual
@@ -56,7 +57,8 @@ class Free:
 class Cluster:
     """The joint state of some qubits, each with its own clock; ZZ is applied in halves around each pulse (Strang).
 
-    With ``rng`` the state is a batch of quantum trajectories, else one of density matrices.
+    With ``rng`` the state is a batch of quantum trajectories, matrix product states if ``on_line``; else it is one of
+    density matrices.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Cluster:
         populations: NDArray[np.float64],
         detunings: NDArray[np.float64],
         rng: np.random.Generator | None = None,
+        on_line: bool = False,
     ) -> None:
         self._chip = free.chip
         self.qubits = qubits
@@ -73,14 +76,17 @@ class Cluster:
         self._zz = free.zz
         self._detunings = detunings
         start = [populations[q] for q in qubits]
-        self.state: DensityMatrix | Trajectories
-        if rng is None:
-            self.state = DensityMatrix.product(start, len(detunings))
-        else:
-            self.state = Trajectories.product(start, len(detunings), rng)
         self._residual: dict[int, Residual] = {}
         self._clock = dict.fromkeys(qubits, 0)
         self._pairs = {pair: 0.0 for pair in free.zz if set(pair) <= set(qubits)}
+        self.state: DensityMatrix | Trajectories | MatrixProducts
+        if rng is None:
+            self.state = DensityMatrix.product(start, len(detunings))
+        elif on_line:
+            links = [(qubits.index(a), qubits.index(b)) for a, b in self._pairs]
+            self.state = MatrixProducts.product(start, len(detunings), rng, links, free.chip.truncation)
+        else:
+            self.state = Trajectories.product(start, len(detunings), rng)
 
     def _idle(self, qubit: int, until: int) -> None:
         if until > self._clock[qubit]:
@@ -251,15 +257,10 @@ class Cluster:
             (shots,) the new owners.
 
         """
-        joint = self.reach(measurement)
+        self.wait(measurement.start)
         qubits = self.measured(measurement)
-        before = np.empty(len(owner), dtype=np.int64)
-        cumulative = np.cumsum(joint, axis=1)
-        draws = rng.random(len(owner))
-        for member in range(len(joint)):
-            mine = owner == member
-            found = np.searchsorted(cumulative[member], draws[mine], side="right")
-            before[mine] = np.minimum(found, joint.shape[1] - 1)
+        sites = tuple(self.qubits.index(q) for q in qubits)
+        before = self.state.sample(sites, owner, rng)
         levels = np.array(np.unravel_index(before, (LEVELS,) * len(qubits))).T
         final = np.empty_like(levels)
         for k, qubit in enumerate(qubits):
@@ -272,7 +273,6 @@ class Cluster:
             return owner
         after = np.ravel_multi_index(tuple(final.T), (LEVELS,) * len(qubits))
         groups, new_owner = np.unique(np.stack([owner, before, after]), axis=1, return_inverse=True)
-        sites = tuple(self.qubits.index(q) for q in qubits)
         self.state = self.state.collapsed(sites, groups[0], groups[1], groups[2])
         self._detunings = self._detunings[groups[0]]
         for residual in self._residual.values():

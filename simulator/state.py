@@ -39,6 +39,18 @@ def marginal(diagonal: NDArray[np.float64], count: int, sites: tuple[int, ...]) 
     return result
 
 
+def sampled(joint: NDArray[np.float64], owner: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return (shots,) joint levels drawn from the row of populations (batch, k) that each shot's ``owner`` names."""
+    found = np.empty(len(owner), dtype=np.int64)
+    cumulative = np.cumsum(joint, axis=1)
+    draws = rng.random(len(owner))
+    for member in range(len(joint)):
+        mine = owner == member
+        levels = np.searchsorted(cumulative[member], draws[mine], side="right")
+        found[mine] = np.minimum(levels, joint.shape[1] - 1)
+    return found
+
+
 @njit(cache=True)
 def _gather(rho, index, out):  # type: ignore[no-untyped-def]
     """Copy rho (B, D, D) to out (B, m^2, rest^2): row p m + q holds the elements between local states p and q."""
@@ -167,6 +179,10 @@ class DensityMatrix:
     def populations(self, sites: tuple[int, ...]) -> NDArray[np.float64]:
         """Return (batch, 3**k) joint populations of the given transmons, normalised, the first site slowest."""
         return marginal(np.einsum("bii->bi", self.rho).real, self.count, sites)
+
+    def sample(self, sites: tuple[int, ...], owner: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return (shots,) joint levels of the given transmons, drawn from each shot's member of the batch."""
+        return sampled(self.populations(sites), owner, rng)
 
     def dephase(self, site: int) -> None:
         """Drop all coherence between levels of one transmon: an unread measurement."""

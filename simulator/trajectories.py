@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pulsed.model.errors import PulsedError
 from pulsed.simulator.hamiltonian import LEVELS
-from pulsed.simulator.state import levels_of, marginal, table
+from pulsed.simulator.state import levels_of, marginal, sampled, table
 
 Complex = NDArray[np.complex128]
 
@@ -94,6 +94,10 @@ class Trajectories:
     def populations(self, sites: tuple[int, ...]) -> NDArray[np.float64]:
         """Return (batch, 3**k) joint populations of the given transmons, normalised, the first site slowest."""
         return marginal(np.abs(self.psi) ** 2, self.count, sites)
+
+    def sample(self, sites: tuple[int, ...], owner: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return (shots,) joint levels of the given transmons, drawn from each shot's member of the batch."""
+        return sampled(self.populations(sites), owner, rng)
 
     def dephase(self, site: int) -> None:
         """Measure one transmon in each member, nobody looking at the result."""

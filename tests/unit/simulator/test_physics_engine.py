@@ -16,7 +16,7 @@ from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.pulse.library import Drag
 from pulsed.simulator.chip import Chip, load_chip, random_chip
 from pulsed.simulator.clusters import segments
-from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, SimulationLimitError, Window
+from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
 from pulsed.simulator.gates import Burst, Gates, rotation
 from pulsed.simulator.hamiltonian import zz_rate
 from pulsed.simulator.lines import gain, ideal_correction, low_pass, mixed
@@ -253,25 +253,6 @@ def test_crosstalk_drives_the_neighbour_at_its_own_frequency(chip):
     detuning = chip.qubits[1].frequency - chip.qubits[0].frequency
     shot = Shot(chip).play(0, 0, np.ones(duration), 0.0, detuning).read(duration + 40, (0, 1))
     assert excited(engine, shot)[1] > 0.95
-
-
-def chain(count: int) -> Chip:
-    """random_chip's first qubits in a longer chain."""
-    ten = random_chip(3, 10)
-    qubits = tuple(ten.qubits[q % 10] for q in range(count))
-    wires = (*(replace(ten.wires[0], name=f"d{q}", qubit=q) for q in range(count)), ten.wires[-1])
-    couplings = tuple(replace(ten.couplings[0], qubits=(q, q + 1)) for q in range(count - 1))
-    crosstalk = tuple(tuple(complex(a == b) for b in range(count)) for a in range(count))
-    return replace(ten, qubits=qubits, wires=wires, couplings=couplings, crosstalk=crosstalk)
-
-
-def test_too_many_entangled_qubits_are_refused():
-    chip = chain(11)
-    shot = Shot(chip)
-    for q in range(11):
-        shot.play(q, 0, 0.3 * np.ones(16))
-    with pytest.raises(SimulationLimitError, match="at most 10"):
-        Engine(chip).predict(shot.read(40, (0,)).sequence())
 
 
 def test_an_unknown_line_is_named(chip):
