@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from pulsed.model.errors import InvalidValueError, PulsedError
 from pulsed.simulator.faults import FaultBoard
+from pulsed.simulator.report import Report
 from pulsed.simulator.run import Conductor
 from pulsed.simulator.sequence import Prediction
 from pulsed.simulator.server import InstrumentServer
@@ -38,6 +40,7 @@ class Control:
         self.operations: dict[str, Operation] = {
             "truth": self._truth,
             "predict": self._predict,
+            "report": self._report,
             "state": self._state,
             "seed": self._seed,
             "drift": self._drift,
@@ -107,6 +110,10 @@ class Control:
             }
             for p in found
         ]
+
+    async def _report(self, request: Mapping[str, Any]) -> Any:
+        found: list[Report | None] = await asyncio.wrap_future(self._conductor.submit(self._conductor.reports))
+        return [asdict(report) if report else None for report in found]
 
     async def _state(self, request: Mapping[str, Any]) -> Any:
         states: dict[str, Any] = {}

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pulsed.model.errors import InvalidValueError
+from pulsed.simulator.report import Report
 from pulsed.simulator.scpi import ScpiError
 from pulsed.simulator.sequence import BURST, Bit, Line, Mode, Outcome, Prediction, Sequence, Turn, Window
 from pulsed.simulator.virtual_awg import OSCILLATORS, TURN, EventTable, VirtualAwg, Waveform
@@ -78,6 +79,7 @@ class Run:
     awgs: tuple[AwgPart, ...]
     digitizer: DigitizerPart | None
     left: set[ListPlayer] = field(default_factory=set)
+    reports: list[Report | None] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def sequence(self, entry: int) -> Sequence:
@@ -283,6 +285,10 @@ class Conductor:
             return []
         return [self.physics.predict(self.last.sequence(entry)) for entry in range(len(self.last.entries))]
 
+    def reports(self) -> list[Report | None]:
+        """Return how each entry of the last run was worked out. Call it through :meth:`submit`."""
+        return [] if self.last is None else self.last.reports
+
     def close(self) -> None:
         """End the run that is on without waiting for what the chip's thread is at."""
         self._post = _nowhere
@@ -305,6 +311,7 @@ class Conductor:
             if run.digitizer and not run.stop.is_set():
                 stream = (run.number, entry)
                 outcome = self.physics.play(run.sequence(entry), shots, stream, run.digitizer.mode)
+                run.reports.append(outcome.report)
             if self._real_time:
                 due += shots * period / RATE
                 run.stop.wait(max(0.0, due - time.monotonic()))

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pulsed.simulator.report import Report
+
 BURST = np.dtype(
     [
         ("line", "<u2"),
@@ -137,6 +139,7 @@ class Outcome:
         raw: int16 (shots, samples of all windows, 2), ADC codes, I then Q.
         averaged: float64 (samples of all windows, 2), ADC codes averaged over the shots.
         overrange: whether the ADC clipped.
+        report: how it was worked out; no instrument tells it.
 
     """
 
@@ -144,6 +147,7 @@ class Outcome:
     raw: NDArray[np.int16] | None = None
     averaged: NDArray[np.float64] | None = None
     overrange: bool = False
+    report: Report | None = None
 
 
 @dataclass(frozen=True)
