@@ -76,45 +76,50 @@ class Acquisition:
         measurements: list[Measurement],
         shots: int,
         rng: np.random.Generator,
+        mode: Mode,
     ) -> None:
         self._amplifier = chip.amplifier
         self._shots = shots
         self._rng = rng
-        self._pairs = [(w, self._owner(w, measurements)) for w in sequence.windows]
+        self._mode = mode
+        self._bits = sequence.bits
+        self._pairs = [(w, self.owner(w, measurements)) for w in sequence.windows]
+        # Integrals come from the sufficient statistic, or from records when one of them could clip.
+        self._drawn = mode == "integrated" and not any(self._may_clip(m.response) for _, m in self._pairs)
+        samples = sum(w.length for w, _ in self._pairs)
+        self._raw = np.empty((shots if mode == "raw" else 0, samples, 2), dtype=np.int16)
+        self._total = np.zeros((samples, 2))
+        self._values: list[NDArray[np.complex64]] = []
+        self._column, self._overrange = 0, False
 
-    def integrated(self) -> Outcome:
-        """Return the integrals from the sufficient statistic, or from records when one of them could clip."""
-        if any(self._may_clip(m.response) for _, m in self._pairs):
-            return self._integrated_from_records()
-        parts: list[Complex] = [np.zeros((self._shots, 0), complex)]
-        for window, measurement in self._pairs:
-            if window.kernels:
+    def take(self, windows: int) -> None:
+        """Record the first ``windows`` windows, of which the readouts must have been followed in every shot."""
+        for window, measurement in self._pairs[len(self._values) : windows]:
+            if not self._drawn:
+                values = self._recorded(window, measurement)
+            elif window.kernels:
                 sums = integrals(measurement.response, self._weights(window, measurement), self._amplifier)
                 values = integrate(measurement.response, sums, measurement.levels, measurement.jumps, self._rng)
-                parts.append(values)
-        return Outcome(integrated=np.concatenate(parts, axis=1).astype(np.complex64))
+            else:
+                values = np.zeros((self._shots, 0), complex)
+            self._values.append(values.astype(np.complex64))
 
-    def records(self, mode: Mode) -> Outcome:
-        """Return the records of all shots (``raw``) or their mean (``averaged``), in ADC codes."""
-        samples = sum(w.length for w, _ in self._pairs)
-        raw = np.empty((self._shots if mode == "raw" else 0, samples, 2), dtype=np.int16)
-        total = np.zeros((samples, 2))
-        overrange, column = False, 0
-        for window, measurement in self._pairs:
-            stop = column + window.length
-            for part in self._blocks():
-                codes, over = self._codes(window, measurement, part)
-                overrange |= over
-                if mode == "raw":
-                    raw[part, column:stop] = codes
-                else:
-                    total[column:stop] += codes.sum(axis=0)
-            column = stop
-        if mode == "raw":
-            return Outcome(raw=raw, overrange=overrange)
-        return Outcome(averaged=total / self._shots, overrange=overrange)
+    def bit(self, index: int) -> NDArray[np.bool_]:
+        """Return a bit of the sequence in each shot, (shots,); its window must have been taken."""
+        bit = self._bits[index]
+        return bit.of(self._values[bit.window][:, bit.kernel])
 
-    def _owner(self, window: Window, measurements: list[Measurement]) -> Measurement:
+    def outcome(self) -> Outcome:
+        """Take all windows and return what the digitizer gets."""
+        self.take(len(self._pairs))
+        if self._mode == "raw":
+            return Outcome(raw=self._raw, overrange=self._overrange)
+        if self._mode == "averaged":
+            return Outcome(averaged=self._total / self._shots, overrange=self._overrange)
+        nothing = np.zeros((self._shots, 0), np.complex64)
+        return Outcome(integrated=np.concatenate([nothing, *self._values], axis=1), overrange=self._overrange)
+
+    def owner(self, window: Window, measurements: list[Measurement]) -> Measurement:
         """Return the readout that a window lies in; the spans were made to hold every window."""
         start = window.start - self._amplifier.delay
         for measurement in measurements:
@@ -145,18 +150,22 @@ class Acquisition:
         first = self._first(window, measurement)
         return digitize(means[:, first : first + window.length], self._amplifier, self._rng)
 
-    def _integrated_from_records(self) -> Outcome:
-        parts, overrange = [], False
-        for window, measurement in self._pairs:
-            first = self._first(window, measurement)
-            weights = self._weights(window, measurement)[:, first : first + window.length].T
-            blocks = []
-            for part in self._blocks():
-                codes, over = self._codes(window, measurement, part)
-                blocks.append((codes[..., 0] + 1j * codes[..., 1]) @ weights / self._amplifier.full_scale)
-                overrange |= over
-            parts.append(np.concatenate(blocks))
-        return Outcome(integrated=np.concatenate(parts, axis=1).astype(np.complex64), overrange=overrange)
+    def _recorded(self, window: Window, measurement: Measurement) -> Complex:
+        """Draw the records of a window, keep what the mode asks for, and return their integrals, (shots, kernels)."""
+        first, stop = self._first(window, measurement), self._column + window.length
+        weights = self._weights(window, measurement)[:, first : first + window.length].T
+        values = np.zeros((self._shots, len(window.kernels)), complex)
+        for part in self._blocks():
+            codes, over = self._codes(window, measurement, part)
+            self._overrange |= over
+            if self._mode == "raw":
+                self._raw[part, self._column : stop] = codes
+            elif self._mode == "averaged":
+                self._total[self._column : stop] += codes.sum(axis=0)
+            if self._mode == "integrated" or self._bits:
+                values[part] = (codes[..., 0] + 1j * codes[..., 1]) @ weights / self._amplifier.full_scale
+        self._column = stop
+        return values
 
     def _may_clip(self, response: Response) -> bool:
         """Return whether a record could leave the ADC's range: six standard deviations from the largest mean."""

@@ -14,7 +14,7 @@ from pulsed.simulator.acquisition import Acquisition, readout_field, readout_spa
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.clusters import union
 from pulsed.simulator.evolution import Cluster, Free, Measurement
-from pulsed.simulator.hamiltonian import zz_rate
+from pulsed.simulator.hamiltonian import moved, zz_rate
 from pulsed.simulator.pulses import Pulse, Pulses
 from pulsed.simulator.readout import Jumps, respond
 from pulsed.simulator.sequence import (
@@ -81,6 +81,8 @@ class Engine:
         self.drift = chip.drift
         self.moment = 0.0
         self.seed = seed
+        self._flux: dict[int, float] = {}
+        self._biased = chip
         self._pulses = Pulses(chip)
         self._free: dict[float, Free] = {}
         self._let_drift(0.0)
@@ -125,13 +127,28 @@ class Engine:
     def _let_drift(self, moment: float) -> None:
         """Bring the chip to a moment of its drift. A sequence keeps the state that it starts with."""
         self.moment = moment
-        chip = drift.at(self.designed, self.drift, moment)
+        chip = drift.at(self._biased, self.drift, moment)
         if chip != self.chip:
             self.chip = chip
             self._pulses.take(chip)
             self._free.clear()
 
+    def _bias(self, lines: tuple[Line, ...]) -> None:
+        """Bring the couplers to where the direct currents and offsets of their lines have them."""
+        flux = {}
+        for line in lines:
+            wire = self.designed.wire(line.name)
+            coupler = None if wire.flux is None else self.designed.couplings[wire.flux].coupler
+            if wire.flux is not None and coupler is not None:
+                flux[wire.flux] = wire.quanta(line.bias) + (line.offset[0] * coupler.flux if line.on else 0.0)
+        if flux != self._flux:
+            self._flux, self._biased = flux, self.designed
+            for index, quanta in flux.items():
+                self._biased = moved(self._biased, index, quanta)
+            self._let_drift(self.moment)
+
     def _play(self, sequence: Sequence, shots: int, stream: tuple[int, ...], mode: Mode) -> Outcome:
+        self._bias(sequence.lines)
         reference = _reference(self.chip, sequence)
         plan = self._plan(sequence, reference)
         for measurement in plan.measurements:
@@ -143,11 +160,11 @@ class Engine:
         for index, (qubits, pulses) in enumerate(zip(plan.clusters, plan.pulses, strict=True)):
             self._run(plan, qubits, pulses, shots, (*stream, index), initial, reference)
         rng = noise.generator(self.seed, *stream, 1 << 20)
-        acquisition = Acquisition(self.chip, sequence, plan.measurements, shots, rng)
-        return acquisition.integrated() if mode == "integrated" else acquisition.records(mode)
+        return Acquisition(self.chip, sequence, plan.measurements, shots, rng, mode).outcome()
 
     def predict(self, sequence: Sequence) -> Prediction:
         """Return the truth about a sequence: joint populations before the last readout, quasi-static noise averaged."""
+        self._bias(sequence.lines)
         reference = _reference(self.chip, sequence)
         plan = self._plan(sequence, reference)
         initial = self._initial(sequence, plan, reference)

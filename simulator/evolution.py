@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -284,6 +285,18 @@ class Cluster:
             self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
             self._clock[qubit] = measurement.stop
         return np.asarray(new_owner, dtype=np.int64).ravel()
+
+    def branch(self, members: NDArray[np.int64]) -> Cluster:
+        """Return a cluster of its own with some ``members`` of the batch, for shots that go another way from here."""
+        other = copy(self)
+        nothing = np.zeros(len(members), dtype=np.int64)
+        other.state = self.state.collapsed((), members, nothing, nothing)
+        other._detunings = self._detunings[members]
+        other._residual = {qubit: copy(residual) for qubit, residual in self._residual.items()}
+        for residual in other._residual.values():
+            residual.photons = residual.photons[members]
+        other._clock, other._pairs = dict(self._clock), dict(self._pairs)
+        return other
 
     def final(self, until: int) -> NDArray[np.float64]:
         """Return (qubits, 3) mean populations of each qubit at ``until``, where its free decay has taken them."""
