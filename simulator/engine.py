@@ -17,6 +17,7 @@ from pulsed.simulator.evolution import Cluster, Free, Measurement
 from pulsed.simulator.hamiltonian import moved, zz_rate
 from pulsed.simulator.pulses import Pulse, Pulses
 from pulsed.simulator.readout import Jumps, respond
+from pulsed.simulator.report import ClusterReport, DroppedZz, Report
 from pulsed.simulator.sequence import (
     BURST,
     Kernel,
@@ -157,10 +158,13 @@ class Engine:
             empty = np.zeros(0, dtype=np.int64)
             measurement.jumps = [Jumps(empty, empty, empty, empty) for _ in range(measured)]
         initial = self._initial(sequence, plan, reference)
+        clusters = []
         for index, (qubits, pulses) in enumerate(zip(plan.clusters, plan.pulses, strict=True)):
-            self._run(plan, qubits, pulses, shots, (*stream, index), initial, reference)
+            clusters.append(self._run(plan, qubits, pulses, shots, (*stream, index), initial, reference))
+        report = Report(tuple(clusters), self._dropped(plan))
         rng = noise.generator(self.seed, *stream, 1 << 20)
-        return Acquisition(self.chip, sequence, plan.measurements, shots, rng, mode).outcome()
+        outcome = Acquisition(self.chip, sequence, plan.measurements, shots, rng, mode).outcome()
+        return replace(outcome, report=report)
 
     def predict(self, sequence: Sequence) -> Prediction:
         """Return the truth about a sequence: joint populations before the last readout, quasi-static noise averaged."""
@@ -301,6 +305,16 @@ class Engine:
         active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
         return [tuple(int(str(q)) for q in members) for members in union(active, links)]
 
+    def _dropped(self, plan: _Plan) -> tuple[DroppedZz, ...]:
+        """Return the coupled qubits in different states, of which one is driven."""
+        owner = {q: index for index, members in enumerate(plan.clusters) for q in members}
+        driven = {q for members, pulses in zip(plan.clusters, plan.pulses, strict=True) if pulses for q in members}
+        return tuple(
+            DroppedZz(c.qubits, zz_rate(self.chip, *c.qubits))
+            for c in self.chip.couplings
+            if driven & set(c.qubits) and (owner.get(c.qubits[0]) != owner.get(c.qubits[1]))
+        )
+
     def _initial(self, sequence: Sequence, plan: _Plan, reference: float) -> NDArray[np.float64]:
         """Return (qubits, 3) populations at a shot's start: what the shot before left, relaxed until the period ends.
 
@@ -332,8 +346,8 @@ class Engine:
         stream: tuple[int, ...],
         initial: NDArray[np.float64],
         reference: float,
-    ) -> None:
-        """Take one cluster through the shot and fill the measurements of its qubits."""
+    ) -> ClusterReport:
+        """Take one cluster through the shot and fill the measurements of its qubits; return how."""
         rng = noise.generator(self.seed, *stream)
         blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
         spread = noise.detunings(self.chip, blocks, rng)
@@ -351,6 +365,7 @@ class Engine:
         if mine:
             before = [p for p in pulses if p.start < mine[-1].stop]
             cluster.walk(before, plan.measurements, read)
+        return cluster.report()
 
 
 def _blocks(qubits: int) -> int:

@@ -15,6 +15,7 @@ from pulsed.simulator.hamiltonian import LEVELS, zz
 from pulsed.simulator.mps import MatrixProducts
 from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.readout import Jumps, Response, sample_jumps
+from pulsed.simulator.report import ClusterReport
 from pulsed.simulator.residual import Residual
 from pulsed.simulator.state import DensityMatrix
 from pulsed.simulator.superoperators import Idle, small_unitaries
@@ -297,6 +298,15 @@ class Cluster:
             residual.photons = residual.photons[members]
         other._clock, other._pairs = dict(self._clock), dict(self._pairs)
         return other
+
+    def report(self) -> ClusterReport:
+        """Return how the state has been followed so far."""
+        if isinstance(self.state, MatrixProducts):
+            line = self.state.line
+            worst = float(line.discarded.max())
+            return ClusterReport(self.qubits, "matrix product states", len(line.discarded), line.widest, worst)
+        method = "density matrix" if isinstance(self.state, DensityMatrix) else "state vectors"
+        return ClusterReport(self.qubits, method, len(self._detunings))
 
     def final(self, until: int) -> NDArray[np.float64]:
         """Return (qubits, 3) mean populations of each qubit at ``until``, where its free decay has taken them."""
