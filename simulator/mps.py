@@ -183,6 +183,8 @@ class MatrixProducts:
                 legal=f"at most {LARGEST // size}; use fewer shots",
             )
         line = self.line.members(members)
+        if not sites:
+            return MatrixProducts(line, self._place, self._rng)
         branch = np.arange(len(members))
         shape = (LEVELS,) * len(sites)
         for site, found, left in zip(

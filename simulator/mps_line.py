@@ -163,10 +163,10 @@ class TensorLine:
         worst, bound = float(self.discarded.max()), self.truncation.discarded_weight
         if worst > bound:
             raise SimulationLimitError(
-                "the qubits are more entangled than their matrix product states can hold: the result would be wrong",
+                "too entangled for matrix product states",
                 subject=f"{len(self.tensors)} transmons in one state",
-                value=f"discarded weight {worst:.2g} at bond dimension {self.truncation.bond_dimension}",
-                legal=f"at most {bound:g}; use a shallower circuit or fewer qubits, or set a larger "
-                "truncation.bond_dimension (slower) or truncation.discarded_weight (less exact) in the chip file",
+                value=f"discarded weight {worst:.3g}",
+                legal=f"at most {bound:g}; use a shallower circuit, or raise truncation.bond_dimension "
+                f"(now {self.truncation.bond_dimension}) or .discarded_weight in the chip file",
             )
         return kept
