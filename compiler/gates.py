@@ -146,7 +146,7 @@ def _ecr(wiring: Wiring, control: int, target: int, flip: Schedule) -> Schedule:
 
 
 def _cz(wiring: Wiring, control: int, target: int) -> Schedule:
-    """Return the flux pulse that brings the coupler near the pair, and virtual z for what the qubits' own shifts add."""
+    """Return the flux pulse that brings the coupler near the pair, and virtual z for the shifts of the qubits."""
     calibration, subject = wiring.calibration, f"Q{control}-Q{target}.cz"
     channel = wiring.control_channel(control, target)
     assert channel is not None, "the table has couplings only"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -168,6 +168,16 @@ class SourceSettings:
     """dBm."""
 
 
+@dataclass(frozen=True)
+class BiasSettings:
+    """Of a bias source. ``range``: largest level that may come, either sign; another range makes the output jump."""
+
+    level: float
+    """V or A."""
+    range: float
+    function: Literal["VOLT", "CURR"] = "CURR"
+
+
 @runtime_checkable
 class Identifiable(Protocol):
     """Has a name in the rack and says what it is."""
@@ -297,6 +307,11 @@ class Digitizer(Instrument, Validating[Recording], Uploading[Recording], Runnabl
 @runtime_checkable
 class Source(Instrument, Configurable[SourceSettings], Validating[SourceSettings], Protocol):
     """A local oscillator."""
+
+
+@runtime_checkable
+class BiasSource(Instrument, Configurable[BiasSettings], Validating[BiasSettings], Protocol):
+    """A source of direct current for a flux line."""
 
 
 def full_scale_gain(settings: PortSettings) -> tuple[float, float]:

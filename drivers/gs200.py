@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from qcodes.instrument_drivers.yokogawa.Yokogawa_GS200 import YokogawaGS200
 
 from pulsed.drivers.base import CONDITION_QUERIES, ScpiDriver, SessionIO, qcodes_name
-from pulsed.drivers.contract import Capabilities, InstrumentState
+from pulsed.drivers.contract import BiasSettings, Capabilities, InstrumentState
 from pulsed.drivers.scpi import Command, Session
 from pulsed.model.errors import InstrumentLimitError
 
@@ -23,16 +22,6 @@ class _Gs200(SessionIO, YokogawaGS200):  # type: ignore[misc]  # qcodes is not f
     def __init__(self, name: str, session: Session) -> None:
         self.session = session
         super().__init__(name, None, resource=session.resource, device_clear=False)
-
-
-@dataclass(frozen=True)
-class BiasSettings:
-    """Of a bias source. ``range``: largest level that may come, either sign; another range makes the output jump."""
-
-    level: float
-    """V or A."""
-    range: float
-    function: Literal["VOLT", "CURR"] = "CURR"
 
 
 class Gs200Driver(ScpiDriver):

@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 from pulsed.compiler.program import Chunk
 from pulsed.drivers.collect import check_discriminators, collect
 from pulsed.drivers.contract import (
+    BiasSettings,
+    BiasSource,
     Digitizer,
     Fetched,
     Generator,
@@ -73,6 +75,7 @@ class Rack:
         self._generators: dict[str, Generator] = {}
         self._digitizers: dict[str, Digitizer] = {}
         self._sources: dict[str, Source] = {}
+        self._biases: dict[str, BiasSource] = {}
         self._others: dict[str, Instrument] = {}
         roles: dict[str, tuple[Any, dict[str, Any]]] = {}
         for oscillator in device.oscillators.values():
@@ -80,6 +83,8 @@ class Rack:
         for port in device.ports.values():
             output = port.direction == "output"
             roles[port.instrument] = (Generator, self._generators) if output else (Digitizer, self._digitizers)
+            if port.bias is not None:
+                roles[port.bias.instrument] = (BiasSource, self._biases)
         for name, description in device.instruments.items():
             kind, group = roles.get(name, (Instrument, self._others))
             key = f"instruments.{name}.driver"
@@ -100,7 +105,7 @@ class Rack:
     @property
     def drivers(self) -> dict[str, Instrument]:
         """The drivers by name; those that no port or oscillator names, such as a spectrum analyser, come last."""
-        return {**self._generators, **self._digitizers, **self._sources, **self._others}
+        return {**self._generators, **self._digitizers, **self._sources, **self._biases, **self._others}
 
     @property
     def identities(self) -> dict[str, str]:
@@ -174,12 +179,18 @@ class Rack:
             source.validate(settings)
         return shares
 
-    def _source_settings(self, chunk: Chunk) -> list[tuple[Source, SourceSettings]]:
-        los = chunk.settings.los
-        return [
+    def _source_settings(self, chunk: Chunk) -> list[tuple[Any, SourceSettings | BiasSettings]]:
+        """Return what is fixed during a chunk: each local oscillator and bias source with its settings."""
+        los, levels = chunk.settings.los, chunk.settings.biases
+        settings: list[tuple[Any, SourceSettings | BiasSettings]] = [
             (self._sources[item.instrument], SourceSettings(*los.get(name, (item.frequency, item.power))))
             for name, item in self.device.oscillators.items()
         ]
+        biased = {name: port.bias for name, port in self.device.ports.items() if port.bias is not None}
+        for name, bias in biased.items():
+            source = self._biases[bias.instrument]
+            settings.append((source, BiasSettings(levels.get(name, bias.level), bias.range)))
+        return settings
 
     @staticmethod
     def _check_blocks(chunk: Chunk, driver: Generator | Digitizer) -> None:
@@ -255,7 +266,8 @@ class Rack:
 
     def _fetch(self, chunk: Chunk, handles: Mapping[str, Handle], deadline: float) -> dict[str, Fetched]:
         """Return the data of each digitizer, once all sources have said that they were well."""
-        tasks: dict[str, Callable[[], Any]] = {n: partial(s.status, deadline) for n, s in self._sources.items()}
+        sources: dict[str, Instrument] = {**self._sources, **self._biases}
+        tasks: dict[str, Callable[[], Any]] = {n: partial(s.status, deadline) for n, s in sources.items()}
         tasks |= {n: partial(driver.fetch, handles[n], deadline) for n, driver in self._digitizers.items()}
         done = self._together(tasks)
         fetched = {name: cast("Fetched", done[name]) for name in self._digitizers}

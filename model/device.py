@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import (
     BaseModel,
@@ -22,7 +22,8 @@ from pydantic import (
 )
 
 from pulsed.model.errors import ConfigError
-from pulsed.model.units import ExactHertz, ExactSeconds, Hertz, Seconds
+from pulsed.model.references import known, wiring_problems
+from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz, Seconds
 
 
 class _Table(BaseModel):
@@ -70,8 +71,19 @@ class OscillatorDescription(_Table):
     """dBm."""
 
 
+class BiasDescription(_Table):
+    """The direct current that a source adds to a flux line."""
+
+    instrument: str
+    """The bias source."""
+    level: Amperes = 0.0
+    """A: used until a value is calibrated."""
+    range: Amperes = Field(gt=0)
+    """Largest current, either sign, A."""
+
+
 class PortDescription(_Table):
-    """One physical output or input: an IQ pair of an instrument, mixed with an LO."""
+    """One physical output or input: an IQ pair of an instrument, mixed with an LO, or a flux line without one."""
 
     instrument: str
     """The instrument it belongs to."""
@@ -79,8 +91,10 @@ class PortDescription(_Table):
     """Number of the IQ pair on the instrument, from 1."""
     direction: Literal["output", "input"]
     """Whether it plays or records."""
-    lo: str
-    """The local oscillator it is mixed with: a key of `oscillators`."""
+    lo: str | None = None
+    """The local oscillator it is mixed with: a key of `oscillators`. None: a baseband port, real samples on I."""
+    bias: BiasDescription | None = None
+    """Of a baseband port: the direct current in its line."""
     clock: ExactHertz = Field(gt=0)
     """Sample rate: an exact number of Hz."""
     granularity: PositiveInt = 1
@@ -119,12 +133,14 @@ class QubitDescription(_Table):
 
 
 class CouplingDescription(_Table):
-    """One pair that a cross-resonance tone connects; the tone leaves the control's drive port."""
+    """One pair: a cross-resonance tone leaves the control's drive port, or a flux pulse tunes the pair's coupler."""
 
     control: NonNegativeInt
     """The qubit whose port the tone leaves."""
     target: NonNegativeInt
     """The qubit at whose frequency the tone is."""
+    flux: str | None = None
+    """Baseband port of the pair's coupler; None: a cross-resonance tone."""
 
 
 class Timing(_Table):
@@ -197,7 +213,7 @@ class DeviceDescription(_Table):
     qubits: tuple[QubitDescription, ...] = Field(min_length=1)
     """The qubits, in order."""
     couplings: tuple[CouplingDescription, ...] = ()
-    """The pairs that have a cross-resonance tone; number k plays on channel u_k."""
+    """The pairs that have a tone or a flux line; number k plays on channel u_k."""
 
     @property
     def num_qubits(self) -> int:
@@ -207,7 +223,7 @@ class DeviceDescription(_Table):
     def with_addresses(self, addresses: dict[str, str]) -> DeviceDescription:
         """Return this description with the VISA addresses of some instruments replaced."""
         for name in addresses:
-            _known(f"instruments.{name}", name, self.instruments)
+            known(f"instruments.{name}", name, self.instruments)
         instruments = {
             name: item.model_copy(update={"address": addresses.get(name, item.address)})
             for name, item in self.instruments.items()
@@ -216,7 +232,7 @@ class DeviceDescription(_Table):
 
     @model_validator(mode="after")
     def _wiring_is_whole(self) -> DeviceDescription:
-        problems = list(_wiring_problems(self))
+        problems = list(wiring_problems(self))
         if problems:
             raise _WiringError(problems)
         return self
@@ -226,96 +242,6 @@ class _WiringError(ValueError):
     def __init__(self, problems: list[ConfigError]) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = problems
-
-
-def _known(key: str, name: str, table: dict[str, Any]) -> None:
-    if name not in table:
-        raise ConfigError("no such name", subject=key, value=name, legal=", ".join(sorted(table)) or "none defined")
-
-
-def _reference_problems(device: DeviceDescription) -> list[ConfigError]:
-    references: list[tuple[str, str, dict[str, Any]]] = []
-    for name, port in device.ports.items():
-        references.append((f"ports.{name}.instrument", port.instrument, device.instruments))
-        references.append((f"ports.{name}.lo", port.lo, device.oscillators))
-    for name, lo in device.oscillators.items():
-        references.append((f"oscillators.{name}.instrument", lo.instrument, device.instruments))
-    for name, instrument in device.instruments.items():
-        if instrument.trigger is not None:
-            references.append((f"instruments.{name}.trigger", instrument.trigger, device.instruments))
-    for q, qubit in enumerate(device.qubits):
-        for line, direction in (("drive", "output"), ("readout", "output"), ("acquire", "input")):
-            fitting = {name: port for name, port in device.ports.items() if port.direction == direction}
-            references.append((f"qubits.{q}.{line}", getattr(qubit, line), fitting))
-    problems = []
-    for key, name, table in references:
-        try:
-            _known(key, name, table)
-        except ConfigError as error:
-            problems.append(error)
-    return problems
-
-
-def _trigger_problems(device: DeviceDescription) -> list[ConfigError]:
-    """Each instrument that waits, by whatever detour, for its own trigger: it would wait for ever."""
-    problems = []
-    leaders = ", ".join(sorted(name for name, item in device.instruments.items() if item.trigger is None))
-    for name, instrument in device.instruments.items():
-        passed, at = set(), instrument.trigger
-        while at is not None and at not in passed:
-            passed.add(at)
-            at = device.instruments[at].trigger
-        if name in passed:
-            problems.append(
-                ConfigError(
-                    "waits for its own trigger, so it never starts", subject=f"instruments.{name}.trigger",
-                    value=instrument.trigger, legal=f"an instrument that waits for none: {leaders or 'there is none'}",
-                )
-            )  # fmt: skip
-    return problems
-
-
-def _wiring_problems(device: DeviceDescription) -> list[ConfigError]:
-    problems = _reference_problems(device)
-    if problems:
-        return problems
-    problems += _trigger_problems(device)
-    n = device.num_qubits
-    legal = f"0 to {n - 1}"
-    seen: dict[tuple[str, int], str] = {}
-    for name, port in device.ports.items():
-        other = seen.setdefault((port.instrument, port.pair), name)
-        if other != name:
-            problems.append(
-                ConfigError(f"the pair belongs to port {other} already", subject=f"ports.{name}.pair", value=port.pair)
-            )
-    for i, pair in enumerate(device.couplings):
-        key = f"couplings.{i}"
-        if not (pair.control < n and pair.target < n and pair.control != pair.target):
-            problems.append(
-                ConfigError(
-                    "not a pair of two qubits",
-                    subject=key,
-                    value=f"{pair.control} to {pair.target}",
-                    legal=legal,
-                )
-            )
-        elif device.ports[device.qubits[pair.control].drive].lo != device.ports[device.qubits[pair.target].drive].lo:
-            problems.append(
-                ConfigError("the two drives of a cross-resonance pair need one LO, or their relative phase is lost",
-                            subject=key, value=f"{pair.control} to {pair.target}")
-            )  # fmt: skip
-    measured = [q for group in device.meas_map for q in group]
-    if sorted(measured) != list(range(n)):
-        problems.append(
-            ConfigError(
-                "each qubit belongs to exactly one group",
-                subject="meas_map",
-                value=str(device.meas_map),
-                legal=legal,
-            )
-        )
-    return problems
 
 
 def _problems(error: ValidationError) -> list[ConfigError]:
@@ -349,8 +275,9 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)
-    if loc[-1] == "identity":
-        return list(Identity.model_fields)
+    nested: dict[str, type[_Table]] = {"identity": Identity, "bias": BiasDescription}
+    if loc[-1] in nested:
+        return list(nested[str(loc[-1])].model_fields)
     return list(tables[str(loc[0])].model_fields) if str(loc[0]) in tables else []
 
 

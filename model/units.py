@@ -60,3 +60,4 @@ ExactSeconds = Annotated[Fraction, _in("s")]
 """A time step: a rational number of seconds."""
 Hertz = Annotated[float, _float_in("Hz")]
 Seconds = Annotated[float, _float_in("s")]
+Amperes = Annotated[float, _float_in("A")]

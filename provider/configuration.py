@@ -137,7 +137,7 @@ class Configuration:
             rep_delay_range=[device.limits.rep_delay_min, device.limits.rep_delay_max],
             default_rep_delay=device.limits.rep_delay,
             n_uchannels=len(pairs),
-            u_channel_lo=[[UchannelLO(target_qubit)] for _, target_qubit in pairs],
+            u_channel_lo=[[] if pair.flux else [UchannelLO(pair.target)] for pair in device.couplings],
             meas_levels=[0, 1, 2],
             qubit_lo_range=[list(frequency_range(device, device.ports[qubit.drive])) for qubit in device.qubits],
             meas_lo_range=[list(frequency_range(device, device.ports[qubit.readout])) for qubit in device.qubits],
@@ -188,7 +188,8 @@ def _channels(backend: PulsedBackend) -> dict[str, Any]:
             result[f"{prefix}{q}"] = {"operates": {"qubits": [q]}, "purpose": kind, "type": kind}
     for k, pair in enumerate(backend.device.couplings):
         qubits = [pair.control, pair.target]
-        result[f"u{k}"] = {"operates": {"qubits": qubits}, "purpose": "cross-resonance", "type": "control"}
+        purpose = "coupler flux" if pair.flux else "cross-resonance"
+        result[f"u{k}"] = {"operates": {"qubits": qubits}, "purpose": purpose, "type": "control"}
     return result
 
 

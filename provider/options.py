@@ -126,7 +126,7 @@ def _anything(name: str, value: Any) -> Any:
 
 def frequency_range(device: DeviceDescription, port: PortDescription) -> tuple[float, float]:
     """Return the lowest and highest frequency in hertz that ``port`` plays: its LO and its bandwidth around it."""
-    center = device.oscillators[port.lo].frequency
+    center = 0.0 if port.lo is None else device.oscillators[port.lo].frequency
     return center - port.bandwidth, center + port.bandwidth
 
 

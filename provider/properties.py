@@ -193,7 +193,8 @@ class Properties:
         """Return the gates that the chip should have and that have no valid calibration."""
         qubits = range(self._device.num_qubits)
         wanted: list[tuple[str, tuple[int, ...]]] = [(gate, (q,)) for gate in ("x", "sx", "measure") for q in qubits]
-        wanted += [("ecr", (pair.control, pair.target)) for pair in self._device.couplings]
+        pairs = self._device.couplings
+        wanted += [("cz" if pair.flux else "ecr", (pair.control, pair.target)) for pair in pairs]
         return [key for key in wanted if key not in self._gates]
 
     def to_dict(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class PulseView:
         return AcquireChannel(self._qubit(qubit, "acquire"))
 
     def control_channel(self, qubits: Iterable[int]) -> list[ControlChannel]:
-        """Return the channels that drive the control of a pair (control, target) at the target's frequency."""
+        """Return the channels of a pair (control, target): the control driven at the target's frequency, or flux."""
         from pulsed.pulse.channels import ControlChannel
 
         pair = tuple(qubits)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import Delay, Instruction, Measure, Parameter, Reset
-from qiskit.circuit.library import ECRGate, IGate, RZGate, SXGate, XGate
+from qiskit.circuit.library import CZGate, ECRGate, IGate, RZGate, SXGate, XGate
 from qiskit.providers import QubitProperties
 from qiskit.transpiler import InstructionProperties, Target
 
@@ -25,6 +25,7 @@ _OPERATIONS: dict[str, Callable[[], Instruction]] = {
     "sx": SXGate,
     "x": XGate,
     "ecr": ECRGate,
+    "cz": CZGate,
     "measure": Measure,
     "reset": Reset,
     "delay": lambda: Delay(Parameter("t")),

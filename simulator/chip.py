@@ -102,11 +102,23 @@ class Coupler:
 
         f = (f_max - alpha) sqrt|cos(pi Phi)| + alpha (Koch et al. 2007), alpha = -E_c.
         """
+        angle = self._idle + math.pi * self.flux * amplitude
         top = self.maximum - self.anharmonicity
-        idle = math.acos(((self.frequency - self.anharmonicity) / top) ** 2)
-        angle = idle + math.pi * self.flux * amplitude
         out: NDArray[np.float64] = top * np.sqrt(np.abs(np.cos(angle))) + self.anharmonicity - self.frequency
         return out
+
+    @property
+    def _idle(self) -> float:
+        """The idle flux in units of the flux quantum over pi."""
+        return math.acos(((self.frequency - self.anharmonicity) / (self.maximum - self.anharmonicity)) ** 2)
+
+    def moved(self, quanta: float) -> Coupler:
+        """Return the coupler so many flux quanta away from its idle flux, which is then its idle flux."""
+        angle = self._idle + math.pi * quanta
+        angle -= math.pi * round(angle / math.pi)
+        frequency = (self.maximum - self.anharmonicity) * math.sqrt(math.cos(angle)) + self.anharmonicity
+        # On the other flank the same amplitude goes the other way.
+        return replace(self, frequency=frequency, flux=math.copysign(1.0, angle) * self.flux)
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,8 @@ class Wire:
 
     A line with neither ``qubit`` nor ``flux`` is the readout line. ``flux`` is the coupling whose coupler the line
     tunes, by real samples without carrier or mixer; its step response is 1 + sum a exp(-t/tau) with ``distortion`` the
-    pairs of a and tau (s). ``gain`` (1 as designed, 0 for a dead line) and ``phase`` (rad) are what drift changes.
+    pairs of a and tau (s). A direct current of ``idle_bias`` (A) has the coupler at its idle, ``bias_quantum`` more are
+    a flux quantum. ``gain`` (1 as designed, 0 for a dead line) and ``phase`` (rad) are what drift changes.
     """
 
     name: str
@@ -137,11 +150,17 @@ class Wire:
     phase: float = 0.0
     flux: int | None = None
     distortion: tuple[tuple[float, float], ...] = ()
+    idle_bias: float = 0.0
+    bias_quantum: float = 1e-3
 
     @property
     def reads(self) -> bool:
         """Whether this is the readout line."""
         return self.qubit is None and self.flux is None
+
+    def quanta(self, bias: float | None) -> float:
+        """Return the flux quanta from the idle at a direct current (A); None, no source in the line, is the idle."""
+        return 0.0 if bias is None else (bias - self.idle_bias) / self.bias_quantum
 
     def mixer(self) -> np.ndarray:
         """Return the 2x2 matrix from (I, Q) of the AWG to the ideal quadratures."""
@@ -249,6 +268,7 @@ def _check_flux(wire: Wire, couplings: list[Coupling], subject: str) -> None:
     legal = ", ".join(str(i) for i, c in enumerate(couplings) if c.coupler is not None)
     good = wire.qubit is None and str(wire.flux) in legal.split(", ")
     _check(good, "a flux line tunes the coupler of one coupling", f"{subject}.flux", wire.flux, legal)
+    _check(wire.bias_quantum > 0, "not a current", f"{subject}.bias_quantum", wire.bias_quantum, "above 0 A")
     for _, tau in wire.distortion:
         _check(0 < tau <= 2e-7, "the time constant is out of range", f"{subject}.distortion", tau, "0 < tau <= 2e-7 s")
 

@@ -7,7 +7,7 @@ so idle evolution is diagonal, and drive operators are transformed along (cross 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -137,6 +137,28 @@ def bare_parameters(
         if max(abs(got_f - wanted_f).max(), abs(got_a - wanted_a).max()) < 1e-3:
             break
     return (float(f[0]), float(f[1])), (float(alpha[0]), float(alpha[1])), coupling.j if coupling else 0.0
+
+
+def moved(chip: Chip, index: int, quanta: float) -> Chip:
+    """Return ``chip`` with the coupler of coupling ``index`` so many flux quanta away from its idle.
+
+    Bare values stay, so the dressed frequencies and anharmonicities of its qubits move with the coupler.
+    """
+    coupling, levels = chip.couplings[index], (4, 4)
+    if coupling.coupler is None or quanta == 0:
+        return chip
+    a, b = coupling.qubits
+    f, alpha, _ = bare_parameters(chip, a, b, levels)
+    there = replace(coupling, coupler=coupling.coupler.moved(quanta))
+    reference = (f[0] + f[1]) / 2
+    h = bare_coupled(there, (f[0] - reference, f[1] - reference), alpha, levels, reference)
+    energies = dress(h)[0]
+    e = (energies - energies[0]).reshape(*levels, -1)[:, :, 0]
+    qubits = list(chip.qubits)
+    for q, one, two in ((a, e[1, 0], e[2, 0]), (b, e[0, 1], e[0, 2])):
+        qubits[q] = replace(qubits[q], frequency=float(one) + reference, anharmonicity=float(two - 2 * one))
+    couplings = (*chip.couplings[:index], there, *chip.couplings[index + 1 :])
+    return replace(chip, qubits=tuple(qubits), couplings=couplings)
 
 
 @lru_cache(maxsize=256)

@@ -258,7 +258,8 @@ class Pulses:
         for i in bursts:
             part = parts.of[i]
             first = parts.starts[i] - segment.start
-            total[first : first + len(part.envelope)] += part.amplitude * part.envelope.real * part.wire.gain
+            gain = part.amplitude * part.line.correction[0] * part.wire.gain
+            total[first : first + len(part.envelope)] += gain * part.envelope.real
         coupling = self.chip.couplings[wire.flux or 0]
         assert coupling.coupler is not None  # the chip was checked
         return coupling.coupler.shift(distort(total, wire.distortion)) * TWO_PI_PER_NS

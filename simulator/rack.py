@@ -65,12 +65,14 @@ def build_instruments(device: DeviceDescription, bus: TriggerBus) -> dict[str, V
     return instruments
 
 
-def _check_port(subject: str, port: PortDescription, instrument: VirtualInstrument, lo: VirtualInstrument) -> None:
+def _check_port(
+    subject: str, port: PortDescription, instrument: VirtualInstrument, lo: VirtualInstrument | None
+) -> None:
     if port.clock != RATE:
         raise ConfigError(
             "this instrument has one clock", subject=f"{subject}.clock", value=str(port.clock), legal="1 GHz"
         )
-    if not isinstance(lo, VirtualSgs100a):
+    if lo is not None and not isinstance(lo, VirtualSgs100a):
         raise ConfigError("this instrument is no local oscillator", subject=f"{subject}.lo", value=port.lo)
     fitting, pairs = (VirtualAwg, PAIRS) if port.direction == "output" else (VirtualDigitizer, 1)
     if not isinstance(instrument, fitting):
@@ -78,6 +80,16 @@ def _check_port(subject: str, port: PortDescription, instrument: VirtualInstrume
         raise ConfigError(message, subject=f"{subject}.instrument", value=port.instrument)
     if port.pair > pairs:
         raise ConfigError("no such pair", subject=f"{subject}.pair", value=port.pair, legal=f"1 to {pairs}")
+
+
+def _check_flux(name: str, port: PortDescription, chip: Chip, instruments: dict[str, VirtualInstrument]) -> None:
+    """Refuse a baseband port whose line reaches no coupler, or whose direct current comes from something else."""
+    if chip.wire(name).flux is None:
+        legal = ", ".join(wire.name for wire in chip.wires if wire.flux is not None) or "a chip with flux lines"
+        raise ConfigError("the chip has no flux line of this name", subject=f"ports.{name}", value=name, legal=legal)
+    if port.bias is not None and not isinstance(instruments[port.bias.instrument], VirtualGs200):
+        subject = f"ports.{name}.bias.instrument"
+        raise ConfigError("this instrument is no bias source", subject=subject, value=port.bias.instrument)
 
 
 def connect_cables(
@@ -88,25 +100,31 @@ def connect_cables(
     readout_ports = {qubit.readout for qubit in device.qubits}
     for name, port in device.ports.items():
         instrument = instruments[port.instrument]
-        lo = instruments[device.oscillators[port.lo].instrument]
+        lo = None if port.lo is None else instruments[device.oscillators[port.lo].instrument]
         _check_port(f"ports.{name}", port, instrument, lo)
         if name in readout_ports or port.direction == "input":
             readout_los.add(port.lo)
-        if isinstance(instrument, VirtualAwg) and isinstance(lo, VirtualSgs100a):
+        if not isinstance(instrument, VirtualAwg):
+            inputs.append(name)
+        elif isinstance(lo, VirtualSgs100a):
             chip.wire(name)
             outputs.append(Output(name, instrument, port.pair, lo))
         else:
-            inputs.append(name)
+            _check_flux(name, port, chip, instruments)
+            bias = port.bias and instruments[port.bias.instrument]
+            outputs.append(Output(name, instrument, port.pair, None, bias if isinstance(bias, VirtualGs200) else None))
     if len(inputs) != 1:
         raise ConfigError("the chip has one output line", subject="ports", value=", ".join(inputs), legal="one input")
     if len(readout_los) != 1:
         subject = f"ports.{inputs[0]}.lo"
         raise ConfigError(
-            "readout is mixed up and down with one LO", subject=subject, value=", ".join(sorted(readout_los))
+            "readout is mixed up and down with one LO", subject=subject, value=", ".join(sorted(map(str, readout_los)))
         )
     conductor.outputs = tuple(outputs)
     taps = {
-        output.line: Tap(output, chip.wire(output.line), device.ports[output.line].full_scale) for output in outputs
+        output.line: Tap(output, output.lo, chip.wire(output.line), device.ports[output.line].full_scale)
+        for output in outputs
+        if output.lo is not None
     }
     for instrument in instruments.values():
         if isinstance(instrument, VirtualN9030b):

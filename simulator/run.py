@@ -24,6 +24,7 @@ from pulsed.simulator.scpi import ScpiError
 from pulsed.simulator.sequence import BURST, Bit, Line, Mode, Outcome, Prediction, Sequence, Turn, Window
 from pulsed.simulator.virtual_awg import OSCILLATORS, TURN, EventTable, VirtualAwg, Waveform
 from pulsed.simulator.virtual_digitizer import MODES, RecordTable, VirtualDigitizer, Weights
+from pulsed.simulator.virtual_gs200 import VirtualGs200
 from pulsed.simulator.virtual_instrument import ListPlayer, State
 from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
 
@@ -53,18 +54,21 @@ class Physics(Protocol):
 
 @dataclass(frozen=True)
 class Output:
-    """The cable from one pair of an AWG, through its mixer, to one line of the chip."""
+    """The cable from one pair of an AWG to one line of the chip: through a mixer, or from I past a bias tee."""
 
     line: str
     awg: VirtualAwg
     pair: int
-    lo: VirtualSgs100a
+    lo: VirtualSgs100a | None
+    bias: VirtualGs200 | None = None
 
     def setting(self) -> Line:
         """Return the line as the instruments are set now."""
         output = self.awg.outputs[self.pair - 1]
-        on = output.on and self.lo.on
-        return Line(self.line, self.lo.frequency, on, output.correction, output.offset)
+        if self.lo is None:
+            bias = None if self.bias is None else self.bias.current
+            return Line(self.line, 0.0, output.on, output.correction, output.offset, bias)
+        return Line(self.line, self.lo.frequency, output.on and self.lo.on, output.correction, output.offset)
 
 
 @dataclass

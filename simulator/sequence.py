@@ -34,13 +34,17 @@ Correction = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """One physical output as the instruments are set: LO, on or off, the AWG's IQ correction and offset."""
+    """One physical output as the instruments are set: LO, on or off, the AWG's IQ correction and offset.
+
+    A flux line has ``lo_frequency`` 0 and, when a source is connected to it, its direct current ``bias`` (A).
+    """
 
     name: str
     lo_frequency: float
     on: bool = True
     correction: Correction = (1.0, 0.0, 0.0, 1.0)
     offset: tuple[float, float] = (0.0, 0.0)
+    bias: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pulsed.simulator.chip import Wire
 from pulsed.simulator.lines import TAIL, low_pass, mixed
 from pulsed.simulator.run import RATE, Output, Run
+from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
 
 LONGEST = 1 << 16
 """Samples of a shot that are looked at."""
@@ -26,6 +27,7 @@ class Tap:
     """A directional coupler behind the mixer of one port. ``full_scale``: dBm there for full scale 1."""
 
     output: Output
+    lo: VirtualSgs100a
     wire: Wire
     full_scale: float
 
@@ -36,7 +38,7 @@ class Tap:
         bandwidth ``rbw`` (Hz), for the settings that the instruments have now. Leakage of the LO adds in power.
         """
         line = self.output.setting()
-        if not self.output.lo.on:
+        if not self.lo.on:
             return np.zeros(len(offsets))
         on = self.output.awg.outputs[self.output.pair - 1].on
         offset = line.offset if on else (0.0, 0.0)

@@ -1,7 +1,6 @@
 """A Yokogawa GS200 DC source, as far as its stock QCoDeS driver goes. Manual: docs/instruments/bias.md.
 
-Its programs of one step, by which that driver ramps, end at once at their last level. It drives nothing on a chip
-without flux lines.
+Its programs of one step, by which that driver ramps, end at once at their last level.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from pulsed.simulator.settings import SettingsInstrument, Value, choice, command
 RANGES = {"VOLT": (10e-3, 100e-3, 1.0, 10.0, 30.0), "CURR": (1e-3, 10e-3, 100e-3, 200e-3)}
 _ABOVE, _MOST = 1.2, {"VOLT": 32.0, "CURR": 0.2}
 """A level may be this much of its range, up to so many V or A."""
+LINE_RESISTANCE = 1e3
+"""Ohm, of a flux line's filter."""
 _END_OF_PROGRAM = 1 << 7
 SETTINGS = (
     switch("output", "OUTPut[:STATe]"),
@@ -46,6 +47,11 @@ class VirtualGs200(SettingsInstrument):
     def out(self) -> float:
         """What flows, V or A: the level while the output is on, else 0."""
         return self.level if self.values["output"] else 0.0
+
+    @property
+    def current(self) -> float:
+        """What flows through a flux line (A); a voltage drives it through the line's resistor."""
+        return self.out / (LINE_RESISTANCE if self.values["function"] == "VOLT" else 1.0)
 
     def switch_off(self) -> None:
         """Switch the output off."""

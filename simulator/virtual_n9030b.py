@@ -66,7 +66,7 @@ class VirtualN9030b(SettingsInstrument):
         tap = self.taps.get(self.port)
         seen, full_scale = np.zeros(points), 0.0
         if tap:
-            seen = tap.amplitudes(self.last_run(), frequencies - tap.output.lo.frequency, rbw)
+            seen = tap.amplitudes(self.last_run(), frequencies - tap.lo.frequency, rbw)
             full_scale = tap.full_scale
         shown = levels(seen, full_scale, rbw, self.number("attenuation"), self._noise.standard_normal)
         self._trace = np.column_stack([frequencies, shown])

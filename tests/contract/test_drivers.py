@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pulsed.drivers.awg import AwgDriver
-from pulsed.drivers.contract import InstrumentState, SourceSettings, after
+from pulsed.drivers.contract import BiasSettings, InstrumentState, SourceSettings, after
 from pulsed.drivers.digitizer import DigitizerDriver
-from pulsed.drivers.gs200 import BiasSettings, Gs200Driver
+from pulsed.drivers.gs200 import Gs200Driver
 from pulsed.drivers.n9030b import N9030bDriver, Sweep
 from pulsed.drivers.sgs100a import Sgs100aDriver
 from pulsed.drivers.tables import parse_catalog

@@ -8,8 +8,7 @@ import pytest
 
 from pulsed.cli.main import invoke
 from pulsed.drivers import rack as rack_module
-from pulsed.drivers.contract import after
-from pulsed.drivers.gs200 import BiasSettings
+from pulsed.drivers.contract import BiasSettings, after
 from pulsed.drivers.n9030b import Sweep
 from pulsed.drivers.rack import Rack
 from pulsed.model.errors import (

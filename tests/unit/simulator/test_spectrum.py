@@ -25,7 +25,7 @@ def analyser(bench):
     bench.awg1.outputs[0].on = True
     analyser = VirtualN9030b(Identity("Keysight Technologies", "N9030B", "1"))
     analyser.seed(SEED)
-    analyser.taps = {"d0": Tap(bench.conductor.outputs[0], WIRE, FULL_SCALE)}
+    analyser.taps = {"d0": Tap(bench.conductor.outputs[0], bench.lo, WIRE, FULL_SCALE)}
     analyser.last_run = lambda: bench.conductor.last
     return analyser
 
