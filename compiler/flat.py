@@ -9,6 +9,7 @@ from cmath import phase
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from math import sin
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,9 @@ class NotLinearError(LoweringError):
 
     code = "not_linear"
 
+
+_REAL = 1e-9
+"""Largest imaginary part of what counts as real, relative to full scale."""
 
 _NOTHING_LATE: dict[str, ParameterExpression] = {}
 
@@ -171,6 +175,8 @@ class _Reader:
             factors = {"amplitude": peak, "value": 1.0}
             self._late += [Late(len(self.codes), name, value, factors[name]) for name, value in found.items()]
         amplitude, angle = _polar(pulse, found)
+        if self._wiring.lines[row].baseband:
+            _check_real(_where(time, instruction), self._table.rows[envelope].samples, angle, found)
         return (time, instruction.duration, row, PLAY, envelope, -1, amplitude * peak, angle)
 
     def _frame(self, time: int, instruction: Instruction) -> tuple[int, int, int, int, int, int, float, float]:
@@ -178,6 +184,11 @@ class _Reader:
         value = getattr(instruction, field)
         (channel,) = instruction.channels
         row = self._wiring.row(channel)
+        if self._wiring.lines[row].baseband:
+            raise LoweringError(
+                "a flux line has no carrier, so neither phase nor frequency", subject=_where(time, instruction),
+                value=str(value), legal="pulses of real samples, and delays",
+            )  # fmt: skip
         if self._late is not None and _is_late(value):
             # A frequency is 0 nowhere in the band: what is late is the way from the frame's own.
             known = self._wiring.lines[row].frequency if kind == SET_FREQUENCY else 0.0
@@ -208,6 +219,22 @@ def _polar(pulse: Pulse, late: Mapping[str, ParameterExpression]) -> tuple[float
     amp, angle = complex(pulse.parameters["amp"]), float(pulse.parameters["angle"])
     amplitude, turn = (0.0, 0.0) if "amplitude" in late else (abs(amp), float(np.angle(amp)))
     return amplitude, turn + (0.0 if "value" in late else angle)
+
+
+def _check_real(
+    where: str, samples: npt.NDArray[np.complex128], angle: float, late: Mapping[str, ParameterExpression]
+) -> None:
+    """Refuse what a flux line cannot play: samples that are not real."""
+    value = None
+    if "value" in late:
+        value = f"an angle of {late['value']}"
+    elif abs(sin(angle)) > _REAL:
+        value = f"an angle of {angle:.6g} rad"
+    elif np.abs(samples.imag).max() > _REAL:
+        value = "samples with an imaginary part"
+    if value is not None:
+        legal = "amplitudes of either sign, no angle and no imaginary part"
+        raise LoweringError("a flux line plays real samples", subject=where, value=value, legal=legal)
 
 
 def _frame_kind(time: int, instruction: Instruction) -> tuple[int, str]:
