@@ -184,7 +184,7 @@ class MatrixProducts:
             )
         line = self.line.members(members)
         if not sites:
-            return MatrixProducts(line, self._place, self._rng)
+            return MatrixProducts(line, list(self._place), self._rng)
         branch = np.arange(len(members))
         shape = (LEVELS,) * len(sites)
         for site, found, left in zip(
@@ -195,7 +195,7 @@ class MatrixProducts:
             new[branch, :, left] = old[branch, :, found]
             line.tensors[self._place[site]] = new
         line.rebuild()
-        return MatrixProducts(line, self._place, self._rng)
+        return MatrixProducts(line, list(self._place), self._rng)
 
     def _gather(self, sites: tuple[int, ...]) -> list[int]:
         """Swap two transmons together; return the swaps."""

@@ -43,7 +43,8 @@ def kraus_operators(maps: Complex, m: int) -> Complex:
 
 def chances(kraus: Complex, reduced: Complex) -> NDArray[np.float64]:
     """Return (batch, k) weights of Kraus operators (batch or 1, k, m, m) in reduced states (batch, m, m)."""
-    weights = (np.matmul(kraus, reduced[:, None]) * kraus.conj()).sum(axis=(2, 3)).real
+    products = np.matmul(kraus.conj().transpose(0, 1, 3, 2), kraus).reshape(*kraus.shape[:2], -1)
+    weights = np.matmul(products, reduced.transpose(0, 2, 1).reshape(len(reduced), -1, 1))[:, :, 0].real
     out: NDArray[np.float64] = np.clip(weights, 0, None)
     return out
 
