@@ -1,61 +1,32 @@
 """From a circuit to start times: one look-up per instruction, then array work.
 
-Each distinct operation of a circuit (a gate on its qubits, a measurement into its bit, a delay) is resolved once; the
-walk over the instructions then writes down numbers of operations, and the values of those that have one.
+Each distinct operation (a gate on its qubits, a measurement, a delay) is resolved once for all circuits on a register;
+the walk over the instructions then writes down numbers of operations, and the values of those that have one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import Delay, ParameterExpression
 
+from pulsed.compiler.operations import BARRIER, DELAY, GATE, MEASURE, OWN, RESET, VIRTUAL, Key, Operations
 from pulsed.compiler.templates import OwnKey, Templates
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import CircuitError
 
-BARRIER, DELAY, VIRTUAL, GATE, MEASURE, RESET = range(6)
-
-
-@dataclass
-class Operations:
-    """A circuit as arrays: ``code[i]`` is the row in the tables of instruction i.
-
-    ``value[i]`` is its angle (VIRTUAL, rad) or length (DELAY, dt), else 1. The tables have per distinct operation its
-    kind, template (-1 when nothing is played), qubits and memory slot (-1 when it has none).
-    """
-
-    code: npt.NDArray[np.int32]
-    value: npt.NDArray[np.float64]
-    kind: list[int] = field(default_factory=list)
-    template: list[int] = field(default_factory=list)
-    qubits: list[tuple[int, ...]] = field(default_factory=list)
-    slot: list[int] = field(default_factory=list)
-    late: dict[int, ParameterExpression] = field(default_factory=dict)
-    """Instructions whose value is an expression of parameters that are bound later; their ``value`` is 0."""
-
-    @cached_property
-    def table(self) -> npt.NDArray[np.int64]:
-        """Kind, template and slot of each distinct operation, int64 (3, operations), for compiled code."""
-        return np.array((self.kind, self.template, self.slot), dtype=np.int64)
-
-
-class _Operation(NamedTuple):
-    kind: int
-    template: int
-    qubits: tuple[int, ...]
-    slot: int = -1
+_KEY = attrgetter("name", "qubits")
 
 
 class _Resolver:
-    """Finds out, once per distinct operation of a circuit, what it is. Raises :class:`CircuitError`."""
+    """Finds out what the instructions of one circuit are. Raises :class:`CircuitError`."""
 
     def __init__(
         self, circuit: QuantumCircuit, templates: Templates, device: DeviceDescription, own: Mapping[OwnKey, int]
@@ -65,34 +36,66 @@ class _Resolver:
         self._own = own
         self._own_names = {key[0] for key in own}
         self._dt = float(device.dt)
-        self.index = {bit: i for i, bit in enumerate(circuit.qubits)}
+        self.distinct = templates.distinct(circuit.qubits)
         self.late: dict[int, ParameterExpression] = {}
-        self._clbit = {bit: i for i, bit in enumerate(circuit.clbits)}
+        self.resets = False
+        """Whether an instruction is a reset."""
+        self._own_codes: dict[OwnKey, int] = {}
 
-    def resolve(self, instruction: Any) -> tuple[_Operation, bool]:
-        """Return the operation, and whether equal name and qubits always mean this one."""
-        name = instruction.name
-        qubits = tuple([self.index[bit] for bit in instruction.qubits])
+    @cached_property
+    def _qubit(self) -> dict[Any, int]:
+        return {bit: i for i, bit in enumerate(self._circuit.qubits)}
+
+    @cached_property
+    def _clbit(self) -> dict[Any, int]:
+        return {bit: i for i, bit in enumerate(self._circuit.clbits)}
+
+    def code(self, key: Key) -> int:
+        """Return the code of an operation that circuits before this one did not have."""
+        known = self.distinct.codes.get(key)
+        if known is not None:
+            return known
+        name, bits = key
+        qubits = tuple([self._qubit[bit] for bit in bits])
         if name in self._own_names:
-            found = self._own.get((name, qubits, tuple(self._number(name, value) for value in instruction.params)))
-            if found is not None:
-                return _Operation(GATE, found, qubits), False
+            return self.distinct.add(OWN, -1, qubits, key)
+        return self.distinct.add(*self._plain(name, qubits), key)
+
+    def _plain(self, name: str, qubits: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
+        """Return kind, template and qubits of what the rack plays for ``name``."""
         if name == "rz":
-            return _Operation(VIRTUAL, self._templates.virtual[qubits[0]], qubits), name not in self._own_names
-        if name == "barrier":
-            return _Operation(BARRIER, -1, qubits), True
-        if name == "delay":
-            return _Operation(DELAY, -1, qubits), True
+            return VIRTUAL, self._templates.virtual[qubits[0]], qubits
+        if name in _SILENT:
+            return _SILENT[name], -1, qubits
         template = self._templates.ids.get((name, qubits))
         if template is None:
             raise self._unknown(name, qubits)
-        if name == "measure":
-            return _Operation(MEASURE, template, qubits, self._clbit[instruction.clbits[0]]), False
-        return _Operation(RESET if name == "reset" else GATE, template, qubits), name not in self._own_names
+        return _KINDS.get(name, GATE), template, qubits
 
-    def angle(self, instruction: Any, at: int) -> float:
-        """Return the angle of an rz whose parameter is no plain float; an expression is kept for later."""
-        value = instruction.params[0]
+    def special(self, instruction: Any, at: int, code: int) -> tuple[int, float]:
+        """Return code and value of an instruction of which name and qubits do not say all."""
+        if self.distinct.kind[code] == OWN:
+            code = self._own_code(instruction, self.distinct.qubits[code])
+        kind = self.distinct.kind[code]
+        self.resets |= kind == RESET
+        if kind == MEASURE:
+            return code, self._clbit[instruction.clbits[0]]
+        if kind == DELAY:
+            return code, self.length(instruction, at)
+        return code, self.angle(instruction.params[0], at) if kind == VIRTUAL else 1.0
+
+    def _own_code(self, instruction: Any, qubits: tuple[int, ...]) -> int:
+        name = instruction.name
+        key = (name, qubits, tuple(self._number(name, value) for value in instruction.params))
+        if key not in self._own_codes:
+            template = self._own.get(key)
+            operation = self._plain(name, qubits) if template is None else (GATE, template, qubits)
+            code = self.distinct.add(*operation)
+            self._own_codes[key] = max(code, ~code)
+        return self._own_codes[key]
+
+    def angle(self, value: Any, at: int) -> float:
+        """Return the angle of an rz as a number; an expression is kept for later."""
         if isinstance(value, ParameterExpression) and value.parameters:
             self.late[at] = value
             return 0.0
@@ -147,6 +150,8 @@ def whole(lengths: npt.NDArray[np.float64], subject: str, dt: float) -> npt.NDAr
     return found
 
 
+_SILENT = {"barrier": BARRIER, "delay": DELAY}
+_KINDS = {"measure": MEASURE, "reset": RESET}
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 
 
@@ -165,61 +170,25 @@ def walk(
             legal=f"at most {device.num_qubits}",
         )
     resolver = _Resolver(circuit, templates, device, own)
-    operations: list[_Operation] = []
-    # Row of a known operation; its complement when it has a value to read.
-    known: dict[tuple[str, Any], int] = {}
-    code: list[int] = []
-    values: list[float] = []
-    write, put, find = code.append, values.append, known.get
-    for instruction in circuit.data:
-        name = instruction.name
-        found = find((name, instruction.qubits))
-        if found is None:
-            operation, again = resolver.resolve(instruction)
-            found = len(operations) if operation.kind not in _VALUED else ~len(operations)
-            operations.append(operation)
-            if again:
-                known[name, instruction.qubits] = found
-        if found < 0:
-            found = ~found
-            if name == "rz":
-                angle = instruction.params[0]
-                put(angle if type(angle) is float else resolver.angle(instruction, len(code)))
-            else:
-                put(resolver.length(instruction, len(code)))
-        write(found)
-    return _collect(circuit, operations, code, values, resolver.late)
-
-
-_VALUED = (VIRTUAL, DELAY)
-
-
-def _collect(
-    circuit: QuantumCircuit,
-    operations: list[_Operation],
-    code: list[int],
-    values: list[float],
-    late: dict[int, ParameterExpression],
-) -> Operations:
-    codes = np.array(code, dtype=np.int32)
-    kind = [item.kind for item in operations]
-    read = np.array(values)
-    if not np.isfinite(read).all():
-        bad = float(read[~np.isfinite(read)][0])
+    distinct, data = resolver.distinct, list(circuit.data)
+    # Name and qubits of each instruction are read and looked up without a line of Python in between.
+    found: list[Any] = list(map(distinct.codes.get, map(_KEY, data)))
+    if None in found:
+        found = [resolver.code(_KEY(data[i])) if known is None else known for i, known in enumerate(found)]
+    signed = np.array(found, dtype=np.int64)
+    code, value = np.maximum(signed, ~signed), np.ones(len(signed))
+    turned = signed < 0
+    angles = [item.params[0] for item, known in zip(data, found, strict=True) if known < 0]
+    if not set(map(type, angles)) <= {float}:
+        angles = [resolver.angle(angle, i) for angle, i in zip(angles, np.flatnonzero(turned).tolist(), strict=True)]
+    value[turned] = angles
+    if not np.isfinite(value).all():
+        bad = float(value[~np.isfinite(value)][0])
         raise CircuitError("not a finite number", subject=f"circuit {circuit.name}, rz", value=bad)
-    value = np.ones(len(codes))
-    if values:
-        value[np.isin(np.array(kind)[codes], _VALUED)] = read
-    result = Operations(
-        codes,
-        value,
-        kind,
-        [item.template for item in operations],
-        [item.qubits for item in operations],
-        [item.slot for item in operations],
-        late,
-    )
-    return _without_first_resets(result) if RESET in kind else result
+    for i in np.flatnonzero(distinct.tables.special[code]).tolist():
+        code[i], value[i] = resolver.special(data[i], i, int(code[i]))
+    operations = Operations(code, value, distinct, resolver.late)
+    return _without_first_resets(operations) if resolver.resets else operations
 
 
 def _without_first_resets(operations: Operations) -> Operations:

@@ -12,13 +12,14 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from pulsed.compiler.chunks import Named, make_chunks
-from pulsed.compiler.circuits import DELAY, Operations, describe, walk
+from pulsed.compiler.circuits import describe, walk
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.expressions import Values
 from pulsed.compiler.flat import ACQUIRE, Late, NotLinearError, flatten
 from pulsed.compiler.gates import gate_table
 from pulsed.compiler.lowering import lower
 from pulsed.compiler.memory import Memory
+from pulsed.compiler.operations import DELAY, Operations
 from pulsed.compiler.placement import Method, Timed, first_rows, place, to_rows, to_schedule
 from pulsed.compiler.preview import Preview
 from pulsed.compiler.program import Chunk

@@ -59,14 +59,34 @@ def _fault(row, line, end, frequency, grid):  # type: ignore[no-untyped-def]  # 
 
 
 @njit(cache=True)
-def _lower(rows, lines, grid, dt, state, end, place, events, acquisitions):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Walk the rows, which are in order of time on each channel; return a status and the row it is about.
+def _room(rows, count):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return where the events of each of ``count`` lines begin, empty events and empty acquisitions."""
+    place = np.zeros(count, np.int64)
+    acquired = 0
+    for i in range(rows.shape[0]):
+        if rows[i].kind == PLAY:
+            place[rows[i].row] += 1
+        elif rows[i].kind == ACQUIRE:
+            acquired += 1
+    total = 0
+    for line in range(count):
+        total, place[line] = total + place[line], total
+    return place, np.empty(total, EVENT), np.empty(acquired, ACQUISITION)
 
-    ``state`` has per line phase, carried phase and intermediate frequency. A hop from f1 to f2 at time t leaves the
-    carrier continuous: exp(-i 2 pi f2 t) exp(i phase) has to go on where exp(-i 2 pi f1 t) was, so it carries a phase
-    of its own, which grows by 2 pi (f2 - f1) t and which SetPhase, a matter of the frame, leaves alone. ``place`` has
-    where the events of each line begin.
+
+@njit(cache=True)
+def _lower(rows, lines, grid, dt):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Walk the rows, which are in order of time on each channel.
+
+    Return events, acquisitions, a status, and the row it is about with the frequency there. ``state`` has per line
+    phase, carried phase and intermediate frequency. A hop from f1 to f2 at time t leaves the carrier continuous:
+    exp(-i 2 pi f2 t) exp(i phase) has to go on where exp(-i 2 pi f1 t) was, so it carries a phase of its own, which
+    grows by 2 pi (f2 - f1) t and which SetPhase, a matter of the frame, leaves alone.
     """
+    place, events, acquisitions = _room(rows, lines.shape[0])
+    end, state = np.zeros(lines.shape[0], np.int64), np.zeros((lines.shape[0], 3))
+    for r in range(lines.shape[0]):
+        state[r, 2] = lines[r].intermediate
     acquired = 0
     for i in range(rows.shape[0]):
         row = rows[i]
@@ -86,7 +106,7 @@ def _lower(rows, lines, grid, dt, state, end, place, events, acquisitions):  # t
             frequency = state[r, 2]
             status = _fault(row, line, end[r], frequency, grid)
             if status != _OK:
-                return status, i
+                return events, acquisitions, status, i, frequency
             end[r] = time + row.length
             if kind == PLAY:
                 event = events[place[r]]
@@ -105,7 +125,7 @@ def _lower(rows, lines, grid, dt, state, end, place, events, acquisitions):  # t
                 found.length = row.length * line.samples // line.steps
                 found.frequency, found.kernel = frequency, row.envelope
                 acquired += 1
-    return _OK, 0
+    return events, acquisitions, _OK, 0, 0.0
 
 
 def lower(rows: npt.NDArray[np.void], duration: int, wiring: Wiring) -> Lowered:
@@ -114,17 +134,10 @@ def lower(rows: npt.NDArray[np.void], duration: int, wiring: Wiring) -> Lowered:
     Raises :class:`LoweringError` that names channel, time, value and limit.
     """
     timing = wiring.device.timing
-    lines = wiring.table
-    played = np.bincount(rows["row"][rows["kind"] == PLAY], minlength=len(lines))
-    events = np.empty(int(played.sum()), dtype=EVENT)
-    acquisitions = np.empty(np.count_nonzero(rows["kind"] == ACQUIRE), dtype=ACQUISITION)
-    state = np.zeros((len(lines), 3))
-    state[:, 2] = lines["intermediate"]
-    end = np.zeros(len(lines), dtype=np.int64)
     grid = (timing.granularity, timing.min_length, timing.pulse_alignment, timing.acquire_alignment)
-    status, at = _lower(rows, lines, grid, wiring.dt, state, end, np.cumsum(played) - played, events, acquisitions)
+    events, acquisitions, status, at, frequency = _lower(rows, wiring.table, grid, wiring.dt)
     if status != _OK:
-        raise _failure(status, rows[at], float(state[rows[at]["row"], 2]), wiring)
+        raise _failure(status, rows[at], frequency, wiring)
     return Lowered(events, acquisitions, duration)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pulsed.compiler.circuits import DELAY, GATE, MEASURE, RESET, VIRTUAL, Operations
 from pulsed.compiler.flat import ACQUIRE, FLAT
+from pulsed.compiler.operations import DELAY, GATE, MEASURE, RESET, VIRTUAL, Operations
 from pulsed.compiler.templates import Templates
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.device import DeviceDescription
@@ -41,74 +41,84 @@ def _align(position, duration, grid, backward):  # type: ignore[no-untyped-def] 
 
 
 @njit(cache=True)
-def _place(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    code, kind, length, pointer, qubits, group, front, pulse_grid, acquire_grid, backward, windows, position
-):
-    """Write the position of each operation, counted from the end of the circuit when ``backward``.
+def _window(windows, used, at, duration, group, grid, backward):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where a measurement goes that could be at ``at``, and write its window: (start, length, group).
 
-    Windows of one digitizer coincide or are apart: ``windows`` collects (start, length, group), sorted by start.
+    Windows of one digitizer coincide or are apart; those written so far are sorted by start.
+    """
+    at = _align(at, duration, grid, backward)
+    for w in range(used):
+        if windows[w, 2] != group or at >= windows[w, 0] + windows[w, 1]:
+            continue
+        if at + duration <= windows[w, 0]:
+            break
+        if windows[w, 0] >= at and windows[w, 1] == duration:
+            at = windows[w, 0]
+            break
+        at = _align(windows[w, 0] + windows[w, 1], duration, grid, backward)
+    insert = used
+    while insert > 0 and windows[insert - 1, 0] > at:
+        windows[insert] = windows[insert - 1]
+        insert -= 1
+    windows[insert, 0], windows[insert, 1], windows[insert, 2] = at, duration, group
+    return at
+
+
+@njit(cache=True)
+def _place(code, value, tables, length, group, pulse_grid, acquire_grid, grid, backward):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return start and length of each operation, and the duration of all, a multiple of ``grid``.
+
+    Positions count from the end of the circuit when ``backward``.
     """
     count = code.shape[0]
-    used = 0
+    kind, template, _, pointer, members = tables
+    start, lengths = np.empty(count, np.int64), np.empty(count, np.int64)
+    front, measured = np.zeros(group.shape[0], np.int64), 0
+    for i in range(count):
+        measured += kind[code[i]] == MEASURE
+    windows, used = np.empty((measured, 3), np.int64), 0
     for step in range(count):
         i = count - 1 - step if backward else step
         c = code[i]
         at = np.int64(0)
         for k in range(pointer[c], pointer[c + 1]):
-            at = max(at, front[qubits[k]])
-        d = length[i]
+            at = max(at, front[members[k]])
+        d = np.int64(value[i]) if kind[c] == DELAY else length[template[c]]
         if kind[c] == GATE and d > 0:
             at = _align(at, d, pulse_grid, backward)
         elif kind[c] == MEASURE:
-            at = _align(at, d, acquire_grid, backward)
-            g = group[qubits[pointer[c]]]
-            for w in range(used):
-                if windows[w, 2] != g or at >= windows[w, 0] + windows[w, 1]:
-                    continue
-                if at + d <= windows[w, 0]:
-                    break
-                if windows[w, 0] >= at and windows[w, 1] == d:
-                    at = windows[w, 0]
-                    break
-                at = _align(windows[w, 0] + windows[w, 1], d, acquire_grid, backward)
-            insert = used
-            while insert > 0 and windows[insert - 1, 0] > at:
-                windows[insert] = windows[insert - 1]
-                insert -= 1
-            windows[insert, 0], windows[insert, 1], windows[insert, 2] = at, d, g
+            at = _window(windows, used, at, d, group[members[pointer[c]]], acquire_grid, backward)
             used += 1
-        position[i] = at
+        start[i], lengths[i] = at, d
         for k in range(pointer[c], pointer[c + 1]):
-            front[qubits[k]] = at + d
+            front[members[k]] = at + d
+    end = front.max()
+    duration = end + (-end) % grid
+    if backward:
+        for i in range(count):
+            start[i] = duration - start[i] - lengths[i]
+    return start, lengths, duration
 
 
 def place(operations: Operations, templates: Templates, device: DeviceDescription, method: Method = "alap") -> Timed:
     """Give every operation its start, as late or as early as possible, on the device's grid."""
-    timing = device.timing
-    kind, template, _ = operations.table
-    lengths = templates.lengths[template][operations.code]
-    kinds = kind[operations.code]
-    delays = kinds == DELAY
-    lengths[delays] = operations.value[delays]
-    pointer = np.zeros(len(kind) + 1, dtype=np.int64)
-    np.cumsum([len(item) for item in operations.qubits], out=pointer[1:])
-    qubits = np.array([q for item in operations.qubits for q in item], dtype=np.int64)
-    front = np.zeros(device.num_qubits, dtype=np.int64)
-    position = np.empty(len(operations.code), dtype=np.int64)
-    windows = np.empty((int(np.count_nonzero(kinds == MEASURE)), 3), dtype=np.int64)
-    backward = method == "alap"
-    _place(
-        operations.code, kind, lengths, pointer, qubits, templates.groups, front, timing.pulse_alignment,
-        timing.acquire_alignment, backward, windows, position,
+    pulse_grid, acquire_grid = device.timing.pulse_alignment, device.timing.acquire_alignment
+    starts, lengths, duration = _place(
+        operations.code, operations.value, operations.distinct.tables, templates.lengths, templates.groups, pulse_grid,
+        acquire_grid, lcm(pulse_grid, acquire_grid), method == "alap",
     )  # fmt: skip
-    end = int(front.max(initial=0))
-    duration = end + (-end) % lcm(timing.pulse_alignment, timing.acquire_alignment)
-    return Timed(operations, duration - position - lengths if backward else position, lengths, duration)
+    return Timed(operations, starts, lengths, duration)
 
 
 @njit(cache=True)
-def _expand(code, value, start, kind, template, slot, rows, first, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Copy the rows of each operation's template to their time; return how many there are."""
+def _expand(code, value, start, tables, rows, first):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the rows of each operation's template at their time."""
+    kind, template = tables.kind, tables.template
+    count = 0
+    for i in range(code.shape[0]):
+        t = template[code[i]]
+        count += first[t + 1] - first[t] if t >= 0 else 0
+    out = np.empty(count, FLAT)
     n = 0
     for i in range(code.shape[0]):
         c = code[i]
@@ -120,15 +130,15 @@ def _expand(code, value, start, kind, template, slot, rows, first, out):  # type
             out[n].time += start[i]
             if kind[c] == VIRTUAL:
                 out[n].value *= value[i]
-            elif slot[c] >= 0 and rows[r].kind == ACQUIRE:
-                out[n].memory_slot = slot[c]
+            elif kind[c] == MEASURE and rows[r].kind == ACQUIRE:
+                out[n].memory_slot = np.int32(value[i])
             n += 1
-    return n
+    return out
 
 
 def first_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.int64]:
     """Return the first of the rows of :func:`to_rows` that each operation makes."""
-    counts = templates.counts[timed.operations.table[1]][timed.operations.code]
+    counts = templates.counts[timed.operations.distinct.tables.template[timed.operations.code]]
     first: npt.NDArray[np.int64] = np.cumsum(counts) - counts
     return first
 
@@ -137,10 +147,10 @@ def to_rows(timed: Timed, templates: Templates) -> npt.NDArray[np.void]:
     """Return the FLAT rows of placed operations in the order of the circuit, which is that of time on each channel."""
     rows, first = templates.joined()
     operations = timed.operations
-    kind, template, slot = operations.table
-    out = np.empty(int(templates.counts[template][operations.code].sum()), dtype=FLAT)
-    _expand(operations.code, operations.value, timed.starts, kind, template, slot, rows, first, out)
-    return out
+    found: npt.NDArray[np.void] = _expand(
+        operations.code, operations.value, timed.starts, operations.distinct.tables, rows, first
+    )
+    return found
 
 
 def to_schedule(timed: Timed, templates: Templates, wiring: Wiring, name: str) -> Schedule:
@@ -158,6 +168,6 @@ def to_schedule(timed: Timed, templates: Templates, wiring: Wiring, name: str) -
             for time, instruction in templates.schedules[operations.template[code]].instructions:
                 played = instruction
                 if kind == MEASURE and isinstance(instruction, Acquire):
-                    played = Acquire(instruction.duration, instruction.channel, MemorySlot(operations.slot[code]))
+                    played = Acquire(instruction.duration, instruction.channel, MemorySlot(int(values[i])))
                 children.append((start + time, played))
     return Schedule.from_instructions(children, name)

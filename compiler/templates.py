@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.flat import FLAT, SHIFT_PHASE, flatten
 from pulsed.compiler.gates import GateInfo, GateKey
+from pulsed.compiler.operations import Distinct
 from pulsed.compiler.wiring import Wiring
 from pulsed.pulse.frames import rz_phase
 from pulsed.pulse.schedule import Schedule
@@ -21,6 +22,8 @@ OwnKey = tuple[str, tuple[int, ...], tuple[float, ...]]
 Gates = Mapping[OwnKey, Schedule]
 
 _EMPTY = Schedule()
+_MOST_REGISTERS, _MOST_OPERATIONS = 16, 1 << 14
+"""What is kept between circuits: of 127 qubits each gate on all places is about a thousand operations."""
 
 
 class Templates:
@@ -37,6 +40,7 @@ class Templates:
             self.groups[list(members)] = group
         self.schedules: list[Schedule] = []
         self.durations: list[int] = []
+        self._distinct: dict[tuple[Any, ...], Distinct] = {}
         self.ids = {key: self._add(info.schedule) for key, info in gates.items()}
         self.virtual = [self._append(self._turn(q), _EMPTY) for q in range(wiring.device.num_qubits)]
         """The template of rz on each qubit: its rows are for an angle of 1."""
@@ -63,8 +67,18 @@ class Templates:
             return self, {}
         extended = copy(self)
         extended._rows, extended.schedules, extended.durations = [*self._rows], [*self.schedules], [*self.durations]
-        extended._table, extended._joined = table, None
+        extended._table, extended._joined, extended._distinct = table, None, {}
         return extended, {key: extended._add(schedule) for key, schedule in gates.items()}
+
+    def distinct(self, qubits: Sequence[Any]) -> Distinct:
+        """Return the operations met so far in circuits on these qubits (Qiskit's), to be added to."""
+        register = tuple(qubits)
+        found = self._distinct.get(register)
+        if found is None or len(found) > _MOST_OPERATIONS:
+            while len(self._distinct) >= _MOST_REGISTERS:
+                self._distinct.pop(next(iter(self._distinct)), None)
+            found = self._distinct[register] = Distinct()
+        return found
 
     def _join(self) -> _Joined:
         if self._joined is None:

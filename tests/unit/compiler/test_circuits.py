@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from pulsed.compiler.circuits import BARRIER, DELAY, GATE, MEASURE, RESET, VIRTUAL, walk
+from pulsed.compiler.circuits import walk
+from pulsed.compiler.operations import BARRIER, DELAY, GATE, MEASURE, RESET, VIRTUAL
 from pulsed.compiler.placement import place
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import CircuitError
