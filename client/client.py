@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import pulsed
 from pulsed.client.keys import find_key, find_url, home_directory
 from pulsed.client.link import Answer, Link
-from pulsed.model.calibration import CalibrationSet, from_json
+from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, RunRecord, from_json
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConnectionFailedError, InvalidValueError, JobTimeoutError, ProtocolError
 from pulsed.model.job import FINAL_STATES, JobInfo, JobRequest, JobState
@@ -25,27 +25,38 @@ from pulsed.model.result import JobResult, decode
 from pulsed.wire.messages import (
     AnyNotice,
     AnyReply,
+    CalibrationLogReply,
     CalibrationReply,
     Cancel,
     CancelReply,
+    CommitCalibration,
     DeviceReply,
+    DoneReply,
     GetCalibration,
+    GetCalibrationLog,
     GetDevice,
     GetJob,
     GetJobs,
     GetResult,
+    GetRuns,
     GetStatus,
+    GetValueHistory,
     Greeting,
     JobChanged,
     JobReply,
     JobsReply,
+    PutCalibration,
+    PutRun,
     Request,
     ResultReply,
+    RunsReply,
     Status,
     StatusReply,
     Stop,
     StopReply,
     Submit,
+    TagCalibration,
+    ValueHistoryReply,
 )
 from pulsed.wire.protocol import MAX_FRAMES, Gap, Noticed
 
@@ -126,10 +137,43 @@ class Client:
         _, parts = self._call(DeviceReply, GetDevice, backend=backend)
         return DeviceDescription.model_validate_json(bytes(_only(parts)))
 
-    def calibration(self, calibration_id: str | None = None) -> CalibrationSet:
-        """Return a calibration set, by default the one in force."""
-        reply, parts = self._call(CalibrationReply, GetCalibration, calibration_id=calibration_id)
+    def calibration(
+        self, calibration_id: str | None = None, *, time: float | None = None, tag: str | None = None
+    ) -> CalibrationSet:
+        """Return the calibration set in force, or that of an id, of a tag, or in force at ``time`` (Unix time, s)."""
+        reply, parts = self._call(CalibrationReply, GetCalibration, calibration_id=calibration_id, time=time, tag=tag)
         return from_json(bytes(_only(parts)), reply.calibration_id)
+
+    def put_calibration(self, calibration: CalibrationSet) -> str:
+        """Store a set, which does not come into force by that; jobs may name it. Returns its id."""
+        return self._call(CalibrationReply, PutCalibration, [calibration.to_json()])[0].calibration_id
+
+    def commit_calibration(self, calibration_id: str, expected: str, why: str = "") -> None:
+        """Put a stored set in force, provided that ``expected`` is.
+
+        Raises :class:`ConflictError` when another one came into force in the meantime; it names what that changed.
+        """
+        self._ask(DoneReply, CommitCalibration, calibration_id=calibration_id, expected=expected, why=why)
+
+    def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]:
+        """Return the sets that came into force, the newest first, or those that changed the value ``name``."""
+        return list(self._ask(CalibrationLogReply, GetCalibrationLog, limit=limit, name=name).entries)
+
+    def tag_calibration(self, calibration_id: str, tag: str, *, move: bool = False) -> None:
+        """Give a stored set a name. Raises :class:`ConflictError` for one that is taken, unless ``move`` takes it."""
+        self._ask(DoneReply, TagCalibration, calibration_id=calibration_id, name=tag, move=move)
+
+    def value_history(self, name: str, limit: int = 100) -> list[PastValue]:
+        """Return the values that ``name`` has had, the newest first, each with the time and set it came with."""
+        return list(self._ask(ValueHistoryReply, GetValueHistory, name=name, limit=limit).values)
+
+    def put_run(self, run: RunRecord) -> None:
+        """Keep the record of a measurement, in place of an older one with its id."""
+        self._ask(DoneReply, PutRun, run=run)
+
+    def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
+        """Return the newest records of measurements first that fit every filter given."""
+        return list(self._ask(RunsReply, GetRuns, routine=routine, target=target, limit=limit).runs)
 
     def submit(self, request: JobRequest, parts: Sequence[Part], backend: str | None = None) -> JobInfo:
         """Hand in a job; when this returns it is durable. The same id again returns the same job."""

@@ -72,7 +72,10 @@ class CompileWorker:
         self._device = DeviceDescription.model_validate_json(bytes(parts[0]))
         calibration = from_json(bytes(parts[1]))
         self._newest = _prepare_qpy()
-        self._warm(self._compiler(calibration.calibration_id, calibration), calibration)
+        try:
+            self._warm(self._compiler(calibration.calibration_id, calibration), calibration)
+        except Exception as error:  # noqa: BLE001 - a set that no gate can be made of fails the jobs that use it alone
+            logs.get("compile").error("cannot compile with the set in force", error=str(orders.describe(error).message))
         if order.memory:
             # Bounds what is allocated, not the address space, of which numeric libraries reserve much.
             resource.setrlimit(resource.RLIMIT_DATA, (order.memory, order.memory))

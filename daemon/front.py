@@ -6,16 +6,16 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 import zmq
 
 import pulsed
 from pulsed.client.keys import Key, KnownClients
 from pulsed.client.link import WELCOME
 from pulsed.daemon import logs
+from pulsed.daemon.calibrations import CalibrationHandlers
+from pulsed.daemon.handlers import Answer, Handler, Peer, check_limit
 from pulsed.daemon.jobs import Jobs
 from pulsed.daemon.sockets import Context, Gate, Pump, server_socket
 from pulsed.model.device import DeviceDescription
@@ -30,19 +30,6 @@ _HEARTBEAT = 5.0
 """Seconds without a notice after which one is sent."""
 _SPARE = 16 * 2**20
 """Bytes by which one frame may exceed the largest submission and still get an answer instead of a closed door."""
-_MAX_LISTED = 1000
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """Where a request came from: the connection, the key's name and its role."""
-
-    address: bytes
-    user: str
-    role: Role
-
-
-Answer = tuple[m.AnyReply, Sequence[Part]]
-Handler = Callable[[Any, Sequence[Part], Peer], "Answer | Awaitable[Answer | None]"]
 
 
 class Front:
@@ -70,8 +57,8 @@ class Front:
             m.GetResult: self._result,
             m.GetStatus: self._tell_status,
             m.GetDevice: self._tell_device,
-            m.GetCalibration: self._calibration,
             m.Stop: self._end,
+            **CalibrationHandlers(jobs).handlers,
         }
 
     def bind(self, context: Context, key: Key, url: str, notices_url: str | None) -> str:
@@ -185,9 +172,10 @@ class Front:
         return m.JobReply(message.id, await self.jobs.find(message.job_id)), ()
 
     async def _list(self, message: m.GetJobs, _parts: Sequence[Part], _peer: Peer) -> Answer:
-        if not 0 < message.limit <= _MAX_LISTED or message.skip < 0:
+        check_limit(message.limit)
+        if message.skip < 0:
             raise InvalidValueError(
-                "not a number of jobs to list", subject="limit", value=message.limit, legal=f"1 to {_MAX_LISTED}"
+                "not a number of jobs to leave out", subject="skip", value=message.skip, legal="0 on"
             )
         store = self.jobs.store
         found = await store.call(
@@ -220,19 +208,6 @@ class Front:
     def _tell_device(self, message: m.GetDevice, _parts: Sequence[Part], _peer: Peer) -> Answer:
         self._mine(message.backend)
         return m.DeviceReply(message.id, self.jobs.calibration.calibration_id), [self._device_json]
-
-    def _calibration(
-        self, message: m.GetCalibration, _parts: Sequence[Part], _peer: Peer
-    ) -> Answer | Awaitable[Answer]:
-        current = self.jobs.calibration
-        if message.calibration_id in (None, current.calibration_id):
-            return m.CalibrationReply(message.id, current.calibration_id), [current.to_json()]
-        return self._older_calibration(message)
-
-    async def _older_calibration(self, message: m.GetCalibration) -> Answer:
-        store = self.jobs.store
-        found = await store.call(store.store.calibration, str(message.calibration_id))
-        return m.CalibrationReply(message.id, found.calibration_id), [found.to_json()]
 
     def _end(self, message: m.Stop, _parts: Sequence[Part], peer: Peer) -> Answer:
         self._stop(f"stopped by {peer.user}")

@@ -18,7 +18,7 @@ from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import JobCancelledError, NotAllowedError
 from pulsed.model.job import FINAL_STATES, JobInfo, JobRequest, JobState
 from pulsed.model.payload import Part, join, split
-from pulsed.wire.messages import AnyNotice
+from pulsed.wire.messages import AnyNotice, CalibrationChanged
 
 RACK_WAIT = 20.0
 """Seconds that the job whose turn it is waits for instruments that do not answer; then it fails with their error."""
@@ -125,6 +125,17 @@ class Jobs:
         self._book.enter(job)
         self._book.changed(job)
         return self._book.told(stored)
+
+    async def commit_calibration(self, calibration_id: str, expected: str, user: str, why: str) -> None:
+        """Put a stored set in force if ``expected`` is. Jobs that are compiled play with the set they were made with.
+
+        Raises :class:`NotFoundError`, :class:`ConflictError`.
+        """
+        commit = self.store.store.commit_calibration
+        new = await self.store.call(commit, calibration_id, expected, time.time(), user, why)
+        if new.calibration_id != self.calibration.calibration_id:
+            self._compiling.calibration = self._compiler.calibration = new
+            self._book.publish(CalibrationChanged(0, new.calibration_id))
 
     def known(self, job_id: str) -> JobInfo | None:
         """Return a job that has not ended, None when there is no such one in memory."""

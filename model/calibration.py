@@ -1,7 +1,9 @@
 """Calibration sets: immutable, content-addressed sets of calibrated values.
 
 A value has a name of the form ``SUBJECT.PARAMETER`` where the subject is a qubit (``Q0``), a pair, control
-first (``Q0-Q1``), or a port (``d0``): ``Q0.x.amplitude``, ``Q2-Q1.ecr.angle``, ``d0.mixer.offset``.
+first (``Q0-Q1``), or a port (``d0``): ``Q0.x.amplitude``, ``Q2-Q1.ecr.angle``, ``d0.mixer.offset``. A set also says
+which subjects are faulty. :class:`RunRecord` is what is kept of each measurement, :class:`LogEntry` and
+:class:`PastValue` are what the store tells of the sets that were in force.
 """
 
 from __future__ import annotations
@@ -9,11 +11,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConfigError, NotFoundError
+
+if TYPE_CHECKING:  # the store reads sets; device descriptions bring pydantic, which takes long to import
+    from pulsed.model.device import DeviceDescription
 
 Number = float | tuple[float, ...]
 
@@ -29,6 +34,20 @@ class Value(msgspec.Struct, frozen=True):
     routine: str = ""
     run_id: str = ""
     quality: str = "good"
+    """One of :data:`QUALITIES`."""
+
+
+QUALITIES = ("good", "design", "set", "suspect")
+"""Of a value: measured; of the design sheet; set by hand; measured, and doubted since."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why a qubit or a pair is not used."""
+
+    why: str
+    time: str = ""
+    """ISO 8601 UTC."""
+    by: str = ""
 
 
 class CalibrationSet(msgspec.Struct, frozen=True):
@@ -40,11 +59,16 @@ class CalibrationSet(msgspec.Struct, frozen=True):
     parent: str | None = None
     cooldown: str = ""
     format: int = 1
+    faults: dict[str, Fault] = {}
+    """What is not used, by subject."""
 
     @property
     def calibration_id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the content."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        content = msgspec.json.encode(self, order="deterministic")
+        if not self.faults:  # such a set keeps the id that it had before sets knew of faults
+            content = content.removesuffix(b',"faults":{}}') + b"}"
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def has(self, *names: str) -> bool:
         """Whether all of ``names`` are there."""
@@ -80,9 +104,76 @@ class CalibrationSet(msgspec.Struct, frozen=True):
             self, values={**self.values, **values}, parent=self.calibration_id, created=created
         )
 
+    def with_faults(self, faults: Mapping[str, Fault], created: str) -> CalibrationSet:
+        """Return the child of this set in which exactly ``faults`` are faulty."""
+        return msgspec.structs.replace(self, faults=dict(faults), parent=self.calibration_id, created=created)
+
+    def faulty(self, subject: str) -> Fault | None:
+        """Return why ``subject`` is not used, None when it is. A pair is not when one of its qubits is not."""
+        for one in (subject, *subject.split("-")):
+            if one in self.faults:
+                return self.faults[one]
+        return None
+
+    def changed(self, other: CalibrationSet) -> tuple[str, ...]:
+        """Return the names of what differs in ``other``, sorted; a fault counts as ``SUBJECT.fault``."""
+        names = {n for n in self.values.keys() | other.values.keys() if self.values.get(n) != other.values.get(n)}
+        faults = {n for n in self.faults.keys() | other.faults.keys() if self.faults.get(n) != other.faults.get(n)}
+        return tuple(sorted(names | {f"{subject}.fault" for subject in faults}))
+
     def to_json(self) -> bytes:
         """Return the set as readable JSON; :func:`from_json` reads it back to an equal set."""
         return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1) + b"\n"
+
+
+RunKind = Literal["calibrate", "check", "scan"]
+RunOutcome = Literal["good", "out of spec", "bad data", "failed", "stopped"]
+
+
+class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept of one measurement, good or bad."""
+
+    run_id: str
+    routine: str
+    target: str
+    """The subject: ``"Q0"``, ``"Q1-Q0"``, ``"d0"``."""
+    kind: RunKind
+    outcome: RunOutcome
+    started: float
+    """Unix time, seconds, as is ``ended``."""
+    ended: float
+    reason: str = ""
+    """Why it was not good, in words."""
+    before: str = ""
+    """Id of the calibration set in force when it began."""
+    after: str = ""
+    """Id of the set that it led to; empty when it changed nothing."""
+    file: str = ""
+    """Where its data lie."""
+    values: dict[str, Value] = {}
+    """What it proposed, by full name."""
+    by: str = ""
+
+
+class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One set that came into force."""
+
+    calibration_id: str
+    since: float
+    """Unix time, seconds."""
+    by: str = ""
+    why: str = ""
+    changed: tuple[str, ...] = ()
+    """Names of what differs from the set before, sorted; a fault counts as ``SUBJECT.fault``."""
+    tags: tuple[str, ...] = ()
+
+
+class PastValue(NamedTuple):
+    """A value, and since when (Unix time) and in which set it has been in force."""
+
+    since: float
+    value: Value
+    calibration_id: str
 
 
 def design_sheet(device: DeviceDescription) -> CalibrationSet:

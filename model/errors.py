@@ -122,6 +122,12 @@ class NotFoundError(PulsedError):
     code = "not_found"
 
 
+class ConflictError(PulsedError):
+    """Somebody else has changed it in the meantime: ``value`` names what, nothing was written."""
+
+    code = "conflict"
+
+
 class KeyFileError(PulsedError):
     """A key file that is missing, unreadable or open to others."""
 

@@ -7,32 +7,31 @@ what is read for one set within twice its values, however many sets there are.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
-from sqlalchemy import BindParameter, Connection, and_, bindparam, func, insert, select
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, insert, select
 
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.errors import IncompatibleError, InvalidValueError, NotFoundError
 from pulsed.store.tables import calibration_change, calibration_current, calibration_set
 
 _sets, _changes, _current = calibration_set.c, calibration_change.c, calibration_current.c
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 _read_head = msgspec.msgpack.Decoder(CalibrationSet).decode
-_read_value = msgspec.msgpack.Decoder(Value).decode
+read_value = msgspec.msgpack.Decoder(Value).decode
 
 _RACK: BindParameter[str] = bindparam("r")
 _BY_ID = select(calibration_set).where(_sets.rack == _RACK, _sets.calibration_id == bindparam("i"))
 _LAST_SET = select(func.max(_sets.number)).where(_sets.rack == _RACK)
-_LAST_CURRENT = (
-    select(_current.number, _current.since).where(_current.rack == _RACK).order_by(_current.number.desc()).limit(1)
-)
-_IN_FORCE = (
+IN_FORCE = (
     select(_sets.calibration_id)
     .join(calibration_current, and_(_current.rack == _sets.rack, _current.calibration == _sets.number))
     .where(_current.rack == _RACK)
     .order_by(_current.since.desc(), _current.number.desc())
     .limit(1)
 )
-_AS_OF = _IN_FORCE.where(_current.since <= bindparam("t"))
+_AS_OF = IN_FORCE.where(_current.since <= bindparam("t"))
 
 _chain = (
     select(_sets.number, _sets.parent, _sets.base)
@@ -61,8 +60,8 @@ def put(connection: Connection, rack: str, calibration: CalibrationSet, now: flo
     calibration_id = calibration.calibration_id
     if connection.execute(_BY_ID, {"r": rack, "i": calibration_id}).one_or_none() is not None:
         return calibration_id
-    encoded = {name: _encode(value) for name, value in calibration.values.items()}
-    head = _encode(msgspec.structs.replace(calibration, values={}))
+    encoded = {name: encode(value) for name, value in calibration.values.items()}
+    head = encode(msgspec.structs.replace(calibration, values={}))
     _check(calibration_id, head, encoded)
     parent, changes = None, dict[str, bytes | None](encoded)
     if calibration.parent is not None:
@@ -94,30 +93,21 @@ def put(connection: Connection, rack: str, calibration: CalibrationSet, now: flo
 
 def get(connection: Connection, rack: str, calibration_id: str) -> CalibrationSet:
     """Return the set with this id. Raises :class:`NotFoundError`."""
-    row = connection.execute(_BY_ID, {"r": rack, "i": calibration_id}).one_or_none()
-    if row is None:
-        raise NotFoundError("no such calibration set", subject=f"rack {rack}", value=calibration_id)
+    row = row_of(connection, rack, calibration_id)
     return _build(row.head, _stored_values(connection, rack, row.number))
 
 
-def set_current(connection: Connection, rack: str, calibration_id: str, now: float) -> None:
-    """Put a stored set in force from ``now`` on. Raises :class:`NotFoundError`.
-
-    A clock that went back does not reorder history: the set counts from the last change at the earliest.
-    """
+def row_of(connection: Connection, rack: str, calibration_id: str) -> Row[Any]:
+    """Return the row of the set with this id. Raises :class:`NotFoundError`."""
     row = connection.execute(_BY_ID, {"r": rack, "i": calibration_id}).one_or_none()
     if row is None:
         raise NotFoundError("no such calibration set", subject=f"rack {rack}", value=calibration_id)
-    last = connection.execute(_LAST_CURRENT, {"r": rack}).one_or_none()
-    number, since = (1, now) if last is None else (last.number + 1, max(now, last.since))
-    connection.execute(
-        insert(calibration_current), {"rack": rack, "number": number, "since": since, "calibration": row.number}
-    )
+    return row
 
 
 def current(connection: Connection, rack: str) -> CalibrationSet | None:
     """Return the set in force, None when there was never one."""
-    calibration_id = connection.execute(_IN_FORCE, {"r": rack}).scalar()
+    calibration_id = connection.execute(IN_FORCE, {"r": rack}).scalar()
     return None if calibration_id is None else get(connection, rack, calibration_id)
 
 
@@ -139,7 +129,7 @@ def _stored_values(connection: Connection, rack: str, number: int) -> dict[str, 
 
 def _build(head: bytes, values: dict[str, bytes]) -> CalibrationSet:
     try:
-        decoded = {name: _read_value(value) for name, value in values.items()}
+        decoded = {name: read_value(value) for name, value in values.items()}
         return msgspec.structs.replace(_read_head(head), values=decoded)
     except msgspec.MsgspecError as error:
         raise IncompatibleError(f"a calibration set in the store that this version does not read: {error}") from error

@@ -9,9 +9,9 @@ from typing import Unpack
 
 from sqlalchemy import Connection, Engine
 
-from pulsed.model.calibration import CalibrationSet
+from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, RunRecord
 from pulsed.model.job import JobInfo, JobState
-from pulsed.store import calibrations, engine, jobs, leases
+from pulsed.store import calibration_log, calibrations, engine, jobs, leases, runs
 from pulsed.store.errors import LeaseLostError, StoreError
 from pulsed.store.jobs import Changes
 
@@ -189,10 +189,53 @@ class Store:
         with self._read() as connection:
             return calibrations.get(connection, self.rack, calibration_id)
 
-    def set_current_calibration(self, calibration_id: str, now: float) -> None:
-        """Put a stored set in force. Raises :class:`NotFoundError`."""
+    def set_current_calibration(self, calibration_id: str, now: float, by: str = "", why: str = "") -> None:
+        """Put a stored set in force, whichever was. Raises :class:`NotFoundError`."""
         with self._write() as connection:
-            calibrations.set_current(connection, self.rack, calibration_id, now)
+            calibration_log.put_in_force(connection, self.rack, calibration_id, by, why, now)
+
+    def commit_calibration(
+        self, calibration_id: str, expected: str | None, now: float, by: str = "", why: str = ""
+    ) -> CalibrationSet:
+        """Put a stored set in force if ``expected`` is, and return it; one that is in force already is left so.
+
+        Raises :class:`NotFoundError`, and :class:`ConflictError` that names what changed since ``expected``.
+        """
+        with self._write() as connection:
+            return calibration_log.commit(connection, self.rack, calibration_id, expected, by, why, now)
+
+    def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]:
+        """Return the sets that came into force, the newest first, or those that changed the value ``name``."""
+        with self._read() as connection:
+            return calibration_log.log(connection, self.rack, limit, name)
+
+    def value_history(self, name: str, limit: int = 100) -> list[PastValue]:
+        """Return the values that ``name`` has had, the newest first."""
+        with self._read() as connection:
+            return calibration_log.history(connection, self.rack, name, limit)
+
+    def tag_calibration(self, calibration_id: str, tag: str, *, move: bool = False) -> None:
+        """Give a stored set a name, which with ``move`` is taken from the set that has it.
+
+        Raises :class:`NotFoundError`, and :class:`ConflictError` for a name that another set has.
+        """
+        with self._write() as connection:
+            calibration_log.tag(connection, self.rack, calibration_id, tag, move)
+
+    def tagged_calibration(self, tag: str) -> CalibrationSet:
+        """Return the set with this tag. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return calibration_log.tagged(connection, self.rack, tag)
+
+    def put_run(self, record: RunRecord) -> None:
+        """Store the record of a measurement, in place of an older one with its id."""
+        with self._write() as connection:
+            runs.put(connection, self.rack, record)
+
+    def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
+        """Return the newest records first, of ``routine`` and of ``target`` if these are given."""
+        with self._read() as connection:
+            return runs.find(connection, self.rack, routine, target, limit)
 
     def current_calibration(self) -> CalibrationSet | None:
         """Return the set in force, None when there was never one."""

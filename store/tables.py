@@ -20,10 +20,11 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test holds it equal to what ``migrations/versions`` has."""
 
 metadata = MetaData()
@@ -142,3 +143,61 @@ calibration_current = Table(
     sqlite_with_rowid=False,
 )
 """Which set came into force when (Unix time). Going back to an older set is one more row."""
+
+calibration_commit = Table(
+    "calibration_commit",
+    metadata,
+    _rack(),
+    _number(),
+    Column("by", String(255), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("changed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("number", "rack"),
+    ForeignKeyConstraint(["number", "rack"], ["calibration_current.number", "calibration_current.rack"]),
+    sqlite_with_rowid=False,
+)
+"""Who put a set in force and why; ``changed`` are the names of what differs from the set before, as msgpack."""
+
+calibration_history = Table(
+    "calibration_history",
+    metadata,
+    _rack(),
+    _number(),
+    Column("name", String(255), nullable=False),
+    Column("value", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("name", "rack", "number"),
+    ForeignKeyConstraint(["number", "rack"], ["calibration_current.number", "calibration_current.rack"]),
+    sqlite_with_rowid=False,
+)
+"""The same by name, with the new value; NULL for one that is gone, and for a fault. ``number`` is that of
+``calibration_current``."""
+
+calibration_tag = Table(
+    "calibration_tag",
+    metadata,
+    _rack(),
+    Column("tag", String(255), nullable=False),
+    Column("calibration", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tag", "rack"),
+    ForeignKeyConstraint(["calibration", "rack"], ["calibration_set.number", "calibration_set.rack"]),
+    Index("calibration_tag_by_set", "calibration", "rack"),
+    sqlite_with_rowid=False,
+)
+"""Names of sets."""
+
+run = Table(
+    "run",
+    metadata,
+    _rack(),
+    _number(),
+    Column("run_id", String(64), nullable=False),
+    Column("routine", String(255), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("number", "rack"),
+    UniqueConstraint("run_id", "rack", name="run_by_id"),
+    Index("run_by_routine", "routine", "rack", "number"),
+    Index("run_by_target", "target", "routine", "rack", "number"),
+    sqlite_with_rowid=False,
+)
+"""One row per measurement; ``record`` is the :class:`pulsed.model.calibration.RunRecord` as msgpack, which counts."""

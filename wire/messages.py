@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pulsed.model.calibration import LogEntry, PastValue, RunRecord
 from pulsed.model.errors import ErrorInfo
 from pulsed.model.job import JobInfo, JobRequest, JobState
 
@@ -82,9 +83,65 @@ class GetDevice(Request, frozen=True, tag="device"):
 
 
 class GetCalibration(Request, frozen=True, tag="calibration"):
-    """A calibration set, the one in force when no id is given. Answered by :class:`CalibrationReply`."""
+    """A calibration set: the one with this id or tag, or that was in force at this Unix time; else the one in force.
+
+    Answered by :class:`CalibrationReply`.
+    """
 
     calibration_id: str | None = None
+    time: float | None = None
+    tag: str | None = None
+
+
+class PutCalibration(Request, frozen=True, tag="calibration.put"):
+    """Store the set whose JSON is the only part; it does not come into force. Answered by :class:`CalibrationReply`."""
+
+
+class CommitCalibration(Request, frozen=True, tag="calibration.commit"):
+    """Put a stored set in force if ``expected`` is. Answered by :class:`DoneReply`."""
+
+    calibration_id: str
+    expected: str
+    why: str = ""
+
+
+class TagCalibration(Request, frozen=True, tag="calibration.tag"):
+    """Give a stored set a name; ``move`` takes it from the set that has it. Answered by :class:`DoneReply`."""
+
+    calibration_id: str
+    name: str
+    move: bool = False
+
+
+class GetCalibrationLog(Request, frozen=True, tag="calibration.log"):
+    """The sets that came into force, the newest first, or those that changed ``name``.
+
+    Answered by :class:`CalibrationLogReply`.
+    """
+
+    limit: int = 100
+    name: str | None = None
+
+
+class GetValueHistory(Request, frozen=True, tag="calibration.history"):
+    """The values that ``name`` has had, the newest first. Answered by :class:`ValueHistoryReply`."""
+
+    name: str
+    limit: int = 100
+
+
+class PutRun(Request, frozen=True, tag="run.put"):
+    """Keep the record of a measurement, in place of an older one with its id. Answered by :class:`DoneReply`."""
+
+    run: RunRecord
+
+
+class GetRuns(Request, frozen=True, tag="runs"):
+    """The newest records of measurements first that fit every filter given. Answered by :class:`RunsReply`."""
+
+    routine: str | None = None
+    target: str | None = None
+    limit: int = 100
 
 
 class Stop(Request, frozen=True, tag="stop"):
@@ -189,9 +246,31 @@ class DeviceReply(Reply, frozen=True, tag="device.reply"):
 
 
 class CalibrationReply(Reply, frozen=True, tag="calibration.reply"):
-    """The calibration set as JSON is the only part."""
+    """A calibration set; as JSON it is the only part of the answer to :class:`GetCalibration`."""
 
     calibration_id: str
+
+
+class CalibrationLogReply(Reply, frozen=True, tag="calibration.log.reply"):
+    """Sets that came into force."""
+
+    entries: tuple[LogEntry, ...]
+
+
+class ValueHistoryReply(Reply, frozen=True, tag="calibration.history.reply"):
+    """Values of the past."""
+
+    values: tuple[PastValue, ...]
+
+
+class RunsReply(Reply, frozen=True, tag="runs.reply"):
+    """Some records."""
+
+    runs: tuple[RunRecord, ...]
+
+
+class DoneReply(Reply, frozen=True, tag="done.reply"):
+    """What was asked is done, and durable."""
 
 
 class StopReply(Reply, frozen=True, tag="stop.reply"):
@@ -243,10 +322,11 @@ class StatusChanged(Notice, frozen=True, tag="status.changed"):
 
 
 AnyRequest = (
-    Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | Stop
+    Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | PutCalibration
+    | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
-    | StopReply | ErrorReply
+    | CalibrationLogReply | ValueHistoryReply | RunsReply | DoneReply | StopReply | ErrorReply
 )  # fmt: skip
 AnyNotice = JobChanged | Progress | CalibrationChanged | StatusChanged

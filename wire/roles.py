@@ -8,15 +8,22 @@ from pulsed.model.errors import InvalidValueError, NotAllowedError
 from pulsed.wire.messages import (
     AnyRequest,
     Cancel,
+    CommitCalibration,
     GetCalibration,
+    GetCalibrationLog,
     GetDevice,
     GetJob,
     GetJobs,
     GetResult,
+    GetRuns,
     GetStatus,
+    GetValueHistory,
     Hello,
+    PutCalibration,
+    PutRun,
     Stop,
     Submit,
+    TagCalibration,
 )
 
 
@@ -37,11 +44,18 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     GetStatus: Role.VIEWER,
     GetDevice: Role.VIEWER,
     GetCalibration: Role.VIEWER,
+    GetCalibrationLog: Role.VIEWER,
+    GetValueHistory: Role.VIEWER,
+    GetRuns: Role.VIEWER,
     GetJob: Role.VIEWER,
     GetJobs: Role.VIEWER,
     Submit: Role.EXPERIMENTER,
     Cancel: Role.EXPERIMENTER,
     GetResult: Role.EXPERIMENTER,
+    PutCalibration: Role.OPERATOR,
+    CommitCalibration: Role.OPERATOR,
+    TagCalibration: Role.OPERATOR,
+    PutRun: Role.OPERATOR,
     Stop: Role.ADMIN,
 }
 """The lowest role that may send each request."""

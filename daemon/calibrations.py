@@ -1,0 +1,122 @@
+"""Requests about calibration sets and records of measurements."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from pulsed.daemon import logs
+from pulsed.daemon.handlers import Answer, Handler, Peer, check_limit
+from pulsed.daemon.jobs import Jobs
+from pulsed.model.calibration import CalibrationSet, from_json
+from pulsed.model.errors import InvalidValueError, NotFoundError, ProtocolError
+from pulsed.model.payload import Part
+from pulsed.wire import messages as m
+
+_MAX_NAME = 255
+_MAX_WHY = 4096
+
+Request = TypeVar("Request", bound=m.Request)
+
+
+class CalibrationHandlers:
+    """One handler per request; a set that was committed is put in force with ``jobs``."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self.jobs = jobs
+        self.handlers: dict[type[m.AnyRequest], Handler] = {
+            m.GetCalibration: self._get,
+            m.PutCalibration: self._put,
+            m.CommitCalibration: self._commit,
+            m.TagCalibration: self._tag,
+            m.GetCalibrationLog: self._log,
+            m.GetValueHistory: self._history,
+            m.PutRun: self._put_run,
+            m.GetRuns: self._runs,
+        }
+
+    def _get(self, message: m.GetCalibration, _parts: Sequence[Part], _peer: Peer) -> Answer | Awaitable[Answer]:
+        current = self.jobs.calibration
+        asked = [one for one in (message.calibration_id, message.time, message.tag) if one is not None]
+        if len(asked) > 1:
+            raise InvalidValueError("only one way to name a set", subject="calibration", legal="an id, a time or a tag")
+        if not asked or message.calibration_id == current.calibration_id:
+            return _reply(message, current)
+        return self._find(message)
+
+    async def _find(self, message: m.GetCalibration) -> Answer:
+        call, store = self.jobs.store.call, self.jobs.store.store
+        if message.tag is not None:
+            return _reply(message, await call(store.tagged_calibration, message.tag))
+        if message.time is None:
+            return _reply(message, await call(store.calibration, str(message.calibration_id)))
+        found = await call(store.calibration_as_of, message.time)
+        if found is None:
+            raise NotFoundError("no calibration set was in force yet", subject="time", value=message.time)
+        return _reply(message, found)
+
+    async def _put(self, message: m.PutCalibration, parts: Sequence[Part], _peer: Peer) -> Answer:
+        if len(parts) != 1:
+            raise ProtocolError("a calibration set is one part", value=len(parts), legal="1")
+        calibration = from_json(bytes(parts[0]))
+        self._check(calibration)
+        stored = await self.jobs.store.call(self.jobs.store.store.put_calibration, calibration, time.time())
+        return m.CalibrationReply(message.id, stored), ()
+
+    def _check(self, calibration: CalibrationSet) -> None:
+        rack = self.jobs.device.name
+        if calibration.device != rack:
+            raise InvalidValueError(
+                "the set is that of another rack", subject="calibration set", value=calibration.device, legal=rack
+            )
+        for name in (*calibration.values, *calibration.faults):
+            _check_text("calibration set", name)
+
+    async def _commit(self, message: m.CommitCalibration, _parts: Sequence[Part], peer: Peer) -> Answer:
+        if len(message.why) > _MAX_WHY:
+            raise InvalidValueError("the reason is too long", subject="why", legal=f"{_MAX_WHY} letters")
+        await self.jobs.commit_calibration(message.calibration_id, message.expected, peer.user, message.why)
+        logs.get("calibration").info("committed", id=message.calibration_id, user=peer.user, why=message.why)
+        return m.DoneReply(message.id), ()
+
+    async def _tag(self, message: m.TagCalibration, _parts: Sequence[Part], _peer: Peer) -> Answer:
+        _check_text("tag", message.name)
+        store = self.jobs.store
+        await store.call(store.store.tag_calibration, message.calibration_id, message.name, move=message.move)
+        return m.DoneReply(message.id), ()
+
+    async def _log(self, message: m.GetCalibrationLog, _parts: Sequence[Part], _peer: Peer) -> Answer:
+        check_limit(message.limit)
+        store = self.jobs.store
+        found = await store.call(store.store.calibration_log, message.limit, message.name)
+        return m.CalibrationLogReply(message.id, tuple(found)), ()
+
+    async def _history(self, message: m.GetValueHistory, _parts: Sequence[Part], _peer: Peer) -> Answer:
+        check_limit(message.limit)
+        store = self.jobs.store
+        found = await store.call(store.store.value_history, message.name, message.limit)
+        return m.ValueHistoryReply(message.id, tuple(found)), ()
+
+    async def _put_run(self, message: m.PutRun, _parts: Sequence[Part], _peer: Peer) -> Answer:
+        record = message.run
+        for what, text in (("run_id", record.run_id), ("routine", record.routine), ("target", record.target)):
+            _check_text(what, text, 64 if what == "run_id" else _MAX_NAME)
+        store = self.jobs.store
+        await store.call(store.store.put_run, record)
+        return m.DoneReply(message.id), ()
+
+    async def _runs(self, message: m.GetRuns, _parts: Sequence[Part], _peer: Peer) -> Answer:
+        check_limit(message.limit)
+        store = self.jobs.store
+        found = await store.call(store.store.runs, message.routine, message.target, message.limit)
+        return m.RunsReply(message.id, tuple(found)), ()
+
+
+def _reply(message: m.GetCalibration, found: CalibrationSet) -> Answer:
+    return m.CalibrationReply(message.id, found.calibration_id), [found.to_json()]
+
+
+def _check_text(subject: str, text: str, longest: int = _MAX_NAME) -> None:
+    if not (0 < len(text) <= longest and text.isprintable()):
+        raise InvalidValueError("not a name", subject=subject, value=text[:longest], legal=f"1 to {longest} letters")
