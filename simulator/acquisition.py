@@ -66,6 +66,15 @@ def readout_field(chip: Chip, sequence: Sequence, start: int, stop: int) -> tupl
     return z, lo
 
 
+def owner(window: Window, measurements: list[Measurement], delay: int) -> Measurement:
+    """Return the readout that a window lies in, ``delay`` samples before; the spans were made to hold every window."""
+    start = window.start - delay
+    for measurement in measurements:
+        if measurement.start <= start and start + window.length <= measurement.stop:
+            return measurement
+    raise InvalidValueError("an acquisition window lies outside the shot", subject="window", value=f"{window.start} ns")
+
+
 class Acquisition:
     """What the digitizer gets of one run, once every shot's levels and jumps are known."""
 
@@ -83,7 +92,7 @@ class Acquisition:
         self._rng = rng
         self._mode = mode
         self._bits = sequence.bits
-        self._pairs = [(w, self.owner(w, measurements)) for w in sequence.windows]
+        self._pairs = [(w, owner(w, measurements, chip.amplifier.delay)) for w in sequence.windows]
         # Integrals come from the sufficient statistic, or from records when one of them could clip.
         self._drawn = mode == "integrated" and not any(self._may_clip(m.response) for _, m in self._pairs)
         samples = sum(w.length for w, _ in self._pairs)
@@ -118,16 +127,6 @@ class Acquisition:
             return Outcome(averaged=self._total / self._shots, overrange=self._overrange)
         nothing = np.zeros((self._shots, 0), np.complex64)
         return Outcome(integrated=np.concatenate([nothing, *self._values], axis=1), overrange=self._overrange)
-
-    def owner(self, window: Window, measurements: list[Measurement]) -> Measurement:
-        """Return the readout that a window lies in; the spans were made to hold every window."""
-        start = window.start - self._amplifier.delay
-        for measurement in measurements:
-            if measurement.start <= start and start + window.length <= measurement.stop:
-                return measurement
-        raise InvalidValueError(
-            "an acquisition window lies outside the shot", subject="window", value=f"{window.start} ns"
-        )
 
     def _first(self, window: Window, measurement: Measurement) -> int:
         return window.start - self._amplifier.delay - measurement.start

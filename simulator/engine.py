@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,11 @@ from pulsed.simulator import drift, noise
 from pulsed.simulator.acquisition import Acquisition, readout_field, readout_spans
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.clusters import union
-from pulsed.simulator.evolution import Cluster, Free, Measurement
+from pulsed.simulator.evolution import Cluster, Free, Measurement, Plan, clear
+from pulsed.simulator.feedback import Branching
 from pulsed.simulator.hamiltonian import moved, zz_rate
 from pulsed.simulator.pulses import Pulse, Pulses
-from pulsed.simulator.readout import Jumps, respond
+from pulsed.simulator.readout import respond
 from pulsed.simulator.report import ClusterReport, DroppedZz, Report
 from pulsed.simulator.sequence import (
     BURST,
@@ -56,15 +57,6 @@ _MOST_BLOCKS = 64
 
 _SETTLING = 16
 """Members of a batch of matrix product states that finds what a shot leaves to the next."""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A sequence, worked out: clusters of qubits with their pulses, and the readouts in order of time."""
-
-    clusters: list[tuple[int, ...]]
-    pulses: list[list[Pulse]]
-    measurements: list[Measurement]
 
 
 class Engine:
@@ -152,11 +144,11 @@ class Engine:
         self._bias(sequence.lines)
         reference = _reference(self.chip, sequence)
         plan = self._plan(sequence, reference)
-        for measurement in plan.measurements:
-            measured = len(measurement.response.measured)
-            measurement.levels = np.zeros((shots, measured), dtype=np.int64)
-            empty = np.zeros(0, dtype=np.int64)
-            measurement.jumps = [Jumps(empty, empty, empty, empty) for _ in range(measured)]
+        if sequence.conditions is not None:
+            branching = Branching(self, sequence, plan, reference)
+            branches, outcome = branching.play(shots, stream, mode)
+            return replace(outcome, report=Report(branches.report(), self._dropped(plan)))
+        clear(plan.measurements, shots)
         initial = self._initial(sequence, plan, reference)
         clusters = []
         for index, (qubits, pulses) in enumerate(zip(plan.clusters, plan.pulses, strict=True)):
@@ -171,6 +163,8 @@ class Engine:
         self._bias(sequence.lines)
         reference = _reference(self.chip, sequence)
         plan = self._plan(sequence, reference)
+        if sequence.conditions is not None:
+            return Branching(self, sequence, plan, reference).predict()
         initial = self._initial(sequence, plan, reference)
         last = next((m for m in reversed(plan.measurements) if m.response.measured), None)
         joint: NDArray[np.float64] = np.ones(1)
@@ -274,7 +268,7 @@ class Engine:
             found = self._free[reference] = Free(self.chip, reference)
         return found
 
-    def _plan(self, sequence: Sequence, reference: float) -> _Plan:
+    def _plan(self, sequence: Sequence, reference: float) -> Plan:
         pulses = self._pulses.find(sequence, reference)
         spans = readout_spans(self.chip, sequence)
         measurements = []
@@ -291,7 +285,7 @@ class Engine:
             )
         clusters = self._clusters(pulses, measurements)
         own = [[p for p in pulses if p.qubits[0] in c] for c in clusters]
-        return _Plan(clusters, own, measurements)
+        return Plan(clusters, own, measurements)
 
     def _clusters(self, pulses: list[Pulse], measurements: list[Measurement]) -> list[tuple[int, ...]]:
         """Return which qubits share a state: those that a pulse joins, and coupled ones that are both driven.
@@ -305,7 +299,7 @@ class Engine:
         active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
         return [tuple(int(str(q)) for q in members) for members in union(active, links)]
 
-    def _dropped(self, plan: _Plan) -> tuple[DroppedZz, ...]:
+    def _dropped(self, plan: Plan) -> tuple[DroppedZz, ...]:
         """Return the coupled qubits in different states, of which one is driven."""
         owner = {q: index for index, members in enumerate(plan.clusters) for q in members}
         driven = {q for members, pulses in zip(plan.clusters, plan.pulses, strict=True) if pulses for q in members}
@@ -315,12 +309,12 @@ class Engine:
             if driven & set(c.qubits) and (owner.get(c.qubits[0]) != owner.get(c.qubits[1]))
         )
 
-    def _initial(self, sequence: Sequence, plan: _Plan, reference: float) -> NDArray[np.float64]:
+    def _initial(self, sequence: Sequence, plan: Plan, reference: float) -> NDArray[np.float64]:
         """Return (qubits, 3) populations at a shot's start: what the shot before left, relaxed until the period ends.
 
         Shots are given the mean of what their predecessors leave (the fixed point of the period), not each its own.
         """
-        initial = np.array([idle.thermal for idle in self._free_at(reference).idles])
+        initial = self.thermal(reference)
         for qubits, pulses in zip(plan.clusters, plan.pulses, strict=True):
             for _ in range(4):
                 batch = 1 if len(qubits) <= MAX_EXACT else _blocks(len(qubits))
@@ -337,9 +331,33 @@ class Engine:
                     break
         return initial
 
+    def begin(
+        self,
+        qubits: tuple[int, ...],
+        pulses: list[Pulse],
+        shots: int,
+        stream: tuple[int, ...],
+        initial: NDArray[np.float64],
+        reference: float,
+    ) -> tuple[Cluster, NDArray[np.int64], np.random.Generator]:
+        """Return one cluster at the start of its shots, each shot's member of its batch, and the source of draws."""
+        rng = noise.generator(self.seed, *stream)
+        blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
+        spread = noise.detunings(self.chip, blocks, rng)
+        cluster = self._cluster(qubits, initial, spread, reference, stream)
+        return cluster, np.arange(shots) * blocks // shots, rng
+
+    def find(self, sequence: Sequence, reference: float) -> list[Pulse]:
+        """Return the pulses of all bursts of a sequence, in the frame at ``reference`` (Hz)."""
+        return self._pulses.find(sequence, reference)
+
+    def thermal(self, reference: float) -> NDArray[np.float64]:
+        """Return (qubits, 3) populations in equilibrium."""
+        return np.array([idle.thermal for idle in self._free_at(reference).idles])
+
     def _run(
         self,
-        plan: _Plan,
+        plan: Plan,
         qubits: tuple[int, ...],
         pulses: list[Pulse],
         shots: int,
@@ -348,12 +366,8 @@ class Engine:
         reference: float,
     ) -> ClusterReport:
         """Take one cluster through the shot and fill the measurements of its qubits; return how."""
-        rng = noise.generator(self.seed, *stream)
-        blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
-        spread = noise.detunings(self.chip, blocks, rng)
-        cluster = self._cluster(qubits, initial, spread, reference, stream)
+        cluster, owner, rng = self.begin(qubits, pulses, shots, stream, initial, reference)
         mine = [m for m in plan.measurements if cluster.measured(m)]
-        owner = np.arange(shots) * blocks // shots
 
         def read(measurement: Measurement) -> None:
             nonlocal owner

@@ -46,6 +46,24 @@ class Measurement:
     jumps: list[Jumps] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A sequence, worked out: clusters of qubits with their pulses, and the readouts in order of time."""
+
+    clusters: list[tuple[int, ...]]
+    pulses: list[list[Pulse]]
+    measurements: list[Measurement]
+
+
+def clear(measurements: list[Measurement], shots: int) -> None:
+    """Make readouts ready for what so many shots do."""
+    for measurement in measurements:
+        measured = len(measurement.response.measured)
+        measurement.levels = np.zeros((shots, measured), dtype=np.int64)
+        empty = np.zeros(0, dtype=np.int64)
+        measurement.jumps = [Jumps(empty, empty, empty, empty) for _ in range(measured)]
+
+
 class Free:
     """What evolution without pulses needs: idle maps and pair shifts, in the frame at ``reference`` (Hz)."""
 
@@ -308,11 +326,15 @@ class Cluster:
         method = "density matrix" if isinstance(self.state, DensityMatrix) else "state vectors"
         return ClusterReport(self.qubits, method, len(self._detunings))
 
-    def final(self, until: int) -> NDArray[np.float64]:
-        """Return (qubits, 3) mean populations of each qubit at ``until``, where its free decay has taken them."""
+    def final(self, until: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return (qubits, 3) mean populations of each qubit at ``until``, where its free decay has taken them.
+
+        ``weights`` (batch,) are those of the members; all weigh the same without.
+        """
         out = []
         for site, qubit in enumerate(self.qubits):
-            p = self.state.populations((site,)).mean(axis=0)
+            every = self.state.populations((site,))
+            p = every.mean(axis=0) if weights is None else weights @ every
             out.append(self._idles[qubit].populations(until - self._clock[qubit]) @ p)
         return np.array(out)
 

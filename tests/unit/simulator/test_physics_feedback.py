@@ -1,0 +1,228 @@
+"""Shots that part by what they measured: active reset, copies, conditional frames, what a shot leaves to the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pulsed.pulse.library import Drag
+from pulsed.simulator.chip import load_chip
+from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, SimulationLimitError, Window
+from pulsed.simulator.lines import ideal_correction
+from pulsed.simulator.sequence import Bit, Turn
+from pulsed.simulator.tuneup import Tuneup
+
+CHIP = Path(__file__).parents[3] / "configs" / "chips" / "sim5.toml"
+DRIVE, READOUT = 5.10e9, 7.11e9
+LENGTH, LATENCY = 800, 460
+"""Of a readout; from its end to the first pulse that its bit can decide, time of flight included (ns)."""
+SHOTS = 2000
+
+
+@pytest.fixture(scope="module")
+def quiet():
+    """The chip without relaxation to speak of, uncoupled, cold, with an amplifier that leaves no doubt."""
+    chip = load_chip(CHIP)
+    qubits = tuple(replace(q, t1=0.2, t2_echo=0.2, t2_star=0.2, thermal=0.0) for q in chip.qubits)
+    diagonal = tuple(tuple(v * (i == j) for j, v in enumerate(row)) for i, row in enumerate(chip.crosstalk))
+    amplifier = replace(chip.amplifier, noise_lsb=4.0, efficiency=1.0)
+    return replace(chip, qubits=qubits, couplings=(), crosstalk=diagonal, amplifier=amplifier)
+
+
+@pytest.fixture(scope="module")
+def gates():
+    """x and sx of qubits 0 and 1."""
+    tuneup = Tuneup(load_chip(CHIP))
+    found = {}
+    for q in (0, 1):
+        tuneup.rotations(q)
+        for name in ("x", "sx"):
+            amplitude, beta, angle = (tuneup.values[f"Q{q}.{name}.{k}"].value for k in ("amplitude", "beta", "angle"))
+            found[name, q] = Drag(32, amplitude, 8.0, beta, angle=angle).envelope()
+    return found
+
+
+class Shot:
+    """A sequence being written; bits are those of windows, one kernel each, of which the centroids are looked up."""
+
+    def __init__(self, chip, gates):
+        self.chip, self.gates = chip, gates
+        self.lines = tuple(Line(w.name, READOUT if w.reads else DRIVE, True, *ideal_correction(w)) for w in chip.wires)
+        self.rows, self.envelopes, self.conditions, self.windows, self.bits, self.turns = [], [], [], [], [], []
+
+    def play(self, name, q, start, condition=0, phase=0.0):
+        offset = self.chip.qubits[q].frequency - DRIVE
+        self._add(q, start, self.gates[name, q], 1.0, phase, offset, condition)
+        return self
+
+    def _add(self, line, start, envelope, amplitude, phase, frequency, condition=0):
+        self.rows.append((line, start, len(self.envelopes), amplitude, phase, frequency))
+        self.envelopes.append(np.asarray(envelope, complex))
+        self.conditions.append(condition)
+
+    def read(self, start, q, length=LENGTH, amplitude=0.14):
+        ro = next(i for i, w in enumerate(self.chip.wires) if w.reads)
+        offset = self.chip.qubits[q].readout_frequency - READOUT
+        self._add(ro, start, np.ones(length), amplitude, 0.0, offset)
+        kernel = Kernel(offset, np.full(length, 1 / length, complex))
+        self.windows.append(Window(start + self.chip.amplifier.delay, length, (kernel,)))
+        self.bits.append(Bit(len(self.windows) - 1, 0, *boundary(self.chip, self.gates, q)))
+        return self
+
+    def sequence(self, period=3_000_000_000):
+        return Sequence(
+            self.lines, np.array(self.rows, BURST), tuple(self.envelopes), tuple(e.tobytes() for e in self.envelopes),
+            tuple(self.windows), period, tuple(self.bits), np.array(self.conditions), tuple(self.turns),
+        )  # fmt: skip
+
+
+_KNOWN = {}
+
+
+def boundary(chip, gates, q):
+    """Return angle and threshold between the clouds of 0 and 1, as a calibration finds them."""
+    if (chip, q) not in _KNOWN:
+        _KNOWN[chip, q] = (0.0, 0.0)
+        centres = []
+        for flip in (False, True):
+            shot = Shot(chip, gates)
+            if flip:
+                shot.play("x", q, 0)
+            plain = replace(shot.read(40, q).sequence(), conditions=None)
+            points = Engine(chip).play(plain, 400, (1,), "integrated").integrated[:, 0]
+            centres.append(complex(np.median(points.real), np.median(points.imag)))
+        angle = float(np.angle(centres[1] - centres[0]))
+        _KNOWN[chip, q] = (angle, float((sum(centres) / 2 * np.exp(-1j * angle)).real))
+    return _KNOWN[chip, q]
+
+
+def measured(sequence, chip, mode="integrated", shots=SHOTS):
+    """Return the bits of each shot, (shots, windows)."""
+    values = Engine(chip).play(sequence, shots, (3,), mode).integrated
+    return np.stack([bit.of(values[:, i]) for i, bit in enumerate(sequence.bits)], axis=1)
+
+
+def test_active_reset_without_doubt_ends_in_zero(quiet, gates):
+    """sx makes a coin; x where it came up 1 turns it over; the same pulse without its condition does not."""
+    for condition, ones in ((1, 0.0), (-1, 1.0), (0, 0.5)):
+        shot = Shot(quiet, gates).play("sx", 0, 0).read(40, 0)
+        shot.play("x", 0, 40 + LENGTH + LATENCY, condition).read(1400, 0)
+        found = measured(shot.sequence(), quiet)
+        assert abs(found[:, 0].mean() - 0.5) < 5 * 0.5 / math.sqrt(SHOTS)
+        # What is left is the pulse's error and a readout that raises its qubit: together below half a percent.
+        assert abs(found[:, 1].mean() - ones) < (5 * 0.5 / math.sqrt(SHOTS) if condition == 0 else 0.005)
+        if condition == 0:
+            assert np.mean(found[:, 0] == found[:, 1]) < 0.005, "x turns every shot over"
+
+
+def test_a_bit_is_copied_to_another_qubit(quiet, gates):
+    """The clusters go their ways apart, yet shot by shot together; a cluster parts by two bits."""
+    shot = Shot(quiet, gates).play("sx", 0, 0).read(40, 0)
+    shot.play("x", 1, 1400, 1).play("sx", 0, 1400).read(1500, 0).read(2400, 1)
+    shot.play("x", 1, 4000, -2).read(4100, 1)
+    first, second, copy, third = measured(shot.sequence(), quiet).T
+    assert np.mean(copy == first) > 0.99
+    assert np.mean(third == (copy ^ ~second)) > 0.99
+    assert all(abs(bit.mean() - 0.5) < 5 * 0.5 / math.sqrt(SHOTS) for bit in (first, second, copy, third))
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_a_frame_that_depends_on_a_bit(quiet, gates, turned):
+    """Q1: sx, half a turn where Q0's coin shows 1, sx: that is x without the turn and nothing with it."""
+    shot = Shot(quiet, gates).play("sx", 0, 0).read(40, 0)
+    shot.play("sx", 1, 1400).play("sx", 1, 1500).read(1600, 1)
+    shot.turns = [Turn(1 if turned else -1, np.array([3]), math.pi)]
+    coin, found = measured(shot.sequence(), quiet).T
+    assert np.mean(found == (coin ^ bool(turned))) > 0.99
+
+
+def called(engine, sequence, which, shots=20_000):
+    """Return the bits of some windows of a run without conditions, (shots, windows)."""
+    values = engine.play(replace(sequence, conditions=None), shots, (7,), "integrated").integrated
+    return np.stack([sequence.bits[i].of(values[:, i]) for i in which], axis=1)
+
+
+def test_the_error_of_active_reset_is_what_readout_and_relaxation_make_of_it(gates):
+    """The odds of 1 after active reset from runs without conditions, with an amplifier so noisy that it errs often.
+
+    M has the odds of calls of prepared 0 and 1. Of a run that reads twice, M^-1 turns the second calls into prepared
+    states, for each first call; x exchanges those of the shots first called 1, and M turns them into calls again.
+    """
+    chip = load_chip(CHIP)
+    chip = replace(chip, amplifier=replace(chip.amplifier, noise_lsb=60.0, efficiency=0.06))
+    engine, second = Engine(chip, 5), 40 + LENGTH + LATENCY + 40
+    ones = [called(engine, Shot(chip, gates).read(40, 0).sequence(), [0]).mean(),
+            called(engine, Shot(chip, gates).play("x", 0, 0).read(40, 0).sequence(), [0]).mean()]  # fmt: skip
+    odds = np.array([[1 - one for one in ones], ones])
+    assert 0.02 < ones[0] < 0.3
+    first, again = called(engine, Shot(chip, gates).play("x", 0, 0).read(40, 0).read(second, 0).sequence(), [0, 1]).T
+    joint = np.array([[np.mean((first == b) & (again == c)) for c in (0, 1)] for b in (0, 1)])
+    prepared = np.linalg.solve(odds, joint.T)
+    expected = (odds @ (prepared[:, 0] + prepared[::-1, 1]))[1]
+    reset = Shot(chip, gates).play("x", 0, 0).read(40, 0).play("x", 0, second - 40, 1).read(second, 0).sequence()
+    found = measured(reset, chip, shots=20_000)[:, 1].mean()
+    gain = 1 / abs(np.linalg.det(odds))
+    assert abs(found - expected) < 5 * (1 + 3 * gain) * math.sqrt(0.25 / 20_000)
+    assert ones[0] < found < 0.5
+
+
+@pytest.mark.parametrize("mode", ["raw", "averaged"])
+def test_bits_decide_in_every_mode(quiet, gates, mode):
+    """The second window's mean is that of a qubit never driven; without condition half of it is the other state's."""
+    shot = Shot(quiet, gates).play("sx", 0, 0).read(40, 0).play("x", 0, 1400, 1).read(1500, 0)
+    window, (kernel,) = shot.windows[1], shot.windows[1].kernels
+    t = (window.start + np.arange(LENGTH)) * 1e-9
+    weights = kernel.weights * np.exp(2j * np.pi * kernel.frequency * t)
+
+    def mean(sequence):
+        outcome = Engine(quiet).play(sequence, 1000, (1,), mode)
+        codes = outcome.averaged if mode == "averaged" else outcome.raw.mean(axis=0)
+        assert codes.shape == (2 * LENGTH, 2)
+        return (codes[LENGTH:] @ (1, 1j)) @ weights
+
+    still = mean(replace(Shot(quiet, gates).read(40, 0).read(1500, 0).sequence(), conditions=None))
+    half = mean(replace(shot.sequence(), conditions=None)) - still
+    assert abs(mean(shot.sequence()) - still) < 0.05 * abs(half)
+
+
+def test_what_a_shot_leaves_is_what_its_branches_leave(quiet, gates):
+    """Shots 5 us apart on a qubit that does not relax: a coin leaves half of them in 1, active reset nearly none."""
+    for condition, one in ((1, 0.0), (-1, 1.0)):
+        shot = Shot(quiet, gates).play("sx", 0, 0).read(40, 0).play("x", 0, 1400, condition)
+        initial = Engine(quiet).predict(shot.sequence(5000)).initial[0]
+        assert abs(initial[1] - one) < 0.01
+
+
+def test_the_same_seed_gives_the_same_shots(quiet, gates):
+    sequence = Shot(quiet, gates).play("sx", 0, 0).read(40, 0).play("x", 0, 1400, 1).read(1500, 0).sequence()
+    first, again, other = (Engine(quiet, seed).play(sequence, 50, (1,), "integrated").integrated for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_condition_that_always_holds_is_none(quiet, gates):
+    """The prediction of x under a bit that is always 0, with -1 as its condition, is that of x."""
+    shot = Shot(quiet, gates).read(40, 0).play("x", 1, 1400, -1).read(1500, 1)
+    engine = Engine(quiet)
+    found, plain = engine.predict(shot.sequence()), engine.predict(replace(shot.sequence(), conditions=None))
+    assert found.qubits == plain.qubits == (1,)
+    np.testing.assert_allclose(found.populations, plain.populations, atol=1e-6)
+
+
+def test_what_cannot_be_followed_is_refused(quiet, gates):
+    shot = Shot(quiet, gates).read(40, 0).read(2000, 0)
+    shot.conditions[1] = 1
+    with pytest.raises(SimulationLimitError, match="readout pulse"):
+        Engine(quiet).play(shot.sequence(), 10, (1,), "integrated")
+    early = Shot(quiet, gates).read(40, 0).play("x", 0, 400, 1)
+    with pytest.raises(SimulationLimitError, match="still on"):
+        Engine(quiet).play(early.sequence(), 10, (1,), "integrated")
+    over = Shot(quiet, gates).play("sx", 0, 0).read(40, 0)
+    over._add(0, 600, np.full(1000, 0.01), 1.0, 0.0, quiet.qubits[0].frequency - DRIVE)
+    over.play("x", 0, 1400, 1)
+    with pytest.raises(SimulationLimitError, match="overlaps"):
+        Engine(quiet).play(over.read(1700, 0).sequence(), 10, (1,), "integrated")
