@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from pulsed.daemon import logs
 from pulsed.daemon.handlers import Answer, Handler, Peer, check_limit
 from pulsed.daemon.jobs import Jobs
@@ -98,8 +100,8 @@ class CalibrationHandlers:
         found = await store.call(store.store.value_history, message.name, message.limit)
         return m.ValueHistoryReply(message.id, tuple(found)), ()
 
-    async def _put_run(self, message: m.PutRun, _parts: Sequence[Part], _peer: Peer) -> Answer:
-        record = message.run
+    async def _put_run(self, message: m.PutRun, _parts: Sequence[Part], peer: Peer) -> Answer:
+        record = msgspec.structs.replace(message.run, by=peer.user)
         for what, text in (("run_id", record.run_id), ("routine", record.routine), ("target", record.target)):
             _check_text(what, text, 64 if what == "run_id" else _MAX_NAME)
         store = self.jobs.store
