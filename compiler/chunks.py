@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.memory import Memory
 from pulsed.compiler.program import (
+    ACQUISITION,
+    EVENT,
     PARAMETER,
     Block,
     Chunk,
@@ -25,6 +28,8 @@ from pulsed.compiler.program import (
 from pulsed.compiler.sweeps import Sweep
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.job import RunOptions
+
+_NO_PARAMETERS = np.zeros(0, dtype=PARAMETER)
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,11 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
 
 
 def make_chunks(
-    programs: Sequence[Named], wiring: Wiring, memory: Memory, table: EnvelopeTable, options: RunOptions
+    programs: Iterable[Named], wiring: Wiring, memory: Memory, table: EnvelopeTable, options: RunOptions
 ) -> list[Chunk]:
     """Split programs × bindings × shots into chunks that fit the instruments, in the order of the job.
 
+    A chunk is made as soon as the next program does not fit it, so that only its programs are held besides.
     Raises :class:`LoweringError` with the numbers for a program that can never fit.
     """
     whole = settings_of(wiring, options, options.shots)
@@ -108,31 +114,29 @@ def _fitting(program: Named, share: float) -> list[Named]:
 
 
 def _split(
-    programs: Sequence[Named], memory: Memory, table: EnvelopeTable, settings: Settings
+    programs: Iterable[Named], memory: Memory, table: EnvelopeTable, settings: Settings
 ) -> Iterator[tuple[list[Named], int, int]]:
     """Yield (programs, shots, first shot) of each chunk."""
     shots = settings.shots
     group: list[Named] = []
-    shares, used = np.zeros(0), memory.nothing(table)
+    held = memory.nothing()
     for whole in programs:
         load = memory.of(whole.lowered, whole.name, table, settings)
-        share = float(load.shares.max())
+        share = load.most
         for program in _fitting(whole, share):
-            mine = load.shares * program.count
-            if group:
-                together = used | load.used
-                if (shares + mine).max() > 1 or not memory.fits(together, table):
-                    yield group, shots, 0
-                    group = []
-            if not group:
-                shares, together = np.zeros(len(mine)), load.used
+            together = memory.joined(held, load, program.count, table) if group else None
+            if group and together is None:
+                yield group, shots, 0
+                group = []
+            if together is None:
+                together = load.times(program.count)
             if share > 1 and program.count == 1:
                 per_chunk = max(1, int(shots / share))
                 for shot in range(0, shots, per_chunk):
                     yield [program], min(per_chunk, shots - shot), shot
                 continue
             group.append(program)
-            shares, used = shares + mine, together
+            held = together
     if group:
         yield group, shots, 0
 
@@ -140,18 +144,14 @@ def _split(
 def _chunk(
     programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, settings: Settings, first: int, first_shot: int
 ) -> Chunk:
-    # A copy, also of a single program: its rows are numbered anew below.
-    events = np.concatenate([item.lowered.events for item in programs])
-    acquisitions = np.concatenate([item.lowered.acquisitions for item in programs])
-    used = _renumber(events, acquisitions, len(table.rows))
+    # Copies, also of a single program: their envelopes are numbered anew.
+    events = _concatenated([item.lowered.events for item in programs], EVENT)
+    acquisitions = _concatenated([item.lowered.acquisitions for item in programs], ACQUISITION)
+    packed = table.packed(_renumber(events, acquisitions, len(table.rows)))
     writer = PartWriter()
+    writer.add(packed.samples)
     event_ref, acquisition_ref = writer.add(events), writer.add(acquisitions)
-    no_parameters = writer.add(np.zeros(0, dtype=PARAMETER))
-    envelopes = [table.rows[row] for row in used]
-    samples = np.concatenate([item.samples for item in envelopes]) if envelopes else np.zeros(0, np.complex128)
-    sample_ref = writer.add(samples)
-    stops = np.cumsum([len(item.samples) for item in envelopes], dtype=np.int64).tolist()
-    refs = tuple(sample_ref.rows(stop - len(item.samples), stop) for item, stop in zip(envelopes, stops, strict=True))
+    no_parameters = writer.add(_NO_PARAMETERS)
     built, e, a = [], 0, 0
     for item in programs:
         n_events, n_acquisitions = len(item.lowered.events), len(item.lowered.acquisitions)
@@ -175,8 +175,8 @@ def _chunk(
         slots=wiring.slots,
         programs=tuple(built),
         settings=settings,
-        keys=tuple(item.key for item in envelopes),
-        envelopes=refs,
+        keys=packed.keys,
+        envelopes=packed.refs,
         calibration_id=wiring.calibration_id,
         first_program=first,
         first_shot=first_shot,
@@ -184,14 +184,29 @@ def _chunk(
     return Chunk(head, writer.parts)
 
 
-def _renumber(events: npt.NDArray[np.void], acquisitions: npt.NDArray[np.void], count: int) -> npt.NDArray[np.int64]:
-    """Return the rows of the compiler's table that are used, and make events and kernels count from those."""
-    played = np.zeros(count + 1, dtype=bool)
-    played[events["envelope"]] = True
-    played[acquisitions["kernel"]] = True
-    used = np.flatnonzero(played[:-1])
-    moved = np.full(count + 1, -1, dtype=np.int32)
-    moved[used] = np.arange(len(used))
-    events["envelope"] = moved[events["envelope"]]
-    acquisitions["kernel"] = moved[acquisitions["kernel"]]
+def _concatenated(rows: list[npt.NDArray[np.void]], dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:
+    # As bytes: numpy copies rows with fields field by field.
+    opaque = np.dtype((np.void, dtype.itemsize))
+    return np.concatenate([item.view(opaque) for item in rows]).view(dtype)
+
+
+@njit(cache=True)
+def _renumber(events, acquisitions, count):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return which of the ``count`` rows of the compiler's table are used, and make events and kernels count those."""
+    moved = np.zeros(count, np.int32)
+    for i in range(events.shape[0]):
+        moved[events[i].envelope] = 1
+    for i in range(acquisitions.shape[0]):
+        if acquisitions[i].kernel >= 0:
+            moved[acquisitions[i].kernel] = 1
+    used, n = np.empty(moved.sum(), np.int64), 0
+    for row in range(count):
+        if moved[row]:
+            used[n], moved[row] = row, n
+            n += 1
+    for i in range(events.shape[0]):
+        events[i].envelope = moved[events[i].envelope]
+    for i in range(acquisitions.shape[0]):
+        if acquisitions[i].kernel >= 0:
+            acquisitions[i].kernel = moved[acquisitions[i].kernel]
     return used

@@ -82,7 +82,7 @@ class Compiler:
         Raises :class:`CircuitError` or :class:`LoweringError` that names the program and what is wrong in it.
         """
         setup, table = self._for(options)
-        named = [self._lower(program, setup, table, gates) for program in programs]
+        named = (self._lower(program, setup, table, gates) for program in programs)
         return make_chunks(named, setup.wiring, setup.memory, table, options)
 
     def sweep(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pulsed.model.payload import ArrayRef, PartWriter
 from pulsed.pulse.library.pulse import Pulse
 
 
@@ -19,10 +23,46 @@ class Envelope:
     samples: npt.NDArray[np.complex128]
 
 
+class Packed(NamedTuple):
+    """Some envelopes as a chunk has them: one array of samples, its first part."""
+
+    keys: tuple[bytes, ...]
+    refs: tuple[ArrayRef, ...]
+    samples: npt.NDArray[np.complex128]
+
+
+class _Packs:
+    """The sets of envelopes that chunks had, the oldest dropped when their samples exceed ``limit`` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._kept: dict[bytes, Packed] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes, make: Callable[[], Packed]) -> Packed:
+        """Return what is kept for ``key``, made by ``make`` if nothing is."""
+        found = self._kept.get(key)
+        if found is None:
+            found = make()
+            with self._lock:
+                if found.samples.nbytes <= self._limit and self._kept.setdefault(key, found) is found:
+                    self._bytes += found.samples.nbytes
+                while self._bytes > self._limit:
+                    self._bytes -= self._kept.pop(next(iter(self._kept))).samples.nbytes
+        return found
+
+
+PACKED_BYTES = 64 << 20
+"""Samples that one compiler keeps packed."""
+
+
 class EnvelopeTable:
     """Envelopes by content. A row number never changes, so tables of gates can refer to it."""
 
     def __init__(self) -> None:
+        self._packs = _Packs(PACKED_BYTES)
+        self._common: int | None = None
         self.rows: list[Envelope] = []
         self._peaks: list[float] = []
         self._by_key: dict[bytes, int] = {}
@@ -33,6 +73,9 @@ class EnvelopeTable:
         other = EnvelopeTable()
         other.rows, other._peaks, other._by_key = [*self.rows], [*self._peaks], {**self._by_key}
         other._lengths = self.lengths
+        # What both hold is packed once for all copies: those of one compiler differ in the rows beyond it only.
+        other._packs = self._packs
+        other._common = len(self.rows) if self._common is None else self._common
         return other
 
     @property
@@ -41,6 +84,22 @@ class EnvelopeTable:
         if len(self._lengths) != len(self.rows):
             self._lengths = np.array([len(row.samples) for row in self.rows], dtype=np.int64)
         return self._lengths
+
+    def packed(self, rows: npt.NDArray[np.int64]) -> Packed:
+        """Return the envelopes of ``rows`` (int64, ascending)."""
+        common = len(self.rows) if self._common is None else self._common
+        if len(rows) and rows[-1] >= common:
+            return self._pack(rows)
+        return self._packs.get(rows.tobytes(), lambda: self._pack(rows))
+
+    def _pack(self, rows: npt.NDArray[np.int64]) -> Packed:
+        envelopes = [self.rows[row] for row in rows.tolist()]
+        samples = np.concatenate([np.zeros(0, np.complex128), *(item.samples for item in envelopes)])
+        samples.flags.writeable = False
+        everything = PartWriter().add(samples)
+        stops = np.cumsum([len(item.samples) for item in envelopes], dtype=np.int64).tolist()
+        refs = [everything.rows(stop - len(item.samples), stop) for item, stop in zip(envelopes, stops, strict=True)]
+        return Packed(tuple(item.key for item in envelopes), tuple(refs), samples)
 
     def row(self, pulse: Pulse, ratio: Fraction = Fraction(1)) -> tuple[int, float]:
         """Return the row of ``pulse``'s shape at ``ratio`` samples per dt, and the factor its amplitude grows by."""

@@ -48,6 +48,7 @@ FLAT = np.dtype(
 )
 """time, length: dt; row: of the wiring; envelope: of the table (PLAY), kernel (ACQUIRE, -1 boxcar); amplitude: full
 scale (PLAY); value: the pulse's angle, a phase (rad) or a frequency (Hz)."""
+_OPAQUE = np.dtype((np.void, FLAT.itemsize))
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def flatten(
     """
     reader = _Reader(wiring, table, late)
     reader.read(instructions)
-    rows: npt.NDArray[np.void] = np.array(reader.distinct, dtype=FLAT)[np.array(reader.codes, dtype=np.int64)]
+    rows = _rows(np.array(reader.distinct, dtype=FLAT), np.array(reader.codes, dtype=np.int64))
     rows["time"] = reader.times
     rows["value"][reader.turned] = reader.values
     # Rows of one channel, time and length stay in the order of insertion.
@@ -103,7 +104,12 @@ def flatten(
     if late:
         place_of = np.argsort(order)
         late[:] = sorted((replace(item, row=int(place_of[item.row])) for item in late), key=lambda item: item.row)
-    return rows[order]
+    return _rows(rows, order)
+
+
+def _rows(table: npt.NDArray[np.void], which: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    # As bytes: numpy copies rows with fields field by field.
+    return table.view(_OPAQUE)[which].view(FLAT)
 
 
 class _Reader:

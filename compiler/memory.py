@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
@@ -19,14 +20,62 @@ MAX_SECONDS = 30.0
 """Wall time of one chunk: what is lost, and played again, when an instrument dies."""
 
 
-@dataclass(frozen=True)
-class Load:
-    """What one program takes, for each binding and shot."""
+class Load(NamedTuple):
+    """What programs take, for each binding and shot."""
 
     shares: npt.NDArray[np.float64]
     """Parts of a chunk: events of each instrument; and of each shot, data and time."""
     used: npt.NDArray[np.bool_]
     """Which waveforms each instrument holds: (instruments, rows of the envelope table)."""
+
+    @property
+    def most(self) -> float:
+        """The largest share."""
+        return float(self.shares.max())
+
+    def times(self, count: int) -> Load:
+        """Return the load of ``count`` bindings."""
+        return self if count == 1 else Load(self.shares * count, self.used)
+
+
+@njit(cache=True)
+def _taken(events, instrument, lengths, most_events, most_samples):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return events and samples that each instrument holds, its share of events, which waveforms, and if all fits.
+
+    The shares have room for two more.
+    """
+    count = most_events.shape[0]
+    held, samples = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    used = np.zeros((count, lengths.shape[0]), np.bool_)
+    for i in range(events.shape[0]):
+        k, row = instrument[events[i].slot], events[i].envelope
+        held[k] += 1
+        if not used[k, row]:
+            used[k, row] = True
+            samples[k] += lengths[row]
+    shares, fits = np.zeros(count + 2), True
+    for k in range(count):
+        shares[k] = held[k] / most_events[k]
+        fits = fits and held[k] <= most_events[k] and samples[k] <= most_samples[k]
+    return held, samples, shares, used, fits
+
+
+@njit(cache=True)
+def _join(held, share, used, more, count, lengths, most_samples):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return shares and waveforms of both loads together, the second ``count`` times, and if that fits."""
+    shares, fits = held + count * share, True
+    both = more.copy()
+    for s in range(shares.shape[0]):
+        fits = fits and shares[s] <= 1
+    for k in range(used.shape[0]):
+        # The first load may be from before the table had its last rows.
+        for row in range(used.shape[1]):
+            both[k, row] |= used[k, row]
+        samples = 0
+        for row in range(both.shape[1]):
+            samples += lengths[row] if both[k, row] else 0
+        fits = fits and samples <= most_samples[k]
+    return shares, both, fits
 
 
 class Memory:
@@ -42,34 +91,32 @@ class Memory:
         self._most_events = np.array([item.event_memory or none for item in described.values()])
         self._most_samples = np.array([item.waveform_memory or none for item in described.values()])
 
-    def nothing(self, table: EnvelopeTable) -> npt.NDArray[np.bool_]:
-        """Return that no waveform is held."""
-        return np.zeros((len(self.names), len(table.rows)), dtype=bool)
+    def nothing(self) -> Load:
+        """Return the load of no programs."""
+        return Load(np.zeros(len(self.names) + 2), np.zeros((len(self.names), 0), dtype=bool))
 
     def of(self, lowered: Lowered, name: str, table: EnvelopeTable, settings: Settings) -> Load:
         """Return the load of one program.
 
         Raises :class:`LoweringError` with the numbers when it alone is more than an instrument holds.
         """
-        instrument = self._instrument[lowered.events["slot"]]
-        used = self.nothing(table)
-        used[instrument, lowered.events["envelope"]] = True
-        events = np.bincount(instrument, minlength=len(self.names))
-        if not self.fits(used, table) or (events > self._most_events).any():
-            raise self._never(events, self._samples(used, table), name)
+        events, samples, shares, used, fits = _taken(
+            lowered.events, self._instrument, table.lengths, self._most_events, self._most_samples
+        )
+        if not fits:
+            raise self._never(events, samples, name)
         acquisitions = lowered.acquisitions
         size = 4.0 * acquisitions["length"].sum() if settings.meas_level == 0 else 8.0 * len(acquisitions)
         seconds = lowered.duration * self._dt + float(settings.rep_delay)
-        data = (size * settings.shots / MAX_BYTES, seconds * settings.shots / MAX_SECONDS)
-        return Load(np.concatenate((events / self._most_events, data)), used)
+        shares[-2:] = size * settings.shots / MAX_BYTES, seconds * settings.shots / MAX_SECONDS
+        return Load(shares, used)
 
-    def fits(self, used: npt.NDArray[np.bool_], table: EnvelopeTable) -> bool:
-        """Whether the instruments can hold these waveforms."""
-        return bool((self._samples(used, table) <= self._most_samples).all())
-
-    def _samples(self, used: npt.NDArray[np.bool_], table: EnvelopeTable) -> npt.NDArray[np.int64]:
-        samples: npt.NDArray[np.int64] = used @ table.lengths
-        return samples
+    def joined(self, held: Load, load: Load, count: int, table: EnvelopeTable) -> Load | None:
+        """Return ``held`` and ``count`` times ``load`` in one chunk, or None when that does not fit."""
+        shares, used, fits = _join(
+            held.shares, load.shares, held.used, load.used, count, table.lengths, self._most_samples
+        )
+        return Load(shares, used) if fits else None
 
     def _never(self, events: npt.NDArray[np.int64], samples: npt.NDArray[np.int64], name: str) -> LoweringError:
         taken = {"events": (events, self._most_events), "samples": (samples, self._most_samples)}

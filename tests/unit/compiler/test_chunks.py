@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 
-from pulsed.compiler import memory
+from pulsed.compiler import envelopes, memory
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.program import Chunk
 from pulsed.model.errors import LoweringError
@@ -145,3 +145,38 @@ def test_metadata_and_registers_travel(compiler):
     (program,) = chunk.programs
     assert (program.name, program.memory_slots, program.creg_sizes) == ("a", 2, (("c", 2),))
     assert program.metadata == b'{"gates": 2}'
+
+
+def _own(amplitude, lengths):
+    schedule = Schedule((0, Acquire(400, AcquireChannel(0), MemorySlot(0))))
+    for length in lengths:
+        schedule = schedule.append(Play(Constant(length, amplitude), DriveChannel(0)))
+    return schedule
+
+
+def test_shapes_of_a_job_that_have_the_numbers_of_another_are_not_mistaken(compiler):
+    for lengths in ((16, 24), (48, 32), (16, 24), (40,)):
+        (chunk,) = compiler.compile([_own(0.3, lengths)], RunOptions())
+        assert [len(chunk.envelope(row)) for row in range(len(chunk.head.keys))] == list(lengths)
+
+
+def test_packed_envelopes_are_shared_bounded_and_cannot_be_written(device, calibration, monkeypatch):
+    def packed():
+        chunks = [compiler.compile([measured(gates)], RunOptions())[0] for gates in (0, 1, 0, 1)]
+        return [[chunk.envelope(row).tobytes() for row in range(len(chunk.head.keys))] for chunk in chunks]
+
+    compiler = Compiler(device, calibration)
+    plain = packed()
+    kept = compiler._table._packs
+    assert len(kept._kept) == 2
+    assert plain[0] == plain[2] != plain[1] == plain[3]
+    (chunk,) = compiler.compile([measured()], RunOptions())
+    with pytest.raises(TypeError, match="read-only"):
+        memoryview(chunk.parts[chunk.head.envelopes[0].part])[0] = 0
+    for limit in (sum(len(item) for item in plain[1]), 0):
+        monkeypatch.setattr(envelopes, "PACKED_BYTES", limit)
+        compiler = Compiler(device, calibration)
+        kept = compiler._table._packs
+        assert packed() == plain
+        assert sum(item.samples.nbytes for item in kept._kept.values()) == kept._bytes <= limit
+        assert len(kept._kept) == (1 if limit else 0)
