@@ -1,0 +1,80 @@
+"""Figures of runs: data with error bars, the fit, what the fit leaves, and the values with their errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray
+
+from pulsed.calibration.data import signal
+from pulsed.calibration.fits.fit import Fit
+
+if TYPE_CHECKING:
+    from pulsed.calibration.routine import Outcome, Routine
+
+
+def draw_fits(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+    """Draw each fit of an outcome over its data, with the residuals below and the values above."""
+    fits = {name: fit for name, fit in outcome.fits.items() if fit.x.size}
+    figure.suptitle(heading(title, data, outcome), fontsize="medium")
+    if not fits:
+        _draw_plain(data, figure.subplots())
+        return
+    rows = figure.subplots(2, len(fits), squeeze=False, height_ratios=(3, 1))
+    for column, (name, fit) in enumerate(fits.items()):
+        _draw_fit(rows[0][column], rows[1][column], name, data, fit)
+
+
+def heading(title: str, data: xarray.Dataset, outcome: Outcome) -> str:
+    """Return what stands over a figure: routine, target, values with errors, and the reason when it is bad."""
+    head = f"{title} {data.attrs.get('target', '')}: {outcome.quality}"
+    if outcome.reason:
+        head += f", {outcome.reason}"
+    shown = [
+        f"{name} = {item.value:.7g}" + (f" ± {item.stderr:.2g}" if item.stderr is not None else "") + f" {item.unit}"
+        for name, item in outcome.values.items()
+        if not isinstance(item.value, tuple)
+    ]
+    return "\n".join([head, *(", ".join(shown[k : k + 3]) for k in range(0, min(len(shown), 9), 3))])
+
+
+def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
+    if "i" not in data or data["i"].ndim != 1:
+        return
+    y, sigma = signal(data)
+    (dimension,) = data["i"].dims
+    axes.errorbar(data.coords.get(dimension, np.arange(y.size)), y, sigma, fmt=".")
+    axes.set_xlabel(str(dimension))
+
+
+def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) -> None:
+    y, sigma = np.asarray(fit.y), fit.sigma
+    smooth = np.linspace(fit.x.min(), fit.x.max(), 400)
+    parts = [("", np.real)] if not np.iscomplexobj(y) else [("I", np.real), ("Q", np.imag)]
+    for label, part in parts:
+        line = top.errorbar(fit.x, part(y), sigma, fmt=".", label=label)
+        colour = line[0].get_color()
+        curve = fit.evaluate(smooth)
+        if curve.size:
+            top.plot(smooth, part(curve), "-", color=colour)
+            bottom.errorbar(fit.x, part(y - fit.curve), sigma, fmt=".", color=colour)
+    bottom.axhline(0, color="grey", lw=0.8)
+    top.set_title(f"{name}: chi2 = {fit.chi2:.2f}" if fit.ok else f"{name}: {fit.reason}", fontsize="small")
+    axis = next((item for item in data.coords.values() if item.shape == fit.x.shape), None)
+    if axis is not None:
+        bottom.set_xlabel(f"{axis.name} ({axis.attrs.get('units', '')})")
+    bottom.set_ylabel("residuals")
+
+
+def save_figure(routine: Routine, data: xarray.Dataset, outcome: Outcome, path: Path) -> Path:
+    """Draw a run into a PNG, without a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    routine.draw(data, outcome, figure)
+    figure.savefig(path, dpi=110)
+    return path

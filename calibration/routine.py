@@ -1,0 +1,259 @@
+"""What a routine is: a measurement of one target, a fit that proposes values, rules that refuse bad data, a figure."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import xarray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pulsed.calibration.executor import Executor, Played
+from pulsed.calibration.fits.fit import Fit
+from pulsed.model.calibration import CalibrationSet, Number
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import ConfigError, InvalidValueError
+from pulsed.pulse.schedule import Schedule
+
+Subject = Literal["qubit", "pair", "port", "chip"]
+Verdict = Literal["in spec", "out of spec", "bad data"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a target wants played.
+
+    ``options`` are other fields of :class:`RunOptions`: settings, spectrum, rep_delay.
+    """
+
+    schedules: Sequence[Schedule]
+    shots: int = 500
+    average: bool = False
+    level: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one target: as :class:`Played`, with the memory slots of its own schedules, in order."""
+
+    iq: npt.NDArray[np.complex64] | None
+    """(schedules, shots, slots), without the shots when averaged."""
+    bits: npt.NDArray[np.uint8] | None
+    """(schedules, shots, slots), at level 2."""
+    records: npt.NDArray[np.complex64] | None
+    """(schedules, shots, slots, samples) or without the shots, at level 0."""
+    spectrum: npt.NDArray[np.float64] | None
+    """(schedules, frequencies) in dBm."""
+    overrange: npt.NDArray[np.bool_]
+    """(schedules,)"""
+
+    @classmethod
+    def of(cls, played: Played, slots: Sequence[int], rows: slice) -> Answer:
+        """Return one target's share: some schedules, some memory slots."""
+        own = list(slots)
+        return cls(
+            None if played.iq is None else played.iq[rows][..., own],
+            None if played.bits is None else played.bits[rows][..., own],
+            None if played.records is None else played.records[rows][..., own, :],
+            None if played.spectrum is None else played.spectrum[rows],
+            played.overrange[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A value that a routine proposes."""
+
+    value: Number
+    unit: str = ""
+    stderr: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an analysis found. ``values`` have names without the subject; bad data gives none."""
+
+    quality: Literal["good", "bad data"]
+    reason: str = ""
+    values: dict[str, Proposal] = field(default_factory=dict)
+    fits: dict[str, Fit] = field(default_factory=dict)
+    """By what they are of, for the figure and the report."""
+
+    @property
+    def good(self) -> bool:
+        """Whether there are values to propose."""
+        return self.quality == "good"
+
+
+def bad_data(reason: str, **fits: Fit) -> Outcome:
+    """Return the outcome of data that say nothing, and why."""
+    return Outcome("bad data", reason, {}, fits)
+
+
+def first_bad(fits: Mapping[str, Fit]) -> Outcome | None:
+    """Return the outcome when one of ``fits`` is not good, else None."""
+    for name, fit in fits.items():
+        if not fit.ok:
+            return Outcome("bad data", f"{name}: {fit.reason}", {}, dict(fits))
+    return None
+
+
+class Parameters(BaseModel):
+    """The parameters of a run; each routine has its own, with defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Measurement: TypeAlias = Generator[Ask, Answer, xarray.Dataset]
+
+
+class Routine(ABC):
+    """A measurement with a fit. Subclasses say what they need and give, and play through what they yield.
+
+    ``Rabi(points=41)`` makes one with parameters of its own; an unknown or bad one raises :class:`InvalidValueError`.
+    """
+
+    name: ClassVar[str]
+    subject: ClassVar[Subject] = "qubit"
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Values without which it cannot run, without subject; a pair's as ``control.…`` and ``target.…``."""
+    gives: ClassVar[tuple[str, ...]] = ()
+    """Values it proposes, names without subject."""
+    disturbs: ClassVar[Literal["none", "neighbours"]] = "none"
+    """Which other targets may not be measured at the same time."""
+    tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """For a check: by name, how far (absolute, relative) a value may be from the one in force."""
+    quick: ClassVar[Mapping[str, Any]] = {}
+    """Parameters of a check: a few points."""
+
+    class Parameters(Parameters):
+        """None."""
+
+    parameters: Any
+    """A ``Parameters`` of the class."""
+
+    def __init__(self, **parameters: Any) -> None:
+        try:
+            self.parameters = self.Parameters(**parameters)
+        except ValidationError as error:
+            first = error.errors()[0]
+            legal = ", ".join(self.Parameters.model_fields) if first["type"] == "extra_forbidden" else first["msg"]
+            raise InvalidValueError(
+                "this parameter cannot be used", subject=f"routine {self.name}",
+                value=f"{'.'.join(map(str, first['loc']))}={first['input']!r}", legal=legal,
+            ) from error  # fmt: skip
+
+    @abstractmethod
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Measure one target: yield :class:`Ask`, get :class:`Answer`, return the data.
+
+        ``bench.blocks`` makes the schedules. Other targets may be measured at the same time; nothing here sees them.
+        """
+
+    @abstractmethod
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit. A pure function of the data and their attributes, so that a file gives the same numbers."""
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw data, fit, residuals and the values with their errors into a matplotlib figure."""
+        from pulsed.calibration.figures import draw_fits
+
+        draw_fits(self.name, data, outcome, figure)
+
+    def check(self, bench: Executor, target: str) -> Measurement:
+        """Measure a few points, enough to see whether the values in force are right."""
+        return type(self)(**{**self.parameters.model_dump(exclude_unset=True), **self.quick}).measure(bench, target)
+
+    def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
+        """Compare what a check measured with the values in force; return the verdict and the reason in words.
+
+        A value is out of spec when it is farther from the one in force than the tolerance and three standard errors.
+        """
+        outcome = self.analyse(data)
+        if not outcome.good:
+            return "bad data", outcome.reason
+        for name, (absolute, relative) in self.tolerances.items():
+            found, full = outcome.values.get(name), f"{target}.{name}"
+            if found is None or isinstance(found.value, tuple):
+                continue
+            if not calibration.has(full):
+                return "out of spec", f"{full} has no value"
+            old = calibration.number(full)
+            allowed = absolute + relative * abs(old) + 3 * (found.stderr or 0.0)
+            if abs(found.value - old) > allowed:
+                return "out of spec", f"{full} is {found.value:.7g}, {old:.7g} is in force, {allowed:.2g} is allowed"
+        return "in spec", ""
+
+
+# --- targets -------------------------------------------------------------------------------------------------------
+
+_QUBIT, _PAIR = re.compile(r"Q(\d+)"), re.compile(r"Q(\d+)-Q(\d+)")
+
+
+def qubits_of(target: str, device: DeviceDescription) -> tuple[int, ...]:
+    """Return the qubits of a target: one, two (control first), those of a port's line, or all.
+
+    Raises :class:`InvalidValueError` for a target that the device does not have.
+    """
+    if match := _PAIR.fullmatch(target) or _QUBIT.fullmatch(target):
+        found = tuple(int(number) for number in match.groups())
+        if all(q < device.num_qubits for q in found):
+            return found
+    elif target == "chip":
+        return tuple(range(device.num_qubits))
+    elif target in device.ports:
+        return tuple(q for q, row in enumerate(device.qubits) if target in (row.drive, row.readout, row.acquire))
+    legal = f"Q0 to Q{device.num_qubits - 1}, pairs such as Q0-Q1, chip, {', '.join(device.ports)}"
+    raise InvalidValueError("no such target", subject=f"device {device.name}", value=target, legal=legal)
+
+
+def targets_of(routine: Routine, device: DeviceDescription) -> tuple[str, ...]:
+    """Return every target of the device that a routine can be run on. Of a port's: those that play."""
+    if routine.subject == "qubit":
+        return tuple(f"Q{q}" for q in range(device.num_qubits))
+    if routine.subject == "pair":
+        return tuple(f"Q{pair.control}-Q{pair.target}" for pair in device.couplings)
+    if routine.subject == "port":
+        return tuple(name for name, port in device.ports.items() if port.direction == "output")
+    return ("chip",)
+
+
+# --- the registry --------------------------------------------------------------------------------------------------
+
+_registered: dict[str, type[Routine]] = {}
+
+
+def register(routine: type[Routine]) -> type[Routine]:
+    """Make a routine of a notebook known by its name; a decorator. One of the same name is replaced."""
+    _registered[routine.name] = routine
+    return routine
+
+
+def routine_names() -> list[str]:
+    """Return the names of all routines, of packages and of this process."""
+    return sorted({point.name for point in entry_points(group="pulsed.routines")} | _registered.keys())
+
+
+def find_routine(name: str) -> type[Routine]:
+    """Return the routine called ``name``. Raises :class:`InvalidValueError` with the legal ones."""
+    if name in _registered:
+        return _registered[name]
+    for point in entry_points(group="pulsed.routines", name=name):
+        try:
+            found: type[Routine] = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"the routine cannot be loaded: {error}", subject=name, value=point.value) from error
+        return found
+    raise InvalidValueError("no such routine", subject="routine", value=name, legal=", ".join(routine_names()))
+
+
+def all_routines() -> Iterator[type[Routine]]:
+    """Yield every routine."""
+    return (find_routine(name) for name in routine_names())

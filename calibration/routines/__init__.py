@@ -1,0 +1,1 @@
+"""The routines: one module per routine or close family."""

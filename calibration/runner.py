@@ -1,0 +1,318 @@
+"""The runner: takes a routine through many targets at once, and keeps what came of each, good or bad.
+
+Generators of all targets advance in lockstep. What they ask for is merged schedule by schedule into multiplexed ones;
+targets that disturb each other get different colours and go one colour after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import xarray
+
+import pulsed
+from pulsed.calibration import data as files
+from pulsed.calibration.executor import Executor, Played, schedule_hash
+from pulsed.calibration.routine import Answer, Ask, Measurement, Outcome, Routine, qubits_of
+from pulsed.calibration.schedules import memory_slots, together
+from pulsed.model.calibration import RunKind, RunOutcome, RunRecord, Value
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import CircuitError, InvalidValueError, LoweringError, PulsedError
+from pulsed.pulse.instructions import Acquire
+from pulsed.pulse.schedule import Schedule
+
+Tell = Callable[["Finished"], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came of one target. ``outcome`` and ``data`` are None when nothing was brought back."""
+
+    record: RunRecord
+    outcome: Outcome | None = None
+    data: xarray.Dataset | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether it has values to propose, or was found in spec."""
+        return self.record.outcome == "good"
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """What it proposes, by full name."""
+        return self.record.values
+
+
+@dataclass
+class _Turn:
+    """One target under way."""
+
+    target: str
+    generator: Measurement
+    run_id: str
+    started: float
+    ask: Ask | None = None
+    data: xarray.Dataset | None = None
+    error: BaseException | None = None
+    hashes: list[str] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    instruments: dict[str, str] = field(default_factory=dict)
+
+    def advance(self, answer: Answer | None) -> None:
+        """Let the routine go on to its next ask, to its end, or to its error."""
+        self.ask = None
+        try:
+            self.ask = next(self.generator) if answer is None else self.generator.send(answer)
+            self.hashes.append(schedule_hash(self.ask.schedules))
+        except StopIteration as end:
+            self.data = end.value
+        except Exception as error:  # noqa: BLE001 - a routine is anybody's code: its failure is this target's alone
+            self.error = error
+
+
+def run(
+    routine: Routine, targets: Sequence[str], bench: Executor, *, folder: Path, kind: RunKind = "calibrate",
+    tell: Tell | None = None, by: str = "", apart: bool = False,
+) -> dict[str, Finished]:  # fmt: skip
+    """Measure ``targets`` and return what came of each; a failure of one leaves the others.
+
+    Each run is a netCDF file in ``folder`` and a record at the daemon. Nothing is committed. ``tell`` is called with
+    each target as it is finished. Ctrl-C keeps what has been measured, puts records that say so, and is raised again.
+
+    Args:
+        routine: with its parameters.
+        targets: such as ``"Q0"``; see :func:`pulsed.calibration.routine.targets_of`.
+        bench: plays under the working set.
+        folder: for the files.
+        kind: ``"check"`` plays the routine's check and judges the values of the working set.
+        tell: a callback.
+        by: who runs it.
+        apart: keep neighbours apart even when the routine does not disturb them.
+
+    """
+    finished: dict[str, Finished] = {}
+    for group in colours(routine, targets, bench.device, apart=apart):
+        turns = [_start(routine, target, bench, kind) for target in group]
+        try:
+            _lockstep(turns, bench)
+        except BaseException as error:
+            for turn in turns:
+                turn.error = turn.error or (None if turn.data is not None else error)
+                finished[turn.target] = _finish(routine, turn, bench, folder, kind, by)
+            raise
+        for turn in turns:
+            finished[turn.target] = _finish(routine, turn, bench, folder, kind, by)
+            if tell is not None:
+                tell(finished[turn.target])
+    return {target: finished[target] for target in targets}
+
+
+def _start(routine: Routine, target: str, bench: Executor, kind: RunKind) -> _Turn:
+    subject = target.replace("-", "")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    measure = routine.check if kind == "check" else routine.measure
+    generator = _checked(routine, target, bench, measure)
+    return _Turn(target, generator, f"{stamp}-{routine.name}-{subject}-{uuid.uuid4().hex[:6]}", time.time())
+
+
+def _checked(
+    routine: Routine, target: str, bench: Executor, measure: Callable[[Executor, str], Measurement]
+) -> Measurement:
+    """Refuse a target without the values that the routine needs before anything is played."""
+    control, _, other = target.partition("-")
+    known = bench.calibration.values.keys()
+    for name in routine.needs:
+        side, _, rest = name.partition(".")
+        full = {"control": f"{control}.{rest}", "target": f"{other}.{rest}"}.get(side, f"{target}.{name}")
+        if full not in known:
+            raise InvalidValueError("a value is missing that the routine needs", subject=target, value=full)
+    return (yield from measure(bench, target))
+
+
+def colours(
+    routine: Routine, targets: Sequence[str], device: DeviceDescription, *, apart: bool = False
+) -> list[list[str]]:
+    """Return groups of targets that are measured at once, greedily, in the order given.
+
+    Targets with a qubit in common never share a group, nor do the ports of one instrument's analyser. When the routine
+    disturbs neighbours, no two targets of a group have coupled qubits.
+    """
+    coupled = {frozenset((pair.control, pair.target)) for pair in device.couplings}
+    groups: list[list[str]] = []
+    taken: list[set[int]] = []
+    for target in dict.fromkeys(targets):
+        own = set(qubits_of(target, device))
+        close = set(own)
+        if apart or routine.disturbs == "neighbours":
+            close |= {q for pair in coupled if pair & own for q in pair}
+        alone = routine.subject in ("port", "chip")
+        for group, others in zip(groups, taken, strict=True):
+            if not alone and not close & others:
+                group.append(target)
+                others.update(own)
+                break
+        else:
+            groups.append([target])
+            taken.append(own)
+    return groups
+
+
+def _lockstep(turns: Sequence[_Turn], bench: Executor) -> None:
+    for turn in turns:
+        turn.advance(None)
+    while asking := [turn for turn in turns if turn.ask is not None]:
+        for group in _alike(asking):
+            _serve(group, bench)
+
+
+def _alike(turns: Sequence[_Turn]) -> list[list[_Turn]]:
+    """Group those whose asks can be played as one: the same options, and acquisitions that fit one digitizer."""
+    groups: dict[str, list[_Turn]] = {}
+    for turn in turns:
+        assert turn.ask is not None
+        ask = turn.ask
+        windows = [_windows(schedule) for schedule in ask.schedules]
+        key = repr((ask.shots, ask.average, ask.level, sorted(ask.options.items()), windows[0] if windows else ()))
+        if ask.options.get("spectrum") is not None or any(w != windows[0] for w in windows[1:]):
+            key = f"{key} {windows} {turn.target if ask.options.get('spectrum') is not None else ''}"
+        groups.setdefault(key, []).append(turn)
+    return list(groups.values())
+
+
+def _windows(schedule: Schedule) -> tuple[tuple[int, int], ...]:
+    """Return start, from the first, and length of each acquisition."""
+    found = sorted((time, item.duration) for time, item in schedule.instructions if isinstance(item, Acquire))
+    return tuple((time - found[0][0], duration) for time, duration in found)
+
+
+def _serve(group: Sequence[_Turn], bench: Executor) -> None:
+    """Play what a group asks for as one, and let each go on with its share."""
+    asks = [turn.ask for turn in group if turn.ask is not None]
+    ask, alignment = asks[0], bench.device.timing.acquire_alignment
+    rows = zip_longest(*(item.schedules for item in asks))
+    merged = [together([schedule for schedule in row if schedule is not None], alignment) for row in rows]
+    try:
+        played = bench.play(merged, ask.shots, average=ask.average, level=ask.level, **ask.options)
+    except (LoweringError, CircuitError, InvalidValueError) as error:
+        if len(group) == 1:
+            group[0].ask, group[0].error = None, error
+            return
+        for turn in group:  # one of them asks for what cannot be played: find out which
+            _serve([turn], bench)
+        return
+    for turn, own in zip(group, asks, strict=True):
+        answer = _share(played, own)
+        turn.answers.append(answer)
+        turn.instruments |= played.instruments
+        turn.advance(answer)
+
+
+def _share(played: Played, ask: Ask) -> Answer:
+    return Answer.of(played, memory_slots(ask.schedules), slice(0, len(ask.schedules)))
+
+
+def _finish(
+    routine: Routine, turn: _Turn, bench: Executor, folder: Path, kind: RunKind, by: str
+) -> Finished:  # fmt: skip
+    """Analyse one target, write its file and put its record."""
+    outcome: Outcome | None = None
+    data, verdict, reason = turn.data, "failed", ""
+    if turn.error is not None:
+        stopped = isinstance(turn.error, KeyboardInterrupt)
+        verdict, reason = ("stopped" if stopped else "failed"), "by hand" if stopped else _words(turn.error)
+        data = _rest(turn)
+    elif data is not None:
+        data = _described(data, routine, turn, bench, kind)
+        try:
+            if kind == "check":
+                verdict, reason = routine.judge(data, bench.calibration, turn.target)
+                verdict = "good" if verdict == "in spec" else verdict
+            else:
+                outcome = routine.analyse(data)
+                verdict, reason = outcome.quality, outcome.reason
+        except Exception as error:  # noqa: BLE001 - a routine is anybody's code: its failure is this target's alone
+            verdict, reason = "failed", f"the analysis failed: {_words(error)}"
+    path = folder / f"{turn.run_id}.nc"
+    if data is not None:
+        files.save(data.assign_attrs(outcome=verdict, reason=reason), path)
+    record = RunRecord(
+        run_id=turn.run_id, routine=routine.name, target=turn.target, kind=kind, outcome=_outcome(verdict),
+        started=turn.started, ended=time.time(), reason=reason, before=bench.calibration.calibration_id,
+        file=str(path) if data is not None else "", values=_values(routine, turn, outcome), by=by,
+    )  # fmt: skip
+    bench.connection.put_run(record)
+    return Finished(record, outcome, data)
+
+
+def _outcome(verdict: str) -> RunOutcome:
+    found: RunOutcome = msgspec.convert(verdict, RunOutcome)
+    return found
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, PulsedError):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _values(routine: Routine, turn: _Turn, outcome: Outcome | None) -> dict[str, Value]:
+    if outcome is None or not outcome.good:
+        return {}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {
+        name if "." in name and name.split(".")[0] in turn.target.split("-") else f"{turn.target}.{name}": Value(
+            found.value, found.unit, found.stderr, now, routine.name, turn.run_id
+        )
+        for name, found in outcome.values.items()
+    }
+
+
+def _described(data: xarray.Dataset, routine: Routine, turn: _Turn, bench: Executor, kind: RunKind) -> xarray.Dataset:
+    return files.describe(
+        data,
+        routine=routine.name,
+        target=turn.target,
+        kind=kind,
+        run_id=turn.run_id,
+        parameters=routine.parameters.model_dump(mode="json"),
+        calibration_id=bench.calibration.calibration_id,
+        device=bench.device.name,
+        schedule_hash=" ".join(turn.hashes),
+        instruments=turn.instruments,
+        started=datetime.fromtimestamp(turn.started, UTC).isoformat(timespec="seconds"),
+        version=pulsed.__version__,
+    )
+
+
+def _rest(turn: _Turn) -> xarray.Dataset | None:
+    """Return what a run that did not come to its end had measured: means by the number of the schedule."""
+    kept = [answer.iq for answer in turn.answers if answer.iq is not None]
+    if not kept:
+        return None
+    means = np.concatenate([iq.mean(axis=1) if iq.ndim == 3 else iq for iq in kept])
+    data = xarray.Dataset({"i": (("schedule", "slot"), means.real), "q": (("schedule", "slot"), means.imag)})
+    return files.describe(data, target=turn.target, run_id=turn.run_id, schedule_hash=" ".join(turn.hashes))
+
+
+def rerun(routine: Routine, path: Path | str) -> Outcome:
+    """Analyse the file of a run again, with ``routine`` or with the parameters it was measured with."""
+    return routine.analyse(files.load(path))
+
+
+def parameters_of(data: xarray.Dataset) -> Mapping[str, Any]:
+    """Return the parameters that a run was measured with."""
+    found: dict[str, Any] = json.loads(str(data.attrs.get("parameters", "{}")))
+    return found

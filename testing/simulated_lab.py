@@ -1,0 +1,262 @@
+"""A daemon and its rack within the test's process: the real compiler before the simulated chip, nothing between.
+
+For authors of calibration routines: it is a :class:`pulsed.calibration.executor.Connection`, starts in no time, and a
+test may ask its ``engine`` for the truth. The daemon, the drivers and the instruments themselves are left out, so that
+what it cannot show is what they do wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import pulsed.configs
+from pulsed.compiler.compile import Compiler
+from pulsed.compiler.program import Chunk
+from pulsed.drivers.collect import collect
+from pulsed.drivers.contract import Fetched
+from pulsed.drivers.work import Recording, Shares, share_out
+from pulsed.model.calibration import (
+    CalibrationSet,
+    LogEntry,
+    PastValue,
+    RunRecord,
+    design_sheet,
+    load_calibration,
+)
+from pulsed.model.device import DeviceDescription, load_device
+from pulsed.model.errors import ConflictError, NotFoundError
+from pulsed.model.job import JobInfo, JobRequest, JobState
+from pulsed.model.payload import Part
+from pulsed.model.result import JobResult, ProgramResult
+from pulsed.pulse.serialize import loads
+from pulsed.simulator.chip import Chip, load_chip
+from pulsed.simulator.engine import Engine
+from pulsed.simulator.sequence import BURST, Kernel, Line, Mode, Window
+from pulsed.simulator.sequence import Sequence as Played
+
+_MODES: dict[str, Mode] = {"integrate": "integrated", "raw": "raw", "average": "averaged"}
+_OWNER = "tester"
+
+
+@dataclass
+class _Job:
+    info: JobInfo
+    result: JobResult
+    parts: Sequence[Part]
+
+
+class SimulatedLab:
+    """One rack, one chip, one operator.
+
+    Args:
+        device: the rack.
+        chip: what is wired to it.
+        calibration: the set in force; None for the design sheet.
+        seed: of the chip's noise.
+
+    """
+
+    def __init__(
+        self, device: DeviceDescription, chip: Chip, calibration: CalibrationSet | None = None, seed: int = 0
+    ) -> None:
+        self._device = device
+        self.engine = Engine(chip, seed)
+        self.played: list[JobRequest] = []
+        """Every job, in order."""
+        self.rack_seconds = 0.0
+        """Time that the pulses have taken on the rack."""
+        start = design_sheet(device) if calibration is None else calibration
+        self._sets = {start.calibration_id: start}
+        self._log = [LogEntry(start.calibration_id, time.time())]
+        self._tags: dict[str, str] = {}
+        self._runs: list[RunRecord] = []
+        self._jobs: dict[str, _Job] = {}
+        self._compilers: dict[str, Compiler] = {}
+
+    @classmethod
+    def sim5(cls, *, calibrated: bool = True, seed: int = 0) -> SimulatedLab:
+        """Return the default rack and chip, calibrated or with nothing but the design sheet."""
+        folder = Path(pulsed.configs.__file__).parent
+        known = load_calibration(folder / "calibrations" / "sim5.json") if calibrated else None
+        return cls(load_device(folder / "sim5.toml"), load_chip(folder / "chips" / "sim5.toml"), known, seed)
+
+    # --- jobs --------------------------------------------------------------------------------------------------
+
+    def device(self) -> DeviceDescription:
+        """Return the rack."""
+        return self._device
+
+    def submit(self, request: JobRequest, parts: Sequence[Part]) -> JobInfo:
+        """Play a job of schedules at once."""
+        now = time.time()
+        calibration_id = request.options.calibration_id or self._log[-1].calibration_id
+        calibration = self.calibration(calibration_id)
+        compiler = self._compilers.get(calibration_id)
+        if compiler is None:
+            compiler = self._compilers[calibration_id] = Compiler(self._device, calibration)
+        chunks = compiler.compile([loads(bytes(part)) for part in parts], request.options)
+        self.played.append(request)
+        results: list[ProgramResult] = []
+        arrays: list[Part] = []
+        for number, chunk in enumerate(chunks):
+            assert chunk.head.first_shot == 0, "a program of more shots than a chunk holds"
+            found, new = self._play(chunk.unrolled(), number)
+            results += [_moved(result, len(arrays)) for result in found]
+            arrays += new
+        instruments = {name: f"simulated,{name},0,0" for name in self._device.instruments}
+        result = JobResult(request.job_id, self._device.name, "0", calibration_id, tuple(results), {}, instruments)
+        info = JobInfo(
+            request.job_id, self._device.name, JobState.DONE, _OWNER, now, options=request.options,
+            calibration_id=calibration_id,
+        )  # fmt: skip
+        self._jobs[request.job_id] = _Job(info, result, arrays)
+        return info
+
+    def finished(self, job_id: str, timeout: float | None = None) -> tuple[JobInfo, JobResult, Sequence[Part]]:
+        """Return what :meth:`submit` played."""
+        job = self._jobs[job_id]
+        return job.info, job.result, job.parts
+
+    def cancel(self, job_id: str) -> bool:
+        """Return False: every job has ended."""
+        return False
+
+    def _play(self, chunk: Chunk, number: int) -> tuple[list[ProgramResult], list[Part]]:
+        shares = share_out(chunk, self._device)
+        ((_, recording),) = shares.recordings.items()
+        lines = self._lines(chunk)
+        arrays: list[Any] = []
+        over: list[bool] = []
+        for entry in range(len(chunk.programs)):
+            sequence = self._sequence(chunk, shares, recording, lines, entry)
+            shots = chunk.settings.shots
+            stream = (len(self.played), number, entry)
+            outcome = self.engine.play(sequence, shots, stream, _MODES[recording.mode])
+            data = {"integrate": outcome.integrated, "raw": outcome.raw, "average": outcome.averaged}[recording.mode]
+            arrays.append(data)
+            over.append(outcome.overrange)
+            self.rack_seconds += shots * sequence.period * 1e-9
+        scale = float(self.engine.chip.amplifier.full_scale)
+        fetched = Fetched(recording.mode, tuple(arrays), "full scale", tuple(over), scale)
+        return collect(chunk, [(recording, fetched)])
+
+    def _lines(self, chunk: Chunk) -> tuple[Line, ...]:
+        lines = []
+        for name, port in self._device.ports.items():
+            if port.direction == "output" and port.lo is not None:
+                settings = chunk.settings.ports[name]
+                lines.append(Line(name, chunk.settings.los[port.lo][0], True, settings.correction, settings.offset))
+        return tuple(lines)
+
+    def _sequence(
+        self, chunk: Chunk, shares: Shares, recording: Recording, lines: tuple[Line, ...], entry: int
+    ) -> Played:
+        names = [line.name for line in lines]
+        bursts = [np.empty(0, BURST)]
+        for instrument, playback in shares.playbacks.items():
+            events = playback.events[playback.events["entry"] == entry]
+            of_pair = {p.pair: (n, p) for n, p in self._device.ports.items() if p.instrument == instrument}
+            rows = np.empty(len(events), BURST)
+            for row, event in zip(rows, events, strict=True):
+                name, port = of_pair[int(event["pair"])]
+                # A port's delay is what lines it up with the others: cables are left out here, and so is the delay.
+                lag = 2 * np.pi * event["frequency"] * float(port.delay / port.clock)
+                row["line"], row["start"] = names.index(name), event["time"] - port.delay
+                row["phase"] = event["phase"] - lag
+                for field in ("envelope", "amplitude", "frequency"):
+                    row[field] = event[field]
+            bursts.append(rows)
+        everything = np.concatenate(bursts)
+        used, everything["envelope"] = np.unique(everything["envelope"], return_inverse=True)
+        envelopes = tuple(chunk.envelope(int(row)) for row in used)
+        keys = tuple(chunk.head.keys[int(row)] for row in used)
+        period = int(recording.entries["period"][entry])
+        return Played(lines, everything, envelopes, keys, _windows(chunk, recording, entry), period)
+
+    # --- the store ---------------------------------------------------------------------------------------------
+
+    def calibration(
+        self, calibration_id: str | None = None, *, time: float | None = None, tag: str | None = None
+    ) -> CalibrationSet:
+        """Return a set, by default the one in force."""
+        if tag is not None:
+            calibration_id = self._tags.get(tag, tag)
+        elif time is not None:
+            calibration_id = next((e.calibration_id for e in reversed(self._log) if e.since <= time), None)
+        try:
+            return self._sets[calibration_id or self._log[-1].calibration_id]
+        except KeyError:
+            raise NotFoundError("no such calibration set", value=calibration_id) from None
+
+    def put_calibration(self, calibration: CalibrationSet) -> str:
+        """Keep a candidate."""
+        self._sets[calibration.calibration_id] = calibration
+        return calibration.calibration_id
+
+    def commit_calibration(self, calibration_id: str, expected: str, why: str) -> None:
+        """Bring a candidate into force if ``expected`` is still."""
+        now = self._log[-1].calibration_id
+        if expected != now:
+            changed = ", ".join(self._sets[expected].changed(self._sets[now]))
+            raise ConflictError("another set is in force", subject=now, value=changed, legal=expected)
+        changes = self._sets[now].changed(self.calibration(calibration_id))
+        self._log.append(LogEntry(calibration_id, time.time(), _OWNER, why, changes))
+
+    def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]:
+        """Return what came into force, the newest first."""
+        found = [entry for entry in reversed(self._log) if name is None or name in entry.changed]
+        return found[:limit]
+
+    def tag_calibration(self, calibration_id: str, tag: str) -> None:
+        """Name a set."""
+        self._tags[tag] = calibration_id
+
+    def put_run(self, record: RunRecord) -> None:
+        """Keep the record of a run."""
+        self._runs.append(record)
+
+    def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
+        """Return the newest records first."""
+        found = [r for r in reversed(self._runs) if routine in (None, r.routine) and target in (None, r.target)]
+        return found[:limit]
+
+    def value_history(self, name: str, limit: int = 100) -> list[PastValue]:
+        """Return what a value has been, the newest first."""
+        found: list[PastValue] = []
+        for entry in self._log:
+            value = self._sets[entry.calibration_id].values.get(name)
+            if value is not None and (not found or found[-1].value != value):
+                found.append(PastValue(entry.since, value, entry.calibration_id))
+        return found[::-1][:limit]
+
+
+def _windows(chunk: Chunk, recording: Recording, entry: int) -> tuple[Window, ...]:
+    rows = recording.entry(entry)
+    windows = []
+    for number in np.unique(rows["window"]):
+        own = rows[rows["window"] == number]
+        length = int(own["length"][0])
+        boxcar = np.full(length, 1 / length, complex)
+        kernels = tuple(
+            Kernel(float(row["frequency"]), chunk.envelope(int(row["kernel"])) if row["kernel"] >= 0 else boxcar)
+            for row in own
+        )
+        windows.append(Window(int(own["time"][0]), length, kernels))
+    return tuple(windows)
+
+
+def _moved(result: ProgramResult, parts: int) -> ProgramResult:
+    """Return ``result`` with its arrays counted from ``parts`` more."""
+    moved = {
+        name: msgspec.structs.replace(ref, part=ref.part + parts)
+        for name in ("bits", "levels", "iq", "records")
+        if (ref := getattr(result, name)) is not None
+    }
+    return msgspec.structs.replace(result, **moved)
