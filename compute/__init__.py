@@ -1,1 +1,8 @@
-"""Where heavy work that needs no instrument will be submitted to. Nothing is here yet."""
+"""Heavy work that needs no instrument: ``submit(function, *args)`` gives a future.
+
+A pool of processes of this machine does the work, or, where a scheduler is named, Dask distributed.
+"""
+
+from pulsed.compute.pool import Settings, Workers, close, submit
+
+__all__ = ["Settings", "Workers", "close", "submit"]
