@@ -23,10 +23,12 @@ from pulsed.model.device import InstrumentDescription
 
 SEQUENCE_EVENT = np.dtype(
     [
-        ("pair", "u1"), ("oscillator", "u1"), ("zero", "<u2"), ("waveform", "<u4"), ("time", "<i8"),
+        ("pair", "u1"), ("oscillator", "u1"), ("condition", "<i2"), ("waveform", "<u4"), ("time", "<i8"),
         ("amplitude", "<f8"), ("phase", "<f8"), ("frequency", "<f8"),
     ]
 )  # fmt: skip
+_TURN = 0xFFFFFFFF
+"""In place of a waveform's number: the oscillator is turned by the event's phase from then on."""
 _CODES = 8191
 """Full scale of the DAC, in codes."""
 
@@ -94,7 +96,7 @@ class AwgDriver(TableDriver[Playback]):
         sample_rate=Fraction(10**9), granularity=8, min_length=16, max_length=65536, pairs=4, oscillators=8,
         max_frequency=500e6, max_correction=2.0, max_offset=0.5, bits=14, waveform_memory=2**24, event_memory=2**20,
         tables=65536, waveforms=65536,
-        trigger_latency=24, trigger_input=True,
+        trigger_latency=24, trigger_input=True, branching=True, feedback_bits=256, feedback_latency=400,
     )  # fmt: skip
 
     def __init__(self, name: str, description: InstrumentDescription) -> None:
@@ -134,12 +136,13 @@ class AwgDriver(TableDriver[Playback]):
 
     def _wanted_waveforms(self, work: Playback) -> dict[str, int]:
         lengths = work.envelopes.lengths
-        return {work.envelopes.name(row): int(lengths[row]) for row in np.unique(work.events["envelope"])}
+        return {work.envelopes.name(row): int(lengths[row]) for row in _played(work)}
 
     def _tables(self, work: Playback) -> tuple[list[Command], list[int]]:
         waveforms = self._waveforms.plan(self._wanted_waveforms(work))
-        rows = {work.envelopes.name(row): int(row) for row in np.unique(work.events["envelope"])}
-        lookup = np.zeros(len(work.envelopes.lengths), np.uint32)
+        rows = {work.envelopes.name(row): int(row) for row in _played(work)}
+        # One more than there are envelopes: the place of -1.
+        lookup = np.full(len(work.envelopes.lengths) + 1, _TURN, np.uint32)
         for name, row in rows.items():
             lookup[row] = waveforms.numbers[name]
         names, distinct = self._sequences_of(work, pack_events(work.events, lookup))
@@ -166,7 +169,7 @@ class AwgDriver(TableDriver[Playback]):
         for length, own in zip(
             work.entries["length"].tolist(), split_entries(events, work.events["entry"], len(work.entries)), strict=True
         ):
-            used = ",".join(meaning[number] for number in np.unique(own["waveform"]).tolist())
+            used = ",".join(meaning[number] for number in np.unique(own["waveform"]).tolist() if number != _TURN)
             name = digest(length.to_bytes(8, "little"), own.tobytes(), used.encode())
             distinct[name] = (length, own)
             names.append(name)
@@ -183,10 +186,19 @@ class AwgDriver(TableDriver[Playback]):
         self._read_memory(("ABOR", f"TRIG:SOUR {source}", f"TRIG:OUTP {output}"), deadline)
 
 
+def _played(work: Playback) -> npt.NDArray[np.int32]:
+    """Return the rows of the envelopes that are played."""
+    rows: npt.NDArray[np.int32] = np.unique(work.events["envelope"])
+    return rows[rows >= 0]
+
+
 def pack_events(events: Rows, numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.void]:
-    """Return :data:`PLAYED` rows as records of ``SEQuence:DATA``; ``numbers``: envelope row → waveform number."""
+    """Return :data:`PLAYED` rows as records of ``SEQuence:DATA``.
+
+    ``numbers``: envelope row → waveform number, the last that of a turn (-1).
+    """
     records = np.zeros(len(events), SEQUENCE_EVENT)
-    for name in ("pair", "oscillator", "time", "phase", "frequency"):
+    for name in ("pair", "oscillator", "time", "phase", "frequency", "condition"):
         records[name] = events[name]
     records["waveform"] = numbers[events["envelope"]]
     # An amplitude may be 1 up to rounding, see the limits.

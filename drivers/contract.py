@@ -115,6 +115,11 @@ class Capabilities:
     """Samples from a shot of the leader to the same shot of a follower."""
     trigger_input: bool = False
     branching: bool = False
+    """Whether it can play, or tell others, what depends on a classified bit."""
+    feedback_bits: int = 0
+    """How many bits of a program its events can wait for."""
+    feedback_latency: int = 0
+    """Samples from the end of an acquisition to the first event that its bit can decide."""
     late_parameters: bool = False
     modes: tuple[str, ...] = ()
     """Of acquisition."""

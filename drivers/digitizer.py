@@ -22,8 +22,8 @@ from pulsed.model.errors import InstrumentDataError
 
 ACQUISITION_RECORD = np.dtype(
     [
-        ("window", "<u4"), ("kernel", "<u4"), ("start", "<i8"), ("length", "<i8"), ("frequency", "<f8"),
-        ("zero", "<f8"),
+        ("window", "<u4"), ("kernel", "<u2"), ("feedback", "<u2"), ("start", "<i8"), ("length", "<i8"),
+        ("frequency", "<f8"), ("threshold", "<f4"), ("angle", "<f4"),
     ]
 )  # fmt: skip
 _MODES = {"integrate": "INT", "raw": "RAW", "average": "AVER"}
@@ -53,7 +53,7 @@ class DigitizerDriver(TableDriver[Recording]):
     capabilities = Capabilities(
         sample_rate=Fraction(10**9), granularity=8, min_length=16, max_length=16384, pairs=1, max_frequency=500e6,
         bits=12, waveform_memory=2**22, event_memory=2**20, result_memory=2**31,
-        tables=65536, waveforms=65535, trigger_latency=24, trigger_input=True,
+        tables=65536, waveforms=65535, trigger_latency=24, trigger_input=True, branching=True,
         modes=tuple(_MODES),
     )  # fmt: skip
 
@@ -159,7 +159,8 @@ def pack_records(rows: Rows, kernels: dict[int, int]) -> npt.NDArray[np.void]:
     """Return :data:`RECORDED` rows as records of ``ACQuire:DATA``; ``kernels``: envelope row → kernel number."""
     records = np.zeros(len(rows), ACQUISITION_RECORD)
     records["window"], records["start"], records["length"] = rows["window"], rows["time"], rows["length"]
-    records["frequency"] = rows["frequency"]
+    for name in ("frequency", "feedback", "threshold", "angle"):
+        records[name] = rows[name]
     records["kernel"] = [kernels[row] if row >= 0 else 0 for row in rows["kernel"].tolist()]
     return records
 

@@ -37,17 +37,24 @@ def check_playback(work: Playback, can: Capabilities, subject: str) -> None:
     Raises :class:`InstrumentLimitError` that names channel, time, value and limit.
     """
     events = work.events
-    lengths = work.envelopes.lengths[events["envelope"]] if len(events) else np.empty(0, np.int64)
+    turn = events["envelope"] < 0
+    lengths = np.zeros(len(events), np.int64)
+    lengths[~turn] = work.envelopes.lengths[events["envelope"][~turn]]
     end = events["time"] + lengths
     room = work.entries["length"][events["entry"]]
     amplitude, frequency = events["amplitude"], events["frequency"]
     _check(work, events, subject, [
         ("no such pair", (events["pair"] < 1) | (events["pair"] > can.pairs), events["pair"], f"1 to {can.pairs}"),
+        ("no such bit to wait for", np.abs(events["condition"].astype(int)) > can.feedback_bits, events["condition"],
+         f"up to {can.feedback_bits} bits in a program"),
+        ("a turn of the oscillator is not in the instrument's language", turn & (can.feedback_bits == 0), "turn",
+         "events with an envelope"),
         ("no such oscillator", events["oscillator"] >= can.oscillators, events["oscillator"],
          f"0 to {can.oscillators - 1}"),
-        ("the waveform's length is off the grid", lengths % can.granularity != 0, lengths,
+        ("the waveform's length is off the grid", ~turn & (lengths % can.granularity != 0), lengths,
          f"multiples of {can.granularity} samples"),
-        ("the waveform is too short or too long", (lengths < can.min_length) | (lengths > can.max_length), lengths,
+        ("the waveform is too short or too long",
+         ~turn & ((lengths < can.min_length) | (lengths > can.max_length)), lengths,
          f"{can.min_length} to {can.max_length} samples"),
         ("the amplitude is beyond full scale", ~((amplitude >= 0) & (amplitude <= 1 + _TOLERANCE)), amplitude,
          "0 to 1"),
@@ -63,7 +70,8 @@ def check_playback(work: Playback, can: Capabilities, subject: str) -> None:
 
 def _check_overlap(work: Playback, end: npt.NDArray[np.int64], subject: str) -> None:
     events = work.events
-    order = np.lexsort((events["time"], events["oscillator"], events["pair"], events["entry"]))
+    # A turn goes before what plays from the same sample on.
+    order = np.lexsort((events["envelope"] >= 0, events["time"], events["oscillator"], events["pair"], events["entry"]))
     rows, ends = events[order], end[order]
     same = np.ones(max(0, len(rows) - 1), dtype=bool)
     for name in ("entry", "pair", "oscillator"):

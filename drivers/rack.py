@@ -26,6 +26,7 @@ from pulsed.drivers.contract import (
     after,
     remaining,
 )
+from pulsed.drivers.feedback import check_feedback
 from pulsed.drivers.work import Playback, Shares, share_out
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
@@ -175,6 +176,8 @@ class Rack:
             self._check_blocks(chunk, self._digitizers[name])
             self._digitizers[name].validate(recording)
             check_discriminators(chunk, recording)
+        latencies = {name: self._generators[name].capabilities.feedback_latency for name in shares.playbacks}
+        check_feedback(chunk, self.device, shares.playbacks, shares.recordings, latencies)
         for source, settings in self._source_settings(chunk):
             source.validate(settings)
         return shares

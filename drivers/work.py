@@ -5,6 +5,7 @@ Times are samples of the instrument's clock since its sample 0 of the shot, as t
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from pulsed.compiler.program import ACQUISITION, EVENT, Chunk, PortSettings, Program
 from pulsed.model.device import DeviceDescription, samples_per_dt
-from pulsed.model.errors import InstrumentLimitError
+from pulsed.model.errors import ConfigError, InstrumentLimitError
 
 Rows = npt.NDArray[np.void]
 
@@ -26,18 +27,21 @@ MODES = ("integrate", "raw", "average")
 PLAYED = np.dtype(
     [
         ("entry", "<i4"), ("slot", "<u2"), ("pair", "u1"), ("oscillator", "u1"), ("envelope", "<i4"),
-        ("time", "<i8"), ("amplitude", "<f8"), ("phase", "<f8"), ("frequency", "<f8"),
+        ("time", "<i8"), ("amplitude", "<f8"), ("phase", "<f8"), ("frequency", "<f8"), ("condition", "<i2"),
     ]
 )  # fmt: skip
-"""Rows of :attr:`Playback.events`, sorted by entry."""
+"""Rows of :attr:`Playback.events`, sorted by entry. Envelope -1: nothing is played, the oscillator is turned by the
+phase from then on. Condition k: in shots whose bit k is 1; -k: whose bit k is 0; 0: always. Bits count from 1."""
 
 RECORDED = np.dtype(
     [
         ("entry", "<i4"), ("slot", "<u2"), ("qubit", "<u2"), ("memory_slot", "<i4"), ("window", "<u4"),
         ("kernel", "<i4"), ("time", "<i8"), ("length", "<i8"), ("frequency", "<f8"),
+        ("feedback", "<u2"), ("angle", "<f4"), ("threshold", "<f4"),
     ]
 )  # fmt: skip
-"""Rows of :attr:`Recording.rows`, sorted by entry and time; windows of an entry are numbered in order of time."""
+"""Rows of :attr:`Recording.rows`, sorted by entry and time; windows of an entry are numbered in order of time.
+Feedback: number of the bit that goes to the AWGs, 1 where Re(v exp(-i angle)) > threshold, or 0."""
 
 LIST = np.dtype([("length", "<i8"), ("shots", "<i8"), ("period", "<i8")])
 """One row per entry: length of the table, shots, and samples from shot to shot."""
@@ -115,14 +119,25 @@ class Shares:
     recordings: Mapping[str, Recording]
 
 
+def _bits(program: Program) -> dict[int, int]:
+    """Return the number, from 1, of the bit of each memory slot that a block waits for."""
+    slots = sorted({block.branch.memory_slot for block in program.blocks if block.branch is not None})
+    return {slot: number for number, slot in enumerate(slots, 1)}
+
+
 def _unroll(
     chunk: Chunk, program: Program, dtype: np.dtype[np.void], which: Callable[[Any], tuple[int, int]], ratio: Rows
-) -> Rows:
-    """Return the rows of all blocks in order with times since the shot's start. ``ratio``: samples per dt by slot."""
+) -> tuple[Rows, npt.NDArray[np.int16]]:
+    """Return the rows of all blocks in order with times since the shot's start, and each one's condition.
+
+    ``ratio``: samples per dt by slot.
+    """
     rows = chunk.array(program.events if dtype == EVENT else program.acquisitions)
-    if len(program.blocks) == 1 and program.blocks[0].repeat == 1:
-        return rows[slice(*which(program.blocks[0]))]
-    pieces, start = [np.empty(0, dtype)], 0
+    if len(program.blocks) == 1 and program.blocks[0].repeat == 1 and program.blocks[0].branch is None:
+        rows = rows[slice(*which(program.blocks[0]))]
+        return rows, np.zeros(len(rows), np.int16)
+    bits = _bits(program)
+    pieces, start, conditions = [np.empty(0, dtype)], 0, [np.empty(0, np.int16)]
     for block in program.blocks:
         own = rows[slice(*which(block))]
         turns = own[np.tile(np.arange(len(own)), block.repeat)]
@@ -138,19 +153,51 @@ def _unroll(
             )
         turns["time"] += shift // unit
         pieces.append(turns)
+        number = 0
+        if block.branch is not None:
+            number = bits[block.branch.memory_slot] * (1 if block.branch.value else -1)
+        conditions.append(np.full(len(turns), number, np.int16))
         start += block.duration * block.repeat
-    return np.concatenate(pieces)
+    return np.concatenate(pieces), np.concatenate(conditions)
 
 
-def _gather(chunk: Chunk, dtype: np.dtype[np.void], ratio: Rows) -> tuple[npt.NDArray[np.int32], Rows]:
-    """Return the rows of all programs one after the other, and which program each belongs to."""
+def _gather(
+    chunk: Chunk, dtype: np.dtype[np.void], ratio: Rows
+) -> tuple[npt.NDArray[np.int32], Rows, npt.NDArray[np.int16]]:
+    """Return the rows of all programs one after the other, which program each belongs to, and each one's condition."""
 
     def which(block: Any) -> tuple[int, int]:
         return block.events if dtype == EVENT else block.acquisitions  # type: ignore[no-any-return]
 
     pieces = [_unroll(chunk, program, dtype, which, ratio) for program in chunk.programs]
-    entry = np.repeat(np.arange(len(pieces), dtype=np.int32), [len(piece) for piece in pieces])
-    return entry, np.concatenate(pieces) if pieces else np.empty(0, dtype)
+    entry = np.repeat(np.arange(len(pieces), dtype=np.int32), [len(piece) for piece, _ in pieces])
+    if not pieces:
+        return entry, np.empty(0, dtype), np.empty(0, np.int16)
+    return entry, np.concatenate([piece for piece, _ in pieces]), np.concatenate([c for _, c in pieces])
+
+
+def _tell_bits(chunk: Chunk, rows: Rows) -> None:
+    """Fill in which :data:`RECORDED` rows are told to the AWGs, and how their bits come about."""
+    for index, program in enumerate(chunk.programs):
+        for slot, number in _bits(program).items():
+            for row in np.flatnonzero((rows["entry"] == index) & (rows["memory_slot"] == slot)):
+                angle, threshold = _boundary(chunk, int(rows["qubit"][row]))
+                rows["feedback"][row], rows["angle"][row], rows["threshold"][row] = number, angle, threshold
+
+
+def _boundary(chunk: Chunk, qubit: int) -> tuple[float, float]:
+    """Return angle and threshold of the line half-way between the states 0 and 1."""
+    known = chunk.settings.discriminators
+    if qubit not in known:
+        raise ConfigError(
+            "a bit that decides what is played needs a discriminator",
+            subject=f"calibration set {chunk.head.calibration_id}",
+            value=f"qubit {qubit}",
+            legal=", ".join(map(str, sorted(known))) or "none",
+        )
+    zero, one = known[qubit].zero, known[qubit].one
+    angle = cmath.phase(one - zero)
+    return angle, ((zero + one) / 2 * cmath.exp(-1j * angle)).real
 
 
 def _entries(chunk: Chunk, device: DeviceDescription, instrument: str) -> Rows:
@@ -213,8 +260,14 @@ def share_out(chunk: Chunk, device: DeviceDescription, modes: Mapping[str, Colle
     for row, port in enumerate(ports):
         fraction = samples_per_dt(device, port)
         ratio[row] = (fraction.numerator, fraction.denominator)
-    entry, events = _gather(chunk, EVENT, ratio)
-    acquired_entry, acquisitions = _gather(chunk, ACQUISITION, ratio)
+    entry, events, conditions = _gather(chunk, EVENT, ratio)
+    acquired_entry, acquisitions, waiting = _gather(chunk, ACQUISITION, ratio)
+    if waiting.any():
+        raise InstrumentLimitError(
+            "an acquisition cannot wait for a bit",
+            subject=f"program {chunk.programs[acquired_entry[np.argmax(waiting != 0)]].name}",
+            legal="acquisitions in blocks that are always played",
+        )
     envelopes = Envelopes(chunk)
     channels = tuple(slot.channel for slot in slots)
     programs = tuple(program.name for program in chunk.programs)
@@ -228,6 +281,7 @@ def share_out(chunk: Chunk, device: DeviceDescription, modes: Mapping[str, Colle
         if any(port.direction == "output" for port in wired.values()):
             mine = own[events["slot"]]
             played = _select(events, entry, mine, PLAYED)
+            played["condition"] = conditions[mine]
             played["pair"], played["oscillator"] = pair[played["slot"]], oscillator[played["slot"]]
             settings = {port.pair: chunk.settings.ports.get(name, PortSettings()) for name, port in wired.items()}
             playbacks[instrument] = Playback(played, entries, envelopes, channels, programs, settings)
@@ -235,6 +289,7 @@ def share_out(chunk: Chunk, device: DeviceDescription, modes: Mapping[str, Colle
             mine = own[acquisitions["slot"]] & (acquisitions["memory_slot"] >= 0)
             rows = _select(acquisitions, acquired_entry, mine, RECORDED)
             _windows(rows)
+            _tell_bits(chunk, rows)
             # A record comes later than its pulse by the time of flight, so it may end after the program.
             np.maximum.at(entries["length"], rows["entry"], rows["time"] + rows["length"])
             can = (modes or {}).get(instrument, MODES)

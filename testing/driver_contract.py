@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pulsed.compiler.program import PortSettings
@@ -275,6 +276,31 @@ class GeneratorContract(_PlayerContract):
         assert "1.5" in error.value
         assert error.legal
 
+    def test_events_that_wait_for_a_bit(self, driver: Any, work: Playback) -> None:
+        """An AWG that can branch takes conditions and turns, as other content; one that cannot refuses them."""
+        waiting = replace(work, events=work.events.copy())
+        waiting.events["condition"] = 1
+        otherwise = replace(work, events=work.events.copy())
+        otherwise.events["condition"] = -1
+        first = work.events[:1].copy()
+        first["envelope"], first["amplitude"], first["frequency"], first["phase"] = -1, 0, 0, 0.5
+        turned = replace(work, events=np.concatenate([first, work.events]))
+        names = {driver.upload(work, after(SECONDS)).name}
+        for changed in (waiting, otherwise, turned):
+            if not driver.capabilities.branching:
+                with pytest.raises(InstrumentLimitError):
+                    driver.validate(changed)
+                continue
+            driver.validate(changed)
+            handle = driver.upload(changed, after(SECONDS))
+            driver.verify(handle, after(SECONDS))
+            assert handle.name not in names
+            names.add(handle.name)
+        waiting.events["condition"] = driver.capabilities.feedback_bits + 1
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.validate(waiting)
+        assert str(driver.capabilities.feedback_bits) in caught.value.legal
+
     def test_offset_and_sum_beyond_full_scale(self, driver: Any, work: Playback) -> None:
         """The mixer correction counts."""
         pairs = dict.fromkeys(work.pairs, PortSettings((1.9, 0.0, 0.0, 1.9), (0.4, 0.0)))
@@ -298,6 +324,20 @@ class DigitizerContract(_PlayerContract):
         with pytest.raises(InstrumentLimitError) as caught:
             driver.validate(long)
         assert str(driver.capabilities.max_length) in caught.value.legal
+
+    def test_bits_for_the_awgs(self, driver: Any, work: Recording) -> None:
+        """Number, angle and threshold belong to the content of a digitizer that can tell bits."""
+        told = replace(work, rows=work.rows.copy())
+        told.rows["feedback"] = 1
+        names = {driver.upload(work, after(SECONDS)).name}
+        if driver.capabilities.branching:
+            for name in ("feedback", "angle", "threshold"):
+                told.rows[name] += 1
+                driver.validate(told)
+                handle = driver.upload(told, after(SECONDS))
+                driver.verify(handle, after(SECONDS))
+                assert handle.name not in names
+                names.add(handle.name)
 
     def test_fetch_before_the_run(self, driver: Any, work: Recording) -> None:
         """There is nothing to fetch."""

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from pulsed.compiler.program import Block, Branch, Chunk, PortSettings
+from pulsed.compiler.program import Block, Branch, Chunk, Discriminator, PortSettings
 from pulsed.drivers.contract import InstrumentState, after
 from pulsed.drivers.rack import Rack
 from pulsed.model.device import Identity
@@ -138,15 +138,75 @@ def test_repeated_blocks_are_unrolled(rack):
     rack.play(Chunk(head, chunk.parts))
 
 
-def test_a_branch_is_refused(rack):
-    chunk = make_chunk(rack.device)
+def branching(device, wait=400, slot=0, value=1, **changes):
+    """Return a chunk that reads both qubits, waits, and plays the pulse on qubit 0 again if a bit says so."""
+    chunk = make_chunk(device, **changes)
     program = chunk.programs[0]
-    block = msgspec.structs.replace(program.blocks[0], branch=Branch(0, 1))
-    head = msgspec.structs.replace(chunk.head, programs=(msgspec.structs.replace(program, blocks=(block,)),))
-    with pytest.raises(InstrumentLimitError) as caught:
-        rack.play(Chunk(head, chunk.parts))
-    assert "branch" in caught.value.message
+    (block,) = program.blocks
+    blocks = (block, Block((0, 0), (0, 0), wait), Block((0, 1), (0, 0), 40, branch=Branch(slot, value)))
+    new = msgspec.structs.replace(program, blocks=blocks, duration=block.duration + wait + 40)
+    return Chunk(msgspec.structs.replace(chunk.head, programs=(new,)), chunk.parts)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_branch_becomes_a_condition_and_a_bit_on_the_line(rack, value):
+    """Qubit 1's bit is number 1, as the only one that is waited for; its boundary is that of its discriminator."""
+    turned = Discriminator(1 + 1j, 1 + 3j)
+    chunk = branching(rack.device, slot=1, value=value, discriminators={0: turned, 1: turned})
+    shares = rack.validate(chunk)
+    events = shares.playbacks["awg1"].events
+    assert sorted(zip(events["time"].tolist(), events["condition"].tolist(), strict=True)) == [
+        (24, 0), (24, 0), (24 + 40 + READOUT + 400, 1 if value else -1)
+    ]  # fmt: skip
+    rows = shares.recordings["digitizer"].rows
+    assert dict(zip(rows["qubit"].tolist(), rows["feedback"].tolist(), strict=True)) == {0: 0, 1: 1}
+    told = rows[rows["feedback"] == 1][0]
+    assert (told["angle"], told["threshold"]) == pytest.approx((np.pi / 2, 2.0))
+    rack.play(chunk)
+
+
+def test_the_pulse_is_played_where_its_bit_says_so(rack, rack_process):
+    """A boundary that every point is above, or below: qubit 0 is driven again in all shots or in none."""
+    populations = []
+    for zero, one in ((-3 + 0j, -1 + 0j), (1 + 0j, 3 + 0j)):
+        chunk = branching(rack.device, angles=(0.4,), discriminators={q: Discriminator(zero, one) for q in (0, 1)})
+        shot = chunk.programs[0]
+        again = Block(shot.blocks[0].events, shot.blocks[0].acquisitions, shot.blocks[0].duration)
+        readout = Block((1, 4), (0, 2), again.duration)
+        new = msgspec.structs.replace(shot, blocks=(*shot.blocks, readout), duration=shot.duration + readout.duration)
+        rack.play(Chunk(msgspec.structs.replace(chunk.head, programs=(new,)), chunk.parts))
+        (found,) = rack_process.ask("predict")["result"]
+        joint = np.array(found["populations"])
+        populations.append(joint.sum(axis=tuple(range(1, joint.ndim)))[1])
+    # Two pulses of one phase, far from zero and from each other.
+    assert abs(populations[0] - populations[1]) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("wait", "slot", "match"), [(399, 0, "has not come yet"), (0, 1, "has not come yet"), (400, 7, "is not measured")]
+)
+def test_a_bit_that_is_not_there_in_time_is_refused(rack, wait, slot, match):
+    before = traffic(rack)
+    with pytest.raises(InstrumentLimitError, match=match) as caught:
+        rack.play(branching(rack.device, wait, slot))
     assert caught.value.subject == "instrument awg1"
+    assert caught.value.legal
+    assert "d0" in caught.value.message
+    assert {name: sent for name, (_, sent) in traffic(rack).items()} == {n: sent for n, (_, sent) in before.items()}
+
+
+def test_an_acquisition_does_not_wait(rack):
+    chunk = branching(rack.device)
+    program = chunk.programs[0]
+    blocks = (*program.blocks[:2], msgspec.structs.replace(program.blocks[0], branch=Branch(0, 1)))
+    head = msgspec.structs.replace(chunk.head, programs=(msgspec.structs.replace(program, blocks=blocks),))
+    with pytest.raises(InstrumentLimitError, match="acquisition cannot wait"):
+        rack.play(Chunk(head, chunk.parts))
+
+
+def test_a_branch_needs_a_discriminator(rack):
+    with pytest.raises(ConfigError, match="discriminator"):
+        rack.validate(branching(rack.device, meas_level=1, discriminators={1: Discriminator(0j, 1e-3 + 0j)}))
 
 
 @pytest.mark.parametrize(
