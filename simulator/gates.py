@@ -22,12 +22,16 @@ Complex = NDArray[np.complex128]
 
 @dataclass(frozen=True)
 class Burst:
-    """A waveform on a qubit's line at a radio frequency (Hz); ``envelope`` in full scales, amplitude included."""
+    """A waveform on a qubit's line at a radio frequency (Hz); ``envelope`` in full scales, amplitude included.
 
-    qubit: int
+    Or, with no qubit, on the flux line of the coupler of coupling ``flux``, without a carrier.
+    """
+
+    qubit: int | None
     start: int
     envelope: Complex
-    frequency: float
+    frequency: float = 0.0
+    flux: int | None = None
 
     def at(self, start: int) -> Burst:
         """Return the same burst at another time (samples)."""
@@ -61,7 +65,8 @@ class Gates:
         rows: list[tuple[float, ...]] = []
         envelopes: list[Complex] = []
         for burst in bursts:
-            line = next(i for i, x in enumerate(self.lines) if self.chip.wire(x.name).qubit == burst.qubit)
+            wires = [self.chip.wire(line.name) for line in self.lines]
+            line = next(i for i, w in enumerate(wires) if (w.qubit, w.flux) == (burst.qubit, burst.flux))
             offset = burst.frequency - self.lines[line].lo_frequency
             rows.append((line, burst.start, len(envelopes), 1.0, 0.0, offset))
             envelopes.append(np.asarray(burst.envelope, dtype=complex))

@@ -1,6 +1,6 @@
 """Find the calibration values of a chip whose truth is known.
 
-``python -m pulsed.simulator.tuneup --chip CHIP --out FILE`` writes them as a calibration set.
+``python -m pulsed.simulator.tuneup --device RACK --out FILE`` writes them as a calibration set.
 
 Every number is computed, from the propagators that the simulated rack itself uses: pulse parameters by solving for
 the wanted unitary, gate errors as average gate infidelity with decoherence, readout values from simulated shots.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,20 +19,22 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.device import load_device
 from pulsed.pulse.library import Drag, GaussianSquare
 from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
 from pulsed.simulator.gates import Burst, Gates, rotation
-from pulsed.simulator.lines import ideal_correction, low_pass
+from pulsed.simulator.lines import ideal_correction, low_pass, settling
 from pulsed.simulator.readout import respond
 
 Complex = NDArray[np.complex128]
 
-DRIVE_LO, READOUT_LO = 5.10e9, 7.11e9
 PHOTONS = 3.0
 READOUT_LENGTH, READOUT_SIGMA, READOUT_WIDTH = 800, 8.0, 768.0
 CR_AMPLITUDE, CR_RABI = 0.9, 25e6
 """Largest amplitude of a cross-resonance tone, and the largest Rabi frequency (Hz) near a two-photon transition."""
+CZ_SHAPES, CZ_WIDTH = ((88, 12.0), (112, 20.0)), 40.0
+"""Duration and sigma of the flux pulses that are tried, and the width (samples) that the search begins with."""
 SHOTS = 20_000
 
 _ECR = np.zeros((4, 4), complex)
@@ -42,11 +45,15 @@ _ECR[[0, 0, 1, 1, 2, 2, 3, 3], [2, 3, 2, 3, 0, 1, 0, 1]] = np.array([1, 1j, 1j, 
 class Tuneup:
     """Works out the values of one chip."""
 
-    def __init__(self, chip: Chip, seed: int = 0) -> None:
+    def __init__(self, chip: Chip, seed: int = 0, drive_lo: float = 5.10e9, readout_lo: float = 7.11e9) -> None:
         self.chip = chip
         self.engine = Engine(chip, seed)
+        self.readout_lo = readout_lo
         self.lines = tuple(
-            Line(w.name, READOUT_LO if w.qubit is None else DRIVE_LO, True, *ideal_correction(w)) for w in chip.wires
+            Line(w.name, 0.0)
+            if w.flux is not None
+            else Line(w.name, readout_lo if w.reads else drive_lo, True, *ideal_correction(w))
+            for w in chip.wires
         )
         self.gates = Gates(chip, self.lines)
         self.values: dict[str, Value] = {}
@@ -68,13 +75,19 @@ class Tuneup:
             self.put(f"Q{q}.thermal", qubit.thermal)
             self.rotations(q)
         for wire in self.chip.wires:
+            if wire.flux is not None:
+                self.put(f"{wire.name}.bias", wire.idle_bias, "A")
+                continue
             correction, offset = ideal_correction(wire)
             self.put(f"{wire.name}.mixer.correction", correction)
             self.put(f"{wire.name}.mixer.offset", offset)
         self.put("in.delay", self.chip.amplifier.delay, "dt")
-        for coupling in self.chip.couplings:
+        for index, coupling in enumerate(self.chip.couplings):
             control, target = sorted(coupling.qubits, key=lambda q: -self.chip.qubits[q].frequency)
-            self.cross_resonance(control, target)
+            if coupling.coupler is None:
+                self.cross_resonance(control, target)
+            else:
+                self.controlled_phase(index, control, target)
         self.readout()
         return self.values
 
@@ -213,6 +226,59 @@ class Tuneup:
         self.put(f"{name}.rz_target", _wrapped(found.x[5]), "rad")
         self.put(f"{name}.error", error)
 
+    # Coupler
+
+    def _flux(self, index: int, duration: int, sigma: float, amplitude: float, width: float) -> list[Burst]:
+        shape = GaussianSquare(duration=duration, amp=1.0, sigma=sigma, width=width).envelope()
+        return [Burst(None, 0, amplitude * shape, flux=index)]
+
+    def controlled_phase(self, index: int, control: int, target: int) -> None:
+        """Find the flux pulse on the coupler of coupling ``index`` that makes a CZ with the least error.
+
+        For each of a few lengths: the smallest amplitude with a conditional phase of pi, then amplitude and width for
+        that phase and no leakage, the virtual z that are left, and the error with decoherence.
+        """
+        pair, wanted = (control, target), np.diag([1.0, 1.0, 1.0, -1.0]).astype(complex)
+        rest = next(settling(w.distortion) for w in self.chip.wires if w.flux == index)
+        found: list[tuple[float, float, float, int, float, NDArray[np.float64]]] = []
+        for duration, sigma in CZ_SHAPES:
+
+            def unitary(amplitude: float, width: float, duration: int = duration, sigma: float = sigma) -> Complex:
+                return self.gates.unitary(self._flux(index, duration, sigma, amplitude, width), pair, duration)
+
+            def residual(p: NDArray[np.float64], unitary: Callable[..., Complex] = unitary) -> NDArray[np.float64]:
+                u = unitary(*p)
+                lost = np.sqrt(np.maximum(0.0, 1 - (np.abs(u) ** 2).sum(axis=0)))
+                return np.array([_wrapped(_conditional(u) - math.pi), lost[2], lost[3]])
+
+            amplitudes = np.linspace(0.05, 0.95, 61)
+            phases = np.zeros(1)
+            for amplitude in amplitudes:
+                phases = np.unwrap([*phases, _conditional(unitary(amplitude, CZ_WIDTH))])
+                if abs(phases[-1]) >= math.pi:
+                    break
+            else:
+                continue
+            fit = least_squares(residual, [amplitude, CZ_WIDTH], x_scale=[0.01, 4.0], diff_step=1e-5, max_nfev=15)
+            u = unitary(*fit.x)
+            rz = np.angle([u[2, 2] / u[0, 0], u[1, 1] / u[0, 0]])
+            turn = np.diag(np.exp(1j * np.array([0.0, rz[1], rz[0], rz[0] + rz[1]])))
+            # The line settles after the pulse, while the qubits idle.
+            error = self.gates.error(self._flux(index, duration, sigma, *fit.x), pair, duration + rest, turn @ wanted)
+            error -= self.gates.error([], pair, rest, np.eye(4, dtype=complex))
+            found.append((error, *fit.x.tolist(), duration, sigma, -rz))
+        if not found:
+            return
+        error, amplitude, width, duration, sigma, rz = min(found, key=lambda item: item[0])
+        name = f"Q{control}-Q{target}.cz"
+        self.put(f"{name}.duration", duration, "dt")
+        self.put(f"{name}.sigma", sigma, "dt")
+        self.put(f"{name}.width", width, "dt")
+        self.put(f"{name}.amplitude", amplitude, "full scale")
+        self.put(f"{name}.rz_control", _wrapped(rz[0]), "rad")
+        self.put(f"{name}.rz_target", _wrapped(rz[1]), "rad")
+        self.put(f"{name}.error", error)
+
     # Readout
 
     def _readout_pulse(self, amplitude: float) -> Complex:
@@ -224,11 +290,11 @@ class Tuneup:
         count = len(self.chip.qubits)
         amplitudes = []
         for q, qubit in enumerate(self.chip.qubits):
-            offset = qubit.readout_frequency - READOUT_LO
-            wire = next(w for w in self.chip.wires if w.qubit is None)
+            offset = qubit.readout_frequency - self.readout_lo
+            wire = next(w for w in self.chip.wires if w.reads)
             n = np.arange(20_000)
             z = low_pass(0.1 * np.exp(-2e-9j * np.pi * offset * n), wire.bandwidth, offset, 0)
-            response = respond(self.chip, z, READOUT_LO)
+            response = respond(self.chip, z, self.readout_lo)
             photons = float(np.abs(response.alpha[response.measured.index(q), 0, -1]) ** 2)
             amplitudes.append(0.1 * math.sqrt(PHOTONS / photons))
         flips = [self.values[f"Q{q}.x.{k}"].value for q in range(count) for k in ("amplitude", "beta", "angle")]
@@ -259,11 +325,11 @@ class Tuneup:
     def _calibration(self, amplitudes: list[float], flips: list[Burst]) -> Complex:
         """Return (shots, qubits) integrated IQ after ``flips``, all qubits read out at once."""
         start = 64
-        line = next(i for i, w in enumerate(self.chip.wires) if w.qubit is None)
+        line = next(i for i, w in enumerate(self.chip.wires) if w.reads)
         bursts, envelopes = self.gates.rows(flips)
         kernels = []
         for q, amplitude in enumerate(amplitudes):
-            offset = self.chip.qubits[q].readout_frequency - READOUT_LO
+            offset = self.chip.qubits[q].readout_frequency - self.readout_lo
             bursts.append((line, start, len(envelopes), 1.0, 0.0, offset))
             envelopes.append(self._readout_pulse(amplitude))
             kernels.append(Kernel(offset, np.full(READOUT_LENGTH, 1 / READOUT_LENGTH, complex)))
@@ -303,6 +369,11 @@ def _virtual(u: Complex) -> tuple[float, float]:
     return -control, -target
 
 
+def _conditional(u: Complex) -> float:
+    """Return the phase that 11 gathers beyond those of 01 and 10."""
+    return float(np.angle(u[3, 3] * u[0, 0] / (u[1, 1] * u[2, 2])))
+
+
 def _wrapped(angle: float) -> float:
     return float((angle + math.pi) % (2 * math.pi) - math.pi)
 
@@ -317,13 +388,18 @@ def _centroids(ground: Complex, excited: Complex) -> tuple[complex, complex]:
 def main() -> None:
     """Write the calibration set of a chip."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--chip", type=Path, required=True)
+    parser.add_argument("--device", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    chip = load_chip(arguments.chip)
-    values = Tuneup(chip).run()
+    device = load_device(arguments.device)
+    chip = load_chip(arguments.device.parent / str(device.simulator))
+    first = device.qubits[0]
+    drive, readout = (device.ports[port].lo for port in (first.drive, first.readout))
+    assert drive is not None, "the description was checked"
+    assert readout is not None, "the description was checked"
+    values = Tuneup(chip, 0, device.oscillators[drive].frequency, device.oscillators[readout].frequency).run()
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    arguments.out.write_bytes(CalibrationSet(chip.name, values, created).to_json())
+    arguments.out.write_bytes(CalibrationSet(device.name, values, created).to_json())
 
 
 if __name__ == "__main__":
