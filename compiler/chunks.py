@@ -56,7 +56,10 @@ class Named:
 
 def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
     """Return what is fixed on the rack for a job with ``options``."""
-    rep_delay = options.rep_delay if options.rep_delay is not None else wiring.device.limits.rep_delay
+    limits = wiring.device.limits
+    # What is only looked at need not relax: without pauses there is most to see.
+    default = limits.rep_delay if options.spectrum is None else limits.rep_delay_min
+    rep_delay = options.rep_delay if options.rep_delay is not None else default
     return Settings(
         shots=shots,
         # To the picosecond: a float of the user's such as 1e-4 is no exact fraction of a second.
@@ -68,6 +71,7 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
         biases=wiring.biases,
         ports=wiring.port_settings,
         discriminators=wiring.discriminators,
+        spectrum=options.spectrum,
     )
 
 

@@ -41,11 +41,12 @@ Runnable: TypeAlias = QuantumCircuit | Schedule | ScheduleBlock
 
 @dataclass(frozen=True)
 class _Setup:
-    """What depends on the frequencies alone."""
+    """What depends on the frequencies alone, and whether programs are looked at instead of measured."""
 
     wiring: Wiring
     templates: Templates
     memory: Memory
+    looked_at: bool = False
 
 
 class Compiler:
@@ -64,10 +65,11 @@ class Compiler:
     def _for(self, options: RunOptions) -> tuple[_Setup, EnvelopeTable]:
         """Return setup and envelope table of one job: the user's own shapes must not stay in ours."""
         table = self._table.copy()
-        if options.qubit_lo_freq is None and options.meas_lo_freq is None:
-            return self._plain, table
-        wiring = Wiring(self.device, self.calibration, options.qubit_lo_freq, options.meas_lo_freq)
-        return self._setup(wiring, table), table
+        setup, device = self._plain, self.device.with_settings(options.settings)
+        if device is not self.device or options.qubit_lo_freq is not None or options.meas_lo_freq is not None:
+            wiring = Wiring(device, self.calibration, options.qubit_lo_freq, options.meas_lo_freq)
+            setup = self._setup(wiring, table)
+        return replace(setup, looked_at=options.spectrum is not None), table
 
     def schedule(self, circuit: QuantumCircuit, gates: Gates | None = None, method: Method = "alap") -> Schedule:
         """Return the Schedule of ``circuit``: the one that will be played, or with everything as soon as possible."""
@@ -160,7 +162,7 @@ class Compiler:
             acquired = rows["memory_slot"][rows["kind"] == ACQUIRE]
             labels = (int(acquired.max(initial=-1)) + 1, (), b"{}")
         lowered = lower(rows, duration, setup.wiring)
-        if not len(lowered.acquisitions):
+        if not len(lowered.acquisitions) and not setup.looked_at:
             raise _nothing_measured(program)
         if not late or values is None:
             return Named(program.name, bake(lowered, setup.wiring, table), *labels)

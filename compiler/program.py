@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from pulsed.model.job import Spectrum
 from pulsed.model.payload import ArrayRef, Part, PartWriter, read_array
 
 EVENT = np.dtype(
@@ -140,6 +141,8 @@ class Settings(msgspec.Struct, frozen=True):
     ports: dict[str, PortSettings] = {}
     discriminators: dict[int, Discriminator] = {}
     """Qubit → discriminator."""
+    spectrum: Spectrum | None = None
+    """What the spectrum analyser looks at; nothing is recorded then."""
 
 
 class ChunkHead(msgspec.Struct, frozen=True):

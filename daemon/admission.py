@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError
-from pulsed.model.job import JobRequest, RunOptions
+from pulsed.model.job import JobRequest, RunOptions, Spectrum
 from pulsed.model.payload import Part
 from pulsed.model.qpy import check_qpy
 
@@ -16,6 +16,7 @@ MEAS_RETURNS = ("single", "avg")
 KINDS = ("qpy", "schedule", "gate")
 _MAX_TEXT = 1024
 _MAX_TAGS = 64
+_MAX_FREQUENCIES = 20001
 
 
 def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceDescription, newest_qpy: int) -> None:
@@ -67,6 +68,8 @@ def check_options(options: RunOptions, device: DeviceDescription) -> None:
             "not within the range of the rack", subject="rep_delay", value=f"{delay:g} s",
             legal=f"{limits.rep_delay_min:g} s to {limits.rep_delay_max:g} s",
         )  # fmt: skip
+    _check_spectrum(options.spectrum, device)
+    _check_settings(options.settings, device)
     for name, frequencies in (("qubit_lo_freq", options.qubit_lo_freq), ("meas_lo_freq", options.meas_lo_freq)):
         if frequencies is not None and (
             len(frequencies) != n or not all(math.isfinite(f) and f > 0 for f in frequencies)
@@ -74,3 +77,30 @@ def check_options(options: RunOptions, device: DeviceDescription) -> None:
             raise InvalidValueError(
                 "not one frequency per qubit", subject=name, value=str(frequencies), legal=f"{n} positive numbers in Hz"
             )
+
+
+def _check_spectrum(spectrum: Spectrum | None, device: DeviceDescription) -> None:
+    if spectrum is None:
+        return
+    ports = [name for name, port in device.ports.items() if port.direction == "output" and port.lo is not None]
+    if spectrum.port not in ports:
+        raise InvalidValueError(
+            "not a port that can be looked at", subject="spectrum.port", value=spectrum.port, legal=", ".join(ports)
+        )
+    frequencies = spectrum.frequencies
+    if not 0 < len(frequencies) <= _MAX_FREQUENCIES or not all(math.isfinite(f) and f > 0 for f in frequencies):
+        raise InvalidValueError(
+            "not a list of frequencies", subject="spectrum.frequencies", value=str(frequencies[:10]),
+            legal=f"1 to {_MAX_FREQUENCIES} positive numbers in Hz",
+        )  # fmt: skip
+    if not (math.isfinite(spectrum.rbw) and spectrum.rbw > 0):
+        raise InvalidValueError("not a bandwidth", subject="spectrum.rbw", value=spectrum.rbw, legal="above 0 Hz")
+
+
+def _check_settings(settings: dict[str, float], device: DeviceDescription) -> None:
+    legal = [f"oscillators.{name}.{what}" for name in device.oscillators for what in ("frequency", "power")]
+    for name, value in settings.items():
+        if name not in legal:
+            raise InvalidValueError("no such setting", subject="settings", value=name, legal=", ".join(legal))
+        if not math.isfinite(value) or (name.endswith(".frequency") and value <= 0):
+            raise InvalidValueError("not a value for this setting", subject=name, value=value, legal="a number")

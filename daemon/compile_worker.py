@@ -30,6 +30,8 @@ from pulsed.model.payload import Part
 from pulsed.model.qpy import QPY_MIN, check_qpy
 
 _KEPT_COMPILERS = 2
+_SWEEP_SECONDS = 1.0
+"""What looking at one program is counted for."""
 
 
 class _Compiler(Protocol):
@@ -143,6 +145,8 @@ class CompileWorker:
         shots = head.settings.shots
         once = sum(program.duration for program in head.programs) * dt
         seconds = shots * (once + len(head.programs) * float(head.settings.rep_delay))
+        if head.settings.spectrum is not None:
+            seconds = len(head.programs) * _SWEEP_SECONDS
         return orders.ChunkInfo(parts, head.first_program, len(head.programs), head.first_shot, shots, seconds)
 
 

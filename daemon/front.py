@@ -24,7 +24,7 @@ from pulsed.model.job import JobInfo
 from pulsed.model.payload import Part
 from pulsed.wire import messages as m
 from pulsed.wire.protocol import DaemonProtocol, NoticeSource, Refused, frames_of
-from pulsed.wire.roles import Role, check_owner
+from pulsed.wire.roles import Role, check_options_right, check_owner
 
 _HEARTBEAT = 5.0
 """Seconds without a notice after which one is sent."""
@@ -162,6 +162,7 @@ class Front:
 
     async def _submit(self, message: m.Submit, parts: Sequence[Part], peer: Peer) -> Answer:
         self._mine(message.backend)
+        check_options_right(message.job.options, peer.user, peer.role)
         return m.JobReply(message.id, await self.jobs.submit(message.job, parts, peer.user)), ()
 
     def _job(self, message: m.GetJob, _parts: Sequence[Part], _peer: Peer) -> Answer | Awaitable[Answer]:

@@ -16,7 +16,8 @@ from pulsed.model.result import ProgramResult
 
 _PER_SHOT = ("bits", "levels")
 _MAYBE_AVERAGED = ("iq", "records")
-ARRAYS = (*_PER_SHOT, *_MAYBE_AVERAGED)
+_AVERAGED = ("spectrum",)
+ARRAYS = (*_PER_SHOT, *_MAYBE_AVERAGED, *_AVERAGED)
 
 Piece = tuple[int, ProgramResult, Sequence[Part]]
 """First shot, result, and the parts its arrays lie in."""
@@ -77,7 +78,7 @@ def _joined(found: list[Piece], parts_out: list[Part]) -> ProgramResult:
         if refs[0][0] is None:
             return None
         arrays = [read_array(ref, parts) for ref, parts in refs]
-        averaged = name in _MAYBE_AVERAGED and first.meas_return == "avg"
+        averaged = name in _AVERAGED or (name in _MAYBE_AVERAGED and first.meas_return == "avg")
         return writer.add(_average(arrays, shots) if averaged else np.concatenate(arrays))
 
     overrange = any(program.overrange for _, program, _ in found)

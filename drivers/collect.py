@@ -98,7 +98,8 @@ def _fill_records(recording: Recording, fetched: Fetched, index: int, result: np
         )  # fmt: skip
 
 
-def _result(chunk: Chunk, program: Program, **arrays: Any) -> ProgramResult:
+def program_result(chunk: Chunk, program: Program, **arrays: Any) -> ProgramResult:
+    """Return the result of a program with its ``arrays``."""
     settings = chunk.settings
     return ProgramResult(
         name=program.name, shots=settings.shots, meas_level=settings.meas_level, meas_return=settings.meas_return,
@@ -116,7 +117,7 @@ def collect(chunk: Chunk, recorded: Sequence[tuple[Recording, Fetched]]) -> tupl
     writer = PartWriter()
     fill = _raw_arrays if chunk.settings.meas_level == 0 else _point_arrays
     results = [
-        _result(
+        program_result(
             chunk,
             program,
             overrange=any(fetched.overrange[index] for _, fetched in recorded),

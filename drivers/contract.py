@@ -183,6 +183,17 @@ class BiasSettings:
     function: Literal["VOLT", "CURR"] = "CURR"
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """What to look at: the spectrum at ``port`` from ``start`` to ``stop`` (Hz), behind a filter of ``rbw`` (Hz)."""
+
+    port: str
+    start: float
+    stop: float
+    points: int = 1001
+    rbw: float = 1e6
+
+
 @runtime_checkable
 class Identifiable(Protocol):
     """Has a name in the rack and says what it is."""
@@ -323,3 +334,11 @@ def full_scale_gain(settings: PortSettings) -> tuple[float, float]:
     """Return how much the correction can make of |z| = 1 on I and on Q: the norms of the matrix's rows."""
     a, b, c, d = settings.correction
     return float(np.hypot(a, b)), float(np.hypot(c, d))
+
+
+@runtime_checkable
+class Analyser(Instrument, Validating[Sweep], Protocol):
+    """A spectrum analyser whose input can be switched to each output port."""
+
+    def sweep(self, work: Sweep, deadline: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Sweep once and return frequencies (points,) in Hz and levels (points,) in dBm at the port."""

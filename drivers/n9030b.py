@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from qcodes.instrument_drivers.Keysight.Keysight_N9030B import KeysightN9030B
 
 from pulsed.drivers.base import CONDITION_QUERIES, ScpiDriver, SessionIO, qcodes_name
-from pulsed.drivers.contract import Capabilities, InstrumentState
+from pulsed.drivers.contract import Capabilities, InstrumentState, Sweep
 from pulsed.drivers.scpi import Command, Session
 from pulsed.model.errors import InstrumentDataError, InstrumentLimitError
 
@@ -25,17 +24,6 @@ class _N9030b(SessionIO, KeysightN9030B):  # type: ignore[misc]  # qcodes is not
     def __init__(self, name: str, session: Session) -> None:
         self.session = session
         super().__init__(name, None, resource=session.resource, device_clear=False)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What to look at: the spectrum at ``port`` from ``start`` to ``stop`` (Hz), behind a filter of ``rbw`` (Hz)."""
-
-    port: str
-    start: float
-    stop: float
-    points: int = 1001
-    rbw: float = 1e6
 
 
 class N9030bDriver(ScpiDriver):

@@ -11,8 +11,9 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar, cast
 
 from pulsed.compiler.program import Chunk
-from pulsed.drivers.collect import check_discriminators, collect
+from pulsed.drivers.collect import check_discriminators, collect, program_result
 from pulsed.drivers.contract import (
+    Analyser,
     BiasSettings,
     BiasSource,
     Digitizer,
@@ -27,6 +28,7 @@ from pulsed.drivers.contract import (
     remaining,
 )
 from pulsed.drivers.feedback import check_feedback
+from pulsed.drivers.spectrum import endless, look, sweeps
 from pulsed.drivers.work import Playback, Shares, share_out
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
@@ -39,7 +41,7 @@ from pulsed.model.errors import (
     InstrumentUnreachableError,
     PulsedError,
 )
-from pulsed.model.payload import Part
+from pulsed.model.payload import Part, PartWriter
 from pulsed.model.result import ProgramResult
 
 Progress = Callable[[str, float], None]
@@ -169,6 +171,10 @@ class Rack:
         """Return the work of each instrument, every limit checked; speaks to none of them."""
         modes = {name: driver.capabilities.modes for name, driver in self._digitizers.items()}
         shares = share_out(chunk, self.device, modes)
+        if chunk.settings.spectrum is not None:
+            shares = Shares(shares.playbacks, {})
+            for sweep in sweeps(chunk.settings.spectrum):
+                self._analyser().validate(sweep)
         for name, playback in shares.playbacks.items():
             self._check_blocks(chunk, self._generators[name])
             self._generators[name].validate(playback)
@@ -221,17 +227,15 @@ class Rack:
         chunk = chunk.unrolled()  # no instrument here binds late values itself
         times: dict[str, float] = {}
         report = progress or (lambda _stage, _done: None)
+        if chunk.settings.spectrum is not None:
+            deadline = after(len(chunk.programs) * _GRACE_SECONDS) if deadline is None else deadline
+            return self._look(chunk, report, times, verify, deadline)
         with _timed(times, "validate"):
             shares = self.validate(chunk)
         seconds = _pulse_seconds(shares, self.device)
         deadline = after(2 * seconds + _GRACE_SECONDS) if deadline is None else deadline
         try:
-            try:
-                handles = self._prepare(chunk, shares, verify, report, times, deadline)
-            except InstrumentMemoryLostError:
-                # It rebooted since the last chunk: nothing that was sent is there, settings included.
-                self.connect(deadline)
-                handles = self._prepare(chunk, shares, verify, report, times, deadline)
+            handles = self._prepare(chunk, shares, verify, report, times, deadline)
             with _timed(times, "play"):
                 self._run(seconds, report, deadline)
             with _timed(times, "fetch"):
@@ -244,7 +248,50 @@ class Rack:
         report("fetch", 1.0)
         return results, parts, times
 
+    def _analyser(self) -> Analyser:
+        for driver in self._others.values():
+            if isinstance(driver, Analyser):
+                return driver
+        raise ConfigError("there is no spectrum analyser on this rack", subject="spectrum", value=self.device.name)
+
+    def _look(
+        self, chunk: Chunk, report: Progress, times: dict[str, float], verify: bool, deadline: float
+    ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]:
+        """Play each program over and over while the analyser looks at it."""
+        analyser, wanted, writer = self._analyser(), chunk.settings.spectrum, PartWriter()
+        assert wanted is not None
+        results = []
+        try:
+            for index, program in enumerate(chunk.programs):
+                alone = endless(chunk, index)
+                with _timed(times, "validate"):
+                    shares = self.validate(alone)
+                handles = self._prepare(alone, shares, verify, lambda _stage, _done: None, times, deadline)
+                leaders = [name for name in self._leaders() if name in handles]
+                with _timed(times, "play"):
+                    self._together({n: partial(self._player(n).start, deadline) for n in leaders})
+                    levels = look(analyser, wanted, deadline)
+                    self._together({n: partial(self._player(n).stop, deadline) for n in handles})
+                    self._together({n: partial(source.status, deadline) for n, source in self._sources.items()})
+                results.append(program_result(chunk, program, spectrum=writer.add(levels)))
+                report("play", (index + 1) / len(chunk.programs))
+        except BaseException:
+            self.safe_state()
+            raise
+        return results, writer.parts, times
+
     def _prepare(
+        self, chunk: Chunk, shares: Shares, verify: bool, report: Progress, times: dict[str, float], deadline: float
+    ) -> dict[str, Handle]:
+        """Configure, upload and arm. An instrument that lost its memory is connected anew first."""
+        try:
+            return self._load(chunk, shares, verify, report, times, deadline)
+        except InstrumentMemoryLostError:
+            # It rebooted since the last chunk: nothing that was sent is there, settings included.
+            self.connect(deadline)
+            return self._load(chunk, shares, verify, report, times, deadline)
+
+    def _load(
         self, chunk: Chunk, shares: Shares, verify: bool, report: Progress, times: dict[str, float], deadline: float
     ) -> dict[str, Handle]:
         """Configure and upload side by side, then arm: followers first, the leader last."""
@@ -262,7 +309,7 @@ class Rack:
                 self._together({n: partial(self._player(n).verify, handles[n], deadline) for n in handles})
         report("upload", 1.0)
         with _timed(times, "arm"):
-            leaders = self._leaders()
+            leaders = [name for name in self._leaders() if name in handles]
             for group in ([name for name in handles if name not in leaders], leaders):
                 self._together({n: partial(self._player(n).arm, handles[n], deadline) for n in group})
         return handles

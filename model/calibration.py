@@ -180,7 +180,11 @@ def design_sheet(device: DeviceDescription) -> CalibrationSet:
     """Return the set to start from when nothing is calibrated: the frequencies that the design sheet says, in Hz."""
     values = {}
     for q, qubit in enumerate(device.qubits):
-        for name, frequency in (("f01", qubit.design_frequency), ("readout.frequency", qubit.design_readout_frequency)):
+        for name, frequency in (
+            ("f01", qubit.design_frequency),
+            ("anharmonicity", qubit.design_anharmonicity),
+            ("readout.frequency", qubit.design_readout_frequency),
+        ):
             values[f"Q{q}.{name}"] = Value(frequency, "Hz", time=device.online_date, routine="design", quality="design")
     return CalibrationSet(device.name, values, device.online_date)
 

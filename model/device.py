@@ -7,6 +7,7 @@ A wrong file gives one :class:`ConfigError` per mistake with the key, the bad va
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -130,6 +131,8 @@ class QubitDescription(_Table):
     """f01 of the design sheet, Hz: used until a value is calibrated."""
     design_readout_frequency: Hertz = Field(gt=0)
     """Readout frequency of the design sheet, Hz."""
+    design_anharmonicity: Hertz = Field(default=-300e6)
+    """f12 - f01 of the design sheet, Hz."""
 
 
 class CouplingDescription(_Table):
@@ -229,6 +232,19 @@ class DeviceDescription(_Table):
             for name, item in self.instruments.items()
         }
         return self.model_copy(update={"instruments": instruments})
+
+    def with_settings(self, settings: Mapping[str, float]) -> DeviceDescription:
+        """Return this description with ``"oscillators.NAME.frequency"`` (Hz) or ``".power"`` (dBm) replaced.
+
+        Raises :class:`ConfigError` for a name that is none.
+        """
+        oscillators = dict(self.oscillators)
+        legal = {f"oscillators.{name}.{what}": (name, what) for name in oscillators for what in ("frequency", "power")}
+        for key, value in settings.items():
+            known("settings", key, legal)
+            name, what = legal[key]
+            oscillators[name] = oscillators[name].model_copy(update={what: value})
+        return self.model_copy(update={"oscillators": oscillators}) if settings else self
 
     @model_validator(mode="after")
     def _wiring_is_whole(self) -> DeviceDescription:

@@ -45,6 +45,16 @@ def check_step(job_id: str, old: JobState, new: JobState) -> None:
         raise IllegalStepError(f"cannot go from {old} to {new}", subject=f"job {job_id}", value=str(new), legal=legal)
 
 
+class Spectrum(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the spectrum analyser shall show of a port while each program is played over and over."""
+
+    port: str
+    frequencies: tuple[float, ...]
+    """Hz. Evenly spaced ones that are at most ``rbw`` apart are one sweep, else each is looked at alone."""
+    rbw: float = 1e5
+    """Resolution bandwidth, Hz: a pulse shorter than 1 / rbw shows less than its height."""
+
+
 class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a job asks for beside its circuits. Times in seconds, frequencies in hertz."""
 
@@ -62,6 +72,11 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     """The set the circuits were transpiled against, and run with; None for the one in force."""
     dry_run: bool = False
     """Compile and check against the rack's limits, play nothing."""
+    spectrum: Spectrum | None = None
+    """What to look at; such a job measures nothing else, and its programs need no Acquire."""
+    settings: dict[str, float] = {}
+    """In place of the device description's, for this job: ``"oscillators.NAME.frequency"`` (Hz) and
+    ``"oscillators.NAME.power"`` (dBm)."""
 
 
 class JobRequest(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -30,6 +30,8 @@ class ProgramResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """Level 1, or beside level 2: complex64 (shots, memory_slots), or (memory_slots,) when averaged."""
     records: ArrayRef | None = None
     """Level 0: complex64 (shots, memory_slots, samples) in units of full scale, or without the first axis."""
+    spectrum: ArrayRef | None = None
+    """Of a job that looks at a port: float64 (frequencies,) in dBm at the port. There is nothing else then."""
     overrange: bool = False
     """The digitizer clipped."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from pulsed.model.errors import InvalidValueError, NotAllowedError
+from pulsed.model.job import RunOptions
 from pulsed.wire.messages import (
     AnyRequest,
     Cancel,
@@ -63,6 +64,9 @@ RIGHTS: dict[type[AnyRequest], Role] = {
 OTHERS_JOBS = Role.OPERATOR
 """The lowest role that may cancel the jobs of others and read their results."""
 
+SETTINGS = Role.OPERATOR
+"""The lowest role whose jobs may change the settings of instruments."""
+
 
 def parse_role(name: str) -> Role:
     """Return the role called ``name``. Raises :class:`InvalidValueError`."""
@@ -80,6 +84,15 @@ def check_right(request: AnyRequest, user: str, role: Role) -> None:
         raise NotAllowedError(
             f"the role {role} may not do this", subject=f"key {user}", value=str(what), legal=f"from {least} on"
         )
+
+
+def check_options_right(options: RunOptions, user: str, role: Role) -> None:
+    """Raise :class:`NotAllowedError` unless ``role`` may run a job with ``options``."""
+    if options.settings and role < SETTINGS:
+        raise NotAllowedError(
+            f"the role {role} may not change the settings of instruments", subject=f"key {user}",
+            value=", ".join(options.settings), legal=f"from {SETTINGS} on",
+        )  # fmt: skip
 
 
 def check_owner(job_id: str, owner: str, user: str, role: Role) -> None:
