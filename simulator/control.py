@@ -20,6 +20,7 @@ from pulsed.simulator.report import Report
 from pulsed.simulator.run import Conductor
 from pulsed.simulator.sequence import Prediction
 from pulsed.simulator.server import InstrumentServer
+from pulsed.simulator.virtual_gs200 import VirtualGs200
 from pulsed.simulator.virtual_instrument import ListPlayer
 from pulsed.simulator.virtual_n9030b import VirtualN9030b
 from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
@@ -123,6 +124,8 @@ class Control:
                 state["state"] = str(instrument.state)
             if isinstance(instrument, VirtualSgs100a):
                 state |= {"on": instrument.on, "frequency": instrument.frequency}
+            if isinstance(instrument, VirtualGs200):
+                state["current"] = instrument.current
             states[name] = state
         return states
 
