@@ -178,6 +178,16 @@ _control = click.option("--control", metavar="HOST:PORT", help="Control socket. 
 
 
 @rack.command()
+@_control
+@_json
+def report(control: str | None, as_json: bool) -> None:
+    """Show how the simulated rack worked out the circuits of its last run, and what it left out."""
+    from pulsed.cli import server
+
+    server.show_report(control, as_json=as_json)
+
+
+@rack.command()
 @click.argument("instrument")
 @click.argument("kind")
 @click.option("--seconds", type=float, help="How late it answers (late), or how long it is away (reboot).")

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,26 @@ def truth(control: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
     else:
         Console(highlight=False).print(truth_screen(found))
+
+
+def show_report(control: str | None, *, as_json: bool) -> None:
+    """Print which states the qubits of each circuit of the rack's last run shared, those alike together."""
+    found = ask_rack(control or find_control(home_directory()), "report")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    first = 0
+    for report, alike in groupby(found):
+        last = first + len(list(alike)) - 1
+        click.echo(f"circuit {first}" if first == last else f"circuits {first} to {last}")
+        for cluster in report["clusters"] if report else []:
+            qubits = " ".join(f"Q{q}" for q in cluster["qubits"])
+            bond, weight = cluster["bond_dimension"], cluster["discarded_weight"]
+            more = f", bond dimension {bond}, discarded weight {weight:.2g}" if bond else ""
+            click.echo(f"  {qubits}: {cluster['method']}, {cluster['members']} at once{more}")
+        for dropped in report["dropped_zz"] if report else []:
+            click.echo("  left out: ZZ of Q{}-Q{}, {:.1f} kHz".format(*dropped["qubits"], dropped["zz"] / 1e3))
+        first = last + 1
 
 
 def show_faults(control: str | None, operation: str, fields: dict[str, Any], *, as_json: bool = False) -> None:
