@@ -14,6 +14,7 @@ from pulsed.simulator.acquisition import Acquisition, readout_field, readout_spa
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.clusters import union
 from pulsed.simulator.evolution import Cluster, Free, Measurement, Plan, clear
+from pulsed.simulator.exact import cluster_of
 from pulsed.simulator.feedback import Branching
 from pulsed.simulator.hamiltonian import moved, zz_rate
 from pulsed.simulator.pulses import Pulse, Pulses
@@ -175,7 +176,7 @@ class Engine:
                 continue
             rng = noise.generator(0, *qubits)
             spread = noise.detunings(self.chip, _blocks(len(qubits)), rng)
-            cluster = self._cluster(qubits, initial, spread, reference)
+            cluster = self._cluster(qubits, initial, spread, reference, ends=_ends(pulses))
             found: list[NDArray[np.float64]] = []
 
             def look(
@@ -196,8 +197,8 @@ class Engine:
     def warm_up(self) -> None:
         """Compile or load every kernel, so that no later call has to: half a second, on a new machine ten.
 
-        Plays a pulse on one transmon, then one that drives a pair, and reads out, in every mode. No random stream
-        depends on it.
+        Plays a pulse on one transmon, then one that drives a pair, then one after a wait, and reads out, in every mode.
+        No random stream depends on it.
         """
         first, wires = self.chip.qubits[0], self.chip.wires
         drive = next(i for i, w in enumerate(wires) if w.qubit == 0)
@@ -205,13 +206,14 @@ class Engine:
         lines = tuple(Line(w.name, first.readout_frequency if w.reads else first.frequency) for w in wires)
         other = next((c.qubits[1] for c in self.chip.couplings if c.qubits[0] == 0), 0)
         far = self.chip.qubits[other].frequency - first.frequency
-        rows = [(readout, 600, 1, 0.2, 0.0, 0.0), (drive, 0, 0, 0.05, 0.0, 0.0), (drive, 100, 1, 0.5, 0.0, far)]
+        rows = [(readout, 4000, 1, 0.2, 0.0, 0.0), (drive, 0, 0, 0.05, 0.0, 0.0)]
+        rows += [(drive, 100, 1, 0.5, 0.0, far), (drive, 3500, 0, 0.05, 0.0, 0.0)]
         envelopes = (np.ones(16, complex), np.ones(400, complex))
         kernel = Kernel(0.0, np.full(400, 1 / 400, complex))
-        window = Window(600 + self.chip.amplifier.delay, 400, (kernel,))
+        window = Window(4000 + self.chip.amplifier.delay, 400, (kernel,))
         modes: tuple[Mode, ...] = ("integrated", "raw", "averaged")
         for count, mode in enumerate(modes):
-            bursts = np.array(rows[: min(count + 2, 3)], BURST)
+            bursts = np.array(rows[: count + 2], BURST)
             self._play(Sequence(lines, bursts, envelopes, (b"warm 1", b"warm 2"), (window,), 1_000_000), 64, (0,), mode)
 
     def truth(self) -> dict[str, object]:
@@ -256,9 +258,11 @@ class Engine:
         detunings: NDArray[np.float64],
         reference: float,
         stream: tuple[int, ...] = (),
+        ends: dict[int, float] | None = None,
     ) -> Cluster:
         rng = noise.generator(self.seed, *stream, 1 << 21, *qubits) if len(qubits) > MAX_EXACT else None
-        return Cluster(self._free_at(reference), qubits, initial, detunings, rng, len(qubits) > MAX_VECTOR)
+        free = self._free_at(reference)
+        return cluster_of(free, qubits, initial, detunings, rng, len(qubits) > MAX_VECTOR, ends)
 
     def _free_at(self, reference: float) -> Free:
         found = self._free.get(reference)
@@ -320,7 +324,7 @@ class Engine:
                 batch = 1 if len(qubits) <= MAX_EXACT else _blocks(len(qubits))
                 batch = min(batch, _SETTLING) if len(qubits) > MAX_VECTOR else batch
                 still = np.zeros((batch, len(self.chip.qubits)))
-                cluster = self._cluster(qubits, initial, still, reference)
+                cluster = self._cluster(qubits, initial, still, reference, ends=_ends(pulses))
                 cluster.walk(pulses, plan.measurements, cluster.pass_unread)
                 final = cluster.final(sequence.period)
                 change = float(np.abs(final - initial[list(qubits)]).max())
@@ -339,12 +343,13 @@ class Engine:
         stream: tuple[int, ...],
         initial: NDArray[np.float64],
         reference: float,
+        ends: dict[int, float] | None = None,
     ) -> tuple[Cluster, NDArray[np.int64], np.random.Generator]:
         """Return one cluster at the start of its shots, each shot's member of its batch, and the source of draws."""
         rng = noise.generator(self.seed, *stream)
         blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
         spread = noise.detunings(self.chip, blocks, rng)
-        cluster = self._cluster(qubits, initial, spread, reference, stream)
+        cluster = self._cluster(qubits, initial, spread, reference, stream, ends)
         return cluster, np.arange(shots) * blocks // shots, rng
 
     def find(self, sequence: Sequence, reference: float) -> list[Pulse]:
@@ -366,7 +371,7 @@ class Engine:
         reference: float,
     ) -> ClusterReport:
         """Take one cluster through the shot and fill the measurements of its qubits; return how."""
-        cluster, owner, rng = self.begin(qubits, pulses, shots, stream, initial, reference)
+        cluster, owner, rng = self.begin(qubits, pulses, shots, stream, initial, reference, _ends(pulses))
         mine = [m for m in plan.measurements if cluster.measured(m)]
 
         def read(measurement: Measurement) -> None:
@@ -380,6 +385,11 @@ class Engine:
             before = [p for p in pulses if p.start < mine[-1].stop]
             cluster.walk(before, plan.measurements, read)
         return cluster.report()
+
+
+def _ends(pulses: list[Pulse]) -> dict[int, float]:
+    """Return the middle of the last pulse on each qubit."""
+    return {q: 0.5 * (p.start + p.stop) for p in pulses for q in p.qubits}
 
 
 def _blocks(qubits: int) -> int:

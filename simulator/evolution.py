@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,6 @@ from pulsed.simulator.trajectories import Trajectories
 ZZ_STEP = 2000.0
 """Longest idle (ns) of coupled transmons in one step: decay and ZZ do not commute, the error is of order
 (ZZ_STEP/T1)^2."""
-
-
-PULSES_AT_ONCE = 256
-"""Pulses on a single transmon that are prepared together; each kind takes up to 41 kB."""
 
 Complex = NDArray[np.complex128]
 
@@ -73,47 +70,46 @@ class Free:
         pairs = [(min(c.qubits), max(c.qubits)) for c in chip.couplings]
         self.zz = {pair: zz(chip, *pair) for pair in pairs}
 
+    def pairs(self, qubits: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Return the coupled pairs among some qubits."""
+        return [pair for pair in self.zz if set(pair) <= set(qubits)]
+
 
 class Cluster:
     """The joint state of some qubits, each with its own clock; ZZ is applied in halves around each pulse (Strang).
 
-    With ``rng`` the state is a batch of quantum trajectories, matrix product states if ``on_line``; else it is one of
-    density matrices.
+    Args:
+        free: the chip without pulses.
+        qubits: of this cluster.
+        detunings: (batch, chip qubits) Hz.
+        state: where they start.
+
     """
 
     def __init__(
         self,
         free: Free,
         qubits: tuple[int, ...],
-        populations: NDArray[np.float64],
         detunings: NDArray[np.float64],
-        rng: np.random.Generator | None = None,
-        on_line: bool = False,
+        state: DensityMatrix | Trajectories | MatrixProducts,
     ) -> None:
         self._chip = free.chip
         self.qubits = qubits
         self._idles = free.idles
         self._zz = free.zz
         self._detunings = detunings
-        start = [populations[q] for q in qubits]
+        self.state = state
         self._residual: dict[int, Residual] = {}
         self._clock = dict.fromkeys(qubits, 0)
-        self._pairs = {pair: 0.0 for pair in free.zz if set(pair) <= set(qubits)}
-        self.state: DensityMatrix | Trajectories | MatrixProducts
-        if rng is None:
-            self.state = DensityMatrix.product(start, len(detunings))
-        elif on_line:
-            links = [(qubits.index(a), qubits.index(b)) for a, b in self._pairs]
-            self.state = MatrixProducts.product(start, len(detunings), rng, links, free.chip.truncation)
-        else:
-            self.state = Trajectories.product(start, len(detunings), rng)
+        self._pairs = dict.fromkeys(free.pairs(qubits), 0.0)
 
     def _idle(self, qubit: int, until: int) -> None:
+        assert not isinstance(self.state, DensityMatrix)
         if until > self._clock[qubit]:
             self.state.apply((self.qubits.index(qubit),), self._waited(qubit, until))
         self._clock[qubit] = max(until, self._clock[qubit])
 
-    def _waited(self, qubit: int, until: int) -> Complex:
+    def _waited(self, qubit: int, until: int) -> NDArray[Any]:
         """Return the (batch, 9, 9) map of a qubit's wait from its clock on."""
         start = self._clock[qubit]
         maps = self._idles[qubit].superoperator(until - start, self._detunings[:, qubit])
@@ -174,15 +170,7 @@ class Cluster:
         for k, (first, last) in enumerate(pairwise(edges)):
             if k:
                 act(waiting[k - 1])
-            if len(self.qubits) == 1:
-                quiet = first
-                while quiet < last and self._rings(self.qubits[0], pulses[quiet].start):
-                    self.play(pulses[quiet])
-                    quiet += 1
-                for part in range(quiet, last, PULSES_AT_ONCE):
-                    self._follow(pulses[part : min(part + PULSES_AT_ONCE, last)])
-            else:
-                self._play_all(pulses[first:last])
+            self._play_all(pulses[first:last])
 
     def _play_all(self, pulses: list[Pulse]) -> None:
         starts = np.array([p.start for p in pulses])
@@ -192,31 +180,10 @@ class Cluster:
                 self.wait(horizon)
             self.play(pulse)
 
-    def _follow(self, pulses: list[Pulse]) -> None:
-        """Play pulses on a single transmon: each kind of wait and of pulse is worked out once."""
-        (qubit,) = self.qubits
-        detunings = self._detunings[:, qubit]
-        stops = [self._clock[qubit], *(p.stop for p in pulses)]
-        gaps = np.array([max(0, p.start - stop) for p, stop in zip(pulses, stops, strict=False)])
-        waits, which_idle = np.unique(gaps, return_inverse=True)
-        idles = np.array([self._idles[qubit].superoperator(float(w), detunings) for w in waits])
-        kinds = {id(p.step): p.step for p in pulses}
-        steps = np.array([step.superoperator @ _detuned(step, self._detunings[:, [qubit]]) for step in kinds.values()])
-        order = {key: i for i, key in enumerate(kinds)}
-        which_step = np.array([order[id(p.step)] for p in pulses])
-        assert isinstance(self.state, DensityMatrix)  # trajectories are for many transmons
-        self.state.follow(idles, which_idle, steps, which_step, np.array([p.phase for p in pulses]))
-        self._clock[qubit] = pulses[-1].stop
-
     def play(self, pulse: Pulse) -> None:
         """Let a pulse act."""
-        start = max(pulse.start, *(self._clock[q] for q in pulse.qubits))
-        middle = 0.5 * (pulse.start + pulse.stop)
-        for pair in self._pairs:
-            if pair == pulse.qubits:
-                self._couple(pair, start)
-            elif set(pair) & set(pulse.qubits):
-                self._couple(pair, middle)
+        assert not isinstance(self.state, DensityMatrix)
+        start = self._approach(pulse)
         sites = tuple(self.qubits.index(q) for q in pulse.qubits)
         step = pulse.step
         if len(sites) == 1:
@@ -232,6 +199,20 @@ class Cluster:
             small = small_unitaries(step.moments, detunings)
             self.state.apply_unitaries(sites, turn[:, None] * small * turn.conj()[None, :])
             self.state.apply(sites, step.turned(pulse.phase, step.superoperator)[None])
+        self._leave(pulse)
+
+    def _approach(self, pulse: Pulse) -> int:
+        """Let pair energies act up to a pulse; return when it can begin."""
+        start = max(pulse.start, *(self._clock[q] for q in pulse.qubits))
+        middle = 0.5 * (pulse.start + pulse.stop)
+        for pair in self._pairs:
+            if pair == pulse.qubits:
+                self._couple(pair, start)
+            elif pair[0] in pulse.qubits or pair[1] in pulse.qubits:
+                self._couple(pair, middle)
+        return start
+
+    def _leave(self, pulse: Pulse) -> None:
         for qubit in pulse.qubits:
             self._clock[qubit] = pulse.stop
         if pulse.qubits in self._pairs:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip
-from pulsed.simulator.evolution import Cluster, Free
+from pulsed.simulator.evolution import Free
+from pulsed.simulator.exact import ExactCluster
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS
 from pulsed.simulator.lines import gain
 from pulsed.simulator.pulses import Pulse, Pulses
@@ -146,19 +147,27 @@ class Gates:
         kept = _computational(order, qubits)
         d, size = len(wanted), LEVELS ** len(order)
         ground = np.tile(np.eye(LEVELS)[0], (len(self.chip.qubits), 1))
-        cluster = Cluster(self._free, order, ground, np.tile(detunings, (d * d, 1)))
-        units = np.zeros((d * d, size, size), complex)
+        cluster = ExactCluster(self._free, order, ground, np.tile(detunings, (d * d, 1)))
+        units = np.zeros((d, d, size, size), complex)
         for i in range(d):
             for j in range(d):
-                units[i * d + j, kept[i], kept[j]] = 1
-        cluster.state = DensityMatrix(units, len(order))
+                units[i, j, kept[i], kept[j]] = 1
+        # A state is Hermitian: of the units (i, j) and (j, i) one place holds the sum, one i times the difference.
+        flipped = units.transpose(1, 0, 2, 3)
+        lower = np.tril(np.ones((d, d), dtype=bool), -1)[..., None, None]
+        states = np.where(lower, 1j * (units - flipped), units + flipped)
+        cluster.state = DensityMatrix.of(states.reshape(d * d, size, size))
         for pulse in pulses:
             cluster.play(pulse)
         cluster.wait(end)
         numbers = np.indices((LEVELS,) * len(order)).reshape(len(order), -1)
         frames = np.exp(1j * end * sum(self._frame(q) * numbers[i] for i, q in enumerate(order)))
-        images = cluster.state.rho * frames[:, None] * frames.conj()[None, :]
+        images = cluster.density.rho * frames[:, None] * frames.conj()[None, :]
         images = images[:, kept][:, :, kept].reshape(d, d, d, d)
+        row, column = np.indices((d, d))
+        low, high = np.minimum(row, column), np.maximum(row, column)
+        sign = np.sign(column - row)[..., None, None]
+        images = 0.5 * (images[low, high] + 1j * sign * images[high, low])
         fidelity = np.einsum("ai,ijab,bj->", wanted.conj(), images, wanted).real / d**2
         retained = np.einsum("iiaa->", images).real / d
         return float(1 - (d * fidelity + retained) / (d + 1))

@@ -60,10 +60,14 @@ def expm_hermitian(h, duration, out, term, work):  # type: ignore[no-untyped-def
                     x *= -1j * scale / order
                     for j in range(n):
                         work[i, j] += x * term[p, j]
+        largest = 0.0
         for i in range(n):
             for j in range(n):
                 term[i, j] = work[i, j]
                 out[i, j] += work[i, j]
+                largest = max(largest, abs(work[i, j].real), abs(work[i, j].imag))
+        if largest < 1e-18:
+            break
     for _ in range(squarings):
         _matmul(out, out, work)
         for i in range(n):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pulsed.simulator.chip import Chip, Qubit, Wire
 from pulsed.simulator.clusters import Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
+from pulsed.simulator.hermitian import real_map
 from pulsed.simulator.lines import TAIL, distort, low_pass, mixed, settling
 from pulsed.simulator.propagators import propagate
 from pulsed.simulator.sequence import Line, Sequence
@@ -55,10 +57,16 @@ class Step:
         out: Complex = turn[:, None] * maps * turn.conj()[None, :]
         return out
 
+    @cached_property
+    def real(self) -> NDArray[np.float64]:
+        """(m^2, m^2), the superoperator on the coefficients of :mod:`pulsed.simulator.hermitian`."""
+        return real_map(self.superoperator)
+
     @property
     def nbytes(self) -> int:
-        """Memory in bytes."""
-        return self.superoperator.nbytes + self.unitary.nbytes + self.moments.nbytes + self.excitations.nbytes
+        """Memory in bytes, :attr:`real` included."""
+        own = (self.superoperator, self.unitary, self.moments, self.excitations)
+        return sum(x.nbytes for x in own) + self.superoperator.nbytes // 2
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pulsed.simulator.hamiltonian import LEVELS
+from pulsed.simulator.hermitian import (
+    COHERENCES,
+    POPULATIONS,
+    SIZE,
+    coefficients,
+    conjugated,
+    elements,
+    follow,
+    mix_populations,
+    scale_elements,
+    shift,
+    waits,
+)
+from pulsed.simulator.superoperators import exponential
 
 Complex = NDArray[np.complex128]
+Real = NDArray[np.float64]
 
 
 @lru_cache(maxsize=512)
@@ -51,134 +68,170 @@ def sampled(joint: NDArray[np.float64], owner: NDArray[np.int64], rng: np.random
     return found
 
 
-@njit(cache=True)
-def _gather(rho, index, out):  # type: ignore[no-untyped-def]
-    """Copy rho (B, D, D) to out (B, m^2, rest^2): row p m + q holds the elements between local states p and q."""
-    rest, m = index.shape
-    for b in range(rho.shape[0]):
-        for p in range(m):
-            for q in range(m):
-                column = 0
-                for i in range(rest):
-                    for j in range(rest):
-                        out[b, p * m + q, column] = rho[b, index[i, p], index[j, q]]
-                        column += 1
+@dataclass
+class _Part:
+    """Transmons that share coefficients ``x`` (batch, 9**k), in rising order, the first of ``sites`` slowest."""
+
+    sites: tuple[int, ...]
+    x: Real
+
+    def elements(self) -> Complex:
+        """Return (batch, 9**k) matrix elements, row by row of each transmon."""
+        x = self.x.astype(np.complex128)
+        for place in range(len(self.sites)):
+            elements(x.reshape(-1, SIZE, SIZE ** (len(self.sites) - 1 - place)))
+        return x
+
+    def set_elements(self, x: Complex) -> None:
+        """Take on the coefficients of matrix elements, which are used up."""
+        for place in range(len(self.sites)):
+            coefficients(x.reshape(-1, SIZE, SIZE ** (len(self.sites) - 1 - place)))
+        self.x = np.ascontiguousarray(x.real)
+
+    def populations(self) -> Real:
+        """Return (batch, 3**k)."""
+        x = self.x.reshape((len(self.x),) + (SIZE,) * len(self.sites))
+        for axis in range(1, x.ndim):
+            x = x[(slice(None),) * axis + (slice(None, None, LEVELS + 1),)]
+        return x.reshape(len(x), -1)
 
 
-@njit(cache=True)
-def _scatter(blocks, index, rho):  # type: ignore[no-untyped-def]
-    """Undo :func:`_gather`."""
-    rest, m = index.shape
-    for b in range(rho.shape[0]):
-        for p in range(m):
-            for q in range(m):
-                column = 0
-                for i in range(rest):
-                    for j in range(rest):
-                        rho[b, index[i, p], index[j, q]] = blocks[b, p * m + q, column]
-                        column += 1
+@dataclass(frozen=True)
+class Rest:
+    """What one transmon does while nothing drives it.
 
+    Attributes:
+        rates: (3, 3) of its populations, 1/ns.
+        factors: (batch, 3) that its coherences 01, 02, 12 are multiplied by.
 
-@njit(cache=True)
-def _apply_phases(rho, phases):  # type: ignore[no-untyped-def]
-    for b in range(rho.shape[0]):
-        for i in range(rho.shape[1]):
-            for j in range(rho.shape[2]):
-                rho[b, i, j] *= phases[i] * np.conj(phases[j])
+    """
 
-
-@njit(cache=True)
-def _follow(rho, idles, which_idle, steps, which_step, phases):  # type: ignore[no-untyped-def]
-    """Take rho (B, 9) through pulses: idle map, then step turned by the phase; maps (kinds, B, 9, 9)."""
-    size = rho.shape[1]
-    levels = int(np.sqrt(size))
-    work = np.empty(size, np.complex128)
-    for k in range(which_step.shape[0]):
-        turn = np.exp(1j * phases[k])
-        idle, step = idles[which_idle[k]], steps[which_step[k]]
-        for b in range(rho.shape[0]):
-            for i in range(size):
-                x = 0j
-                for j in range(size):
-                    x += idle[b, i, j] * rho[b, j]
-                for _ in range(abs(i // levels - i % levels)):
-                    x *= np.conj(turn) if i // levels > i % levels else turn
-                work[i] = x
-            for i in range(size):
-                x = 0j
-                for j in range(size):
-                    x += step[b, i, j] * work[j]
-                for _ in range(abs(i // levels - i % levels)):
-                    x *= turn if i // levels > i % levels else np.conj(turn)
-                rho[b, i] = x
+    rates: Real
+    factors: Complex
 
 
 class DensityMatrix:
-    """A batch of density matrices ``rho`` (batch, 3**n, 3**n) of ``n`` transmons."""
+    """A batch of density matrices of some transmons, as coefficients; see :mod:`pulsed.simulator.hermitian`.
 
-    def __init__(self, rho: Complex, count: int) -> None:
-        self.rho = rho
-        self.count = count
+    Transmons stay in parts of their own until something joins them: a map of two, or a pair energy once one of them has
+    coherence (before that it does nothing).
+    """
+
+    def __init__(self, parts: list[_Part], coherent: list[bool]) -> None:
+        self._parts = parts
+        self._coherent = coherent
 
     @classmethod
-    def product(cls, populations: list[NDArray[np.float64]], batch: int) -> DensityMatrix:
+    def product(cls, populations: list[Real], batch: int) -> DensityMatrix:
         """Return a diagonal product state: one (3,) vector of populations per transmon."""
-        diagonal: NDArray[np.float64] = np.ones(1)
-        for p in populations:
-            diagonal = np.kron(diagonal, p).astype(np.float64)
-        rho = np.zeros((batch, len(diagonal), len(diagonal)), complex)
-        rho[:] = np.diag(diagonal)
-        return cls(rho, len(populations))
+        parts = []
+        for site, p in enumerate(populations):
+            x = np.zeros((batch, SIZE))
+            x[:, POPULATIONS] = p
+            parts.append(_Part((site,), x))
+        return cls(parts, [False] * len(parts))
 
-    def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
-        """Apply superoperators to the given transmons: (batch, m^2, m^2), or (1, m^2, m^2) for all members alike."""
-        index = table(self.count, sites)
-        rest, m = index.shape
-        blocks = np.empty((len(self.rho), m * m, rest * rest), complex)
-        _gather(self.rho, index, blocks)
-        _scatter(np.matmul(maps, blocks), index, self.rho)
+    @classmethod
+    def of(cls, rho: Complex) -> DensityMatrix:
+        """Return the state of Hermitian matrices ``rho`` (batch, 3**n, 3**n), the first transmon slowest."""
+        count = round(math.log(rho.shape[1], LEVELS))
+        axes = [0, *(a for s in range(count) for a in (1 + s, 1 + count + s))]
+        x = rho.reshape((len(rho),) + (LEVELS,) * (2 * count)).transpose(axes).reshape(len(rho), -1)
+        part = _Part(tuple(range(count)), np.zeros((0, 0)))
+        part.set_elements(np.array(x, dtype=np.complex128))
+        return cls([part], [True] * count)
 
-    def apply_unitaries(self, sites: tuple[int, ...], unitaries: Complex) -> None:
-        """Apply U rho U^+ to the given transmons, one U (batch, m, m) per member."""
-        index = table(self.count, sites)
-        rest, m = index.shape
-        dim = self.rho.shape[1]
-        flat = index.ravel()
-        for _ in range(2):
-            rows = np.matmul(unitaries[:, None], self.rho[:, flat].reshape(-1, rest, m, dim))
-            self.rho[:, flat] = rows.reshape(-1, dim, dim)
-            self.rho = np.ascontiguousarray(self.rho.conj().transpose(0, 2, 1))
+    @property
+    def rho(self) -> Complex:
+        """(batch, 3**n, 3**n) the matrices, the first transmon slowest."""
+        count = len(self._coherent)
+        x = self._joined(tuple(range(count))).elements()
+        axes = [0, *(1 + 2 * s for s in range(count)), *(2 + 2 * s for s in range(count))]
+        dim: int = LEVELS**count
+        return x.reshape((len(x),) + (LEVELS,) * (2 * count)).transpose(axes).reshape(len(x), dim, dim)
 
-    def follow(
-        self,
-        idles: Complex,
-        which_idle: NDArray[np.int64],
-        steps: Complex,
-        which_step: NDArray[np.int64],
-        phases: NDArray[np.float64],
-    ) -> None:
-        """Take a single transmon through many pulses at once.
+    def columns(self, sites: tuple[int, ...]) -> int:
+        """Return by how many columns a map of ``sites`` is multiplied for one member of the batch."""
+        parts = {id(part): len(part.sites) for part in map(self._part, sites)}
+        return int(SIZE ** (sum(parts.values()) - len(sites)))
+
+    def apply(self, sites: tuple[int, ...], maps: Real) -> None:
+        """Apply maps of the coefficients of one or two transmons, in rising order.
 
         Args:
-            idles: (kinds, batch, 9, 9) maps of the waits.
-            which_idle: (pulses,) the wait before each pulse.
-            steps: (kinds, batch, 9, 9) maps of the pulses at phase 0.
-            which_step: (pulses,) index into them.
-            phases: (pulses,) rad.
+            sites: the transmons.
+            maps: (batch, 9**k, 9**k), or (1, 9**k, 9**k) for all members alike.
 
         """
-        flat = self.rho.reshape(len(self.rho), -1)
-        _follow(flat, idles, which_idle, steps, which_step, phases)
-        self.rho = flat.reshape(self.rho.shape)
+        for site in sites:
+            self._coherent[site] = True
+        self._act(sites, maps)
 
-    def shift(self, first: int, second: int, energies: NDArray[np.float64], duration: float) -> None:
+    def idle(self, site: int, maps: Real) -> None:
+        """Apply maps (batch, 9, 9) that make no coherence to one transmon."""
+        self._act((site,), maps)
+
+    def _act(self, sites: tuple[int, ...], maps: Real) -> None:
+        part = self._joined(sites)
+        places = [part.sites.index(s) for s in sites]
+        if places[-1] - places[0] + 1 == len(sites):
+            part.x = _multiplied(maps, part.x, SIZE ** places[0])
+            return
+        shape = (len(part.x),) + (SIZE,) * len(part.sites)
+        axes, front = [1 + p for p in places], list(range(1, 1 + len(places)))
+        x = np.moveaxis(part.x.reshape(shape), axes, front).reshape(len(part.x), -1)
+        part.x = np.moveaxis(_multiplied(maps, x, 1).reshape(shape), front, axes).reshape(len(x), -1)
+
+    def conjugate(self, sites: tuple[int, ...], unitaries: Complex) -> None:
+        """Apply U rho U^+ to transmons that share their state with no other, U (batch, m, m)."""
+        part = self._joined(sites)
+        part.x = conjugated(part.x, unitaries)
+
+    def follow(self, maps: Real, which: NDArray[np.int64], angles: Real) -> None:
+        """Take a single transmon through maps (kinds, batch, 9, 9), each after a turn by exp(i angle n)."""
+        self._coherent[0] = True
+        follow(self._parts[0].x, np.ascontiguousarray(maps.transpose(0, 1, 3, 2)), which, angles)
+
+    def shift(self, first: int, second: int, energies: Real, duration: float) -> None:
         """Let two transmons pick up pair energies (3, 3) in rad/ns for ``duration`` ns."""
-        shifts = energies[levels_of(self.count, first), levels_of(self.count, second)]
-        _apply_phases(self.rho, np.exp(-1j * duration * shifts))
+        if not (self._coherent[first] or self._coherent[second]):
+            return
+        if first > second:
+            first, second, energies = second, first, energies.T
+        part = self._joined((first, second))
+        i, j = part.sites.index(first), part.sites.index(second)
+        shape = (len(part.x) * SIZE**i, SIZE, SIZE ** (j - i - 1), SIZE, SIZE ** (len(part.sites) - 1 - j))
+        shift(part.x.reshape(shape), np.ascontiguousarray(energies), duration)
 
-    def populations(self, sites: tuple[int, ...]) -> NDArray[np.float64]:
+    def rest(self, rests: list[Rest], energies: Mapping[tuple[int, int], Real], duration: float) -> None:
+        """Let all transmons rest for ``duration`` ns: decay and pair energies together, exactly.
+
+        Coherences keep their place meanwhile. So the energies (3, 3) in rad/ns of a coherence and its neighbour's
+        populations are a detuning of the first for each level of the second, beside the rates among these; two
+        coherences turn each other.
+        """
+        for pair in energies:
+            if self._coherent[pair[0]] or self._coherent[pair[1]]:
+                self._joined(pair)
+        for part in self._parts:
+            if len(part.sites) == 1:
+                rest = rests[part.sites[0]]
+                part.x = _multiplied(waits(exponential(rest.rates * duration).real, rest.factors), part.x, 1)
+            else:
+                _rest(part, [rests[s] for s in part.sites], energies, duration)
+
+    def populations(self, sites: tuple[int, ...]) -> Real:
         """Return (batch, 3**k) joint populations of the given transmons, normalised, the first site slowest."""
-        return marginal(np.einsum("bii->bi", self.rho).real, self.count, sites)
+        joint: Real = np.ones((1, 1))
+        order: list[int] = []
+        for part in self._parts:
+            kept = tuple(s for s in part.sites if s in sites)
+            if kept:
+                p = marginal(part.populations(), len(part.sites), tuple(part.sites.index(s) for s in kept))
+                joint = (joint[:, :, None] * p[:, None, :]).reshape(len(p), -1)
+                order += kept
+        axes = (0, *(1 + order.index(s) for s in sites))
+        return joint.reshape((-1,) + (LEVELS,) * len(order)).transpose(axes).reshape(len(joint), -1)
 
     def sample(self, sites: tuple[int, ...], owner: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Return (shots,) joint levels of the given transmons, drawn from each shot's member of the batch."""
@@ -186,8 +239,10 @@ class DensityMatrix:
 
     def dephase(self, site: int) -> None:
         """Drop all coherence between levels of one transmon: an unread measurement."""
-        level = levels_of(self.count, site)
-        self.rho *= level[:, None] == level[None, :]
+        part = self._part(site)
+        x = part.x.reshape(-1, SIZE, SIZE ** (len(part.sites) - 1 - part.sites.index(site)))
+        x[:, np.setdiff1d(np.arange(SIZE), POPULATIONS)] = 0
+        self._coherent[site] = False
 
     def collapsed(
         self,
@@ -205,9 +260,74 @@ class DensityMatrix:
             after: (groups,) joint level they are left in.
 
         """
-        index = table(self.count, sites)
-        rho = np.zeros((len(members), *self.rho.shape[1:]), complex)
-        for g, (member, found, left) in enumerate(zip(members, before, after, strict=True)):
-            block = self.rho[member][np.ix_(index[:, found], index[:, found])]
-            rho[g][np.ix_(index[:, left], index[:, left])] = block / np.trace(block).real
-        return DensityMatrix(rho, self.count)
+        shape, group = (LEVELS,) * len(sites), np.arange(len(members))
+        new = DensityMatrix([_Part(p.sites, p.x[members]) for p in self._parts], list(self._coherent))
+        found_left = (np.unravel_index(before, shape), np.unravel_index(after, shape)) if sites else ((), ())
+        for site, found, left in zip(sites, *found_left, strict=True):
+            part = new._part(site)
+            rows = SIZE ** part.sites.index(site)
+            x = part.x.reshape(len(members), rows, SIZE, -1)
+            kept = x[group, :, POPULATIONS[found]].copy()
+            x[:] = 0
+            x[group, :, POPULATIONS[left]] = kept
+            new._coherent[site] = False
+        for part in new._parts:
+            part.x /= part.populations().sum(axis=1, keepdims=True)
+        return new
+
+    def _part(self, site: int) -> _Part:
+        return next(part for part in self._parts if site in part.sites)
+
+    def _joined(self, sites: tuple[int, ...]) -> _Part:
+        """Return the part of ``sites``, which is made of theirs if they have several."""
+        first = self._part(sites[0])
+        if all(s in first.sites for s in sites):
+            return first
+        mine = [part for part in self._parts if set(part.sites) & set(sites)]
+        order = [s for part in mine for s in part.sites]
+        x: Real = np.ones((1, 1))
+        for part in mine:
+            x = (x[:, :, None] * part.x[:, None, :]).reshape(len(part.x), -1)
+            self._parts.remove(part)
+        axes = (0, *(1 + i for i in np.argsort(order).tolist()))
+        x = x.reshape((-1,) + (SIZE,) * len(order)).transpose(axes).reshape(len(x), -1)
+        joined = _Part(tuple(sorted(order)), np.ascontiguousarray(x))
+        self._parts.append(joined)
+        return joined
+
+
+def _multiplied(maps: Real, x: Real, rows: int) -> Real:
+    """Return maps (batch or 1, m, m) times x (batch, rows m columns), shaped as ``x``."""
+    size = maps.shape[-1]
+    blocks = x.reshape(len(x), rows, size, -1)
+    if blocks.shape[3] == 1:
+        out = np.matmul(blocks[..., 0], maps.transpose(0, 2, 1))
+    else:
+        out = np.matmul(maps[:, None], blocks)
+    return np.asarray(out.reshape(x.shape))
+
+
+def _rest(part: _Part, rests: list[Rest], energies: Mapping[tuple[int, int], Real], duration: float) -> None:
+    count, batch = len(part.sites), len(part.x)
+    table = np.zeros((count, count, LEVELS, LEVELS))
+    for (a, b), pair in energies.items():
+        if a in part.sites:
+            i, j = part.sites.index(a), part.sites.index(b)
+            table[i, j], table[j, i] = pair, pair.T
+    factors = np.ones((batch, count, LEVELS, LEVELS), complex)
+    for place, rest in enumerate(rests):
+        for (i, j), factor in zip(COHERENCES, rest.factors.T, strict=True):
+            factors[:, place, i, j], factors[:, place, j, i] = factor, factor.conj()
+    x = part.elements()
+    scale_elements(x, factors.reshape(batch, count, SIZE), table, duration)
+    strides = SIZE ** np.arange(count - 1, -1, -1)
+    for place, rest in enumerate(rests):
+        near = np.flatnonzero(table[place].any(axis=(1, 2)))
+        detuning = np.zeros((1, LEVELS))
+        for other in near:
+            levels = table[place, other]
+            apart = (levels[:, :, None] - levels[:, None, :]).reshape(LEVELS, SIZE).T
+            detuning = (detuning[:, None, :] + apart[None, :, :]).reshape(-1, LEVELS)
+        generators = rest.rates - 1j * detuning[:, :, None] * np.eye(LEVELS)
+        mix_populations(x, strides[place], strides[near], exponential(generators * duration))
+    part.set_elements(x)

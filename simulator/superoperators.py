@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ class Idle:
             matrix[k, k] -= r.down * k
             matrix[k, k - 1] += r.up * k
             matrix[k - 1, k - 1] -= r.up * k
+        self.rates: NDArray[np.float64] = matrix
         values, vectors = np.linalg.eig(matrix)
         self._values, self._vectors = values.real, vectors.real
         self._inverse = np.linalg.inv(self._vectors)
@@ -64,12 +66,20 @@ class Idle:
         self._exponent = (-1j * (energy[:, None] - energy[None, :]) - decay).ravel()
         self._difference = (n[:, None] - n[None, :]).ravel()
         self._diagonal = np.arange(LEVELS) * (LEVELS + 1)
+        above = np.triu_indices(LEVELS, 1)
+        self._coherences = np.ravel_multi_index(above, (LEVELS, LEVELS))
         thermal = self._vectors[:, np.argmax(self._values)]
         self.thermal: NDArray[np.float64] = thermal / thermal.sum()
 
     def populations(self, duration: float) -> NDArray[np.float64]:
         """Return the (3, 3) matrix that takes populations ``duration`` ns on."""
         out: NDArray[np.float64] = (self._vectors * np.exp(self._values * duration)) @ self._inverse
+        return out
+
+    def factors(self, duration: float, detunings: NDArray[np.float64]) -> Complex:
+        """Return (batch, 3): what the coherences 01, 02, 12 are multiplied by in ``duration`` ns; detunings in Hz."""
+        turn = np.multiply.outer(-1j * TWO_PI_PER_NS * detunings, self._difference[self._coherences])
+        out: Complex = np.exp((self._exponent[self._coherences] + turn) * duration)
         return out
 
     def superoperator(self, duration: float, detunings: NDArray[np.float64]) -> Complex:
@@ -83,14 +93,14 @@ class Idle:
         return out
 
 
-def exponential(generator: Complex) -> Complex:
-    """Return exp of a small generator (norm below 1; here duration over T1) by Taylor and squaring."""
-    norm = float(np.abs(generator).sum(axis=1).max())
+def exponential(generator: NDArray[Any]) -> Complex:
+    """Return exp of generators (..., n, n), duration over T1 in size, by Taylor and squaring."""
+    norm = float(np.abs(generator).sum(axis=-1).max())
     squarings = max(0, math.ceil(math.log2(norm / 0.1))) if norm > 0.1 else 0
     generator = generator / 2**squarings
-    out = np.eye(len(generator), dtype=complex)
+    out = np.eye(generator.shape[-1], dtype=complex)
     term = out
-    for order in range(1, 8):
+    for order in range(1, 11):
         term = term @ generator / order
         out = out + term
         if float(np.abs(term).max()) < 1e-14:

@@ -12,7 +12,8 @@ import qutip
 
 from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
-from pulsed.simulator.evolution import Cluster, Free
+from pulsed.simulator.evolution import Free
+from pulsed.simulator.exact import cluster_of
 from pulsed.simulator.lines import ideal_correction
 from pulsed.simulator.pulses import Pulses
 from pulsed.simulator.readout import respond
@@ -78,7 +79,7 @@ def test_a_flip_after_a_readout_against_the_master_equation(chip, gap):
     pulses = Pulses(chip).find(sequence, reference, tail=0)
     got = []
     for n in (photons, 0.0):
-        cluster = Cluster(Free(chip, reference), (0,), np.array([[1.0, 0, 0]]), np.zeros((1, 1)))
+        cluster = cluster_of(Free(chip, reference), (0,), np.array([[1.0, 0, 0]]), np.zeros((1, 1)))
         cluster._residual[0] = Residual(chip.qubits[0], np.array([n]), 0.0)
         cluster.walk(pulses, [], lambda measurement: None)
         got.append(cluster.state.populations((0,))[0, 1])

@@ -10,7 +10,8 @@ import pytest
 
 from pulsed.simulator.chip import Chip, random_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
-from pulsed.simulator.evolution import Cluster, Free
+from pulsed.simulator.evolution import Free
+from pulsed.simulator.exact import cluster_of
 from pulsed.simulator.gates import Burst, Gates
 from pulsed.simulator.lines import ideal_correction
 from pulsed.simulator.pulses import Pulses
@@ -49,7 +50,7 @@ def both(chip: Chip, members: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     start = np.tile([1.0, 0.0, 0.0], (n, 1))
     found = []
     for batch, rng in ((1, None), (members, np.random.default_rng(seed))):
-        cluster = Cluster(Free(chip, LO), tuple(range(n)), start, np.zeros((batch, n)), rng)
+        cluster = cluster_of(Free(chip, LO), tuple(range(n)), start, np.zeros((batch, n)), rng)
         cluster.walk(pulses, [], lambda measurement: None)
         cluster.wait(1000)
         found.append(cluster.state.populations((0, 1, n - 1)).mean(axis=0))
@@ -81,7 +82,7 @@ def test_eight_transmons_without_noise_against_unitaries():
     pulses = gates._find(bursts, tuple(range(8)))[0]
     start = np.tile([1.0, 0.0, 0.0], (8, 1))
     rng = np.random.default_rng(0)
-    cluster = Cluster(Free(chip, LO), tuple(range(8)), start, np.zeros((2, 8)), rng)
+    cluster = cluster_of(Free(chip, LO), tuple(range(8)), start, np.zeros((2, 8)), rng)
     cluster.walk(pulses, [], lambda measurement: None)
     cluster.wait(340)
     joint = cluster.state.populations(tuple(range(8)))[1].reshape((3,) * 8)[(slice(2),) * 8]

@@ -1,0 +1,240 @@
+"""A cluster that is followed by density matrices: what its pulses need is worked out once and applied as it stands.
+
+The phase of a pulse is a turn before it and one back after it; the latter, the wait that follows and the turn of the
+next pulse are one map. What detunes a pulse and the waits beside it are multiplied into it, where that is cheaper than
+to apply them to the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulsed.simulator.evolution import ZZ_STEP, Cluster, Free, Measurement
+from pulsed.simulator.hermitian import SIZE, after_unitaries, turns, waits
+from pulsed.simulator.mps import MatrixProducts
+from pulsed.simulator.pulses import Pulse, Step
+from pulsed.simulator.state import DensityMatrix, Rest
+from pulsed.simulator.superoperators import small_unitaries
+from pulsed.simulator.trajectories import Trajectories
+
+Real = NDArray[np.float64]
+
+KEPT = 64 << 20
+"""Bytes of a cluster's maps."""
+
+PULSES_AT_ONCE = 256
+"""Pulses on a single transmon that are prepared together; each kind takes up to 21 kB."""
+
+
+class ExactCluster(Cluster):
+    """A batch of density matrices of some transmons.
+
+    Args:
+        free: the chip without pulses.
+        qubits: of this cluster.
+        populations: (chip qubits, 3) at the start.
+        detunings: (batch, chip qubits) Hz.
+        ends: the middle of each qubit's last pulse, where no other will be played: from there on nothing measured
+            depends on pair energies.
+
+    """
+
+    def __init__(
+        self,
+        free: Free,
+        qubits: tuple[int, ...],
+        populations: Real,
+        detunings: Real,
+        ends: Mapping[int, float] | None = None,
+    ) -> None:
+        state = DensityMatrix.product([populations[q] for q in qubits], len(detunings))
+        super().__init__(free, qubits, detunings, state)
+        self._ends = ends
+        self._frame = dict.fromkeys(qubits, 0.0)
+        self._maps: dict[tuple[int, int], tuple[Step, Real]] = {}
+        self._bytes = 0
+
+    @property
+    def density(self) -> DensityMatrix:
+        """The state."""
+        assert isinstance(self.state, DensityMatrix)
+        return self.state
+
+    def wait(self, until: int) -> None:
+        """Let all qubits idle until ``until``: exactly, but for a short wait, of which ZZ is applied in halves."""
+        latest = max(self._clock.values())
+        if not any(self._matters(pair) for pair in self._pairs):
+            self._advance(until)
+            return
+        if until - latest < ZZ_STEP:
+            super().wait(until)
+            return
+        super().wait(latest)
+        rests = [Rest(self._idles[q].rates, self._factors(q, until)) for q in self.qubits]
+        energies = {(self.qubits.index(a), self.qubits.index(b)): self._zz[a, b] for a, b in self._pairs}
+        self.density.rest(rests, energies, until - latest)
+        self._clock = dict.fromkeys(self.qubits, until)
+        self._pairs = dict.fromkeys(self._pairs, float(until))
+
+    def play(self, pulse: Pulse) -> None:
+        """Let a pulse act."""
+        start = self._approach(pulse)
+        locals_ = [self._waited(q, start) @ turns(np.array([self._frame[q] - pulse.phase])) for q in pulse.qubits]
+        sites = tuple(self.qubits.index(q) for q in pulse.qubits)
+        if len(sites) == 1:
+            self.density.apply(sites, self._map(pulse) @ locals_[0])
+        else:
+            self._play_pair(pulse, (sites[0], sites[1]), locals_)
+        self._frame.update(dict.fromkeys(pulse.qubits, pulse.phase))
+        self._leave(pulse)
+
+    def branch(self, members: NDArray[np.int64]) -> Cluster:
+        """Return a cluster of its own with some ``members`` of the batch, for shots that go another way from here."""
+        other = super().branch(members)
+        assert isinstance(other, ExactCluster)
+        other._frame = dict(self._frame)
+        other._forget()
+        return other
+
+    def read(
+        self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool
+    ) -> NDArray[np.int64]:
+        """Sample a readout in every shot and, if ``collapse``, leave the state that each shot found."""
+        found = super().read(measurement, owner, rng, collapse)
+        if collapse:
+            self._forget()
+        return found
+
+    def _forget(self) -> None:
+        """Drop the maps: the members have changed."""
+        self._maps, self._bytes = {}, 0
+
+    def _play_pair(self, pulse: Pulse, sites: tuple[int, int], locals_: list[Real]) -> None:
+        columns = self.density.columns(sites)
+        if columns < SIZE**2:
+            for site, local in zip(sites, locals_, strict=True):
+                self.density.idle(site, local)
+        if columns == 1:
+            detunings = self._shifts(pulse)
+            if detunings.any():
+                self.density.conjugate(sites, small_unitaries(pulse.step.moments, detunings))
+            self.density.apply(sites, pulse.step.real[None])
+            return
+        maps = self._map(pulse)
+        if columns >= SIZE**2:
+            maps = _after_locals(maps, locals_[0], locals_[1])
+        self.density.apply(sites, maps)
+
+    def _play_all(self, pulses: list[Pulse]) -> None:
+        if len(self.qubits) > 1:
+            super()._play_all(pulses)
+            return
+        first = 0
+        while first < len(pulses) and self._rings(self.qubits[0], pulses[first].start):
+            self.play(pulses[first])
+            first += 1
+        for part in range(first, len(pulses), PULSES_AT_ONCE):
+            self._follow(pulses[part : part + PULSES_AT_ONCE])
+
+    def _follow(self, pulses: list[Pulse]) -> None:
+        """Play pulses on a single transmon: each kind of pulse, with the wait before it, is worked out once."""
+        (qubit,) = self.qubits
+        stops = np.array([self._clock[qubit], *(p.stop for p in pulses)])
+        gaps = np.maximum(np.array([p.start for p in pulses]) - stops[:-1], 0).tolist()
+        kinds: dict[tuple[int, int], tuple[int, Step]] = {}
+        which = [
+            kinds.setdefault((id(p.step), gap), (len(kinds), p.step))[0] for p, gap in zip(pulses, gaps, strict=True)
+        ]
+        detunings = self._detunings[:, qubit]
+        maps = np.array([
+            self._detuned(step, detunings[:, None])
+            @ waits(self._idles[qubit].populations(gap), self._idles[qubit].factors(gap, detunings))
+            for (_, gap), (_, step) in kinds.items()
+        ])  # fmt: skip
+        phases = np.array([self._frame[qubit], *(p.phase for p in pulses)])
+        self.density.follow(maps, np.array(which), phases[:-1] - phases[1:])
+        self._clock[qubit], self._frame[qubit] = int(stops[-1]), float(phases[-1])
+
+    def _map(self, pulse: Pulse) -> Real:
+        """Return the (batch or 1, m^2, m^2) map of a pulse at phase 0 under the detunings that it sees."""
+        ringing = any(self._rings(q, pulse.start) for q in pulse.qubits)
+        detunings = self._shifts(pulse)
+        key = (id(pulse.step), pulse.qubits[0])
+        found = self._maps.get(key)
+        if found is not None and not ringing:
+            return found[1]
+        maps = self._detuned(pulse.step, detunings)
+        if not ringing:
+            if self._bytes > KEPT:
+                self._forget()
+            self._maps[key] = pulse.step, maps
+            self._bytes += maps.nbytes
+        return maps
+
+    def _detuned(self, step: Step, detunings: Real) -> Real:
+        if not detunings.any():
+            return step.real[None]
+        return after_unitaries(step.real, small_unitaries(step.moments, detunings))
+
+    def _matters(self, pair: tuple[int, int]) -> bool:
+        """Return whether a pulse is still to come that makes the energy of a pair be seen."""
+        return self._ends is None or self._pairs[pair] < max(self._ends.get(q, 0.0) for q in pair)
+
+    def _couple(self, pair: tuple[int, int], until: float) -> None:
+        if self._matters(pair):
+            super()._couple(pair, until)
+        else:
+            self._pairs[pair] = max(until, self._pairs[pair])
+
+    def _idle(self, qubit: int, until: int) -> None:
+        if until > self._clock[qubit] or self._frame[qubit]:
+            turn = turns(np.array([self._frame[qubit]]))
+            self.density.idle(self.qubits.index(qubit), self._waited(qubit, until) @ turn)
+        self._clock[qubit], self._frame[qubit] = max(until, self._clock[qubit]), 0.0
+
+    def _waited(self, qubit: int, until: int) -> Real:
+        """Return the (batch, 9, 9) map of a qubit's wait from its clock on."""
+        until = max(until, self._clock[qubit])
+        return waits(self._idles[qubit].populations(until - self._clock[qubit]), self._factors(qubit, until))
+
+    def _factors(self, qubit: int, until: int) -> NDArray[np.complex128]:
+        """Return (batch, 3): what a qubit's coherences are multiplied by from its clock on."""
+        start = self._clock[qubit]
+        factors = self._idles[qubit].factors(until - start, self._detunings[:, qubit])
+        if self._rings(qubit, start):
+            factors = factors * self._residual[qubit].factors(start, until)[:, [1, 2, 5]]
+        return factors
+
+
+def cluster_of(
+    free: Free,
+    qubits: tuple[int, ...],
+    populations: Real,
+    detunings: Real,
+    rng: np.random.Generator | None = None,
+    on_line: bool = False,
+    ends: Mapping[int, float] | None = None,
+) -> Cluster:
+    """Return a cluster at the start of its shots; the arguments are those of :class:`ExactCluster`.
+
+    With ``rng`` the state is a batch of quantum trajectories, matrix product states if ``on_line``.
+    """
+    if rng is None:
+        return ExactCluster(free, qubits, populations, detunings, ends)
+    start = [populations[q] for q in qubits]
+    if not on_line:
+        return Cluster(free, qubits, detunings, Trajectories.product(start, len(detunings), rng))
+    links = [(qubits.index(a), qubits.index(b)) for a, b in free.pairs(qubits)]
+    state = MatrixProducts.product(start, len(detunings), rng, links, free.chip.truncation)
+    return Cluster(free, qubits, detunings, state)
+
+
+def _after_locals(maps: Real, first: Real, second: Real) -> Real:
+    """Return maps (batch, 81, 81) of two transmons after one (batch, 9, 9) of each."""
+    batch = max(len(maps), len(first))
+    out = np.matmul(maps.reshape(len(maps), SIZE**3, SIZE), second)
+    out = np.matmul(first.transpose(0, 2, 1)[:, None], out.reshape(batch, SIZE**2, SIZE, SIZE))
+    return np.asarray(out.reshape(batch, SIZE**2, SIZE**2))
