@@ -91,3 +91,56 @@ def test_addresses_can_be_replaced_for_known_instruments_only():
     assert moved.instruments["awg2"] == device.instruments["awg2"]
     with pytest.raises(ConfigError, match="no such name"):
         device.with_addresses({"awg7": ""})
+
+
+COUPLER2 = SIM5.with_name("coupler2.toml")
+
+
+def test_the_shipped_rack_with_a_flux_line_is_whole():
+    device = load_device(COUPLER2)
+    assert device.ports["f0"].lo is None
+    assert device.ports["f0"].bias.level == 0.4e-3
+    assert device.couplings[0].flux == "f0"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "value", "legal"),
+    [
+        ('flux = "f0"', 'flux = "d0"', "couplings.0.flux", "d0", "f0"),
+        ('drive = "d0"', 'drive = "f0"', "qubits.0.drive", "f0", "d0, d1, ro"),
+        ('instrument = "gs1", level', 'instrument = "gs2", level', "ports.f0.bias.instrument", "gs2", "gs1"),
+        ('instrument = "gs1", level', 'instrument = "sgs1", level', "ports.f0.bias.instrument", "sgs1", ""),
+        ('level = "0.4 mA"', 'level = "-1.4 mA"', "ports.f0.bias.level", "-0.0014", "within 0.001 A"),
+        ('level = "0.4 mA"', 'level = "0.4 V"', "ports.f0.bias.level", "0.4 V", ""),
+        ('level = "0.4 mA"', 'levels = "0.4 mA"', "ports.f0.bias.levels", "levels", "level, range"),
+        ("pair = 4\n", 'pair = 4\nlo = "drive"\n', "couplings.0.flux", "f0", "none defined"),
+        ('direction = "input"\nlo = "readout"', 'direction = "input"', "qubits.0.acquire", "in", "none defined"),
+        (
+            'target = 1\nflux = "f0"',
+            'target = 1\nflux = "f0"\n[[couplings]]\ncontrol = 1\ntarget = 0\nflux = "f0"',
+            "couplings.1.flux", "f0", "",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_with_a_flux_line_is_named(tmp_path, old, new, key, value, legal):
+    text = COUPLER2.read_text()
+    assert old in text
+    path = tmp_path / "rack.toml"
+    path.write_text(text.replace(old, new))
+    device, problems = check_device(path)
+    assert device is None
+    found = [p for p in problems if p.subject == key]
+    assert found, [str(p) for p in problems]
+    assert value in found[0].value
+    assert legal in found[0].legal
+
+
+def test_what_only_a_baseband_port_has_is_refused_elsewhere(tmp_path):
+    text = COUPLER2.read_text().replace("[ports.d1]\n", '[ports.d1]\nbias = { instrument = "gs1", range = 1e-3 }\n')
+    text += '\n[ports.spare]\ninstrument = "digitizer"\npair = 2\ndirection = "input"\nclock = "1 GHz"\n'
+    path = tmp_path / "rack.toml"
+    path.write_text(text)
+    problems = {p.subject: p.message for p in check_device(path)[1]}
+    assert "only a baseband port" in problems["ports.d1.lo"]
+    assert "ports.d1.bias" in problems["ports.f0.bias.instrument"]
+    assert "mixed down" in problems["ports.spare.lo"]

@@ -91,3 +91,51 @@ def test_ports():
     with pytest.raises(ConfigError) as caught:
         choose_ports(device.with_addresses({"awg1": "GPIB::3::INSTR"}), "fixed")
     assert caught.value.subject == "instruments.awg1.address"
+
+
+def wire_coupler(bench, change=lambda data: None, chip="coupler2"):
+    """Build the rack of coupler2 after ``change`` of its description."""
+    bench.conductor.followers = {}
+    data = load_device(CONFIGS / "coupler2.toml").model_dump()
+    change(data)
+    device = DeviceDescription.model_validate(data)
+    instruments = build_instruments(device, bench.conductor)
+    connect_cables(device, load_chip(CONFIGS / "chips" / f"{chip}.toml"), instruments, bench.conductor)
+    return instruments
+
+
+def test_a_flux_line_has_no_mixer_and_the_current_of_its_source(bench):
+    instruments = wire_coupler(bench)
+    cable = next(o for o in bench.conductor.outputs if o.line == "f0")
+    assert (cable.lo, cable.bias) == (None, instruments["gs1"])
+    assert set(instruments["sa"].taps) == {"d0", "d1", "ro"}
+    assert cable.setting().bias == 0.0
+    source = bench.client(instruments["gs1"])
+    for command in ("SOUR:FUNC CURR", "SOUR:RANG 1E-3", "SOUR:LEV 4E-4", "OUTP 1"):
+        source.write(command)
+    setting = cable.setting()
+    assert (setting.bias, setting.lo_frequency, setting.on) == (4e-4, 0.0, False)
+    for command in ("OUTP 0", "SOUR:FUNC VOLT", "SOUR:LEV 0.5", "OUTP 1"):
+        source.write(command)
+    assert cable.setting().bias == pytest.approx(0.5e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "subject"),
+    [
+        (_set("instruments", "gs1", "driver", "sgs100a"), "ports.f0.bias.instrument"),
+        (_set("ports", "f0", "instrument", "digitizer"), "ports.f0.instrument"),
+        (lambda data: data["ports"].update(f1={**data["ports"]["f0"], "pair": 5, "bias": None}), "ports.f1.pair"),
+    ],
+)
+def test_what_is_no_flux_line_is_refused(bench, change, subject):
+    with pytest.raises(ConfigError) as caught:
+        wire_coupler(bench, change)
+    assert caught.value.subject == subject
+
+
+def test_a_chip_without_the_flux_line_is_refused(bench):
+    with pytest.raises(ConfigError, match="flux line") as caught:
+        wire_coupler(bench, lambda data: data["ports"].update(d2=data["ports"].pop("f0")) or
+                     data["couplings"][0].update(flux="d2"), chip="sim5")  # fmt: skip
+    assert caught.value.subject == "ports.d2"

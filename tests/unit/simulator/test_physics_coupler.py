@@ -12,7 +12,7 @@ import pytest
 from pulsed.model.errors import ConfigError
 from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
-from pulsed.simulator.hamiltonian import bare_parameters, zz_rate
+from pulsed.simulator.hamiltonian import bare_parameters, moved, zz_rate
 from pulsed.simulator.lines import distort
 from pulsed.simulator.pulses import Pulses
 
@@ -200,6 +200,7 @@ def test_coupler_frequency_against_flux(chip):
     [
         ("flux = 0\n", "flux = 3\n", "wires.2.flux"),
         ("[[-0.01, 30e-9]]", "[[-0.01, 1e-3]]", "wires.2.distortion"),
+        ("bias_quantum = 2e-3", "bias_quantum = 0.0", "wires.2.bias_quantum"),
         ("frequency = 5.14e9", "frequency = 7.14e9", "couplings.0.coupler"),
         ("g = [90e6, 90e6]", "g = [90e6]", "couplings.0.coupler.g"),
     ],
@@ -212,3 +213,63 @@ def test_bad_couplers_are_named(tmp_path, old, new, subject):
     with pytest.raises(ConfigError) as caught:
         load_chip(path)
     assert caught.value.subject == subject
+
+
+def exact_dressed(coupler: float) -> list[float]:
+    """Dressed f01 of both qubits (Hz) with the coupler at a frequency (MHz), by eigh of the bare three-body problem."""
+    f, alpha, levels = (4190.0, coupler, 4000.0), (-220.0, -90.0, -210.0), 4
+    one, eye = np.diag(np.sqrt(np.arange(1, levels)), 1), np.eye(levels)
+    a, c, b = (np.kron(np.kron(*x[:2]), x[2]) for x in ((one, eye, eye), (eye, one, eye), (eye, eye, one)))
+    numbers = np.indices((levels,) * 3).reshape(3, -1).astype(float)
+    h = np.diag(sum(w * n + 0.5 * x * n * (n - 1) for w, x, n in zip(f, alpha, numbers, strict=True)))
+    h += 90.0 * (a.T @ c + c.T @ a + b.T @ c + c.T @ b) + 7.5 * (a.T @ b + b.T @ a)
+    energies, states = np.linalg.eigh(h)
+    labels = [int(np.ravel_multi_index(label, (levels,) * 3)) for label in ((1, 0, 0), (0, 0, 1))]
+    return [1e6 * (energies[np.argmax(np.abs(states[k]))] - energies[0]) for k in labels]
+
+
+@pytest.mark.parametrize("quanta", [0.03, -0.1, -0.2])
+def test_direct_current_moves_the_coupler_and_what_its_qubits_are_dressed_by(chip, quanta):
+    """Against exact diagonalisation; the coupler keeps three levels here and four there: 1 kHz."""
+    there = moved(chip, 0, quanta)
+    coupler = there.couplings[0].coupler
+    wanted = chip.couplings[0].coupler.shift(np.array([quanta / chip.couplings[0].coupler.flux]))[0]
+    assert coupler.frequency - chip.couplings[0].coupler.frequency == pytest.approx(wanted, abs=1)
+    found = [q.frequency for q in there.qubits]
+    assert found == pytest.approx(exact_dressed(coupler.frequency * 1e-6), abs=1e3)
+    assert abs(found[0] - chip.qubits[0].frequency) > 100e3
+    # and what was moved is found again by inverting the dressing
+    assert bare_parameters(there, 0, 1, (4, 4))[0] == pytest.approx((4.19e9, 4.00e9), abs=10)
+
+
+def test_pulses_go_the_other_way_on_the_other_flank_of_the_coupler(chip):
+    coupler = chip.couplings[0].coupler
+    idle = math.acos(((coupler.frequency - coupler.anharmonicity) / (coupler.maximum - coupler.anharmonicity)) ** 2)
+    mirrored = coupler.moved(-2 * idle / math.pi)
+    assert mirrored.frequency == pytest.approx(coupler.frequency, abs=1)
+    amplitudes = np.linspace(-0.3, 0.3, 7)
+    np.testing.assert_allclose(mirrored.shift(amplitudes), coupler.shift(-amplitudes), atol=1)
+    assert coupler.moved(1.0).frequency == pytest.approx(coupler.frequency, abs=1)
+
+
+def test_the_engine_follows_the_bias_source_and_the_offset_of_the_awg(chip):
+    wire, engine = chip.wire("f0"), Engine(chip)
+    kernel = Kernel(chip.qubits[0].readout_frequency - READOUT, np.full(800, 1 / 800, complex))
+    window = Window(100 + chip.amplifier.delay, 800, (kernel,))
+    played = sequence(chip, [(3, 100, 2, 0.14, 0.0, 0.0)], (window,))
+
+    def frequency(on=True, **settings):
+        lines = tuple(replace(x, on=on, **settings) if x.name == "f0" else x for x in played.lines)
+        engine.predict(replace(played, lines=lines))
+        return engine.truth()["qubits"][0]["f01"]
+
+    idle = chip.qubits[0].frequency
+    assert frequency() == frequency(bias=wire.idle_bias) == idle
+    away = frequency(bias=wire.idle_bias + 0.03 * wire.bias_quantum)
+    assert away == pytest.approx(moved(chip, 0, 0.03).qubits[0].frequency, abs=1)
+    assert abs(away - idle) > 50e3
+    offset = (0.03 / chip.couplings[0].coupler.flux, 0.2)
+    assert frequency(bias=wire.idle_bias, offset=offset) == pytest.approx(away, abs=1)
+    assert frequency(on=False, bias=wire.idle_bias, offset=offset) == idle
+    assert frequency(bias=0.0) == pytest.approx(moved(chip, 0, -wire.idle_bias / wire.bias_quantum).qubits[0].frequency)
+    assert engine.chip.couplings[0].coupler.frequency > 5.8e9
