@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 from qiskit import QuantumCircuit
 from qiskit.circuit import Delay, ParameterExpression
 
@@ -21,8 +21,6 @@ from pulsed.compiler.operations import BARRIER, DELAY, GATE, MEASURE, OWN, RESET
 from pulsed.compiler.templates import OwnKey, Templates
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import CircuitError
-
-_KEY = attrgetter("name", "qubits")
 
 
 class _Resolver:
@@ -170,25 +168,47 @@ def walk(
             legal=f"at most {device.num_qubits}",
         )
     resolver = _Resolver(circuit, templates, device, own)
-    distinct, data = resolver.distinct, list(circuit.data)
-    # Name and qubits of each instruction are read and looked up without a line of Python in between.
-    found: list[Any] = list(map(distinct.codes.get, map(_KEY, data)))
-    if None in found:
-        found = [resolver.code(_KEY(data[i])) if known is None else known for i, known in enumerate(found)]
-    signed = np.array(found, dtype=np.int64)
-    code, value = np.maximum(signed, ~signed), np.ones(len(signed))
-    turned = signed < 0
-    angles = [item.params[0] for item, known in zip(data, found, strict=True) if known < 0]
+    distinct, data = resolver.distinct, circuit.data
+    codes: list[int] = []
+    angles: list[Any] = []
+    find, write, put = distinct.codes.get, codes.append, angles.append
+    for instruction in data:
+        key = (instruction.name, instruction.qubits)
+        known = find(key)
+        if known is None:
+            known = resolver.code(key)
+        if known < 0:
+            put(instruction.params[0])
+        write(known)
+    signed = np.array(codes, dtype=np.int64)
     if not set(map(type, angles)) <= {float}:
-        angles = [resolver.angle(angle, i) for angle, i in zip(angles, np.flatnonzero(turned).tolist(), strict=True)]
-    value[turned] = angles
-    if not np.isfinite(value).all():
-        bad = float(value[~np.isfinite(value)][0])
-        raise CircuitError("not a finite number", subject=f"circuit {circuit.name}, rz", value=bad)
-    for i in np.flatnonzero(distinct.tables.special[code]).tolist():
+        turned = np.flatnonzero(signed < 0).tolist()
+        angles = [resolver.angle(angle, i) for angle, i in zip(angles, turned, strict=True)]
+    code, value, special, bad = _sorted_out(signed, np.array(angles, dtype=np.float64), distinct.tables.special)
+    if bad >= 0:
+        raise CircuitError("not a finite number", subject=f"circuit {circuit.name}, rz", value=angles[bad])
+    for i in special.tolist():
         code[i], value[i] = resolver.special(data[i], i, int(code[i]))
     operations = Operations(code, value, distinct, resolver.late)
     return _without_first_resets(operations) if resolver.resets else operations
+
+
+@njit(cache=True)
+def _sorted_out(signed, angles, special):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Return codes and values of instructions, which of them are special, and the first angle that is not finite."""
+    code, value, found = np.empty_like(signed), np.ones(signed.shape[0]), np.empty_like(signed)
+    used, turned, bad = 0, 0, -1
+    for i in range(signed.shape[0]):
+        code[i] = max(signed[i], ~signed[i])
+        if signed[i] < 0:
+            value[i] = angles[turned]
+            if bad < 0 and not np.isfinite(value[i]):
+                bad = turned
+            turned += 1
+        if special[code[i]]:
+            found[used] = i
+            used += 1
+    return code, value, found[:used], bad
 
 
 def _without_first_resets(operations: Operations) -> Operations:
