@@ -1,0 +1,155 @@
+"""check_state: what the set in force and the records of runs say of each node, without any measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from pulsed.calibration.graph import Graph, Node, Step
+from pulsed.calibration.routine import qubits_of
+from pulsed.model.calibration import CalibrationSet, RunRecord, Value
+from pulsed.model.device import DeviceDescription
+
+Status = Literal["fresh", "stale", "never", "failed", "faulty", "unused"]
+
+SLACK = 1.0
+"""Seconds: values bear their time in whole ones."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an instrument or an oscillator: it was retuned, power-cycled, off its reference."""
+
+    time: float
+    subject: str
+    """The name of the instrument in the device description."""
+    why: str
+
+
+@dataclass(frozen=True)
+class State:
+    """How a node stands. Times are Unix seconds; None where there is none."""
+
+    status: Status
+    why: str = ""
+    calibrated: float | None = None
+    seen: float | None = None
+    """When it was last calibrated or found in spec."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything that check_state looks at."""
+
+    calibration: CalibrationSet
+    records: Sequence[RunRecord] = ()
+    """In any order; of each node the latest count."""
+    events: Sequence[Event] = ()
+    now: float = 0.0
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """Targets that nothing is to be measured on, and why: the other direction of a pair."""
+
+
+def states(graph: Graph, situation: Situation) -> dict[Node, State]:
+    """Return the state of every node, in order.
+
+    A node is fresh when it was calibrated or found in spec within its age, after each of its parents was calibrated,
+    and after everything that happened to its instruments. It is failed when its latest calibration came to nothing
+    since anything above it changed, and faulty or unused when its target, or a qubit of it, is.
+    """
+    latest: dict[tuple[Node, str], RunRecord] = {}
+    for record in sorted(situation.records, key=lambda record: record.ended):
+        group = record.kind if record.outcome == "good" else "trouble"
+        if record.kind != "scan" and record.outcome != "stopped":
+            latest[Node(record.routine, record.target), group] = record
+    found: dict[Node, State] = {}
+    for node in graph.nodes:
+        found[node] = _state(graph, node, situation, latest, found)
+    return found
+
+
+def _state(
+    graph: Graph, node: Node, situation: Situation, latest: Mapping[tuple[Node, str], RunRecord],
+    above: Mapping[Node, State],
+) -> State:  # fmt: skip
+    step = graph.step(node)
+    calibrated, why = _calibrated(step, node, situation.calibration, latest.get((node, "calibrate")))
+    checked = latest.get((node, "check"))
+    seen = calibrated
+    if calibrated is not None and checked is not None and checked.ended > calibrated:
+        seen = checked.ended
+    if fault := situation.calibration.faulty(node.target):
+        return State("faulty", fault.why, calibrated, seen)
+    if node.target in situation.unused:
+        return State("unused", situation.unused[node.target], calibrated, seen)
+    trouble = latest.get((node, "trouble"))
+    if trouble is not None and trouble.kind == "calibrate" and trouble.ended > (seen or 0.0):
+        newer = [parent for parent in graph.parents(node) if (above[parent].calibrated or 0.0) > trouble.ended]
+        if not newer and situation.now - trouble.ended < step.age:
+            return State("failed", trouble.reason, calibrated, seen)
+    if calibrated is None or seen is None:
+        return State("never", why, None, None)
+    stale = why or _stale(graph, node, step, situation, above, seen)
+    return State("stale" if stale else "fresh", stale, calibrated, seen)
+
+
+def _calibrated(
+    step: Step, node: Node, calibration: CalibrationSet, record: RunRecord | None
+) -> tuple[float | None, str]:
+    """Return when what is in force was found, None for never, and a reason to doubt it."""
+    missing = [name for name in step.gives if f"{node.target}.{name}" not in calibration.values]
+    if missing:
+        return None, f"{node.target}.{missing[0]} has no value"
+    own = {f"{node.target}.{name}": calibration.values[f"{node.target}.{name}"] for name in step.gives}
+    doubted = next((f"{name} is suspect" for name, value in own.items() if value.quality == "suspect"), "")
+    kept = {name: value for name, value in own.items() if value.quality != "design"}
+    if record is not None and _in_force(record, calibration):
+        return record.ended, doubted
+    if not step.gives:
+        return None, "it has not been measured"
+    if len(kept) < len(own):
+        return None, f"{min(own.keys() - kept.keys())} is of the design sheet"
+    return min(unix(value) for value in kept.values()), doubted
+
+
+def _in_force(record: RunRecord, calibration: CalibrationSet) -> bool:
+    """Whether a run's values are still there, unless another routine or a hand has put its own in their place."""
+    for name in record.values:
+        value = calibration.values.get(name)
+        if value is None or (value.routine == record.routine and value.run_id != record.run_id):
+            return False
+        if value.quality == "design":
+            return False
+    return True
+
+
+def _stale(graph: Graph, node: Node, step: Step, situation: Situation, above: Mapping[Node, State], seen: float) -> str:
+    for parent in graph.parents(node):
+        time = above[parent].calibrated
+        if time is not None and time > seen + SLACK and above[parent].status != "unused":
+            return f"{parent} is newer"
+    if step.oscillator:
+        instruments = oscillators_of(node.target, graph.device)
+        for event in sorted(situation.events, key=lambda event: event.time, reverse=True):
+            if event.subject in instruments and event.time > seen:
+                return f"{event.subject} {event.why}"
+    age = situation.now - seen
+    return f"seen {age / 3600:.1f} h ago, {step.age / 3600:g} h are allowed" if age > step.age else ""
+
+
+def oscillators_of(target: str, device: DeviceDescription) -> frozenset[str]:
+    """Return the instruments that are local oscillators of a target's lines, by their names in the description."""
+    if target in device.ports:
+        ports: Iterable[str] = (target,)
+    else:
+        rows = [device.qubits[q] for q in qubits_of(target, device)]
+        ports = {port for row in rows for port in (row.drive, row.readout)}
+    names = {device.ports[port].lo for port in ports}
+    return frozenset(device.oscillators[name].instrument for name in names if name is not None)
+
+
+def unix(value: Value) -> float:
+    """Return the time of a value in Unix seconds; 0 when it bears none."""
+    return datetime.fromisoformat(value.time).timestamp() if value.time else 0.0

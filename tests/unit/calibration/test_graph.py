@@ -1,0 +1,161 @@
+"""The graph's edges and order, and what check_state says."""
+
+from pathlib import Path
+
+import pytest
+
+import pulsed.configs
+from pulsed.calibration.graph import Graph, Node, Step
+from pulsed.calibration.states import Event, Situation, State, states
+from pulsed.model.calibration import CalibrationSet, Fault, RunRecord, Value
+from pulsed.model.device import load_device
+from pulsed.model.errors import ConfigError, InvalidValueError
+
+DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
+STEPS = (
+    Step("mixer", "port", gives=("mixer.offset",), oscillator=True),
+    Step("line", "qubit", after=("mixer",), gives=("f01",), vital=True, age=100.0),
+    Step("rabi", "qubit", after=("line",), gives=("x.amplitude",), vital=True, age=100.0),
+    Step("cr", "pair", after=("rabi", "mixer"), gives=("ecr.amplitude",), oscillator=True, age=1000.0),
+    Step("rb", "chip", after=("rabi", "cr"), age=1000.0),
+)
+GRAPH = Graph(STEPS, DEVICE)
+ISO = "2026-11-21T10:00:00+00:00"
+T0 = 1795255200.0
+
+
+def test_edges_join_targets_that_share_a_qubit():
+    assert GRAPH.parents(Node("line", "Q2")) == [Node("mixer", "d2"), Node("mixer", "ro")]
+    assert GRAPH.parents(Node("rabi", "Q2")) == [Node("line", "Q2")]
+    assert set(GRAPH.parents(Node("cr", "Q2-Q1"))) == {
+        Node("rabi", "Q1"), Node("rabi", "Q2"), Node("mixer", "d1"), Node("mixer", "d2"), Node("mixer", "ro")
+    }  # fmt: skip
+    assert len(GRAPH.parents(Node("rb", "chip"))) == 9
+    assert GRAPH.below(Node("line", "Q0")) == {Node("rabi", "Q0"), Node("cr", "Q0-Q1"), Node("rb", "chip")}
+    assert Node("line", "Q3") not in GRAPH.above(Node("cr", "Q0-Q1"))
+
+
+def test_rows_are_in_an_order_that_parents_lead():
+    shuffled = Graph(STEPS[::-1], DEVICE)
+    for graph in (GRAPH, shuffled):
+        place = {node: number for number, node in enumerate(graph.nodes)}
+        for node in graph.nodes:
+            assert all(place[parent] < place[node] for parent in graph.parents(node))
+    rows = [(step.routine, targets) for step, targets in GRAPH.rows(GRAPH.needed(["Q4"]))]
+    assert rows == [("mixer", ["d4", "ro"]), ("line", ["Q4"]), ("rabi", ["Q4"])]
+
+
+def test_wrong_tables_and_targets():
+    with pytest.raises(ConfigError, match="hang on each other"):
+        Graph((Step("a", "qubit", after=("b",)), Step("b", "qubit", after=("a",))), DEVICE)
+    with pytest.raises(ConfigError, match="without a row"):
+        Graph((Step("a", "qubit", after=("b",)),), DEVICE)
+    with pytest.raises(ConfigError, match="two rows"):
+        Graph((Step("a", "qubit"), Step("a", "pair")), DEVICE)
+    with pytest.raises(ConfigError, match="no age"):
+        Graph((Step("a", "qubit", age=0),), DEVICE)
+    with pytest.raises(InvalidValueError, match="Q7"):
+        GRAPH.needed(["Q7"])
+    with pytest.raises(InvalidValueError, match="legal: Q0, Q1"):
+        GRAPH.node("rabi", "Q0-Q1")
+    with pytest.raises(InvalidValueError, match="legal: mixer"):
+        GRAPH.node("t7", "Q0")
+
+
+def whole(time=ISO, quality="good"):
+    values = {}
+    for node in GRAPH.nodes:
+        for name in GRAPH.step(node).gives:
+            values[f"{node.target}.{name}"] = Value(0.5, "", 0.01, time, node.routine, "r0", quality)
+    return CalibrationSet(DEVICE.name, values, time)
+
+
+def record(routine, target, ended, *, kind="calibrate", outcome="good", run_id="r0", values=()):
+    given = {name: Value(0.5, run_id=run_id, routine=routine) for name in values}
+    return RunRecord(run_id, routine, target, kind, outcome, ended - 5, ended, values=given, reason="because")
+
+
+def state(node, calibration=None, records=(), *, now=T0 + 10, **more) -> State:
+    return states(GRAPH, Situation(whole() if calibration is None else calibration, records, now=now, **more))[node]
+
+
+def test_a_set_that_was_just_measured_is_fresh_and_ages():
+    assert state(Node("rabi", "Q0")) == State("fresh", "", T0, T0)
+    old = state(Node("rabi", "Q0"), now=T0 + 200)
+    assert old.status == "stale"
+    assert "are allowed" in old.why
+    assert state(Node("cr", "Q0-Q1"), now=T0 + 200).status == "fresh"
+
+
+def test_a_check_in_spec_makes_it_young_again_and_one_out_of_spec_does_not():
+    node = Node("rabi", "Q0")
+    good = record("rabi", "Q0", T0 + 150, kind="check")
+    assert state(node, records=[good], now=T0 + 200) == State("fresh", "", T0, T0 + 150)
+    assert state(node, records=[record("rabi", "Q0", T0 + 150, kind="check", outcome="out of spec")],
+                 now=T0 + 200).status == "stale"  # fmt: skip
+    assert state(node, records=[record("rabi", "Q1", T0 + 150, kind="check")], now=T0 + 200).status == "stale"
+    assert state(node, records=[record("rabi", "Q0", T0 + 150, kind="scan")], now=T0 + 200).status == "stale"
+
+
+def test_parents_that_are_newer():
+    newer = whole().with_values({"Q0.f01": Value(0.4, time="2026-11-21T10:00:30+00:00", routine="line")}, ISO)
+    assert state(Node("rabi", "Q0"), newer, now=T0 + 40).why == "line Q0 is newer"
+    assert state(Node("rabi", "Q1"), newer, now=T0 + 40).status == "fresh"
+    looked = [record("rabi", "Q0", T0 + 35, kind="check")]
+    assert state(Node("rabi", "Q0"), newer, looked, now=T0 + 40).status == "fresh"
+
+
+def test_missing_design_suspect_and_restored_values():
+    def having(value):
+        return whole().with_values({"Q0.f01": value}, ISO)
+
+    node = Node("line", "Q0")
+    assert state(node, CalibrationSet(DEVICE.name, {}, ISO)) == State("never", "Q0.f01 has no value")
+    assert "design sheet" in state(node, having(Value(5e9, quality="design"))).why
+    assert state(node, having(Value(5e9, time=ISO, quality="suspect"))).why == "Q0.f01 is suspect"
+    assert state(node, having(Value(5e9, time=ISO, quality="set"))).status == "fresh"
+    ran = [record("line", "Q0", T0 + 80, run_id="r9", values=["Q0.f01"])]
+    assert state(node, having(Value(5e9, time=ISO, routine="line", run_id="r9")), ran, now=T0 + 150).status == "fresh"
+    assert state(node, having(Value(5e9, time=ISO, routine="line", run_id="r0")), ran, now=T0 + 150).status == "stale"
+    refined = having(Value(5e9, time=ISO, routine="ramsey", run_id="r10"))
+    assert state(node, refined, ran, now=T0 + 150).status == "fresh", "another routine wrote over it"
+
+
+def test_what_gives_no_values_counts_by_its_record():
+    node = Node("rb", "chip")
+    assert state(node).status == "never"
+    assert state(node, records=[record("rb", "chip", T0 + 5)]).status == "fresh"
+
+
+def test_a_failure_is_kept_until_its_age_or_a_parent_gives_it_another_chance():
+    node = Node("rabi", "Q0")
+    failed = [record("rabi", "Q0", T0 + 20, outcome="bad data")]
+    assert state(node, records=failed, now=T0 + 30) == State("failed", "because", T0, T0)
+    assert state(node, records=failed, now=T0 + 200).status == "stale"
+    newer = whole().with_values({"Q0.f01": Value(0.4, time="2026-11-21T10:00:30+00:00", routine="line")}, ISO)
+    assert state(node, newer, failed, now=T0 + 40).status == "stale"
+    mended = [*failed, record("rabi", "Q0", T0 + 25, values=["Q0.x.amplitude"])]
+    assert state(node, records=mended, now=T0 + 30).status == "fresh"
+    stopped = [record("rabi", "Q0", T0 + 20, outcome="stopped")]
+    assert state(node, records=stopped, now=T0 + 30).status == "fresh"
+
+
+def test_faulty_and_unused_targets():
+    bad = whole().with_faults({"Q1": Fault("no line")}, ISO)
+    for node in (Node("rabi", "Q1"), Node("cr", "Q0-Q1"), Node("cr", "Q2-Q1")):
+        assert state(node, bad).status == "faulty"
+        assert state(node, bad).why == "no line"
+    assert state(Node("rabi", "Q0"), bad).status == "fresh"
+    assert state(Node("cr", "Q0-Q1"), unused={"Q0-Q1": "reversed"}).status == "unused"
+
+
+def test_an_oscillator_that_was_disturbed_touches_mixers_and_pairs_alone():
+    lo = DEVICE.oscillators[DEVICE.ports["d0"].lo].instrument
+    after = [Event(T0 + 5, lo, "was power-cycled")]
+    assert state(Node("mixer", "d0"), events=after).why == f"{lo} was power-cycled"
+    assert state(Node("cr", "Q0-Q1"), events=after).status == "stale"
+    assert state(Node("mixer", "ro"), events=after).status == "fresh"
+    assert state(Node("rabi", "Q0"), events=after).status == "fresh"
+    looked = [record("mixer", "d0", T0 + 6, kind="check")]
+    assert state(Node("mixer", "d0"), records=looked, events=after).status == "fresh"
+    assert state(Node("mixer", "d0"), events=[Event(T0 - 5, lo, "was power-cycled")]).status == "fresh"

@@ -1,0 +1,251 @@
+"""maintain and diagnose on a world of which the truth is known: what is redone is what has to be, and no more."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pulsed.configs
+from pulsed.calibration.graph import Graph, Node, Step
+from pulsed.calibration.maintain import Found, Pass
+from pulsed.calibration.states import Event, Situation, states
+from pulsed.model.calibration import CalibrationSet, Fault, RunRecord, Value
+from pulsed.model.device import load_device
+
+DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
+STEPS = (
+    Step("mixer", "port", gives=("m",), oscillator=True),
+    Step("resonator", "qubit", after=("mixer",), gives=("r",), vital=True),
+    Step("line", "qubit", after=("resonator",), gives=("f",), vital=True, attempts=({}, {"span": 2})),
+    Step("rabi", "qubit", after=("line",), gives=("a",), vital=True),
+    Step("ramsey", "qubit", after=("rabi",), gives=("g",), vital=True),
+    Step("t1", "qubit", after=("rabi",), gives=("t",)),
+    Step("cr", "pair", after=("ramsey", "mixer"), gives=("c",), vital=True, oscillator=True),
+    Step("fine", "pair", after=("cr",), gives=("d",), vital=True),
+    Step("rb", "pair", after=("fine",)),
+)
+GRAPH = Graph(STEPS, DEVICE)
+NODES = GRAPH.nodes
+WEEK = 7 * 86400.0
+
+
+@dataclass
+class World:
+    """A rack whose nodes are right or wrong. A measurement through something wrong above brings bad data."""
+
+    wrong: set = field(default_factory=set)
+    dead: set = field(default_factory=set)
+    now: float = 1.8e9
+    calibration: CalibrationSet = field(default_factory=lambda: CalibrationSet(DEVICE.name, {}, ""))
+    records: list = field(default_factory=list)
+    events: list = field(default_factory=list)
+    played: list = field(default_factory=list)
+    die_after: int = 10**9
+
+    def situation(self):
+        return Situation(self.calibration, list(self.records), list(self.events), self.now)
+
+    def check(self, step, targets):
+        return {target: self._measure("check", Node(step.routine, target)) for target in targets}
+
+    def calibrate(self, step, targets, parameters):
+        return {target: self._measure("calibrate", Node(step.routine, target)) for target in targets}
+
+    def fault(self, target, why):
+        self.calibration = self.calibration.with_faults({**self.calibration.faults, target: Fault(why)}, "")
+
+    def _measure(self, kind, node):
+        if len(self.played) >= self.die_after:
+            raise KeyboardInterrupt
+        self.now += 20.0
+        self.played.append((kind, node))
+        run = f"run{len(self.played)}"
+        values = {}
+        if node in self.dead or GRAPH.above(node) & (self.wrong | self.dead):
+            verdict = "bad data"
+        elif kind == "check":
+            verdict = "out of spec" if node in self.wrong else "in spec"
+        else:
+            verdict = "in spec"
+            self.wrong.discard(node)
+            time = datetime.fromtimestamp(self.now, UTC).isoformat(timespec="seconds")
+            names = [f"{node.target}.{name}" for name in GRAPH.step(node).gives]
+            values = {name: Value(0.5, "", 0.1, time, node.routine, run) for name in names}
+            self.calibration = self.calibration.with_values(values, "")
+        outcome = "good" if verdict == "in spec" else verdict
+        self.records.append(
+            RunRecord(run, node.routine, node.target, kind, outcome, self.now - 10, self.now, reason="x", values=values)
+        )
+        return Found(verdict, "x")
+
+    def run(self, nodes=NODES, **more):
+        self.played.clear()
+        return Pass(GRAPH, self, **more).maintain(nodes)
+
+    def calibrated(self):
+        return {node for kind, node in self.played if kind == "calibrate"}
+
+
+def brought_up():
+    world = World()
+    world.run()
+    return world
+
+
+def test_bring_up_calibrates_everything_once_and_a_second_pass_nothing():
+    world = brought_up()
+    assert [node for _, node in world.played] == NODES
+    assert {kind for kind, _ in world.played} == {"calibrate"}
+    assert world.run() == []
+    assert {state.status for state in states(GRAPH, world.situation()).values()} == {"fresh"}
+
+
+@given(st.sampled_from(NODES))
+@settings(deadline=None, max_examples=40)
+def test_one_wrong_node_is_found_when_everything_is_old_and_only_its_subtree_is_touched(node):
+    world = brought_up()
+    world.wrong.add(node)
+    world.now += WEEK
+    world.run()
+    assert not world.wrong
+    assert world.calibrated() == {node}, "what hangs on it was checked again, and found right"
+    assert {seen for _, seen in world.played} == set(NODES), "everything was old: everything was looked at"
+    assert sum(kind == "check" for kind, _ in world.played) == len(NODES)
+    assert world.run() == []
+
+
+@given(st.sampled_from(NODES), st.data())
+@settings(deadline=None, max_examples=60)
+def test_the_cause_is_found_from_below_when_only_what_hangs_on_it_is_stale(node, data):
+    """The wrong node is young: nobody suspects it until a check of something below brings bad data."""
+    world = brought_up()
+    below = sorted(GRAPH.below(node)) or [node]
+    looked_at = data.draw(st.sampled_from(below))
+    world.wrong.add(node)
+    name = GRAPH.step(looked_at).gives
+    if not name:
+        return
+    full = f"{looked_at.target}.{name[0]}"
+    old = world.calibration.values[full]
+    doubted = Value(old.value, time=old.time, routine=old.routine, run_id=old.run_id, quality="suspect")
+    world.calibration = world.calibration.with_values({full: doubted}, "")
+    world.run()
+    assert not world.wrong
+    touched = GRAPH.below(node) | {node}
+    assert world.calibrated() <= touched
+    assert node in world.calibrated()
+    path = (GRAPH.above(looked_at) | {looked_at}) & touched
+    every = {seen for _, seen in world.played}
+    beside = {parent for inner in path for parent in GRAPH.parents(inner)}
+    assert every <= touched | beside, "what neither hangs on it nor lies above what was seen is left alone"
+    assert world.run() == []
+
+
+@given(st.sets(st.sampled_from(NODES), max_size=5))
+@settings(deadline=None, max_examples=60)
+def test_whatever_is_wrong_is_mended_when_all_is_old(wrong):
+    world = brought_up()
+    world.wrong = set(wrong)
+    world.now += WEEK
+    world.run()
+    assert not world.wrong
+    assert set(wrong) <= world.calibrated()
+    allowed = set(wrong) | {node for bad in wrong for node in GRAPH.below(bad)}
+    assert world.calibrated() <= allowed
+    assert world.run() == []
+
+
+def test_a_dead_qubit_stops_nobody_else():
+    world = World(dead={Node("line", "Q1")})
+    actions = world.run()
+    assert set(world.calibration.faults) == {"Q1"}
+    assert world.calibration.faults["Q1"].why == "line: x"
+    now = states(GRAPH, world.situation())
+    for node, state in now.items():
+        lost = node.target == "Q1" or "Q1" in node.target.split("-")
+        assert (state.status == "faulty") == lost, node
+        assert lost or state.status == "fresh", node
+    tried = [node for kind, node in world.played if node.target == "Q1" and node.routine == "line"]
+    assert len(tried) == 2, "each attempt of the row is made"
+    assert [action.kind for action in actions].count("fault") == 1
+    assert world.run() == []
+
+
+def test_a_failure_that_is_not_vital_leaves_the_target_in_use():
+    world = World(dead={Node("t1", "Q3")})
+    world.run()
+    assert not world.calibration.faults
+    assert states(GRAPH, world.situation())[Node("t1", "Q3")].status == "failed"
+    assert Node("rb", "Q2-Q3") in world.calibrated()
+    assert world.run() == []
+    assert [node for _, node in world.played] == []
+    world.run(again=True)
+    assert [node for _, node in world.played] == [Node("t1", "Q3")]
+
+
+def test_what_was_just_seen_in_spec_is_not_suspected():
+    world = brought_up()
+    world.dead = {Node("t1", "Q3")}
+    world.now += WEEK
+    world.run()
+    checks = [node for kind, node in world.played if kind == "check"]
+    assert len(checks) == len(set(checks))
+    assert world.calibrated() == {Node("t1", "Q3")}
+
+
+@given(st.integers(0, len(NODES)))
+@settings(deadline=None, max_examples=20)
+def test_a_pass_that_was_stopped_goes_on_where_it_was(steps):
+    world = World(die_after=steps)
+    before = []
+    try:
+        world.run()
+    except KeyboardInterrupt:
+        before = [node for _, node in world.played]
+        assert len(before) == steps
+    world.die_after = 10**9
+    world.run()
+    after = [node for _, node in world.played]
+    assert not set(before) & set(after)
+    assert set(before) | set(after) == set(NODES) or not before
+
+
+def test_an_oscillator_that_was_power_cycled():
+    world = brought_up()
+    lo = DEVICE.oscillators[DEVICE.ports["d0"].lo].instrument
+    world.events.append(Event(world.now + 1, lo, "was power-cycled"))
+    drives = {Node("mixer", port) for port, row in DEVICE.ports.items() if row.lo == DEVICE.ports["d0"].lo}
+    world.wrong = {Node("cr", "Q2-Q1")} | {Node("mixer", "d0")}
+    world.now += 10
+    world.run()
+    assert not world.wrong
+    assert drives <= {node for _, node in world.played}
+    assert Node("mixer", "ro") not in {node for _, node in world.played}
+    assert world.calibrated() >= {Node("cr", "Q2-Q1"), Node("mixer", "d0")}
+    assert Node("rabi", "Q3") not in {node for _, node in world.played}
+
+
+def test_diagnose_walks_up_from_what_a_person_doubts():
+    world = brought_up()
+    world.wrong = {Node("resonator", "Q2")}
+    world.played.clear()
+    Pass(GRAPH, world).diagnose([Node("ramsey", "Q2")])
+    assert not world.wrong
+    assert [(kind, node.routine) for kind, node in world.played] == [
+        ("check", "ramsey"), ("check", "rabi"), ("check", "line"), ("check", "resonator"),
+        ("calibrate", "resonator"), ("calibrate", "line"), ("calibrate", "rabi"), ("calibrate", "ramsey"),
+    ]  # fmt: skip
+    world.played.clear()
+    Pass(GRAPH, world).diagnose([Node("ramsey", "Q3")])
+    assert world.played == [("check", Node("ramsey", "Q3"))]
+
+
+def test_one_target_alone_takes_what_it_hangs_on_along():
+    world = World()
+    world.run(GRAPH.needed(["Q2"]))
+    assert world.calibrated() == {
+        Node("mixer", "d2"), Node("mixer", "ro"),
+        *(Node(routine, "Q2") for routine in ("resonator", "line", "rabi", "ramsey", "t1")),
+    }  # fmt: skip
