@@ -163,7 +163,7 @@ def _chunk(
         built.append(
             Program(
                 name=item.name,
-                blocks=(block,),
+                blocks=item.lowered.blocks or (block,),
                 events=event_ref.rows(e, e + n_events),
                 acquisitions=acquisition_ref.rows(a, a + n_acquisitions),
                 parameters=no_parameters if item.sweep is None else writer.add(item.sweep.parameters),
@@ -199,7 +199,8 @@ def _renumber(events, acquisitions, count):  # type: ignore[no-untyped-def]  # p
     """Return which of the ``count`` rows of the compiler's table are used, and make events and kernels count those."""
     moved = np.zeros(count, np.int32)
     for i in range(events.shape[0]):
-        moved[events[i].envelope] = 1
+        if events[i].envelope >= 0:
+            moved[events[i].envelope] = 1
     for i in range(acquisitions.shape[0]):
         if acquisitions[i].kernel >= 0:
             moved[acquisitions[i].kernel] = 1
@@ -209,7 +210,8 @@ def _renumber(events, acquisitions, count):  # type: ignore[no-untyped-def]  # p
             used[n], moved[row] = row, n
             n += 1
     for i in range(events.shape[0]):
-        events[i].envelope = moved[events[i].envelope]
+        if events[i].envelope >= 0:
+            events[i].envelope = moved[events[i].envelope]
     for i in range(acquisitions.shape[0]):
         if acquisitions[i].kernel >= 0:
             acquisitions[i].kernel = moved[acquisitions[i].kernel]

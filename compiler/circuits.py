@@ -22,6 +22,15 @@ from pulsed.compiler.templates import OwnKey, Templates
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import CircuitError
 
+CONTROL_FLOW = frozenset({"if_else", "for_loop", "while_loop", "switch_case", "box", "break_loop", "continue_loop"})
+"""Names of the instructions that decide what is played."""
+
+
+class ControlFlowError(CircuitError):
+    """A circuit with control flow, where a list of gates is asked for."""
+
+    code = "control_flow"
+
 
 class _Resolver:
     """Finds out what the instructions of one circuit are. Raises :class:`CircuitError`."""
@@ -65,6 +74,10 @@ class _Resolver:
             return VIRTUAL, self._templates.virtual[qubits[0]], qubits
         if name in _SILENT:
             return _SILENT[name], -1, qubits
+        if name in CONTROL_FLOW:
+            raise ControlFlowError(
+                "control flow has no single schedule", subject=f"circuit {self._circuit.name}", value=name
+            )
         template = self._templates.ids.get((name, qubits))
         if template is None:
             raise self._unknown(name, qubits)
@@ -154,11 +167,16 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 
 
 def walk(
-    circuit: QuantumCircuit, templates: Templates, device: DeviceDescription, own: Mapping[OwnKey, int]
+    circuit: QuantumCircuit,
+    templates: Templates,
+    device: DeviceDescription,
+    own: Mapping[OwnKey, int],
+    fresh: bool = True,
 ) -> Operations:
     """Return the operations of ``circuit``; ``own`` has the templates of the job's pulse gates.
 
-    Raises :class:`CircuitError` that names the instruction for what this device cannot do.
+    ``fresh``: it begins the shot, so what it resets first needs no reset. Raises :class:`ControlFlowError` for a
+    circuit that branches, and :class:`CircuitError` that names the instruction for what this device cannot do.
     """
     if circuit.num_qubits > device.num_qubits:
         raise CircuitError(
@@ -190,7 +208,7 @@ def walk(
     for i in special.tolist():
         code[i], value[i] = resolver.special(data[i], i, int(code[i]))
     operations = Operations(code, value, distinct, resolver.late)
-    return _without_first_resets(operations) if resolver.resets else operations
+    return _without_first_resets(operations) if resolver.resets and fresh else operations
 
 
 @njit(cache=True)

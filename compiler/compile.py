@@ -11,8 +11,9 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from pulsed.compiler.branches import lower_parts
 from pulsed.compiler.chunks import Named, make_chunks
-from pulsed.compiler.circuits import describe, walk
+from pulsed.compiler.circuits import ControlFlowError, describe, walk
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.expressions import Values
 from pulsed.compiler.flat import ACQUIRE, Late, NotLinearError, flatten
@@ -145,7 +146,13 @@ class Compiler:
         late: list[Late] = []
         if isinstance(program, QuantumCircuit):
             templates, own = setup.templates.with_gates(gates or {}, table)
-            timed = place(self._walk(program, templates, own, late=values is not None), templates, self.device)
+            try:
+                operations = self._walk(program, templates, own, late=values is not None)
+            except ControlFlowError:
+                if values is not None:
+                    raise NotLinearError("late values in a circuit that branches", value=program.name) from None
+                return Named(program.name, lower_parts(program, templates, setup.wiring, own), *describe(program))
+            timed = place(operations, templates, self.device)
             rows, duration = to_rows(timed, templates), timed.duration
             if values is not None:
                 late = _late_rows(program, timed, templates, rows)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pulsed.compiler.flat import ACQUIRE, PLAY, SET_FREQUENCY, SET_PHASE, SHIFT_FREQUENCY, SHIFT_PHASE
-from pulsed.compiler.program import ACQUISITION, EVENT
+from pulsed.compiler.program import ACQUISITION, EVENT, Block
 from pulsed.compiler.wiring import Line, Wiring
 from pulsed.model.errors import LoweringError
 
@@ -23,12 +23,14 @@ _OK, _OVERLAP, _BAND, _EARLY, _CLOCK, _LENGTH, _START, _ACQUIRE_START, _LOUD = r
 class Lowered:
     """One schedule, lowered: EVENT rows sorted by slot and time, and ACQUISITION rows.
 
-    Their envelopes are rows of the compiler's table. ``duration`` in dt.
+    Their envelopes are rows of the compiler's table. ``duration`` in dt. With ``blocks`` the rows are sorted by block
+    first, and their times are since the block's start.
     """
 
     events: npt.NDArray[np.void]
     acquisitions: npt.NDArray[np.void]
     duration: int
+    blocks: tuple[Block, ...] = ()
 
 
 @njit(cache=True)

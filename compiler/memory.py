@@ -50,7 +50,7 @@ def _taken(events, instrument, lengths, most_events, most_samples):  # type: ign
     for i in range(events.shape[0]):
         k, row = instrument[events[i].slot], events[i].envelope
         held[k] += 1
-        if not used[k, row]:
+        if row >= 0 and not used[k, row]:
             used[k, row] = True
             samples[k] += lengths[row]
     shares, fits = np.zeros(count + 2), True

@@ -33,8 +33,9 @@ EVENT = np.dtype(
         ("frequency", "<f8"),
     ]
 )
-"""slot: row of ``slots``; envelope: row of the table; time: samples of the port's clock since the block's start;
-amplitude: full scale 1, never negative; phase: rad; frequency: intermediate frequency in Hz, either sign."""
+"""slot: row of ``slots``; envelope: row of the table, or -1: nothing is played, and what the slot plays from then on to
+the shot's end has ``phase`` more, so a frame can depend on a bit; time: samples of the port's clock since the block's
+start; amplitude: full scale 1, never negative; phase: rad; frequency: intermediate frequency in Hz, either sign."""
 
 ACQUISITION = np.dtype(
     [

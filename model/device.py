@@ -157,6 +157,9 @@ class Timing(_Table):
     """Starts of pulses are multiples of this."""
     acquire_alignment: PositiveInt = 1
     """Starts of acquisitions are multiples of this."""
+    feedback_latency: NonNegativeInt | None = None
+    """dt from the end of an acquisition at the digitizer until the AWGs can play what its bit decides; None: the rack
+    has no feedback, and circuits with `if_test` are refused."""
 
 
 class Limits(_Table):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pulsed.provider.properties import Properties
 
 
+_NO_GATES = ("measure", "delay", "reset", "if_else")
 _FROM_CALIBRATION = (
     "calibration_id", "_gates", "_target", "_rules", "_compiler", "_configuration", "instruction_schedule_map",
 )  # fmt: skip
@@ -162,7 +163,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
     @property
     def basis_gates(self) -> list[str]:
         """Names of the calibrated gates."""
-        return [name for name in self.target.operation_names if name not in ("measure", "delay", "reset")]
+        return [name for name in self.target.operation_names if name not in _NO_GATES]
 
     @property
     def dtm(self) -> float:

@@ -22,16 +22,28 @@ _LONGEST_LIST = 12
 
 def legal_gates(target: Target) -> frozenset[Key]:
     """Return the name and qubits of every calibrated gate of ``target``."""
-    return frozenset((name, tuple(qubits)) for name in target.operation_names for qubits in target[name])
+    return frozenset(
+        (name, () if qubits is None else tuple(qubits)) for name in target.operation_names for qubits in target[name]
+    )
 
 
 def used_gates(circuit: QuantumCircuit) -> dict[Key, int]:
-    """Return name and qubits of what ``circuit`` does, each with the place where it comes first."""
+    """Return name and qubits of what ``circuit`` does, each with the place where it comes first.
+
+    Of an if_test it is what its bodies do, at the place of the if_test, and itself, without qubits.
+    """
     index = {bit: q for q, bit in enumerate(circuit.qubits)}
     found: dict[Key, int] = {}
     for place, item in enumerate(circuit.data):
         key = (item.name, tuple([index[bit] for bit in item.qubits]))
-        if key not in found:
+        if key in found:
+            continue
+        if item.name == "if_else":
+            found.setdefault((item.name, ()), place)
+            for body in item.operation.blocks:
+                for name, inner in used_gates(body):
+                    found.setdefault((name, tuple([key[1][q] for q in inner])), place)
+        else:
             found[key] = place
     return found
 

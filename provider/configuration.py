@@ -118,7 +118,7 @@ class Configuration:
             ],
             local=False,
             simulator=False,
-            conditional=False,
+            conditional="if_else" in target.operation_names,
             open_pulse=True,
             memory=True,
             max_shots=device.limits.max_shots,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from qiskit.circuit import Delay, Instruction, Measure, Parameter, Reset
+from qiskit.circuit import Delay, IfElseOp, Instruction, Measure, Parameter, Reset
 from qiskit.circuit.library import CZGate, ECRGate, IGate, RZGate, SXGate, XGate
 from qiskit.providers import QubitProperties
 from qiskit.transpiler import InstructionProperties, Target
@@ -131,4 +131,6 @@ def build_target(device: DeviceDescription, calibration: CalibrationSet, table: 
     for name, by_qubits in properties.items():
         if by_qubits:
             target.add_instruction(_OPERATIONS[name](), dict(sorted(by_qubits.items())), name=name)
+    if device.timing.feedback_latency is not None and properties["measure"]:
+        target.add_instruction(IfElseOp, name="if_else")
     return target

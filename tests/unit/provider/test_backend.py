@@ -12,6 +12,7 @@ from qiskit.providers import BackendV2
 
 from pulsed.model.errors import CircuitError, InvalidValueError, NotFoundError, PulsedError
 from pulsed.provider import PulsedBackend
+from pulsed.provider.checks import used_gates
 from pulsed.provider.configuration import FIELDS
 from pulsed.provider.errors import (
     ChannelNotFoundError,
@@ -263,12 +264,24 @@ class TestRefusals:
             backend.run(circuit)
 
     def test_control_flow(self, backend: PulsedBackend) -> None:
+        """if_test runs, with the gates of its bodies checked; a loop does not."""
         circuit = QuantumCircuit(1, 1)
         circuit.measure(0, 0)
         with circuit.if_test((circuit.clbits[0], True)):
             circuit.x(0)
-        with pytest.raises(UnsupportedCircuitError, match="if_else"):
+        backend.check_faulty(circuit)
+        assert used_gates(circuit) == {("measure", (0,)): 0, ("if_else", ()): 1, ("x", (0,)): 1}
+        with circuit.if_test((circuit.clbits[0], True)):
+            circuit.h(0)
+        with pytest.raises(UnsupportedCircuitError, match="h") as caught:
             backend.run(circuit)
+        assert "instruction 2" in caught.value.subject
+        loop = QuantumCircuit(1, 1)
+        loop.measure(0, 0)
+        with loop.while_loop((loop.clbits[0], True)):
+            loop.x(0)
+        with pytest.raises(UnsupportedCircuitError, match="while_loop"):
+            backend.run(loop)
 
     def test_schedule_without_acquire(self, backend: PulsedBackend) -> None:
         with pytest.raises(UnsupportedCircuitError, match="'lonely': no Acquire"):

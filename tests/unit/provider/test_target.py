@@ -40,7 +40,7 @@ def test_qubit_properties_come_from_the_calibration(target: Target, calibration:
 
 
 def test_gates_have_duration_error_and_schedule(target: Target, calibration: CalibrationSet) -> None:
-    assert set(target.operation_names) == {"rz", "sx", "x", "ecr", "measure", "reset", "delay"}
+    assert set(target.operation_names) == {"rz", "sx", "x", "ecr", "measure", "reset", "delay", "if_else"}
     assert set(target["ecr"]) == {(0, 1), (2, 1), (2, 3), (4, 3)}
     for q in range(5):
         x, rz, measure = target["x"][q,], target["rz"][q,], target["measure"][q,]

@@ -1,0 +1,245 @@
+"""Circuits with if_test become blocks on a bit: when they begin, what they play, which frames depend on them."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ClassicalRegister, Parameter, QuantumRegister
+from qiskit.circuit.classical import expr
+
+from pulsed.compiler.compile import Compiler
+from pulsed.compiler.program import Branch
+from pulsed.model.errors import CircuitError
+from pulsed.model.job import RunOptions
+
+READOUT, FLIGHT, LATENCY = 800, 60, 400
+
+
+def active_reset(value=1, bits=1):
+    circuit = QuantumCircuit(5, bits, name="reset")
+    circuit.sx(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], value)):
+        circuit.x(0)
+    return circuit
+
+
+def compiled(compiler, circuit, **options):
+    (chunk,) = compiler.compile([circuit], RunOptions(shots=10, **options))
+    program = chunk.programs[0]
+    return chunk, program, chunk.array(program.events), chunk.array(program.acquisitions)
+
+
+def channels(chunk, rows):
+    return [chunk.head.slots[slot].channel for slot in rows["slot"]]
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_active_reset(compiler, value):
+    """The second block begins when the bit is there: readout, time of flight, latency; its x is that of the first."""
+    chunk, program, events, _ = compiled(compiler, active_reset(value))
+    first, second = program.blocks
+    assert (first.branch, second.branch) == (None, Branch(0, value))
+    assert first.duration == 32 + READOUT + FLIGHT + LATENCY
+    assert second.duration == 32
+    assert program.duration == first.duration + second.duration
+    assert first.acquisitions == (0, 1)
+    assert second.acquisitions == (1, 1)
+    own = events[slice(*second.events)]
+    played, turns = own[own["envelope"] >= 0], own[own["envelope"] < 0]
+    assert channels(chunk, played) == ["d0"]
+    assert played["time"].tolist() == [24], "since the block's start, plus the delay of the port"
+    # The rz of 0.02 that completes x: on every frame of qubit 0, which no control channel targets.
+    assert sorted(channels(chunk, turns)) == ["d0"]
+    np.testing.assert_allclose(turns["phase"], -0.02)
+    assert turns["time"].tolist() == [24 + 32]
+
+
+def test_frames_run_through(compiler):
+    """A pulse behind a branch has the phase of its frame as without the branch; what the bit adds is a turn."""
+    circuit = active_reset()
+    circuit.rz(0.3, 0)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    chunk, program, events, _ = compiled(compiler, circuit)
+    last = events[slice(*program.blocks[2].events)]
+    plain = QuantumCircuit(5, 1)
+    plain.sx(0)
+    plain.measure(0, 0)
+    plain.rz(0.3, 0)
+    plain.x(0)
+    plain.measure(0, 0)
+    _, _, expected, _ = compiled(compiler, plain)
+    d0 = channels(chunk, last).index("d0")
+    assert (last["phase"][d0] - expected["phase"][1]) % (2 * np.pi) == pytest.approx(0, abs=1e-9)
+    assert program.blocks[2].branch is None
+
+
+def test_an_rz_on_a_bit_turns_every_frame_of_its_qubit(compiler, device):
+    """It takes no time: its drive and the control channels that target it turn by minus the angle."""
+    circuit = QuantumCircuit(5, 1)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.rz(0.7, 1)
+    circuit.x(1)
+    circuit.measure(1, 0)
+    chunk, program, events, _ = compiled(compiler, circuit)
+    _, branch, last = program.blocks
+    assert branch.duration == 0
+    turns = events[slice(*branch.events)]
+    frames = ["d1"] + [f"u{k}" for k, pair in enumerate(device.couplings) if pair.target == 1]
+    assert sorted(channels(chunk, turns)) == sorted(frames)
+    np.testing.assert_allclose(turns["phase"], -0.7)
+    assert last.duration >= 32 + READOUT
+
+
+def test_else_is_a_block_of_its_own(compiler):
+    circuit = QuantumCircuit(5, 2)
+    circuit.measure([0, 1], [0, 1])
+    with circuit.if_test((circuit.clbits[1], 0)) as otherwise:
+        circuit.x(0)
+    with otherwise:
+        circuit.sx(2)
+        circuit.sx(2)
+    _, program, _, _ = compiled(compiler, circuit)
+    assert [block.branch for block in program.blocks] == [None, Branch(1, 0), Branch(1, 1)]
+    assert [block.duration for block in program.blocks][1:] == [32, 64]
+
+
+def test_a_bit_that_came_long_ago_is_not_waited_for(compiler):
+    circuit = QuantumCircuit(5, 1)
+    circuit.measure(0, 0)
+    circuit.barrier()
+    circuit.delay(2000, 0, unit="dt")
+    circuit.sx(1)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+    _, program, _, _ = compiled(compiler, circuit)
+    assert program.blocks[0].duration == READOUT + 2000
+
+
+def test_the_last_measurement_of_a_bit_counts(compiler):
+    circuit = active_reset()
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+    _, program, _, acquisitions = compiled(compiler, circuit)
+    assert [block.branch for block in program.blocks] == [None, Branch(0, 1), None, Branch(0, 1)]
+    assert program.blocks[2].duration == READOUT + FLIGHT + LATENCY
+    assert acquisitions["time"].tolist() == [32 + FLIGHT, FLIGHT], "since the start of their block"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        lambda c, r: (r, 1),
+        lambda c, r: (c, True),
+        lambda c, r: expr.lift(c),
+        lambda c, r: expr.logic_not(expr.logic_not(c)),
+    ],
+)
+def test_ways_to_say_it(compiler, condition):
+    register = ClassicalRegister(1, "one")
+    circuit = QuantumCircuit(QuantumRegister(5), ClassicalRegister(2, "other"), register)
+    circuit.measure(0, register[0])
+    with circuit.if_test(condition(register[0], register)):
+        circuit.x(3)
+    _, program, _, _ = compiled(compiler, circuit)
+    assert program.blocks[1].branch == Branch(2, 1)
+
+
+def test_not(compiler):
+    circuit = QuantumCircuit(5, 1)
+    circuit.measure(0, 0)
+    with circuit.if_test(expr.logic_not(circuit.clbits[0])):
+        circuit.x(0)
+    _, program, _, _ = compiled(compiler, circuit)
+    assert program.blocks[1].branch == Branch(0, 0)
+
+
+def refused(change):
+    circuit = QuantumCircuit(5, 2, name="refused")
+    circuit.measure(0, 0)
+    change(circuit)
+    circuit.measure(1, 1)
+    return circuit
+
+
+def _two_bits(circuit):
+    with circuit.if_test((circuit.cregs[0], 2)):
+        circuit.x(0)
+
+
+def _unmeasured(circuit):
+    with circuit.if_test((circuit.clbits[1], 1)):
+        circuit.x(0)
+
+
+def _measured_inside(circuit):
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.measure(0, 0)
+
+
+def _nested(circuit):
+    with circuit.if_test((circuit.clbits[0], 1)), circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+
+
+def _loop(circuit):
+    with circuit.while_loop((circuit.clbits[0], 1)):
+        circuit.x(0)
+
+
+def _late(circuit):
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.rz(Parameter("a"), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (_two_bits, "more than one bit"), (_unmeasured, "nothing was measured into"), (_measured_inside, "measure"),
+        (_nested, "if_else"), (_loop, "while_loop"), (_late, "no value yet"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_played_is_refused_by_name(compiler, change, match):
+    with pytest.raises(CircuitError, match=match) as caught:
+        compiler.compile([refused(change)], RunOptions(shots=10))
+    assert "refused" in caught.value.subject
+
+
+def test_a_rack_without_feedback_refuses(device, calibration):
+    timing = device.timing.model_copy(update={"feedback_latency": None})
+    other = Compiler(device.model_copy(update={"timing": timing}), calibration)
+    with pytest.raises(CircuitError, match="feedback latency"):
+        other.compile([active_reset()], RunOptions(shots=10))
+
+
+def test_a_schedule_of_it_is_refused(compiler):
+    with pytest.raises(CircuitError, match="control flow") as caught:
+        compiler.schedule(active_reset())
+    assert caught.value.code == "control_flow"
+
+
+def test_values_bound_late_are_lowered_one_by_one(compiler):
+    angle = Parameter("a")
+    circuit = QuantumCircuit(5, 1)
+    circuit.rz(angle, 0)
+    circuit.sx(0)
+    circuit.compose(active_reset(), inplace=True)
+    circuit.measure(0, 0)
+    chunks = compiler.sweep(circuit, {angle: [0.1, 0.2]}, RunOptions(shots=10))
+    assert sum(len(chunk.programs) for chunk in chunks) == 2
+
+
+def test_other_programs_of_the_chunk_are_as_they_were(compiler):
+    """Envelopes are numbered anew for all programs together; a turn has none."""
+    plain = QuantumCircuit(5, 1)
+    plain.x(0)
+    plain.measure(0, 0)
+    (chunk,) = compiler.compile([active_reset(), plain], RunOptions(shots=10))
+    (alone,) = compiler.compile([plain], RunOptions(shots=10))
+    found, expected = (c.array(c.programs[-1].events) for c in (chunk, alone))
+    for row, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(chunk.envelope(row["envelope"]), alone.envelope(other["envelope"]))
+    names = [name for name in found.dtype.names if name != "envelope"]
+    assert all(np.array_equal(found[name], expected[name]) for name in names)
