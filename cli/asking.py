@@ -13,7 +13,8 @@ from pulsed.cli import screens
 from pulsed.client import Client
 
 
-def _show(value: Any, screen: RenderableType | None, *, as_json: bool) -> None:
+def show(value: Any, screen: RenderableType | None, *, as_json: bool) -> None:
+    """Print ``value`` as JSON, or its ``screen``."""
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))
     else:
@@ -24,21 +25,21 @@ def status(url: str | None, key: str | None, *, as_json: bool) -> None:
     """Show how the daemon is."""
     with Client(url, key) as client:
         found = client.status()
-    _show(found, screens.status_screen(found, time.time()), as_json=as_json)
+    show(found, screens.status_screen(found, time.time()), as_json=as_json)
 
 
 def jobs(limit: int, url: str | None, key: str | None, *, as_json: bool) -> None:
     """List the newest ``limit`` jobs."""
     with Client(url, key) as client:
         found = client.jobs(limit=limit)
-    _show(found, screens.jobs_screen(found), as_json=as_json)
+    show(found, screens.jobs_screen(found), as_json=as_json)
 
 
 def job(job_id: str, url: str | None, key: str | None, *, as_json: bool) -> None:
     """Show one job."""
     with Client(url, key) as client:
         found = client.job(job_id)
-    _show(found, screens.job_screen(found), as_json=as_json)
+    show(found, screens.job_screen(found), as_json=as_json)
 
 
 def cancel(job_id: str, url: str | None, key: str | None) -> None:
@@ -53,10 +54,3 @@ def stop(url: str | None, key: str | None) -> None:
     with Client(url, key) as client:
         client.stop_daemon()
     click.echo("the daemon stops")
-
-
-def calibration(url: str | None, key: str | None, *, as_json: bool) -> None:
-    """Show the calibration set in force."""
-    with Client(url, key) as client:
-        found = client.calibration()
-    _show(found, screens.calibration_screen(found), as_json=as_json)

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 import pulsed
+from pulsed.cli.cal import InOrder, as_json_option, cal, daemon_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pulsed.model.errors import PulsedError
 
 _INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a screen.")
 _config = click.option(
     "--config", metavar="FILE|NAME", default="sim5", show_default=True, help="Rack: a TOML file or a shipped name."
 )
@@ -26,21 +24,7 @@ _home = click.option(
 )
 
 
-def _daemon(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which daemon to speak to."""
-    url = click.option("--url", metavar="URL", help="Daemon, e.g. tcp://lab:5810. Default: this machine's.")
-    key = click.option("--key", metavar="FILE|NAME", help="Key to speak with. Default: this machine's own.")
-    return url(key(command))
-
-
-class _InOrder(click.Group):
-    """Lists its commands in the order in which a person meets them, not by alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(pulsed.__version__, prog_name="pulsed")
 def cli() -> None:
     """The daemon that owns the control electronics of a superconducting-qubit lab, and its terminal."""
@@ -74,8 +58,8 @@ def serve(config: str, home: str | None, url: str | None, exit_with_stdin: bool)
 
 
 @cli.command()
-@_daemon
-@_json
+@daemon_options
+@as_json_option
 def status(url: str | None, key: str | None, as_json: bool) -> None:
     """Show the daemon, its instruments and its queue."""
     from pulsed.cli import asking
@@ -87,8 +71,8 @@ def status(url: str | None, key: str | None, as_json: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--shots", type=int, help="Shots per circuit. Default: the backend's.")
 @click.option("--transpile/--no-transpile", default=True, show_default=True, help="Fit the circuit to the chip first.")
-@_daemon
-@_json
+@daemon_options
+@as_json_option
 def run(file: str, shots: int | None, transpile: bool, url: str | None, key: str | None, as_json: bool) -> None:
     """Run the circuits of an OpenQASM or QPY file and show the counts."""
     from pulsed.cli import running
@@ -98,8 +82,8 @@ def run(file: str, shots: int | None, transpile: bool, url: str | None, key: str
 
 @cli.command()
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
-@_daemon
-@_json
+@daemon_options
+@as_json_option
 def jobs(limit: int, url: str | None, key: str | None, as_json: bool) -> None:
     """List jobs, newest first."""
     from pulsed.cli import asking
@@ -109,8 +93,8 @@ def jobs(limit: int, url: str | None, key: str | None, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("job_id")
-@_daemon
-@_json
+@daemon_options
+@as_json_option
 def job(job_id: str, url: str | None, key: str | None, as_json: bool) -> None:
     """Show one job: its state, its times, its error."""
     from pulsed.cli import asking
@@ -120,7 +104,7 @@ def job(job_id: str, url: str | None, key: str | None, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("job_id")
-@_daemon
+@daemon_options
 def cancel(job_id: str, url: str | None, key: str | None) -> None:
     """Cancel a job that has not ended."""
     from pulsed.cli import asking
@@ -129,7 +113,7 @@ def cancel(job_id: str, url: str | None, key: str | None) -> None:
 
 
 @cli.command()
-@_daemon
+@daemon_options
 def stop(url: str | None, key: str | None) -> None:
     """Stop the daemon: outputs off, workers ended."""
     from pulsed.cli import asking
@@ -166,7 +150,7 @@ def random(folder: str, seed: int, qubits: int, collisions: bool) -> None:
 
 @rack.command()
 @click.option("--control", metavar="HOST:PORT", help="The rack's control socket. Default: the local daemon's rack.")
-@_json
+@as_json_option
 def truth(control: str | None, as_json: bool) -> None:
     """Show the true parameters of the simulated chip, which no daemon knows."""
     from pulsed.cli import server
@@ -179,7 +163,7 @@ _control = click.option("--control", metavar="HOST:PORT", help="Control socket. 
 
 @rack.command()
 @_control
-@_json
+@as_json_option
 def report(control: str | None, as_json: bool) -> None:
     """Show how the simulated rack worked out the circuits of its last run, and what it left out."""
     from pulsed.cli import server
@@ -202,7 +186,7 @@ def fault(instrument: str, kind: str, seconds: float | None, control: str | None
 
 @rack.command()
 @_control
-@_json
+@as_json_option
 def faults(control: str | None, as_json: bool) -> None:
     """Show what ails the instruments of the simulated rack."""
     from pulsed.cli import server
@@ -235,19 +219,7 @@ def check(context: click.Context, file: str) -> None:
     context.exit(configs.check(file))
 
 
-@cli.group()
-def cal() -> None:
-    """Look at calibration sets."""
-
-
-@cal.command()
-@_daemon
-@_json
-def show(url: str | None, key: str | None, as_json: bool) -> None:
-    """Show the calibration set in force."""
-    from pulsed.cli import asking
-
-    asking.calibration(url, key, as_json=as_json)
+cli.add_command(cal)
 
 
 @cli.group()

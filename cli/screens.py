@@ -25,6 +25,8 @@ _STYLE = {
     JobState.INTERRUPTED: "yellow",
     JobState.RUNNING: "bold cyan",
 }
+MARKS = {"design": "°", "set": "*", "suspect": "?"}
+"""What stands behind a value that is not simply good: of the design sheet, set by hand, doubted."""
 _SHORT = {"full scale": "FS"}
 _BARS = " ▏▎▍▌▋▊▉█"
 
@@ -39,7 +41,8 @@ def plain_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> Ta
     return table
 
 
-def _when(seconds: float) -> str:
+def when(seconds: float) -> str:
+    """Return a Unix time as the local date and time."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -123,7 +126,7 @@ def jobs_screen(jobs: Sequence[JobInfo]) -> RenderableType:
         column.no_wrap = True
     for job in jobs:
         shots = f"{job.num_programs}×{job.options.shots}"
-        created = _when(job.created)[len("2026-") : -len(":00")]
+        created = when(job.created)[len("2026-") : -len(":00")]
         table.add_row(job.job_id, state_text(job.state), created, shots, job.owner, job.name)
     return table
 
@@ -169,9 +172,9 @@ def times_table(job: JobInfo) -> Table:
     """Return when a job took each step, and what each kind of work took."""
     table = plain_table("step", "when", "after", right=("after",))
     steps = sorted((time, name) for name, time in job.times.items() if not name.startswith("seconds."))
-    table.add_row("created", _when(job.created), "")
+    table.add_row("created", when(job.created), "")
     for time, name in steps:
-        table.add_row(name, _when(time), duration(time - job.created))
+        table.add_row(name, when(time), duration(time - job.created))
     for name, seconds in job.times.items():
         if name.startswith("seconds."):
             table.add_row(f"  {name.removeprefix('seconds.')}", "", duration(seconds))
@@ -222,7 +225,8 @@ def _row(values: Sequence[Value | None]) -> tuple[str, list[str]]:
         if value is None or isinstance(value.value, tuple):
             texts.append("-")
         else:
-            texts.append(concise(value.value / scale, None if value.stderr is None else value.stderr / scale))
+            number = concise(value.value / scale, None if value.stderr is None else value.stderr / scale)
+            texts.append(number + MARKS.get(value.quality, ""))
     return shown, texts
 
 
@@ -236,30 +240,46 @@ def _kind_table(kind: str, parameters: Mapping[str, Mapping[str, Value]]) -> Ren
     for parameter, values in parameters.items():
         if any(isinstance(value.value, tuple) for value in values.values()):
             for subject, value in values.items():
-                lists.add_row(f"{subject}.{parameter}", show_value(value))
+                lists.add_row(f"{subject}.{parameter}", show_value(value) + MARKS.get(value.quality, ""))
         else:
             unit, texts = _row([values.get(subject) for subject in subjects])
             table.add_row(parameter, Text(unit, "dim"), *texts)
     return Group(*(part for part in (table, lists) if part.row_count))
 
 
-def calibration_screen(calibration: CalibrationSet) -> RenderableType:
-    """Return the screen of `pulsed cal show`: by kind of subject, parameters as rows."""
+def calibration_screen(calibration: CalibrationSet, state: Text | None = None) -> RenderableType:
+    """Return a calibration set: by kind of subject, parameters as rows; ``state`` is added to its name."""
     head = Text.assemble(
         "calibration set ",
         (calibration.calibration_id, "bold"),
         f" of {calibration.device}, made {calibration.created}",
     )
-    parent = Text(f"parent {calibration.parent}" if calibration.parent else "no parent", "dim")
+    if state is not None:
+        head.append(", ").append_text(state)
+    origin = [f"parent {calibration.parent}" if calibration.parent else "no parent"]
+    if calibration.cooldown:
+        origin.append(f"cooldown {calibration.cooldown}")
     kinds: dict[str, dict[str, dict[str, Value]]] = {}
     for name, value in calibration.values.items():
         subject, parameter = name.split(".", 1)
         kind = "pair" if "-" in subject else "qubit" if subject.startswith("Q") else "port"
         kinds.setdefault(kind, {}).setdefault(parameter, {})[subject] = value
-    parts: list[RenderableType] = [head, parent]
+    parts: list[RenderableType] = [head, Text(", ".join(origin), "dim")]
+    parts += [Text(f"{subject} is faulty: {why}", "red") for subject, why in _faults(calibration)]
     for kind in sorted(kinds, key=["qubit", "pair", "port"].index):
         parts += ["", _kind_table(kind, kinds[kind])]
+    used = {value.quality for value in calibration.values.values()}
+    legend = ", ".join(f"{mark} {quality}" for quality, mark in MARKS.items() if quality in used)
+    if legend:
+        parts += ["", Text(legend, "dim")]
     return Group(*parts)
+
+
+def _faults(calibration: CalibrationSet) -> list[tuple[str, str]]:
+    return [
+        (subject, ", ".join(filter(None, (fault.why, fault.by, fault.time))))
+        for subject, fault in sorted(calibration.faults.items())
+    ]
 
 
 def truth_screen(truth: Mapping[str, Any]) -> RenderableType:

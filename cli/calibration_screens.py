@@ -1,0 +1,122 @@
+"""What the terminal shows of calibration sets: which were in force, what differs, what a value has been."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pulsed.cli.screens import calibration_screen, plain_table, show_value, when
+from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, Value
+from pulsed.model.units import format_quantity
+
+_NAMED = 3
+"""Names that a line of the log lists."""
+_SUBJECTS = 6
+"""Subjects that it lists instead when there are more names."""
+_DIFFERENCES = 30
+"""Lines that are shown after a change."""
+_BEYOND = 3.0
+"""Standard errors by which two values differ for sure."""
+
+
+def set_screen(calibration: CalibrationSet, *, in_force: bool) -> RenderableType:
+    """Return the screen of `pulsed cal show`."""
+    state = Text("in force", "green") if in_force else Text("not in force", "yellow")
+    return Group(calibration_screen(calibration, state))
+
+
+def log_screen(entries: Sequence[LogEntry]) -> RenderableType:
+    """Return the screen of `pulsed cal log`."""
+    if not entries:
+        return Text("no set came into force that changed this", "dim")
+    table = plain_table("since", "set", "by", "changed", "why", "tags")
+    for column in table.columns[:3]:
+        column.no_wrap = True
+    for i, entry in enumerate(entries):
+        changed = named(entry.changed)
+        name = Text(entry.calibration_id, "bold" if i == 0 else "")
+        table.add_row(when(entry.since), name, entry.by or "-", changed, entry.why, Text(", ".join(entry.tags), "cyan"))
+    return table
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the names of what changed, or when they are many how many of which subjects."""
+    if len(names) <= _NAMED:
+        return ", ".join(names) or "nothing"
+    subjects = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    more = ", …" if len(subjects) > _SUBJECTS else ""
+    return f"{len(names)} values of {', '.join(subjects[:_SUBJECTS])}{more}"
+
+
+def diff_screen(old: CalibrationSet, new: CalibrationSet) -> RenderableType:
+    """Return the screen of `pulsed cal diff`: what differs, and by how much."""
+    changed = old.changed(new)
+    if not changed:
+        return Text(f"{old.calibration_id} and {new.calibration_id} hold the same values", "dim")
+    parts: list[RenderableType] = []
+    if old.cooldown != new.cooldown:
+        parts.append(Text(f"cooldown {old.cooldown or 'none'} → {new.cooldown or 'none'}", "yellow"))
+    table = plain_table("", old.calibration_id, new.calibration_id, "difference")
+    for name in changed:
+        subject, _, parameter = name.rpartition(".")
+        if parameter == "fault":
+            table.add_row(f"{subject} faulty", _fault(old.faults.get(subject)), _fault(new.faults.get(subject)), "")
+        else:
+            before, after = old.values.get(name), new.values.get(name)
+            table.add_row(name, _value(before), _value(after), difference(before, after))
+    return Group(*parts, table)
+
+
+def change_screen(old: CalibrationSet, new: CalibrationSet) -> RenderableType:
+    """Return what is said after a change: the set that is in force now, and what differs."""
+    head = Text.assemble((new.calibration_id, "bold"), " is in force, instead of ", old.calibration_id)
+    changed = old.changed(new)
+    if len(changed) > _DIFFERENCES:
+        more = f"see `pulsed cal diff {old.calibration_id} {new.calibration_id}`"
+        return Group(head, f"changed: {named(changed)}; {more}")
+    return Group(head, "", diff_screen(old, new))
+
+
+def history_screen(name: str, values: Sequence[PastValue]) -> RenderableType:
+    """Return the screen of `pulsed cal history`: the newest value first, each with the step to it."""
+    if not values:
+        return Text(f"{name} has had no value yet", "dim")
+    table: Table = plain_table("since", name, "step", "routine", "quality", "set")
+    for i, past in enumerate(values):
+        before = values[i + 1].value if i + 1 < len(values) else None
+        step = difference(before, past.value) if before is not None else Text("")
+        value = past.value
+        table.add_row(when(past.since), show_value(value), step, value.routine, value.quality, past.calibration_id)
+    return table
+
+
+def difference(old: Value | None, new: Value | None) -> Text:
+    """Return how far two values are apart: in their unit, and in standard errors where both are known."""
+    if old is None or new is None:
+        return Text("new" if old is None else "gone", "yellow")
+    if isinstance(old.value, tuple) or isinstance(new.value, tuple):
+        return Text("" if old.value == new.value else "other numbers")
+    if old.value == new.value:
+        return Text("measured anew" if old.quality == new.quality else f"now {new.quality}", "dim")
+    step = new.value - old.value
+    text = format_quantity(step, new.unit, 3) if new.unit in ("Hz", "s", "A") else f"{step:.3g}"
+    sigma = math.hypot(old.stderr or 0.0, new.stderr or 0.0)
+    if old.stderr and new.stderr:
+        return Text(f"{_signed(text)} ({abs(step) / sigma:.1f} σ)", "bold" if abs(step) > _BEYOND * sigma else "")
+    return Text(_signed(text))
+
+
+def _signed(text: str) -> str:
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _value(value: Value | None) -> Text:
+    return Text("-", "dim") if value is None else Text(show_value(value))
+
+
+def _fault(fault: Fault | None) -> Text:
+    return Text("-", "dim") if fault is None else Text(fault.why, "red")

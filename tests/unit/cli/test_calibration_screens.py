@@ -1,0 +1,168 @@
+"""What the terminal shows of calibration sets, and how values, times and cooldowns are read."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from pulsed.cli import calibration_screens as screens
+from pulsed.cli.calibrations import fresh_set, next_cooldown, parse_numbers, parse_time
+from pulsed.cli.configs import find
+from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, Value
+from pulsed.model.device import load_device
+from pulsed.model.errors import InvalidValueError
+from pulsed.model.parameters import Parameter, parameter_of
+
+HZ = Parameter("Hz")
+OLD = CalibrationSet(
+    "sim5",
+    {"Q0.f01": Value(4.9e9, "Hz", 2e3), "Q1.t1": Value(5e-5, "s"), "d0.mixer.offset": Value((0.1, 0.2))},
+    "t0",
+)
+NEW = CalibrationSet(
+    "sim5",
+    {
+        "Q0.f01": Value(4.90001e9, "Hz", 1e3, quality="set"), "Q2.x.amplitude": Value(0.5),
+        "d0.mixer.offset": Value((0.1, 0.3)),
+    },
+    "t1", OLD.calibration_id, "c2", faults={"Q3": Fault("no line", "now", "bob")},
+)  # fmt: skip
+
+
+def shown(renderable, width=140) -> str:
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def test_a_difference_is_told_in_its_unit_and_in_standard_errors():
+    text = shown(screens.diff_screen(OLD, NEW))
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert "+10 kHz (4.5 σ)" in lines["Q0.f01"]
+    assert "gone" in lines["Q1.t1"]
+    assert "new" in lines["Q2.x.amplitude"]
+    assert "other numbers" in lines["d0.mixer.offset"]
+    assert "no line" in lines["Q3"]
+    assert "cooldown none → c2" in text
+    assert "same values" in shown(screens.diff_screen(OLD, OLD))
+
+
+def test_a_set_says_what_is_faulty_and_what_was_set_by_hand():
+    text = shown(screens.set_screen(NEW, in_force=False))
+    for part in (NEW.calibration_id, "not in force", "cooldown c2", "Q3 is faulty: no line, bob, now", "* set"):
+        assert part in text
+    assert "4.9000100(10)*" in text
+    assert "* set" not in shown(screens.set_screen(OLD, in_force=True))
+
+
+def test_the_log_names_few_values_and_counts_many():
+    many = tuple(f"Q{i}.f01" for i in range(9))
+    entries = [
+        LogEntry("aaaa", 1e9, "bob", "a test", ("Q0.f01", "Q1.t1"), ("good", "best")),
+        LogEntry("bbbb", 1e9, changed=many),
+    ]
+    text = shown(screens.log_screen(entries))
+    assert "Q0.f01, Q1.t1" in text
+    assert "good, best" in text
+    assert "9 values of Q0, Q1, Q2, Q3, Q4, Q5, …" in text
+    assert "no set" in shown(screens.log_screen([]))
+
+
+def test_a_history_has_the_step_to_each_value():
+    past = [PastValue(2e9, Value(2.5e-5, "s", routine="t1"), "b"), PastValue(1e9, Value(2e-5, "s"), "a")]
+    text = shown(screens.history_screen("Q0.t1", past))
+    assert "+5 µs" in text
+    assert "25 µs" in text
+    assert text.count("µs") == 3
+
+
+def test_many_changes_are_summed_up():
+    big = OLD.with_values({f"Q{i}.f01": Value(float(i)) for i in range(40)}, "t")
+    text = shown(screens.change_screen(OLD, big))
+    assert "40 values" in text
+    assert f"pulsed cal diff {OLD.calibration_id}" in text
+    assert "+10 kHz" in shown(screens.change_screen(OLD, NEW))
+
+
+@pytest.mark.parametrize(
+    ("text", "parameter", "value"),
+    [
+        ("4.91GHz", HZ, 4.91e9), ("4910 MHz", HZ, 4.91e9), ("4.91e9", HZ, 4.91e9), ("80us", Parameter("s"), 80e-6),
+        ("0.25", Parameter("full scale"), 0.25), ("0.1,-0.2", Parameter("", (2,)), (0.1, -0.2)),
+        ("0", Parameter("", ()), 0.0), ("1,0,1,0", Parameter("", ()), (1.0, 0.0, 1.0, 0.0)),
+    ],
+)  # fmt: skip
+def test_a_value_is_read_as_a_person_writes_it(text, parameter, value):
+    assert parse_numbers("Q0.f01", text, parameter) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "parameter", "message"),
+    [
+        ("4.91 Ghz", HZ, "not a value"), ("fast", HZ, "not a value"), ("80us", HZ, "not a value"),
+        ("0.1,0.2", HZ, "not as many"), ("0.1", Parameter("", (2,)), "not as many"), ("", HZ, "not a value"),
+        ("nan", HZ, "not a value"),
+    ],
+)  # fmt: skip
+def test_what_is_no_value_is_told(text, parameter, message):
+    with pytest.raises(InvalidValueError, match=message):
+        parse_numbers("Q0.f01", text, parameter)
+
+
+@given(st.floats(1e-9, 1e12), st.sampled_from(["Hz", "s", ""]))
+def test_a_number_survives_writing_and_reading(number, unit):
+    assert parse_numbers("x", f"{number!r}{unit}", Parameter(unit)) == number
+
+
+def test_a_time_is_iso():
+    assert parse_time("2026-11-21T13:30:00Z") == 1795267800.0
+    assert parse_time("2026-11-21T14:30:00+01:00") == 1795267800.0
+    with pytest.raises(InvalidValueError, match="not a time"):
+        parse_time("yesterday")
+
+
+@pytest.mark.parametrize(("old", "new"), [("c7", "c8"), ("c9", "c10"), ("", "2"), ("3", "4"), ("spring", "spring2")])
+def test_the_next_cooldown_has_the_next_number(old, new):
+    assert next_cooldown(old) == new
+
+
+def test_a_cooldown_begins_with_the_design_sheet_and_nothing_else():
+    device = load_device(find("sim5"))
+    kept = {"in.delay": Value(60.0, "dt")}
+    fresh = fresh_set(device, NEW, "c3", kept)
+    assert fresh.parent == NEW.calibration_id
+    assert fresh.faults == {}
+    assert fresh.cooldown == "c3"
+    assert fresh.values.keys() == {"in.delay"} | {
+        f"Q{q}.{name}" for q in range(5) for name in ("f01", "anharmonicity", "readout.frequency")
+    }
+    assert {value.quality for name, value in fresh.values.items() if name != "in.delay"} == {"design"}
+
+
+def test_names_of_values_are_those_of_the_rack():
+    device = load_device(find("sim5"))
+    assert parameter_of("Q2.f01", device) == HZ
+    assert parameter_of("Q1-Q0.ecr.angle", device).unit == "rad"
+    assert parameter_of("Q0-Q1.ecr.angle", device).unit == "rad"
+    assert parameter_of("d3.mixer.offset", device).counts == (2,)
+    for name in ("Q5.f01", "Q0-Q2.ecr.angle", "x9.delay", "f01"):
+        with pytest.raises(InvalidValueError, match="no such subject"):
+            parameter_of(name, device)
+    for name in ("Q0.ecr.angle", "Q0", "d0.f01"):
+        with pytest.raises(InvalidValueError, match="no such value"):
+            parameter_of(name, device)
+
+
+def test_every_value_of_the_shipped_set_is_known():
+    device = load_device(find("sim5"))
+    from pulsed.model.calibration import load_calibration
+
+    shipped = load_calibration(find("sim5").parent / "calibrations" / "sim5.json")
+    for name, value in shipped.values.items():
+        parameter = parameter_of(name, device)
+        assert parameter.unit == value.unit, name
+        count = len(value.value) if isinstance(value.value, tuple) else 1
+        assert not parameter.counts or count in parameter.counts, name
