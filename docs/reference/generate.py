@@ -69,7 +69,8 @@ def _notes(table: type[BaseModel]) -> dict[str, str]:
 
 
 def _type_name(kind: Any) -> str:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    inner = next((item for item in get_args(kind) if type(None) in get_args(kind)), kind)
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
         return "table"
     if str(get_origin(kind)) == "typing.Literal":
         return " or ".join(f'`"{value}"`' for value in get_args(kind))
@@ -87,7 +88,7 @@ def _type_name(kind: Any) -> str:
 def _field_type(field: Any) -> str:
     validators = {str(item) for item in field.metadata}
     for quantity, name in ((ExactHertz, "frequency"), (ExactSeconds, "time"), (device.Hertz, "frequency"),
-                           (device.Seconds, "time")):  # fmt: skip
+                           (device.Seconds, "time"), (device.Amperes, "current")):  # fmt: skip
         if {str(item) for item in get_args(quantity)[1:]} <= validators:
             return name
     return _type_name(field.annotation)
@@ -100,7 +101,7 @@ def _default(field: Any) -> str:
         return "empty"
     if field.default is None:
         return "none"
-    unit = {"frequency": "Hz", "time": "s"}.get(_field_type(field))
+    unit = {"frequency": "Hz", "time": "s", "current": "A"}.get(_field_type(field))
     text = field.default if unit is None else format_quantity(float(field.default), unit)
     return f"`{text}`" if text != "" else "empty"
 
@@ -113,6 +114,7 @@ def _tables() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "[instruments.NAME.identity]", device.Identity
     yield "[oscillators.NAME]", device.OscillatorDescription
     yield "[ports.NAME]", device.PortDescription
+    yield "[ports.NAME.bias]", device.BiasDescription
     yield "[[qubits]]", device.QubitDescription
     yield "[[couplings]]", device.CouplingDescription
 
@@ -121,10 +123,11 @@ def configuration_page() -> str:
     """Return the page of configuration keys."""
     lines = [
         "# Rack configuration\n",
-        'A TOML file. Frequencies and times are numbers in hertz and seconds, or text with a unit: `"5.10 GHz"`, '
-        '`"500 us"`; clocks and dt are kept as exact fractions. `pulsed config check FILE` explains what is '
-        "wrong with a file. "
-        "[configs/sim5.toml](../../configs/sim5.toml) is a complete example.\n",
+        "A TOML file. Frequencies, times and currents are numbers in hertz, seconds and amperes, or text with a unit: "
+        '`"5.10 GHz"`, `"500 us"`, `"0.4 mA"`; clocks and dt are kept as exact fractions. '
+        "`pulsed config check FILE` explains what is wrong with a file. "
+        "[configs/sim5.toml](../../configs/sim5.toml) is a complete example, "
+        "[configs/coupler2.toml](../../configs/coupler2.toml) one with a flux line.\n",
     ]
     for title, table in _tables():
         notes = _notes(table)

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -35,16 +36,26 @@ def with_blocks(language: str) -> list[Path]:
     return [page for page in PAGES if blocks(page, language)]
 
 
+RACKS = {"docs/how-to/tunable-coupler.md": "coupler2"}
+"""Pages that speak of another rack than sim5."""
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """The home of a daemon with the simulated rack."""
-    with OwnDaemon(tmp_path_factory.mktemp("docs")) as daemon:
-        daemon.wait().close()
-        yield daemon.home
+def homes(tmp_path_factory):
+    """The homes of daemons with simulated racks, by configuration."""
+    with ExitStack() as stack:
+        daemons = {
+            config: stack.enter_context(OwnDaemon(tmp_path_factory.mktemp("docs"), config))
+            for config in ("sim5", *RACKS.values())
+        }
+        for daemon in daemons.values():
+            daemon.wait().close()
+        yield {config: daemon.home for config, daemon in daemons.items()}
 
 
 @pytest.mark.parametrize("page", with_blocks("python"), ids=name)
-def test_python_blocks_run(page, home, monkeypatch):
+def test_python_blocks_run(page, homes, monkeypatch):
+    home = homes[RACKS.get(name(page), "sim5")]
     monkeypatch.setenv("PULSED_HOME", str(home))
     monkeypatch.chdir(ROOT)
     scope: dict[str, object] = {}
