@@ -105,7 +105,7 @@ def first_bad(fits: Mapping[str, Fit]) -> Outcome | None:
     return None
 
 
-class Parameters(BaseModel):
+class RoutineParameters(BaseModel):
     """The parameters of a run; each routine has its own, with defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -133,7 +133,7 @@ class Routine(ABC):
     quick: ClassVar[Mapping[str, Any]] = {}
     """Parameters of a check: a few points."""
 
-    class Parameters(Parameters):
+    class Parameters(RoutineParameters):
         """None."""
 
     parameters: Any
@@ -149,6 +149,17 @@ class Routine(ABC):
                 "this parameter cannot be used", subject=f"routine {self.name}",
                 value=f"{'.'.join(map(str, first['loc']))}={first['input']!r}", legal=legal,
             ) from error  # fmt: skip
+
+    @classmethod
+    def targets(cls, device: DeviceDescription) -> tuple[str, ...]:
+        """Return every target of the device that it can be run on: of ports, those that play."""
+        if cls.subject == "qubit":
+            return tuple(f"Q{q}" for q in range(device.num_qubits))
+        if cls.subject == "pair":
+            return tuple(f"Q{pair.control}-Q{pair.target}" for pair in device.couplings)
+        if cls.subject == "port":
+            return tuple(name for name, port in device.ports.items() if port.direction == "output")
+        return ("chip",)
 
     @abstractmethod
     def measure(self, bench: Executor, target: str) -> Measurement:
@@ -212,17 +223,6 @@ def qubits_of(target: str, device: DeviceDescription) -> tuple[int, ...]:
         return tuple(q for q, row in enumerate(device.qubits) if target in (row.drive, row.readout, row.acquire))
     legal = f"Q0 to Q{device.num_qubits - 1}, pairs such as Q0-Q1, chip, {', '.join(device.ports)}"
     raise InvalidValueError("no such target", subject=f"device {device.name}", value=target, legal=legal)
-
-
-def targets_of(routine: Routine, device: DeviceDescription) -> tuple[str, ...]:
-    """Return every target of the device that a routine can be run on. Of a port's: those that play."""
-    if routine.subject == "qubit":
-        return tuple(f"Q{q}" for q in range(device.num_qubits))
-    if routine.subject == "pair":
-        return tuple(f"Q{pair.control}-Q{pair.target}" for pair in device.couplings)
-    if routine.subject == "port":
-        return tuple(name for name, port in device.ports.items() if port.direction == "output")
-    return ("chip",)
 
 
 # --- the registry --------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def run(
 
     Args:
         routine: with its parameters.
-        targets: such as ``"Q0"``; see :func:`pulsed.calibration.routine.targets_of`.
+        targets: such as ``"Q0"``; see :meth:`Routine.targets`.
         bench: plays under the working set.
         folder: for the files.
         kind: ``"check"`` plays the routine's check and judges the values of the working set.

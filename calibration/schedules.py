@@ -115,13 +115,13 @@ class Blocks:
 
     def measure(
         self, qubit: int, *, amplitude: float | None = None, duration: int | None = None,
-        frequency: float | None = None, slot: int | None = None,
+        frequency: float | None = None, settle: int = 0, slot: int | None = None,
     ) -> Schedule:  # fmt: skip
-        """Return the readout pulse and the acquisition under it.
+        """Return the readout pulse and the acquisition under it, which begins ``settle`` later.
 
         Without a calibrated kernel, or with a duration or frequency of one's own, the integration is a boxcar, which
-        is the mean. At another ``frequency`` (Hz) than the calibrated one the weights turn with the difference: a point
-        in the plane does not depend on when the measurement starts.
+        is the mean. At another ``frequency`` (Hz) than the calibrated one the weights turn with the difference, such
+        that the points in the plane are those of a readout calibrated to that frequency, whenever it starts.
         """
         subject = f"Q{qubit}.readout"
         known = round(self.value(f"{subject}.duration", READOUT_DURATION))
@@ -130,15 +130,17 @@ class Blocks:
         sigma = self.value(f"{subject}.sigma", READOUT_SIGMA)
         pulse = GaussianSquare(length, size, sigma=sigma, width=length - 4 * sigma, name=f"measure_q{qubit}")
         channel, frames, kernel = MeasureChannel(qubit), [], None
-        if length != known:
+        window = length - settle
+        if window != known:
             kernel = Kernel("boxcar")
         if frequency is not None:
             frames = [(0, SetFrequency(frequency, channel))]
             home = self._wiring.lines[self._wiring.rows[channel]].frequency
-            turns = (frequency - home) * self.dt * (np.arange(length) + 0.5)
-            kernel = Kernel("turning", weights=np.exp(2j * np.pi * turns) / length)
-        acquire = Acquire(length, AcquireChannel(qubit), MemorySlot(qubit if slot is None else slot), kernel=kernel)
-        return Schedule(*frames, (0, Play(pulse, channel)), (0, acquire), name="measure")
+            late = self.value(f"{self.device.qubits[qubit].acquire}.delay", 0.0)
+            turns = (frequency - home) * self.dt * (late + settle + np.arange(window))
+            kernel = Kernel("turning", weights=np.exp(2j * np.pi * turns) / window)
+        acquire = Acquire(window, AcquireChannel(qubit), MemorySlot(qubit if slot is None else slot), kernel=kernel)
+        return Schedule(*frames, (0, Play(pulse, channel)), (settle, acquire), name="measure")
 
     def shot(
         self, qubit: int, *parts: Part, readout: Schedule | None = None, frequency: float | None = None

@@ -68,7 +68,8 @@ def error_amplification(
     step = 0.25 / max(float(data.x.max()), 1.0)
     trial = np.arange(-most, most + step, step)
     left = [float(np.sum(((rotations(*fixed, data.x, error) - data.y) * data.weights) ** 2)) for error in trial]
-    start = {"error": Start(float(trial[int(np.argmin(left))]), -most - step, most + step)}
+    # Not at 0 nor within a rounding error of it: the search begins with steps of the size of the value.
+    start = {"error": Start(float(trial[int(np.argmin(left))]) + 0.1 * step, -most - step, most + step)}
     function, gradient = partial(rotations, *fixed), partial(_rotations_gradient, *fixed)
     fit = least_squares("error amplification", data, function, gradient, start)
     scale = abs(high - low)

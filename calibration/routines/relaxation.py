@@ -15,15 +15,15 @@ from pulsed.calibration.routine import (
     Ask,
     Measurement,
     Outcome,
-    Parameters,
     Proposal,
     Routine,
+    RoutineParameters,
     first_bad,
     qubits_of,
 )
 
 
-class _Waits(Parameters):
+class _Waits(RoutineParameters):
     points: int = Field(default=31, ge=5)
     """Waits, spaced evenly from 0."""
     span: PositiveFloat = 300e-6

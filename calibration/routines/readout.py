@@ -1,0 +1,217 @@
+"""Telling 0 from 1: the discriminator with its assignment errors, and the readout that makes them small."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from pulsed.calibration.data import errors, points, sweep
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.fits import Fit, clouds, parabola
+from pulsed.calibration.routine import (
+    Answer,
+    Ask,
+    Measurement,
+    Outcome,
+    Proposal,
+    Routine,
+    RoutineParameters,
+    first_bad,
+    qubits_of,
+)
+from pulsed.pulse.schedule import Schedule
+
+
+def _clouds(data: xarray.Dataset) -> Fit:
+    shots = data["shot_i"].to_numpy() + 1j * data["shot_q"].to_numpy()
+    return clouds(list(shots))
+
+
+def _shots(answer: Answer, states: int) -> xarray.Dataset:
+    """Return single shots of prepared states."""
+    assert answer.iq is not None, "level 1"
+    iq = answer.iq[:, :, 0].astype(np.complex128)
+    data = xarray.Dataset(coords={"prepared": ("prepared", np.arange(states), {"units": ""})})
+    for name, values in (("shot_i", iq.real), ("shot_q", iq.imag)):
+        data[name] = (("prepared", "shot"), values, {"units": "full scale"})
+    return data
+
+
+def _discriminator(fit: Fit) -> dict[str, Proposal]:
+    """Return what a fit of two clouds gives."""
+    centres = tuple(fit.values[name] for name in ("z0re", "z0im", "z1re", "z1im", "variance"))
+    values = {"readout.discriminator": Proposal(centres, "full scale")}
+    for name in ("p01", "p10", "error"):
+        values[f"readout.{name}"] = Proposal(fit.values[name], "", fit.stderr[name])
+    thermal = max(fit.values["population_01"], 0.0)
+    return {**values, "thermal": Proposal(thermal, "", fit.stderr["population_01"])}
+
+
+class Readout(Routine):
+    """The discriminator: where the points of 0 and of 1 lie, and how often one is taken for the other."""
+
+    name: ClassVar = "discriminator"
+    needs: ClassVar = ("x.amplitude", "readout.amplitude")
+    gives: ClassVar = ("readout.discriminator", "readout.p01", "readout.p10", "readout.error", "thermal")
+    tolerances: ClassVar = {"readout.error": (0.005, 0.2)}
+    quick: ClassVar = {"shots": 500}
+
+    class Parameters(RoutineParameters):
+        """Of the measurement."""
+
+        shots: PositiveInt = 3000
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Prepare 0 and 1 and keep every shot."""
+        (qubit,) = qubits_of(target, bench.device)
+        blocks = bench.blocks
+        answer = yield Ask([blocks.shot(qubit), blocks.shot(qubit, blocks.x(qubit))], self.parameters.shots)
+        return _shots(answer, 2)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit a Gaussian cloud to each state."""
+        fits = {"clouds": _clouds(data)}
+        return first_bad(fits) or Outcome("good", "", _discriminator(fits["clouds"]), fits)
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw the points of both states and the centres."""
+        draw_clouds(self.name, data, outcome, figure)
+
+
+class ReadoutOptimum(Routine):
+    """Frequency and amplitude at which 0 and 1 are told apart best.
+
+    The frequency is where the mean points of both states are farthest apart, weakly driven. More power is not always
+    better: the amplitude is the one of the smallest assignment error, found by preparing both states and reading them.
+    """
+
+    name: ClassVar = "readout-optimum"
+    needs: ClassVar = ("x.amplitude", "readout.amplitude")
+    gives: ClassVar = ("readout.frequency", "readout.amplitude", *Readout.gives)
+    tolerances: ClassVar = {"readout.error": (0.005, 0.2)}
+
+    class Parameters(RoutineParameters):
+        """Of the sweeps."""
+
+        span: PositiveFloat = 5e6
+        """Hz, of the sweep of the frequency; centred where the shifted resonance is expected too."""
+        points: int = Field(default=26, ge=7)
+        shots: PositiveInt = 200
+        amplitudes: int = Field(default=10, ge=4)
+        largest: PositiveFloat = 2.5
+        """Of the amplitudes, as a multiple of the one that is known; the smallest is 0.4 of it."""
+        amplitude_shots: PositiveInt = 1500
+        final_shots: PositiveInt = 3000
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Sweep the frequency, then the amplitude at the best one, then read at the best of both."""
+        p, subject = self.parameters, f"{target}.readout"
+        frequency, amplitude = bench.blocks.value(f"{subject}.frequency"), bench.blocks.value(f"{subject}.amplitude")
+        frequencies = frequency + np.linspace(-0.7 * p.span, 0.3 * p.span, p.points)
+        answer = yield self._ask(bench, target, [(float(f), 0.5 * amplitude) for f in frequencies], p.shots)
+        axes = {"frequency": (frequencies, "Hz"), "prepared": ([0, 1], "")}
+        data = sweep(axes, answer)
+        best = _contrast(data)
+        if not best.ok:
+            return data
+        at = best.values["extremum"]
+        amplitudes = np.minimum(amplitude * np.geomspace(0.4, p.largest, p.amplitudes), 1.0 / bench.device.num_qubits)
+        answer = yield self._ask(bench, target, [(at, a) for a in amplitudes.tolist()], p.amplitude_shots)
+        data = data.merge(_assignment(answer, amplitudes))
+        chosen = _amplitude(data)
+        answer = yield self._ask(bench, target, [(at, chosen)], p.final_shots)
+        return data.merge(_shots(answer, 2))
+
+    def _ask(self, bench: Executor, target: str, settings: list[tuple[float, float]], shots: int) -> Ask:
+        """Ask for both states at each (frequency, amplitude)."""
+        blocks, (qubit,) = bench.blocks, qubits_of(target, bench.device)
+        schedules: list[Schedule] = []
+        for frequency, amplitude in settings:
+            readout = blocks.measure(qubit, frequency=frequency, amplitude=amplitude)
+            schedules += [blocks.shot(qubit, readout=readout), blocks.shot(qubit, blocks.x(qubit), readout=readout)]
+        return Ask(schedules, shots)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Find the best frequency and amplitude, and the clouds there."""
+        fits = {"contrast": _contrast(data)}
+        if refused := first_bad(fits):
+            return refused
+        fits["clouds"] = _clouds(data)
+        if refused := first_bad(fits):
+            return refused
+        frequency = fits["contrast"]
+        values = {
+            "readout.frequency": Proposal(frequency.values["extremum"], "Hz", frequency.stderr["extremum"]),
+            "readout.amplitude": Proposal(_amplitude(data), "full scale"),
+        }
+        return Outcome("good", "", {**values, **_discriminator(fits["clouds"])}, fits)
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw the points of both states and the centres."""
+        draw_clouds(self.name, data, outcome, figure)
+
+
+def _contrast(data: xarray.Dataset) -> Fit:
+    """Fit the distance of both states' mean points over the readout frequency, near its maximum, by a parabola."""
+    frequency, z, sigma = data["frequency"].to_numpy(), points(data), errors(data)
+    distance = np.abs(z[:, 1] - z[:, 0])
+    noise = np.hypot(sigma[:, 0], sigma[:, 1])
+    top = np.convolve(distance, np.ones(3) / 3, "same")
+    near = top >= 0.7 * top.max()
+    return parabola(frequency[near], distance[near], noise[near], sign=-1)
+
+
+def _assignment(answer: Answer, amplitudes: np.ndarray) -> xarray.Dataset:
+    """Return the assignment error at each amplitude, NaN where the clouds cannot be told apart."""
+    assert answer.iq is not None, "level 1"
+    found, error = np.full(amplitudes.size, np.nan), np.full(amplitudes.size, np.nan)
+    for k in range(amplitudes.size):
+        fit = clouds([answer.iq[2 * k, :, 0], answer.iq[2 * k + 1, :, 0]])
+        if fit.ok:
+            found[k], error[k] = fit.values["error"], fit.stderr["error"]
+    data = xarray.Dataset(coords={"amplitude": ("amplitude", amplitudes, {"units": "full scale"})})
+    data["assignment"] = ("amplitude", found, {"units": ""})
+    data["assignment_error"] = ("amplitude", error, {"units": ""})
+    return data
+
+
+def _amplitude(data: xarray.Dataset) -> float:
+    """Return the amplitude of the smallest assignment error: of a parabola in its logarithm through those near it.
+
+    Where there is no minimum within the sweep it is the best amplitude that was tried.
+    """
+    known = data.dropna("amplitude")
+    amplitudes, found = known["amplitude"].to_numpy(), known["assignment"].to_numpy()
+    if not amplitudes.size:
+        return float(data["amplitude"].to_numpy().min())
+    best = int(np.argmin(found))
+    near = slice(max(best - 2, 0), best + 3)
+    x, y = np.log(amplitudes[near]), found[near]
+    if x.size >= 4:
+        fit = parabola(x, y, known["assignment_error"].to_numpy()[near], sign=1)
+        if fit.ok:
+            return float(np.exp(fit.values["extremum"]))
+    return float(amplitudes[best])
+
+
+def draw_clouds(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+    """Draw the single shots of prepared states and the centres of their clouds."""
+    from pulsed.calibration.figures import heading
+
+    figure.suptitle(heading(title, data, outcome), fontsize="medium")
+    axes = figure.subplots()
+    if "shot_i" not in data:
+        return
+    for state, (i, q) in enumerate(zip(data["shot_i"].to_numpy(), data["shot_q"].to_numpy(), strict=True)):
+        axes.plot(i, q, ".", ms=2, alpha=0.4, label=f"prepared {state}")
+    fit = outcome.fits.get("clouds")
+    if fit is not None and "z0re" in fit.values:
+        for state in range(data.sizes["prepared"]):
+            axes.plot(fit.values[f"z{state}re"], fit.values[f"z{state}im"], "k+", ms=14)
+    axes.set_xlabel("I (full scale)")
+    axes.set_ylabel("Q (full scale)")
+    axes.set_aspect("equal")
+    axes.legend()

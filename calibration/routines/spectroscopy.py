@@ -1,0 +1,165 @@
+"""Where the transitions of a qubit are: spectroscopy of 0-1 and of 1-2."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import xarray
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from pulsed.calibration.data import signal, sweep
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.fits import Fit, peak
+from pulsed.calibration.routine import (
+    Ask,
+    Measurement,
+    Outcome,
+    Proposal,
+    Routine,
+    RoutineParameters,
+    first_bad,
+    qubits_of,
+)
+from pulsed.pulse.library import Gaussian
+from pulsed.pulse.library.pulse import Pulse
+
+
+class _Lines(RoutineParameters):
+    """Of a coarse sweep with a short pulse, and of a fine one around what it found, with a long pulse."""
+
+    span: PositiveFloat = 140e6
+    """Hz, of the coarse sweep."""
+    step: PositiveFloat = 1e6
+    fine_span: PositiveFloat = 5e6
+    fine_step: PositiveFloat = 0.1e6
+    shots: PositiveInt = 200
+    area: PositiveFloat = 20.0
+    """Of a pulse, full scale times dt: half a turn when the Rabi frequency is 25 MHz at full scale and dt is 1 ns."""
+    duration: int = Field(default=400, ge=64)
+    """dt of the coarse pulse."""
+    fine_duration: int = Field(default=1600, ge=64)
+
+
+def _pulse(duration: int, area: float) -> Pulse:
+    """Return a Gaussian five sigma long whose samples add up to about ``area``."""
+    sigma = duration / 5
+    return Gaussian(duration, min(area / (sigma * np.sqrt(2 * np.pi)), 1.0), sigma=sigma)
+
+
+def _grid(centre: float, span: float, step: float) -> np.ndarray:
+    half = int(span / step / 2)
+    return centre + step * np.arange(-half, half + 1)
+
+
+def _peak(data: xarray.Dataset, axis: str, suffix: str) -> Fit:
+    y, sigma = signal(data, suffix)
+    return peak(data[axis].to_numpy(), y, sigma, shape="gaussian")
+
+
+class QubitSpectroscopy(Routine):
+    """The 0-1 transition: a pulse of about half a turn at many frequencies, wide first, then near the line.
+
+    When the first pulse shows no line, one three times as strong is tried, then one a third as strong.
+    """
+
+    name: ClassVar = "qubit-spectroscopy"
+    needs: ClassVar = ("readout.amplitude",)
+    gives: ClassVar = ("f01",)
+    tolerances: ClassVar = {"f01": (3e5, 0.0)}
+    quick: ClassVar = {"span": 10e6}
+
+    class Parameters(_Lines):
+        """Of the sweeps."""
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Look for the line, then at it."""
+        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
+        centre = bench.blocks.value(f"{target}.f01")
+        lo = bench.device.oscillators[bench.device.ports[bench.device.qubits[qubit].drive].lo or ""].frequency
+        band = bench.device.ports[bench.device.qubits[qubit].drive].bandwidth
+        wide = _grid(centre, p.span, p.step)
+        wide = wide[np.abs(wide - lo) <= band]
+        for strength in (1.0, 3.0, 1 / 3):
+            answer = yield self._ask(bench, qubit, wide, p.duration, strength * p.area)
+            data = sweep({"frequency": (wide, "Hz")}, answer)
+            found = _peak(data, "frequency", "")
+            if found.ok:
+                break
+        else:
+            return data
+        narrow = _grid(found.values["centre"], p.fine_span, p.fine_step)
+        narrow = narrow[np.abs(narrow - lo) <= band]
+        answer = yield self._ask(bench, qubit, narrow, p.fine_duration, strength * p.area)
+        return data.merge(sweep({"fine": (narrow, "Hz")}, answer, suffixes=("_fine",)))
+
+    def _ask(self, bench: Executor, qubit: int, frequencies: np.ndarray, duration: int, area: float) -> Ask:
+        drive = bench.blocks.drive(qubit, _pulse(duration, area))
+        schedules = [bench.blocks.shot(qubit, drive, frequency=float(f)) for f in frequencies]
+        return Ask(schedules, self.parameters.shots)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit a peak to both sweeps: the fine one gives the frequency."""
+        fits = {"coarse": _peak(data, "frequency", "")}
+        if "fine" in data.coords:
+            fits["fine"] = _peak(data, "fine", "_fine")
+        if refused := first_bad(fits):
+            return refused
+        fine = fits["fine"]
+        return Outcome("good", "", {"f01": Proposal(fine.values["centre"], "Hz", fine.stderr["centre"])}, fits)
+
+
+class Anharmonicity(Routine):
+    """The 1-2 transition: excite, a selective pulse near it, and back: what stays dark has gone on to 2.
+
+    The local oscillator is put below both transitions, so that both are in its band and neither is the other's image.
+    """
+
+    name: ClassVar = "anharmonicity"
+    needs: ClassVar = ("x.amplitude", "readout.amplitude")
+    gives: ClassVar = ("anharmonicity",)
+    tolerances: ClassVar = {"anharmonicity": (5e5, 0.0)}
+    quick: ClassVar = {"span": 10e6}
+
+    class Parameters(_Lines):
+        """Of the sweeps."""
+
+        span: PositiveFloat = 90e6
+        area: PositiveFloat = 14.0
+        below: PositiveFloat = 240e6
+        """Hz, of the local oscillator below f01."""
+        expected: float = -330e6
+        """Hz, where nothing is known."""
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Look for the line, then at it."""
+        p, f01 = self.parameters, bench.blocks.value(f"{target}.f01")
+        centre = f01 + bench.blocks.value(f"{target}.anharmonicity", p.expected)
+        wide = _grid(centre, p.span, p.step)
+        answer = yield self._ask(bench, target, wide, p.duration)
+        data = sweep({"frequency": (wide, "Hz")}, answer).assign_attrs(f01=f01)
+        found = _peak(data, "frequency", "")
+        if not found.ok:
+            return data
+        narrow = _grid(found.values["centre"], p.fine_span, p.fine_step)
+        answer = yield self._ask(bench, target, narrow, p.fine_duration)
+        return data.merge(sweep({"fine": (narrow, "Hz")}, answer, suffixes=("_fine",)))
+
+    def _ask(self, bench: Executor, target: str, frequencies: np.ndarray, duration: int) -> Ask:
+        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
+        blocks = bench.blocks
+        x, tone = blocks.x(qubit), blocks.drive(qubit, _pulse(duration, p.area))
+        oscillator = bench.device.ports[bench.device.qubits[qubit].drive].lo
+        lo = round(bench.blocks.value(f"{target}.f01") - p.below, -6)
+        schedules = [blocks.shot(qubit, x, blocks.at(qubit, float(f), tone), x) for f in frequencies]
+        return Ask(schedules, p.shots, options={"settings": {f"oscillators.{oscillator}.frequency": lo}})
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit a peak to both sweeps: the fine one gives the frequency."""
+        fits = {"coarse": _peak(data, "frequency", "")}
+        if "fine" in data.coords:
+            fits["fine"] = _peak(data, "fine", "_fine")
+        if refused := first_bad(fits):
+            return refused
+        found = Proposal(fits["fine"].values["centre"] - float(data.attrs["f01"]), "Hz", fits["fine"].stderr["centre"])
+        return Outcome("good", "", {"anharmonicity": found}, fits)
