@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pulsed.model.errors import ConfigError
 from pulsed.simulator.mps import MatrixProducts, line_order
-from pulsed.simulator.trajectories import LARGEST, SimulationLimitError, Trajectories
+from pulsed.simulator.trajectories import LARGEST, SimulationLimitError, Trajectories, chances
 from pulsed.simulator.truncation import DEFAULT, Truncation, read_truncation
 from pulsed.simulator.virtual_instrument import MESSAGES
 
@@ -77,7 +77,7 @@ def test_the_same_draws_give_the_states_that_state_vectors_give(seed, links):
     for sites in ((0,), (3, 1), (4, 0, 2), (0, 1, 2, 3, 4)):
         np.testing.assert_allclose(products.populations(sites), vectors.populations(sites), atol=1e-10)
     joint = vectors.populations((3, 1))
-    members, before = np.array([0, 2, 2]), np.array([joint[0].argmax(), *np.argsort(joint[2])[-2:]])
+    members, before = np.array([0, 2, 2]), np.array([joint[0].argmax(), *np.flatnonzero(joint[2] > 1e-3)[[0, -1]]])
     after = np.array([3, 0, 8])
     left = [
         state.collapsed((3, 1), members, before, after).populations((0, 1, 2, 3, 4)) for state in (vectors, products)
@@ -144,6 +144,29 @@ def test_the_discarded_weight_rises_as_the_bond_gets_narrower_and_tells_what_is_
     for weight, infidelity in zip(weights, lost, strict=True):
         if weight < 0.1:
             assert infidelity == pytest.approx(weight, rel=0.05)
+
+
+def test_branches_keep_the_weight_that_their_member_lost():
+    state = truncated(16, 1.0, layers=4)
+    before, zero = state.discarded[0], np.zeros(3, dtype=np.int64)
+    left = state.collapsed((4,), zero, np.array([0, 1, 2]), zero)
+    assert before > 0.01
+    assert (left.discarded >= before).all()
+    assert left.discarded.max() < before + 1e-6
+    assert left.line.widest == 16
+
+
+def test_the_chance_of_a_jump_is_the_norm_that_it_leaves():
+    """Random Kraus operators on random states of two transmons, for all members alike and one set for each."""
+    rng = np.random.default_rng(8)
+    states = rng.normal(size=(4, 9, 5)) + 1j * rng.normal(size=(4, 9, 5))
+    reduced = np.einsum("bir,bjr->bij", states, states.conj())
+    for sets in (1, 4):
+        kraus = rng.normal(size=(sets, 6, 9, 9)) + 1j * rng.normal(size=(sets, 6, 9, 9))
+        wanted = (np.abs(np.einsum("bkij,bjr->bkir", np.tile(kraus, (4 // sets, 1, 1, 1)), states)) ** 2).sum(
+            axis=(2, 3)
+        )
+        np.testing.assert_allclose(chances(kraus, reduced), wanted, rtol=1e-10)
 
 
 def test_a_state_beyond_the_bound_is_refused_with_the_weight_the_bound_and_what_to_do():
