@@ -65,12 +65,6 @@ def _value(values: CalibrationSet, name: str) -> str:
     return show_value(values.values[name]) if name in values.values else "-"
 
 
-def _lo(device: DeviceDescription, port: str) -> float:
-    """Return the frequency (Hz) that a port is mixed with: 0 on a flux line."""
-    name = device.ports[port].lo
-    return 0.0 if name is None else device.oscillators[name].frequency
-
-
 @dataclass(frozen=True)
 class Named:
     """One pulse of the shot: ``start`` and ``length`` in ns; frequency at the chip in Hz."""
@@ -113,7 +107,7 @@ class Pulses:
         named = []
         for port in preview.ports:
             clock = float(device.ports[port].clock)
-            lo = _lo(device, port)
+            lo = device.lo_frequency(port)
             for pulse in preview.pulses(port):
                 time = round(pulse.start / clock / float(device.dt))
                 name = names.get((pulse.channel, time), "")
@@ -133,7 +127,7 @@ class Pulses:
         table = plain_table("channel", "pulse", *numbers, right=numbers)
         last = ""
         for item in sorted(self.named, key=lambda item: (item.channel, item.start)):
-            lo = _lo(self.device, item.port)
+            lo = self.device.lo_frequency(item.port)
             where = item.channel if item.channel == item.port else f"{item.channel} on {item.port}"
             table.add_row(
                 Text(where if item.channel != last else "", "bold"), item.name, f"{item.start:.0f}",

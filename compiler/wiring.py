@@ -116,7 +116,7 @@ class Wiring:
             slot=Slot(port_name, oscillator, name),
             qubit=qubit,
             frequency=frequency,
-            lo=0.0 if port.lo is None else self.device.oscillators[port.lo].frequency,
+            lo=self.device.lo_frequency(port_name),
             bandwidth=port.bandwidth,
             ratio=ratio,
             delay=delay,

@@ -226,6 +226,11 @@ class DeviceDescription(_Table):
         """How many qubits there are."""
         return len(self.qubits)
 
+    def lo_frequency(self, port: str) -> float:
+        """Return the frequency (Hz) that ``port`` is mixed with; 0 on a flux line."""
+        lo = self.ports[port].lo
+        return 0.0 if lo is None else self.oscillators[lo].frequency
+
     def with_addresses(self, addresses: dict[str, str]) -> DeviceDescription:
         """Return this description with the VISA addresses of some instruments replaced."""
         for name in addresses:

@@ -14,7 +14,7 @@ from pulsed.provider.errors import OptionValueError, UnknownOptionError
 
 if TYPE_CHECKING:
     from pulsed.model.calibration import CalibrationSet
-    from pulsed.model.device import DeviceDescription, PortDescription
+    from pulsed.model.device import DeviceDescription
 
 DEFAULTS: dict[str, Any] = {
     "shots": 1024,
@@ -124,10 +124,10 @@ def _anything(name: str, value: Any) -> Any:
     return value
 
 
-def frequency_range(device: DeviceDescription, port: PortDescription) -> tuple[float, float]:
+def frequency_range(device: DeviceDescription, port: str) -> tuple[float, float]:
     """Return the lowest and highest frequency in hertz that ``port`` plays: its LO and its bandwidth around it."""
-    center = 0.0 if port.lo is None else device.oscillators[port.lo].frequency
-    return center - port.bandwidth, center + port.bandwidth
+    center, bandwidth = device.lo_frequency(port), device.ports[port].bandwidth
+    return center - bandwidth, center + bandwidth
 
 
 def merge_los(options: dict[str, Any], device: DeviceDescription, calibration: CalibrationSet) -> dict[str, Any]:
@@ -186,8 +186,8 @@ _FIXED_CHECKS: dict[str, Check] = {
 
 def _checks(device: DeviceDescription) -> dict[str, Check]:
     limits = device.limits
-    drives = [frequency_range(device, device.ports[qubit.drive]) for qubit in device.qubits]
-    readouts = [frequency_range(device, device.ports[qubit.readout]) for qubit in device.qubits]
+    drives = [frequency_range(device, qubit.drive) for qubit in device.qubits]
+    readouts = [frequency_range(device, qubit.readout) for qubit in device.qubits]
     return _FIXED_CHECKS | {
         "shots": _integer(1, limits.max_shots),
         "rep_delay": _seconds(limits.rep_delay_min, limits.rep_delay_max),

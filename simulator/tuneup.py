@@ -394,10 +394,7 @@ def main() -> None:
     device = load_device(arguments.device)
     chip = load_chip(arguments.device.parent / str(device.simulator))
     first = device.qubits[0]
-    drive, readout = (device.ports[port].lo for port in (first.drive, first.readout))
-    assert drive is not None, "the description was checked"
-    assert readout is not None, "the description was checked"
-    values = Tuneup(chip, 0, device.oscillators[drive].frequency, device.oscillators[readout].frequency).run()
+    values = Tuneup(chip, 0, device.lo_frequency(first.drive), device.lo_frequency(first.readout)).run()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     arguments.out.write_bytes(CalibrationSet(device.name, values, created).to_json())
 

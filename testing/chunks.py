@@ -71,9 +71,8 @@ def _program(device: DeviceDescription, writer: PartWriter, name: str, slots: Se
         qubit = device.qubits[q]
         drive, readout, acquire = 3 * q, 3 * q + 1, 3 * q + 2
         ports = device.ports
-        los = device.oscillators
-        drive_if = qubit.design_frequency - los[ports[qubit.drive].lo].frequency
-        readout_if = qubit.design_readout_frequency - los[ports[qubit.readout].lo].frequency
+        drive_if = qubit.design_frequency - device.lo_frequency(qubit.drive)
+        readout_if = qubit.design_readout_frequency - device.lo_frequency(qubit.readout)
         events.append((drive, 0, ports[qubit.drive].delay, angle if q == 0 else 0.05, 0.0, drive_if))
         events.append((readout, 1, 40 + ports[qubit.readout].delay, 0.1, 0.0, readout_if))
         acquisitions.append((acquire, q, q, 40 + ports[qubit.acquire].delay, READOUT, readout_if, -1))
