@@ -68,7 +68,7 @@ def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
         meas_return=options.meas_return,
         iq=options.iq,
         los=wiring.los,
-        biases=wiring.biases,
+        biases={name: options.settings.get(f"ports.{name}.bias", level) for name, level in wiring.biases.items()},
         ports=wiring.port_settings,
         discriminators=wiring.discriminators,
         spectrum=options.spectrum,

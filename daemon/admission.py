@@ -98,7 +98,7 @@ def _check_spectrum(spectrum: Spectrum | None, device: DeviceDescription) -> Non
 
 
 def _check_settings(settings: dict[str, float], device: DeviceDescription) -> None:
-    legal = [f"oscillators.{name}.{what}" for name in device.oscillators for what in ("frequency", "power")]
+    legal = device.setting_names
     for name, value in settings.items():
         if name not in legal:
             raise InvalidValueError("no such setting", subject="settings", value=name, legal=", ".join(legal))

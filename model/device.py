@@ -244,15 +244,22 @@ class DeviceDescription(_Table):
     def with_settings(self, settings: Mapping[str, float]) -> DeviceDescription:
         """Return this description with ``"oscillators.NAME.frequency"`` (Hz) or ``".power"`` (dBm) replaced.
 
+        ``"ports.NAME.bias"`` (A) is a setting too; it replaces a calibrated value, so it stays out of the description.
         Raises :class:`ConfigError` for a name that is none.
         """
         oscillators = dict(self.oscillators)
-        legal = {f"oscillators.{name}.{what}": (name, what) for name in oscillators for what in ("frequency", "power")}
         for key, value in settings.items():
-            known("settings", key, legal)
-            name, what = legal[key]
-            oscillators[name] = oscillators[name].model_copy(update={what: value})
+            known("settings", key, dict.fromkeys(self.setting_names))
+            table, name, what = key.split(".")
+            if table == "oscillators":
+                oscillators[name] = oscillators[name].model_copy(update={what: value})
         return self.model_copy(update={"oscillators": oscillators}) if settings else self
+
+    @property
+    def setting_names(self) -> tuple[str, ...]:
+        """What a job may set for itself."""
+        los = [f"oscillators.{name}.{what}" for name in self.oscillators for what in ("frequency", "power")]
+        return (*los, *(f"ports.{name}.bias" for name, port in self.ports.items() if port.bias is not None))
 
     @model_validator(mode="after")
     def _wiring_is_whole(self) -> DeviceDescription:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import uuid
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,8 +13,10 @@ from pulsed import pulse
 from pulsed.cli import configs
 from pulsed.cli.processes import OwnDaemon
 from pulsed.cli.server import ask_rack, find_control
-from pulsed.model.errors import PulsedError
+from pulsed.model.errors import InstrumentLimitError, PulsedError
+from pulsed.model.job import JobRequest, RunOptions
 from pulsed.provider import PulsedProvider
+from pulsed.pulse.serialize import dumps
 
 
 @contextmanager
@@ -135,3 +138,27 @@ def test_a_flux_pulse_of_ones_own_and_what_is_refused(rack):
     with pytest.raises(PulsedError, match="flux line"):
         backend.run(chirped, shots=16).result()
     assert ask("state")["gs1"]["current"] == pytest.approx(0.418e-3)
+
+
+def test_another_current_moves_the_coupler_and_the_qubits_for_one_job(rack):
+    """60 uA more bring the coupler to 4.93 GHz: Q0 moves by its share in the coupler, and back with the next job."""
+    backend, ask = rack
+    client = backend.provider.client
+    readout = backend.instruction_schedule_map.get("measure", 0)
+
+    def after(**settings):
+        options = RunOptions(shots=16, settings={name.replace("_", "."): value for name, value in settings.items()})
+        request = JobRequest(uuid.uuid4().hex, ("schedule",), 1, options)
+        client.submit(request, [dumps(readout)])
+        client.result(request.job_id, 30)
+        ask("predict")
+        return ask("truth")
+
+    idle, away, back = after(), after(ports_f0_bias=0.478e-3), after()
+    assert idle == {**back, "time": idle["time"]}
+    down = away["couplings"][0]["coupler"]["frequency"] - idle["couplings"][0]["coupler"]["frequency"]
+    assert -300e6 < down < -150e6
+    # g^2/D of the coupler, at 950 MHz and then 740 MHz away, is 8.5 and 11 MHz.
+    assert -4e6 < away["qubits"][0]["f01"] - idle["qubits"][0]["f01"] < -1e6
+    with pytest.raises(InstrumentLimitError, match="level is out of range"):
+        after(ports_f0_bias=1.5e-3)

@@ -14,7 +14,7 @@ from pulsed.compiler.wiring import Wiring
 from pulsed.drivers.rack import Rack
 from pulsed.model.calibration import Value, load_calibration
 from pulsed.model.device import load_device
-from pulsed.model.errors import InstrumentLimitError, LoweringError
+from pulsed.model.errors import ConfigError, InstrumentLimitError, LoweringError
 from pulsed.model.job import RunOptions
 from pulsed.pulse.channels import AcquireChannel, ControlChannel, DriveChannel, MemorySlot
 from pulsed.pulse.instructions import Acquire, Play, SetFrequency, SetPhase, ShiftFrequency, ShiftPhase
@@ -67,6 +67,12 @@ def test_samples_of_either_sign_at_zero_carrier_late_by_the_delay_of_the_port(fl
 def test_the_direct_current_is_the_calibrated_one_else_that_of_the_description(coupler, values, flux):
     (chunk,) = flux.compile([measured(Schedule((0, Play(Constant(16, 0.1), U0))))], RunOptions(shots=1))
     assert chunk.settings.biases == {"f0": values.number("f0.bias")} == {"f0": 0.418e-3}
+    own = RunOptions(shots=1, settings={"ports.f0.bias": -0.3e-3})
+    (moved,) = flux.compile([measured(Schedule((0, Play(Constant(16, 0.1), U0))))], own)
+    assert moved.settings.biases == {"f0": -0.3e-3}
+    with pytest.raises(ConfigError, match="no such name") as caught:
+        flux.compile([], RunOptions(settings={"ports.d0.bias": 0.0}))
+    assert "ports.f0.bias" in caught.value.legal
     bare = type(values)(values.device, {}, values.created)
     assert Wiring(coupler, bare).biases == {"f0": 0.4e-3}
 
