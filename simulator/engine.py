@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.simulator import drift, noise
-from pulsed.simulator.acquisition import Acquisition, readout_field, readout_spans
+from pulsed.simulator.acquisition import Acquisition
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.clusters import union
 from pulsed.simulator.evolution import Cluster, Free, Measurement, Plan, clear
@@ -18,7 +18,7 @@ from pulsed.simulator.exact import cluster_of
 from pulsed.simulator.feedback import Branching
 from pulsed.simulator.hamiltonian import moved, zz_rate
 from pulsed.simulator.pulses import Pulse, Pulses
-from pulsed.simulator.readout import respond
+from pulsed.simulator.readings import Readings
 from pulsed.simulator.report import ClusterReport, DroppedZz, Report
 from pulsed.simulator.sequence import (
     BURST,
@@ -78,6 +78,7 @@ class Engine:
         self._flux: dict[int, float] = {}
         self._biased = chip
         self._pulses = Pulses(chip)
+        self._readings = Readings(chip)
         self._free: dict[float, Free] = {}
         self._let_drift(0.0)
 
@@ -125,6 +126,7 @@ class Engine:
         if chip != self.chip:
             self.chip = chip
             self._pulses.take(chip)
+            self._readings.take(chip)
             self._free.clear()
 
     def _bias(self, lines: tuple[Line, ...]) -> None:
@@ -274,12 +276,8 @@ class Engine:
 
     def _plan(self, sequence: Sequence, reference: float) -> Plan:
         pulses = self._pulses.find(sequence, reference)
-        spans = readout_spans(self.chip, sequence)
-        measurements = []
-        for start, stop in spans:
-            z, lo = readout_field(self.chip, sequence, start, stop)
-            measurements.append(Measurement(start, stop, respond(self.chip, z, lo)))
-        end = max([p.stop for p in pulses] + [stop for _, stop in spans], default=0)
+        measurements = [Measurement(r.start, r.stop, r.response) for r in self._readings.find(sequence)]
+        end = max([p.stop for p in pulses] + [m.stop for m in measurements], default=0)
         if end > sequence.period:
             raise InvalidValueError(
                 "the sequence is longer than its repetition period",
@@ -343,13 +341,12 @@ class Engine:
         stream: tuple[int, ...],
         initial: NDArray[np.float64],
         reference: float,
-        ends: dict[int, float] | None = None,
     ) -> tuple[Cluster, NDArray[np.int64], np.random.Generator]:
         """Return one cluster at the start of its shots, each shot's member of its batch, and the source of draws."""
         rng = noise.generator(self.seed, *stream)
         blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
         spread = noise.detunings(self.chip, blocks, rng)
-        cluster = self._cluster(qubits, initial, spread, reference, stream, ends)
+        cluster = self._cluster(qubits, initial, spread, reference, stream, _ends(pulses))
         return cluster, np.arange(shots) * blocks // shots, rng
 
     def find(self, sequence: Sequence, reference: float) -> list[Pulse]:
@@ -371,7 +368,7 @@ class Engine:
         reference: float,
     ) -> ClusterReport:
         """Take one cluster through the shot and fill the measurements of its qubits; return how."""
-        cluster, owner, rng = self.begin(qubits, pulses, shots, stream, initial, reference, _ends(pulses))
+        cluster, owner, rng = self.begin(qubits, pulses, shots, stream, initial, reference)
         mine = [m for m in plan.measurements if cluster.measured(m)]
 
         def read(measurement: Measurement) -> None:

@@ -253,6 +253,8 @@ class DensityMatrix:
     ) -> DensityMatrix:
         """Return a new batch: member ``members[g]`` projected on levels ``before[g]`` and set to ``after[g]``.
 
+        A measured transmon is in a part of its own again.
+
         Args:
             sites: the measured transmons.
             members: (groups,) index into this batch.
@@ -265,11 +267,15 @@ class DensityMatrix:
         found_left = (np.unravel_index(before, shape), np.unravel_index(after, shape)) if sites else ((), ())
         for site, found, left in zip(sites, *found_left, strict=True):
             part = new._part(site)
+            new._parts.remove(part)
             rows = SIZE ** part.sites.index(site)
-            x = part.x.reshape(len(members), rows, SIZE, -1)
-            kept = x[group, :, POPULATIONS[found]].copy()
-            x[:] = 0
-            x[group, :, POPULATIONS[left]] = kept
+            rest = part.x.reshape(len(members), rows, SIZE, -1)[group, :, POPULATIONS[found]]
+            others = tuple(s for s in part.sites if s != site)
+            if others:
+                new._parts.append(_Part(others, np.ascontiguousarray(rest.reshape(len(members), -1))))
+            alone = np.zeros((len(members), SIZE))
+            alone[group, POPULATIONS[left]] = 1
+            new._parts.append(_Part((site,), alone))
             new._coherent[site] = False
         for part in new._parts:
             part.x /= part.populations().sum(axis=1, keepdims=True)
