@@ -44,6 +44,12 @@ class Step:
     """What it finds holds as long as the local oscillators keep their phase and level."""
     attempts: tuple[Mapping[str, object], ...] = field(default=({},), hash=False)
     """Parameters of the run, and of those after it when the data were bad."""
+    where: Callable[[DeviceDescription], tuple[str, ...]] | None = None
+    """Its targets, where they are not all of its kind."""
+
+    def targets(self, device: DeviceDescription) -> tuple[str, ...]:
+        """Return every target that a device has for it."""
+        return targets(self.subject, device) if self.where is None else self.where(device)
 
 
 class Graph:
@@ -80,13 +86,15 @@ class Graph:
         return list(rustworkx.lexicographical_topological_sort(rows, key=lambda name: place[name]))
 
     def _add(self, step: Step) -> None:
-        for target in targets(step.subject, self.device):
+        own = step.targets(self.device)
+        for target in own:
             self._qubits[target] = frozenset(qubits_of(target, self.device))
             self._index[Node(step.routine, target)] = self._graph.add_node(Node(step.routine, target))
-        for target in targets(step.subject, self.device):
+        for target in own:
             for parent in step.after:
-                for other in targets(self.steps[parent].subject, self.device):
-                    same = step.subject == self.steps[parent].subject
+                others = self.steps[parent].targets(self.device)
+                same = step.subject == self.steps[parent].subject and set(own) & set(others)
+                for other in others:
                     if other == target if same else self._qubits[other] & self._qubits[target]:
                         edge = self._index[Node(parent, other)], self._index[Node(step.routine, target)]
                         self._graph.add_edge(*edge, None)
@@ -103,7 +111,7 @@ class Graph:
             raise InvalidValueError("no such routine in the graph", subject="calibration graph", value=routine,
                                     legal=", ".join(self.steps))  # fmt: skip
         if found not in self._index:
-            legal = ", ".join(targets(self.steps[routine].subject, self.device))
+            legal = ", ".join(self.steps[routine].targets(self.device))
             raise InvalidValueError("no such target", subject=f"routine {routine}", value=target, legal=legal)
         return found
 

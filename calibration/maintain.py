@@ -156,6 +156,7 @@ class Pass:
         done: list[Node] = []
         for step, targets in self.graph.rows(nodes):
             left = list(targets)
+            lost: dict[Node, Found] = {}
             for number, parameters in enumerate(step.attempts):
                 if not left:
                     break
@@ -168,17 +169,22 @@ class Pass:
                     elif number + 1 < len(step.attempts):
                         again.append(target)
                     else:
-                        self._give_up(step, node, result)
+                        lost[node] = result
                 left = again
+            self._give_up(step, lost, everything=len(lost) == len(targets) > 1)
         return done
 
-    def _give_up(self, step: Step, node: Node, result: Found) -> None:
-        """Leave a node, and with a vital one its target, without stopping the others."""
-        self._given_up.add(node)
-        if step.vital and step.subject in ("qubit", "pair"):
-            why = f"{step.routine}: {result.why}"
-            self.runner.fault(node.target, why)
-            self._note(Action("fault", node, result.verdict, why))
+    def _give_up(self, step: Step, lost: Mapping[Node, Found], *, everything: bool) -> None:
+        """Leave nodes, and with a vital one its target, without stopping the others.
+
+        When not one qubit of several came out well the rack is to blame, and none of them is called faulty.
+        """
+        for node, result in lost.items():
+            self._given_up.add(node)
+            if step.vital and (step.subject == "pair" or (step.subject == "qubit" and not everything)):
+                why = f"{step.routine}: {result.why}"
+                self.runner.fault(node.target, why)
+                self._note(Action("fault", node, result.verdict, why))
 
     def _note(self, action: Action) -> None:
         self.actions.append(action)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -75,7 +75,8 @@ def _state(
     above: Mapping[Node, State],
 ) -> State:  # fmt: skip
     step = graph.step(node)
-    calibrated, why = _calibrated(step, node, situation.calibration, latest.get((node, "calibrate")))
+    record = latest.get((node, "calibrate"))
+    calibrated, why = _calibrated(step, node, situation.calibration, record, graph.steps.keys())
     checked = latest.get((node, "check"))
     seen = calibrated
     if calibrated is not None and checked is not None and checked.ended > calibrated:
@@ -96,9 +97,13 @@ def _state(
 
 
 def _calibrated(
-    step: Step, node: Node, calibration: CalibrationSet, record: RunRecord | None
+    step: Step, node: Node, calibration: CalibrationSet, record: RunRecord | None, routines: Collection[str]
 ) -> tuple[float | None, str]:
-    """Return when what is in force was found, None for never, and a reason to doubt it."""
+    """Return when what is in force was found, None for never, and a reason to doubt it.
+
+    Without a record of its own a node counts by its values, when at least one is its own, was set by hand or imported;
+    values that other routines of the graph have put there say nothing about it.
+    """
     missing = [name for name in step.gives if f"{node.target}.{name}" not in calibration.values]
     if missing:
         return None, f"{node.target}.{missing[0]} has no value"
@@ -107,7 +112,7 @@ def _calibrated(
     kept = {name: value for name, value in own.items() if value.quality != "design"}
     if record is not None and _in_force(record, calibration):
         return record.ended, doubted
-    if not step.gives:
+    if not any(value.routine == step.routine or value.routine not in routines for value in own.values()):
         return None, "it has not been measured"
     if len(kept) < len(own):
         return None, f"{min(own.keys() - kept.keys())} is of the design sheet"

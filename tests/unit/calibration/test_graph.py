@@ -45,6 +45,13 @@ def test_rows_are_in_an_order_that_parents_lead():
     assert rows == [("mixer", ["d4", "ro"]), ("line", ["Q4"]), ("rabi", ["Q4"])]
 
 
+def test_a_row_may_have_targets_of_its_own():
+    inputs = Step("flight", "port", where=lambda device: ("in",), gives=("delay",))
+    graph = Graph((STEPS[0], inputs, Step("line", "qubit", after=("mixer", "flight"))), DEVICE)
+    assert Node("flight", "in") in graph.parents(Node("line", "Q2"))
+    assert [node for node in graph.nodes if node.routine == "flight"] == [Node("flight", "in")]
+
+
 def test_wrong_tables_and_targets():
     with pytest.raises(ConfigError, match="hang on each other"):
         Graph((Step("a", "qubit", after=("b",)), Step("b", "qubit", after=("a",))), DEVICE)
@@ -119,6 +126,14 @@ def test_missing_design_suspect_and_restored_values():
     assert state(node, having(Value(5e9, time=ISO, routine="line", run_id="r0")), ran, now=T0 + 150).status == "stale"
     refined = having(Value(5e9, time=ISO, routine="ramsey", run_id="r10"))
     assert state(node, refined, ran, now=T0 + 150).status == "fresh", "another routine wrote over it"
+
+
+def test_values_that_another_routine_put_there_say_nothing():
+    node = Node("line", "Q0")
+    theirs = whole().with_values({"Q0.f01": Value(5e9, time=ISO, routine="rabi")}, ISO)
+    assert state(node, theirs) == State("never", "it has not been measured")
+    imported = whole().with_values({"Q0.f01": Value(5e9, time=ISO, routine="tuned elsewhere")}, ISO)
+    assert state(node, imported).status == "fresh"
 
 
 def test_what_gives_no_values_counts_by_its_record():

@@ -173,6 +173,16 @@ def test_a_dead_qubit_stops_nobody_else():
     assert world.run() == []
 
 
+def test_when_no_qubit_comes_out_well_the_rack_is_to_blame():
+    world = World(dead={Node("resonator", f"Q{q}") for q in range(5)})
+    world.run()
+    assert not world.calibration.faults
+    assert {node.routine for node in world.calibrated()} == {"mixer", "resonator"}
+    now = states(GRAPH, world.situation())
+    assert now[Node("resonator", "Q2")].status == "failed"
+    assert now[Node("line", "Q2")].status == "never"
+
+
 def test_a_failure_that_is_not_vital_leaves_the_target_in_use():
     world = World(dead={Node("t1", "Q3")})
     world.run()

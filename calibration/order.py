@@ -1,0 +1,69 @@
+"""The usual order in which a machine is tuned up: one row per routine, and what it hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pulsed.calibration.graph import DAY, HOUR, Step
+from pulsed.calibration.routine import find_routine, routine_names
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as a person writes it; what the routine itself says of its targets and values is asked of it."""
+
+    routine: str
+    after: tuple[str, ...] = ()
+    age: float = DAY
+    vital: bool = False
+    oscillator: bool = False
+    attempts: tuple[Mapping[str, object], ...] = ({},)
+
+
+USUAL = (
+    Row("mixer", oscillator=True),
+    Row("time-of-flight", age=7 * DAY),
+    Row("resonator-spectroscopy", ("time-of-flight",), vital=True),
+    Row("qubit-spectroscopy", ("resonator-spectroscopy",), vital=True),
+    Row("rabi", ("qubit-spectroscopy", "mixer"), vital=True),
+    Row("ramsey", ("rabi",), age=HOUR, vital=True),
+    Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True),
+    Row("readout-optimum", ("discriminator",)),
+    Row("anharmonicity", ("ramsey", "readout-optimum"), age=7 * DAY),
+    Row("drag", ("anharmonicity",)),
+    Row("fine-amplitude", ("drag",), age=6 * HOUR, vital=True),
+    Row("fine-drag", ("fine-amplitude",)),
+    Row("fine-frequency", ("fine-drag",), age=HOUR),
+    Row("t1", ("fine-amplitude",), age=2 * HOUR),
+    Row("echo", ("fine-amplitude",), age=2 * HOUR),
+)
+"""From mixers to benchmarking. Ages are those after which drift is to be expected in a lab."""
+
+
+def usual(rows: Sequence[Row] = USUAL) -> tuple[Step, ...]:
+    """Return the rows with what their routines say of themselves.
+
+    A row whose routine is not installed is left out, and what hung on it hangs on what it hung on.
+    """
+    installed = set(routine_names())
+    before: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        after = tuple(dict.fromkeys(name for parent in row.after for name in before.get(parent, (parent,))))
+        before[row.routine] = (row.routine,) if row.routine in installed else after
+    return tuple(_step(row, before) for row in rows if row.routine in installed)
+
+
+def _step(row: Row, before: Mapping[str, tuple[str, ...]]) -> Step:
+    routine = find_routine(row.routine)
+    return Step(
+        row.routine,
+        routine.subject,
+        tuple(dict.fromkeys(name for parent in row.after for name in before[parent])),
+        routine.gives,
+        row.age,
+        row.vital,
+        row.oscillator,
+        row.attempts,
+        routine.targets,
+    )
