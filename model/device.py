@@ -250,7 +250,8 @@ class DeviceDescription(_Table):
         oscillators = dict(self.oscillators)
         for key, value in settings.items():
             known("settings", key, dict.fromkeys(self.setting_names))
-            table, name, what = key.split(".")
+            table, rest = key.split(".", 1)
+            name, what = rest.rsplit(".", 1)
             if table == "oscillators":
                 oscillators[name] = oscillators[name].model_copy(update={what: value})
         return self.model_copy(update={"oscillators": oscillators}) if settings else self
