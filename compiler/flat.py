@@ -253,6 +253,12 @@ def _frame_kind(time: int, instruction: Instruction) -> tuple[int, str]:
 def _acquire(
     time: int, instruction: Acquire, wiring: Wiring, table: EnvelopeTable
 ) -> tuple[int, int, int, int, int, int, float, float]:
+    if instruction.discriminator is not None:
+        raise LoweringError(
+            "an acquisition has no discriminator of its own", subject=f"{instruction.channel} at {time} dt",
+            value=repr(instruction.discriminator)[:200],
+            legal="none: the calibrated one classifies; with meas_level 1 the points come back as they are",
+        )  # fmt: skip
     slot = -1 if instruction.mem_slot is None else instruction.mem_slot.index
     kernel = _kernel(time, instruction, wiring, table)
     return (time, instruction.duration, wiring.row(instruction.channel), ACQUIRE, kernel, slot, 0.0, 0.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 
+from pulsed import pulse
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.program import Chunk, Discriminator
 from pulsed.model.calibration import Value
@@ -84,6 +85,16 @@ def test_an_instructions_kernel_that_is_none(compiler, kernel):
         compiler.compile([schedule], OPTIONS)
     assert "AcquireChannel(2)" in caught.value.subject
     assert "boxcar" in caught.value.legal
+
+
+@pytest.mark.parametrize("found", [pulse.Discriminator("linear"), pulse.Discriminator("mine", zero=0.1, one=0.3)])
+def test_an_instructions_discriminator_is_refused_not_ignored(compiler, found):
+    schedule = Schedule((16, Acquire(800, AcquireChannel(2), MemorySlot(0), discriminator=found)))
+    with pytest.raises(LoweringError, match="no discriminator of its own") as caught:
+        compiler.compile([schedule], OPTIONS)
+    assert caught.value.subject == "AcquireChannel(2) at 16 dt"
+    assert found.name in caught.value.value
+    assert "meas_level 1" in caught.value.legal
 
 
 @pytest.mark.parametrize("value", [(1.0,), (1.0, 2.0, 3.0), (1.0, float("nan")), 0.5])
