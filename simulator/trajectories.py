@@ -7,6 +7,7 @@ its probability (Dalibard et al. 1992). The mean over members is the density mat
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pulsed.model.errors import PulsedError
@@ -57,6 +58,37 @@ def drawn(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     return found
 
 
+@njit(cache=True)
+def _reduce(psi, index, out):  # type: ignore[no-untyped-def]
+    """Add to out (B, m, m) the reduced density matrices of psi (B, D); index (rest, m) as of :func:`table`."""
+    rest, m = index.shape
+    for b in range(psi.shape[0]):
+        for r in range(rest):
+            for i in range(m):
+                x = psi[b, index[r, i]]
+                for j in range(i + 1):
+                    out[b, i, j] += x * np.conj(psi[b, index[r, j]])
+        for i in range(m):
+            for j in range(i):
+                out[b, j, i] = np.conj(out[b, i, j])
+
+
+@njit(cache=True)
+def _act(psi, index, matrices):  # type: ignore[no-untyped-def]
+    """Apply matrices (B, m, m) to psi (B, D) in place."""
+    rest, m = index.shape
+    work = np.empty(m, np.complex128)
+    for b in range(psi.shape[0]):
+        for r in range(rest):
+            for i in range(m):
+                work[i] = psi[b, index[r, i]]
+            for i in range(m):
+                x = 0j
+                for j in range(m):
+                    x += matrices[b, i, j] * work[j]
+                psi[b, index[r, i]] = x
+
+
 class Trajectories:
     """A batch of pure states ``psi`` (batch, 3**n) of ``n`` transmons, normalised."""
 
@@ -76,16 +108,19 @@ class Trajectories:
 
     def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
         """Apply superoperators (batch, m^2, m^2), or (1, m^2, m^2) for all alike: one Kraus operator per member."""
-        kraus = kraus_operators(maps, LEVELS ** len(sites))
-        local = self.psi[:, table(self.count, sites)]
-        chosen = drawn(chances(kraus, np.matmul(local.transpose(0, 2, 1), local.conj())), self._rng)
-        member = np.arange(len(self.psi)) if len(kraus) > 1 else 0
-        self._set(sites, np.matmul(local, kraus[member, chosen].transpose(0, 2, 1)))
+        m = LEVELS ** len(sites)
+        kraus = kraus_operators(maps, m)
+        reduced = np.zeros((len(self.psi), m, m), complex)
+        _reduce(self.psi, table(self.count, sites), reduced)
+        weights = chances(kraus, reduced)
+        chosen = drawn(weights, self._rng)
+        members = np.arange(len(self.psi))
+        left = kraus[members if len(kraus) > 1 else 0, chosen]
+        self.apply_unitaries(sites, left / np.sqrt(weights[members, chosen])[:, None, None])
 
     def apply_unitaries(self, sites: tuple[int, ...], unitaries: Complex) -> None:
         """Apply U to the given transmons, one U (batch, m, m) per member."""
-        local = self.psi[:, table(self.count, sites)]
-        self._set(sites, np.matmul(local, unitaries.transpose(0, 2, 1)))
+        _act(self.psi, table(self.count, sites), np.ascontiguousarray(unitaries))
 
     def shift(self, first: int, second: int, energies: NDArray[np.float64], duration: float) -> None:
         """Let two transmons pick up pair energies (3, 3) in rad/ns for ``duration`` ns."""
@@ -134,10 +169,6 @@ class Trajectories:
         new = Trajectories(psi, self.count, self._rng)
         new._normalise()
         return new
-
-    def _set(self, sites: tuple[int, ...], local: Complex) -> None:
-        self.psi[:, table(self.count, sites)] = local
-        self._normalise()
 
     def _normalise(self) -> None:
         self.psi /= np.linalg.norm(self.psi, axis=1, keepdims=True)
