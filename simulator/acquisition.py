@@ -9,7 +9,7 @@ from pulsed.model.errors import InvalidValueError
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.evolution import Measurement
 from pulsed.simulator.lines import low_pass, mixed
-from pulsed.simulator.readout import Jumps, Response, digitize, integrals, integrate, trajectories
+from pulsed.simulator.readout import Integrals, Jumps, Response, digitize, integrals, integrate, trajectories
 from pulsed.simulator.sequence import Mode, Outcome, Sequence, Window
 
 Complex = NDArray[np.complex128]
@@ -17,16 +17,18 @@ Complex = NDArray[np.complex128]
 RING_DOWN = 4
 """Samples after a readout burst in which the line still rings."""
 
+KEPT_INTEGRALS = 4
+"""Windows of one readout whose sums are kept."""
+
 _RAW_BLOCK = 256
 """Shots of raw records drawn at a time."""
 
 
-def readout_spans(chip: Chip, sequence: Sequence) -> list[tuple[int, int]]:
-    """Return (start, stop) of each readout at the chip: readout bursts and windows that touch, joined."""
+def readout_spans(chip: Chip, sequence: Sequence, bursts: NDArray[np.void]) -> list[tuple[int, int]]:
+    """Return (start, stop) of each readout at the chip: ``bursts`` on readout lines and windows that touch, joined."""
     spans = []
-    for burst in sequence.bursts:
-        line = sequence.lines[burst["line"]]
-        if chip.wire(line.name).reads and line.on:
+    for burst in bursts:
+        if sequence.lines[burst["line"]].on:
             start = int(burst["start"])
             spans.append((start, start + len(sequence.envelopes[burst["envelope"]]) + RING_DOWN))
     for window in sequence.windows:
@@ -107,7 +109,7 @@ class Acquisition:
             if not self._drawn:
                 values = self._recorded(window, measurement)
             elif window.kernels:
-                sums = integrals(measurement.response, self._weights(window, measurement), self._amplifier)
+                sums = self._integrals(window, measurement)
                 values = integrate(measurement.response, sums, measurement.levels, measurement.jumps, self._rng)
             else:
                 values = np.zeros((self._shots, 0), complex)
@@ -140,6 +142,18 @@ class Acquisition:
             out[k, first : first + window.length] = kernel.weights * np.exp(2j * np.pi * kernel.frequency * t)
         return out
 
+    def _integrals(self, window: Window, measurement: Measurement) -> Integrals:
+        """Return the sums of a readout under a window's kernels, kept with the response by content."""
+        kept = measurement.response.kept
+        first = self._first(window, measurement)
+        for before, offset, sums in kept:
+            if offset == first and before.same(window):
+                return sums
+        sums = integrals(measurement.response, self._weights(window, measurement), self._amplifier)
+        kept.append((window, first, sums))
+        del kept[:-KEPT_INTEGRALS]
+        return sums
+
     def _blocks(self) -> list[slice]:
         return [slice(low, min(low + _RAW_BLOCK, self._shots)) for low in range(0, self._shots, _RAW_BLOCK)]
 
@@ -168,10 +182,7 @@ class Acquisition:
 
     def _may_clip(self, response: Response) -> bool:
         """Return whether a record could leave the ADC's range: six standard deviations from the largest mean."""
-        largest = np.abs(response.background)
-        for i in range(len(response.measured)):
-            largest = largest + response.scale[i] * np.abs(response.alpha[i]).max(axis=0)[1:]
-        return bool(largest.max(initial=0.0) + 6 * self._amplifier.noise_lsb / self._amplifier.full_scale > 1)
+        return bool(response.largest + 6 * self._amplifier.noise_lsb / self._amplifier.full_scale > 1)
 
 
 def _slice_jumps(jump: Jumps, part: slice) -> Jumps:

@@ -30,7 +30,7 @@ from pulsed.simulator.sequence import (
     Sequence,
     Window,
 )
-from pulsed.simulator.trajectories import SimulationLimitError
+from pulsed.simulator.trajectories import SimulationLimitError, Trajectories
 
 __all__ = [
     "BURST",
@@ -199,8 +199,8 @@ class Engine:
     def warm_up(self) -> None:
         """Compile or load every kernel, so that no later call has to: half a second, on a new machine ten.
 
-        Plays a pulse on one transmon, then one that drives a pair, then one after a wait, and reads out, in every mode.
-        No random stream depends on it.
+        Plays a pulse on one transmon, then one that drives a pair, then one after a wait, and reads out, in every mode;
+        then a map acts on a state vector. No random stream depends on it.
         """
         first, wires = self.chip.qubits[0], self.chip.wires
         drive = next(i for i, w in enumerate(wires) if w.qubit == 0)
@@ -217,6 +217,8 @@ class Engine:
         for count, mode in enumerate(modes):
             bursts = np.array(rows[: count + 2], BURST)
             self._play(Sequence(lines, bursts, envelopes, (b"warm 1", b"warm 2"), (window,), 1_000_000), 64, (0,), mode)
+        state = Trajectories.product([np.array([1.0, 0.0, 0.0])], 1, noise.generator(0))
+        state.apply((0,), np.eye(9, dtype=complex)[None])
 
     def truth(self) -> dict[str, object]:
         """Return the chip's dressed values as they are now, SI units: what a calibration should find."""

@@ -236,7 +236,7 @@ class Cluster:
             self._idle(qubit, measurement.stop)
             # All levels leave nearly the same number of photons, so that their mean stands for each.
             i = measurement.response.measured.index(qubit)
-            photons = self.state.populations((site,)) @ np.abs(measurement.response.alpha[i, :, -1]) ** 2
+            photons = self.state.populations((site,)) @ measurement.response.photons[i]
             self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
 
     def read(
@@ -281,7 +281,7 @@ class Cluster:
         left = np.unravel_index(groups[2], (LEVELS,) * len(qubits))
         for k, qubit in enumerate(qubits):
             i = measurement.response.measured.index(qubit)
-            photons = np.abs(measurement.response.alpha[i, left[k], -1]) ** 2
+            photons = measurement.response.photons[i, left[k]]
             self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
             self._clock[qubit] = measurement.stop
         return np.asarray(new_owner, dtype=np.int64).ravel()

@@ -5,13 +5,14 @@ from the LO for qubit level s; the more photons, the nearer it comes to the bare
 tones. The digitizer gets g sqrt(kappa) alpha of each, the background that passes them by, and white noise of
 ``noise_lsb`` per quadrature and sample; g is such that an optimal kernel separates two levels by
 S = 2 sqrt(eta kappa int |d alpha|^2) standard deviations. A qubit that jumps at sample n leaves its mean trajectory by
-d exp(lambda (m - n)) for m > n (lambda as of few photons), so integrals come from prefix sums.
+d exp(lambda (m - n)) for m > n (lambda as of few photons), so integrals come from sums up to the jump and from it on.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Amplifier, Chip
 from pulsed.simulator.hamiltonian import LEVELS
+from pulsed.simulator.sequence import Window
 from pulsed.simulator.superoperators import rates
 
 Complex = NDArray[np.complex128]
@@ -34,36 +36,87 @@ EXCITATION_RATE = 5e-4
 
 _MAX_JUMPS = 12
 
+STRIDE = 16
+"""Samples between the sums of a readout that are kept; what lies between is added up for each jump."""
+
 
 @njit(cache=True)
 def _respond(z, rate, pull, saturation, drive, out):  # type: ignore[no-untyped-def]
-    """Write alpha at the sample edges, (N + 1,), for d alpha/dt = rate(n) alpha - i drive z, z held over each sample.
+    """Write alpha at the sample edges, (N + 1, k), for d alpha/dt = rate(n) alpha - i drive z, z held over each sample.
 
-    rate(n) = rate + i pull (1 - 1/sqrt(1 + n/saturation)), n the photons at the sample's start.
+    rate(n) = rate + i pull (1 - 1/sqrt(1 + n/saturation)), n the photons at the sample's start; all but ``z`` are (k,).
     """
     decay = np.exp(rate)
     out[0] = 0j
     for n in range(z.shape[0]):
-        photons = (out[n].real ** 2 + out[n].imag ** 2) / saturation
-        back = pull * photons / (1 + photons + math.sqrt(1 + photons))
-        now = decay * complex(math.cos(back), math.sin(back))
-        out[n + 1] = now * out[n] - 1j * drive * (now - 1) / (rate + 1j * back) * z[n]
+        for k in range(rate.shape[0]):
+            re, im = out[n, k].real, out[n, k].imag
+            photons = (re * re + im * im) / saturation[k]
+            back = pull[k] * photons / (1 + photons + math.sqrt(1 + photons))
+            # A pull is below 0.1 rad in a sample: Taylor is exact to 1e-12, and compiles to vectors.
+            square = back * back
+            cosine = 1 - square * (0.5 - square * (1 / 24 - square / 720))
+            sine = back * (1 - square * (1 / 6 - square * (1 / 120 - square / 5040)))
+            now = decay[k] * complex(cosine, sine)
+            a, b = rate[k].real, rate[k].imag + back
+            size = drive[k] / (a * a + b * b)
+            inverse = complex(-b * size, -a * size)  # -i drive / (rate + i back)
+            out[n + 1, k] = now * complex(re, im) + inverse * (now - 1) * z[n]
 
 
 @njit(cache=True)
-def _prefix(alpha, decay, weights, total, rest):  # type: ignore[no-untyped-def]
-    """Write prefix sums of weight times alpha, and the integral of a unit deviation that starts at edge n.
+def _sums(alpha, decay, weights, total, rest):  # type: ignore[no-untyped-def]
+    """Write sums at every STRIDE samples (M + 1, K): of weight times alpha before, of a unit deviation that begins.
 
     The digitizer samples at the end of each sample: at 200 MHz from the LO a mean over it would be another signal.
     """
-    kernels, samples = weights.shape
-    for k in range(kernels):
-        total[k, 0] = 0j
-        for n in range(samples):
-            total[k, n + 1] = total[k, n] + weights[k, n] * alpha[n + 1]
-        rest[k, samples] = 0j
-        for n in range(samples - 1, -1, -1):
-            rest[k, n] = decay * (weights[k, n] + rest[k, n + 1])
+    samples, kernels = weights.shape
+    last = total.shape[0] - 1
+    now = np.zeros(kernels, np.complex128)
+    total[0] = now
+    for n in range(samples):
+        for k in range(kernels):
+            now[k] += weights[n, k] * alpha[n + 1]
+        if (n + 1) % STRIDE == 0 or n + 1 == samples:
+            total[(n + STRIDE) // STRIDE] = now
+    now[:] = 0
+    rest[last] = now
+    for n in range(samples - 1, -1, -1):
+        for k in range(kernels):
+            now[k] = decay * (weights[n, k] + now[k])
+        if n % STRIDE == 0:
+            rest[n // STRIDE] = now
+
+
+@njit(cache=True)
+def _follow_jumps(jumps, alpha, decay, scale, weights, total, rest, out):  # type: ignore[no-untyped-def]
+    """Add to the integrals ``out`` (shots, K) what jumps (4, n) of shot, time, level before and after change."""
+    samples, kernels = weights.shape
+    deviation = np.zeros(out.shape[0], np.complex128)
+    since = np.zeros(out.shape[0], np.int64)
+    end = total.shape[1] - 1
+    for j in range(jumps.shape[1]):
+        shot, n = jumps[0, j], jumps[1, j]
+        carried, fresh = deviation[shot], 0j
+        for side in range(2):
+            level, sign = jumps[2 + side, j], 2 * side - 1
+            if side == 0:
+                carried *= decay[level] ** (n - since[shot])
+                fresh += carried + alpha[level, n]
+                own = carried
+            else:
+                fresh -= alpha[level, n]
+                own = fresh
+            for k in range(kernels):
+                left = total[level, end, k] - total[level, n // STRIDE, k]
+                for m in range(n // STRIDE * STRIDE, n):
+                    left -= weights[m, k] * alpha[level, m + 1]
+                block = (n + STRIDE - 1) // STRIDE
+                unit = rest[level, block, k]
+                for m in range(min(block * STRIDE, samples) - 1, n - 1, -1):
+                    unit = decay[level] * (weights[m, k] + unit)
+                out[shot, k] += sign * scale * (left + own * unit)
+        deviation[shot], since[shot] = fresh, n
 
 
 @dataclass(frozen=True)
@@ -76,6 +129,8 @@ class Response:
         decay: (measured, 3) factor of a deviation over one sample.
         scale: (measured,) ADC full scales per sqrt(photon).
         background: (samples,) what passes by the resonators and what undriven ones add, ADC full scales.
+        kept: windows, their first samples and the sums under them, by :mod:`pulsed.simulator.acquisition`.
+        hazards: what :func:`hazards` returned.
 
     """
 
@@ -84,16 +139,53 @@ class Response:
     decay: Complex
     scale: NDArray[np.float64]
     background: Complex
+    kept: list[tuple[Window, int, Integrals]] = field(default_factory=list)
+    hazards: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest mean of a record, whatever the qubits do, ADC full scales."""
+        largest = np.abs(self.background)
+        for scale, alpha in zip(self.scale, self.alpha, strict=True):
+            largest = largest + scale * np.abs(alpha).max(axis=0)[1:]
+        return float(largest.max(initial=0.0))
+
+    @cached_property
+    def photons(self) -> NDArray[np.float64]:
+        """(measured, 3) photons that each level leaves at the end."""
+        photons: NDArray[np.float64] = np.abs(self.alpha[:, :, -1]) ** 2
+        return photons
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes, with what is kept beside it."""
+        rates = sum(x.nbytes for found in self.hazards.values() for x in found)
+        return self.alpha.nbytes + self.background.nbytes + rates + sum(sums.nbytes for _, _, sums in self.kept)
 
 
 @dataclass(frozen=True)
 class Integrals:
-    """Prefix sums of a response under kernels, in ADC full scales: ``total`` and ``rest`` (measured, 3, K, N + 1)."""
+    """A response under K kernels.
 
+    Attributes:
+        weights: (N, K) of the kernels.
+        total: (measured, 3, M + 1, K) sums of weight times field before every STRIDE-th sample and the end.
+        rest: the same shape, sums of weight times a deviation that is 1 there.
+        background: (K,) ADC full scales.
+        factor: (K, K) of the noise's covariance, ADC full scales.
+
+    """
+
+    weights: Complex
     total: Complex
     rest: Complex
     background: Complex
     factor: Complex
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        return sum(x.nbytes for x in (self.weights, self.total, self.rest, self.background, self.factor))
 
 
 @dataclass
@@ -110,56 +202,47 @@ def respond(chip: Chip, z: Complex, lo_frequency: float) -> Response:
     """Return the response of all resonators to readout samples ``z`` (N,) at 1 ns in the frame of the LO."""
     amplifier = chip.amplifier
     gain = 2 * amplifier.noise_lsb / amplifier.full_scale * math.sqrt(amplifier.efficiency * 1e-9)
-    background = amplifier.background * z
-    measured, fields, decays, scales = [], [], [], []
-    for q, qubit in enumerate(chip.qubits):
-        alpha = np.empty((LEVELS, len(z) + 1), complex)
-        kappa = 2e-9 * math.pi * qubit.kappa
-        resonances = qubit.resonances()
-        rate = [-kappa / 2 - 2e-9j * math.pi * (f - lo_frequency) for f in resonances]
-        for s in range(LEVELS):
-            pull = 2e-9 * math.pi * (resonances[s] - qubit.bare_resonance)
-            _respond(z, rate[s], pull, qubit.saturation, 2e-9 * math.pi * qubit.readout_drive, alpha[s])
-        scale = gain * math.sqrt(2 * math.pi * qubit.kappa)
-        if float((alpha.real**2 + alpha.imag**2).max()) > DRIVEN:
-            measured.append(q)
-            fields.append(alpha)
-            decays.append(np.exp(rate))
-            scales.append(scale)
-        else:
-            background = background + scale * alpha[0, 1:]
-    shape = (len(measured), LEVELS)
-    return Response(
-        tuple(measured),
-        np.array(fields).reshape(*shape, len(z) + 1),
-        np.array(decays, complex).reshape(shape),
-        np.array(scales),
-        background,
+    resonances = np.array([q.resonances() for q in chip.qubits])
+    bare, kappa, saturation, drive = (
+        np.array([getattr(q, name) for q in chip.qubits])
+        for name in ("bare_resonance", "kappa", "saturation", "readout_drive")
     )
+    rate = -1e-9 * math.pi * kappa[:, None] - 2e-9j * math.pi * (resonances - lo_frequency)
+    pull = 2e-9 * math.pi * (resonances - bare[:, None])
+    fields = np.empty((len(z) + 1, rate.size), complex)
+    each = (np.repeat(x, LEVELS) for x in (saturation, 2e-9 * math.pi * drive))
+    _respond(np.ascontiguousarray(z), rate.ravel(), pull.ravel(), *each, fields)
+    alpha = np.ascontiguousarray(fields.T).reshape(len(chip.qubits), LEVELS, -1)
+    scales = gain * np.sqrt(2 * math.pi * kappa)
+    reached = (alpha.real**2 + alpha.imag**2).max(axis=(1, 2)) > DRIVEN
+    background = amplifier.background * z + scales[~reached] @ alpha[~reached, 0, 1:]
+    measured = tuple(np.flatnonzero(reached).tolist())
+    return Response(measured, alpha[reached], np.exp(rate[reached]), scales[reached], background)
 
 
 def integrals(response: Response, weights: Complex, amplifier: Amplifier) -> Integrals:
-    """Return the prefix sums of ``response`` under ``weights`` (K, N) and a factor F of the noise's covariance.
+    """Return sums of ``response`` under ``weights`` (K, N) and a factor F of the noise's covariance.
 
     The noise of the K integrals is jointly Gaussian and circular, C = F F^+, from the same samples; the quantisation of
     the ADC adds LSB^2/12 per quadrature.
     """
     count, kernels, samples = len(response.measured), *weights.shape
-    total = np.empty((count, LEVELS, kernels, samples + 1), complex)
+    total = np.empty((count, LEVELS, -(-samples // STRIDE) + 1, kernels), complex)
     rest = np.empty_like(total)
+    by_sample = np.ascontiguousarray(weights.T)
     for i in range(count):
         for s in range(LEVELS):
-            _prefix(response.alpha[i, s], response.decay[i, s], weights, total[i, s], rest[i, s])
-        total[i] *= response.scale[i]
-        rest[i] *= response.scale[i]
+            _sums(response.alpha[i, s], response.decay[i, s], by_sample, total[i, s], rest[i, s])
     variance = 2 * (amplifier.noise_lsb**2 + 1 / 12) / amplifier.full_scale**2
     values, vectors = np.linalg.eigh(variance * (weights @ weights.conj().T))
     factor = vectors * np.sqrt(np.clip(values, 0, None))
-    return Integrals(total, rest, weights @ response.background, factor)
+    return Integrals(by_sample, total, rest, weights @ response.background, factor)
 
 
 def hazards(chip: Chip, response: Response, i: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return cumulative rates (3, N + 1) of leaving each level down and up, photons included."""
+    """Return cumulative rates (3, N + 1) of leaving each level down and up, photons included; kept."""
+    if i in response.hazards:
+        return response.hazards[i]
     qubit = chip.qubits[response.measured[i]]
     base = rates(qubit)
     photons = np.abs(response.alpha[i]) ** 2 / qubit.n_crit
@@ -167,10 +250,11 @@ def hazards(chip: Chip, response: Response, i: int) -> tuple[NDArray[np.float64]
     down = n * base.down * (1 + RELAXATION_GAIN * photons)
     up = ((n + 1) * base.up + EXCITATION_RATE * photons**2) * (n < LEVELS - 1)
     zero = np.zeros((LEVELS, 1))
-    return (
+    response.hazards[i] = (
         np.concatenate([zero, np.cumsum(down[:, 1:], axis=1)], axis=1),
         np.concatenate([zero, np.cumsum(up[:, 1:], axis=1)], axis=1),
     )
+    return response.hazards[i]
 
 
 def sample_jumps(
@@ -224,7 +308,7 @@ def integrate(
 
     Args:
         response: the resonators.
-        sums: their prefix sums.
+        sums: of them under the kernels.
         levels: (shots, measured) levels at the start.
         jumps: of each measured qubit.
         rng: source of the noise.
@@ -234,32 +318,12 @@ def integrate(
     noise = rng.standard_normal((shots, kernels, 2)).view(complex)[..., 0] * math.sqrt(0.5)
     out: Complex = noise @ sums.factor.T + sums.background
     for i, jump in enumerate(jumps):
-        out += sums.total[i, :, :, -1][levels[:, i]]
-        if len(jump.shots) == 0:
-            continue
-        total, rest, alpha = sums.total[i], sums.rest[i], response.alpha[i]
-        deviation, since = np.zeros(shots, complex), np.zeros(shots, dtype=np.int64)
-        for stage in _stages(jump):
-            shot, n, a, b = jump.shots[stage], jump.times[stage], jump.before[stage], jump.after[stage]
-            carried = deviation[shot] * response.decay[i, a] ** (n - since[shot])
-            fresh = carried + alpha[a, n] - alpha[b, n]
-            change = total[b, :, -1] - total[b, :, n] - total[a, :, -1] + total[a, :, n]
-            out[shot] += change + fresh[:, None] * rest[b, :, n] - carried[:, None] * rest[a, :, n]
-            deviation[shot], since[shot] = fresh, n
+        scale = float(response.scale[i])
+        out += (scale * sums.total[i, :, -1])[levels[:, i]]
+        rows = np.stack([jump.shots, jump.times, jump.before, jump.after])
+        alpha, decay = response.alpha[i], response.decay[i]
+        _follow_jumps(rows, alpha, decay, scale, sums.weights, sums.total[i], sums.rest[i], out)
     return out
-
-
-def _stages(jump: Jumps) -> list[NDArray[np.int64]]:
-    """Split jumps into first, second, ... of their shot, so that each stage has a shot at most once."""
-    seen: dict[int, int] = {}
-    stages: list[list[int]] = []
-    for index, shot in enumerate(jump.shots.tolist()):
-        order = seen.get(shot, 0)
-        seen[shot] = order + 1
-        if order == len(stages):
-            stages.append([])
-        stages[order].append(index)
-    return [np.array(s, dtype=np.int64) for s in stages]
 
 
 def trajectories(response: Response, levels: NDArray[np.int64], jumps: list[Jumps]) -> Complex:

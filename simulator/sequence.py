@@ -63,6 +63,15 @@ class Window:
     length: int
     kernels: tuple[Kernel, ...] = ()
 
+    def same(self, other: Window) -> bool:
+        """Return whether another window has the same content."""
+        if (self.start, self.length, len(self.kernels)) != (other.start, other.length, len(other.kernels)):
+            return False
+        return all(
+            a.frequency == b.frequency and (a.weights is b.weights or np.array_equal(a.weights, b.weights))
+            for a, b in zip(self.kernels, other.kernels, strict=True)
+        )
+
 
 @dataclass(frozen=True)
 class Bit:

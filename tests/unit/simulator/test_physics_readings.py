@@ -1,0 +1,103 @@
+"""Readouts are kept by content and within bounds; sums under kernels against sums sample by sample."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pulsed.simulator.chip import Chip, load_chip
+from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
+from pulsed.simulator.lines import ideal_correction
+from pulsed.simulator.readings import Readings
+from pulsed.simulator.readout import STRIDE, Jumps, integrals, integrate, respond, trajectories
+
+CHIP = Path(__file__).parents[3] / "configs" / "chips" / "sim5.toml"
+READOUT = 7.11e9
+
+
+@pytest.fixture(scope="module")
+def chip() -> Chip:
+    return load_chip(CHIP)
+
+
+def sequence(chip: Chip, amplitude: float = 0.14, start: int = 200, weight: float = 1.0) -> Sequence:
+    """One tone for Q0 behind a pulse on Q1."""
+    lines = tuple(Line(w.name, READOUT if w.reads else 5.1e9, True, *ideal_correction(w)) for w in chip.wires)
+    offset = chip.qubits[0].readout_frequency - READOUT
+    reads = next(i for i, w in enumerate(chip.wires) if w.reads)
+    rows = [(reads, start, 0, amplitude, 0.0, offset), (1, 0, 1, 0.3, 0.0, chip.qubits[1].frequency - 5.1e9)]
+    kernel = Kernel(offset, np.full(400, weight / 400, complex))
+    window = Window(start + chip.amplifier.delay, 400, (kernel,))
+    envelopes = (np.ones(400, complex), np.ones(32, complex))
+    return Sequence(lines, np.array(rows, BURST), envelopes, (b"long", b"short"), (window,), 500_000)
+
+
+def test_readouts_are_kept_by_content(chip):
+    readings = Readings(chip)
+    first = readings.find(sequence(chip))
+    assert readings.find(sequence(chip)) is first
+    drives = replace(sequence(chip), bursts=sequence(chip).bursts[::-1].copy())
+    drives.bursts["amplitude"][0] = 0.7
+    assert readings.find(drives) is first
+    plain = sequence(chip)
+    envelope = (np.ones(400, complex) * 0.9, plain.envelopes[1])
+    others = [
+        sequence(chip, amplitude=0.15),
+        sequence(chip, start=201),
+        replace(plain, envelopes=envelope, keys=(b"other", b"short")),
+        replace(plain, lines=(*plain.lines[:-1], replace(plain.lines[-1], offset=(0.01, 0.0)))),
+        replace(plain, windows=(replace(plain.windows[0], length=380),)),
+    ]
+    found = [first, *(readings.find(other) for other in others)]
+    for other in found[1:]:
+        assert other is not first
+    fresh = [Readings(chip).find(other) for other in others]
+    for kept, new in zip(found[1:], fresh, strict=True):
+        np.testing.assert_array_equal(kept[0].response.alpha, new[0].response.alpha)
+    shifted = replace(chip, qubits=(replace(chip.qubits[0], chi=-0.7e6), *chip.qubits[1:]))
+    readings.take(shifted)
+    assert np.abs(readings.find(plain)[0].response.alpha - first[0].response.alpha).max() > 0.01
+
+
+def test_readouts_are_kept_within_bounds(chip):
+    readings = Readings(chip, limit=500_000)
+    for k in range(30):
+        readings.find(sequence(chip, amplitude=0.1 + 0.001 * k))
+        assert readings.nbytes <= 500_000
+    last = readings.find(sequence(chip, amplitude=0.129))
+    assert readings.find(sequence(chip, amplitude=0.129)) is last
+
+
+def test_kernels_of_the_same_readout_are_told_apart(chip):
+    """A kept sum is for its own kernel: twice the weight, twice the integral, in shots with the same noise."""
+    engine = Engine(chip, 3)
+    values = [engine.play(sequence(chip, weight=w), 50, (1,), "integrated").integrated for w in (1.0, 2.0, 1.0)]
+    np.testing.assert_allclose(values[1], 2 * values[0], rtol=1e-5)
+    np.testing.assert_array_equal(values[2], values[0])
+
+
+@pytest.mark.parametrize("samples", [5 * STRIDE, 5 * STRIDE + 3])
+def test_integrals_are_sums_of_the_mean_records(chip, samples):
+    """Without noise, shot by shot, with jumps at every sample and twice in a shot: sums over the records of seed 2."""
+    rng = np.random.default_rng(2)
+    z = 0.15 * np.exp(-2e-9j * np.pi * (chip.qubits[0].readout_frequency - READOUT) * np.arange(samples))
+    response = respond(chip, z, READOUT)
+    weights = rng.standard_normal((2, samples)) + 1j * rng.standard_normal((2, samples))
+    quiet = replace(chip.amplifier, noise_lsb=0.0)
+    shots = np.arange(samples + 1)
+    ones = np.ones_like(shots)
+    first = Jumps(shots, shots, 2 * ones, ones)
+    again = Jumps(shots[:-1], np.minimum(shots[:-1] + 7, samples), ones[:-1], 0 * ones[:-1])
+    jumps = Jumps(
+        *(np.concatenate([getattr(first, f), getattr(again, f)]) for f in ("shots", "times", "before", "after"))
+    )
+    sums = integrals(response, weights, quiet)
+    sums = replace(sums, factor=np.zeros((2, 2)))
+    levels = np.full((samples + 1, 1), 2)
+    assert response.measured == (0,)
+    got = integrate(response, sums, levels, [jumps], rng)
+    wanted = trajectories(response, levels, [jumps]) @ weights.T
+    np.testing.assert_allclose(got, wanted, atol=1e-12)
