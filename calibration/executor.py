@@ -44,7 +44,7 @@ class Connection(Protocol):
     def put_calibration(self, calibration: CalibrationSet) -> str: ...  # noqa: D102
     def commit_calibration(self, calibration_id: str, expected: str, why: str) -> None: ...  # noqa: D102
     def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]: ...  # noqa: D102
-    def put_run(self, record: RunRecord) -> None: ...  # noqa: D102
+    def put_run(self, run: RunRecord) -> None: ...  # noqa: D102
     def runs(  # noqa: D102
         self, routine: str | None = None, target: str | None = None, limit: int = 100
     ) -> list[RunRecord]: ...

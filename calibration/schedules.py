@@ -103,15 +103,14 @@ class Blocks:
         return self.drive(qubit, pulse)
 
     def at(self, qubit: int, frequency: float, part: Schedule) -> Schedule:
-        """Return ``part`` with the qubit's drive frame at ``frequency`` (Hz), which then goes back to f01.
+        """Return ``part`` with the qubit's drive frame at ``frequency`` (Hz).
 
-        The carrier runs through: after it the phase of the frame is another one.
+        Then it is at f01 again, with the phase that it would have if it had never left.
         """
-        channel = DriveChannel(qubit)
-        home = self.value(f"Q{qubit}.f01")
-        return sequence(
-            Schedule((0, SetFrequency(frequency, channel))), part, Schedule((0, SetFrequency(home, channel)))
-        )
+        channel, home = DriveChannel(qubit), self.value(f"Q{qubit}.f01")
+        turned = 2 * np.pi * (frequency - home) * self.dt * part.duration
+        back = Schedule((0, SetFrequency(home, channel)), (0, ShiftPhase(turned, channel)))
+        return sequence(Schedule((0, SetFrequency(frequency, channel))), part, back)
 
     def measure(
         self, qubit: int, *, amplitude: float | None = None, duration: int | None = None,

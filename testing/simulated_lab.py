@@ -218,9 +218,9 @@ class SimulatedLab:
         """Name a set."""
         self._tags[tag] = calibration_id
 
-    def put_run(self, record: RunRecord) -> None:
+    def put_run(self, run: RunRecord) -> None:
         """Keep the record of a run."""
-        self._runs.append(record)
+        self._runs.append(run)
 
     def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
         """Return the newest records first."""
