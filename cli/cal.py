@@ -166,7 +166,7 @@ def export(file: str, name: str, url: str | None, key: str | None, as_json: bool
 
 
 @cal.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("file", metavar="FILE")
 @click.option("--commit", is_flag=True, help="Put it in force, too.")
 @click.option("--why", metavar="TEXT", default="", help="Kept in the log.")
 @click.option("--force", is_flag=True, help="With --commit: also a set of another cooldown.")
@@ -195,3 +195,30 @@ def new_cooldown(name: str | None, keep: str, why: str, url: str | None, key: st
     from pulsed.cli import calibrations
 
     calibrations.new_cooldown(name, keep, why, url, key, as_json=as_json)
+
+
+@cal.command()
+@click.argument("routine")
+@click.argument("targets", nargs=-1)
+@click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter of the routine, e.g. points=41."
+)
+@click.option("--check", is_flag=True, help="Only look whether the values in force are right: a few points.")
+@click.option("--no-commit", is_flag=True, help="Measure and show, change nothing.")
+@click.option("--figures", is_flag=True, help="Draw each run beside its file.")
+@click.option("--folder", metavar="DIRECTORY", help="For the data. Default: runs/ in the home directory.")
+@daemon_options
+@as_json_option
+def run(
+    routine: str, targets: tuple[str, ...], settings: tuple[str, ...], check: bool, no_commit: bool, figures: bool,
+    folder: str | None, url: str | None, key: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Measure TARGETS (Q0, Q1-Q0, d0; by default all) with ROUTINE, and put what it finds in force.
+
+    Every run is kept as a file and a record, good or bad. Bad data change nothing.
+    """
+    from pulsed.cli import calibrating
+
+    calibrating.run(
+        routine, targets, settings, folder, url, key, check=check, no_commit=no_commit, figures=figures, as_json=as_json
+    )
