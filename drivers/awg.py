@@ -20,6 +20,7 @@ from pulsed.drivers.scpi import BlockCommand, Command, Session
 from pulsed.drivers.tables import TableDriver, digest
 from pulsed.drivers.work import Playback, Rows, split_entries
 from pulsed.model.device import InstrumentDescription
+from pulsed.model.errors import ConfigError
 
 SEQUENCE_EVENT = np.dtype(
     [
@@ -29,6 +30,8 @@ SEQUENCE_EVENT = np.dtype(
 )  # fmt: skip
 _TURN = 0xFFFFFFFF
 """In place of a waveform's number: the oscillator is turned by the event's phase from then on."""
+_MARKER_1 = 8
+"""In place of an oscillator's number: marker 1 of the pair; then the waveform's is how long it is up."""
 _CODES = 8191
 """Full scale of the DAC, in codes."""
 
@@ -103,12 +106,17 @@ class AwgDriver(TableDriver[Playback]):
         super().__init__(name, description)
         can = self.capabilities
         self._waveforms = Memory(self.subject, "waveform memory", can.waveform_memory, range(can.waveforms))
+        self._shot_marker = _shot_marker(name, description)
         self._sequences = Memory(self.subject, "sequence memory", can.event_memory, range(can.tables))
         self.memories = {"WAV": self._waveforms, "SEQ": self._sequences}
 
     def validate(self, work: Playback) -> None:
         """Check every limit. Raises :class:`InstrumentLimitError` that names channel, time, value and limit."""
         self._check_list(work)
+        marked, lengths = int(self._shot_marker["waveform"].sum()), work.entries["length"]
+        if (lengths < marked).any():
+            at = int(np.argmax(lengths < marked))
+            raise self.refuse(f"shot_marker is longer than program {work.programs[at]}", marked, f"up to {lengths[at]}")
         check_playback(work, self.capabilities, self.subject)
         self._waveforms.check(self._wanted_waveforms(work))
         self._check_tables(work.events, work.entries)
@@ -170,8 +178,9 @@ class AwgDriver(TableDriver[Playback]):
             work.entries["length"].tolist(), split_entries(events, work.events["entry"], len(work.entries)), strict=True
         ):
             used = ",".join(meaning[number] for number in np.unique(own["waveform"]).tolist() if number != _TURN)
-            name = digest(length.to_bytes(8, "little"), own.tobytes(), used.encode())
-            distinct[name] = (length, own)
+            marked = np.concatenate([own, self._shot_marker]) if len(self._shot_marker) else own
+            name = digest(length.to_bytes(8, "little"), marked.tobytes(), used.encode())
+            distinct[name] = (length, marked)
             names.append(name)
         return names, distinct
 
@@ -184,6 +193,19 @@ class AwgDriver(TableDriver[Playback]):
     def _on_connect(self, deadline: float) -> None:
         source, output = ("BUS", "ON") if self.is_leader else ("EXT", "OFF")
         self._read_memory(("ABOR", f"TRIG:SOUR {source}", f"TRIG:OUTP {output}"), deadline)
+
+
+def _shot_marker(name: str, description: InstrumentDescription) -> npt.NDArray[np.void]:
+    """Return the event of the option ``shot_marker``: marker 1 of pair 1 at each shot's start."""
+    samples = description.options.get("shot_marker", 0)
+    if isinstance(samples, bool) or not isinstance(samples, int) or not 0 <= samples < 1 << 32:
+        raise ConfigError(
+            "not a number of samples", subject=f"instruments.{name}.options.shot_marker", value=samples,
+            legal="0 (no marker) to 2^32 - 1",
+        )  # fmt: skip
+    records = np.zeros(int(samples > 0), SEQUENCE_EVENT)
+    records["pair"], records["oscillator"], records["waveform"] = 1, _MARKER_1, samples
+    return records
 
 
 def _played(work: Playback) -> npt.NDArray[np.int32]:

@@ -42,6 +42,7 @@ class Control:
             "truth": self._truth,
             "predict": self._predict,
             "report": self._report,
+            "markers": self._markers,
             "state": self._state,
             "seed": self._seed,
             "drift": self._drift,
@@ -115,6 +116,17 @@ class Control:
     async def _report(self, request: Mapping[str, Any]) -> Any:
         found: list[Report | None] = await asyncio.wrap_future(self._conductor.submit(self._conductor.reports))
         return [asdict(report) if report else None for report in found]
+
+    async def _markers(self, request: Mapping[str, Any]) -> Any:
+        run = self._conductor.last
+        if run is None:
+            return []
+        names = {id(instrument): name for name, instrument in self._instruments.items()}
+        keys = ("instrument", "pair", "marker", "start", "stop", "condition")
+        return [
+            [dict(zip(keys, (names[id(awg)], *rest), strict=True)) for awg, *rest in run.marks(entry)]
+            for entry in range(len(run.entries))
+        ]
 
     async def _state(self, request: Mapping[str, Any]) -> Any:
         states: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from pulsed.model.errors import InvalidValueError
 from pulsed.simulator.report import Report
 from pulsed.simulator.scpi import ScpiError
 from pulsed.simulator.sequence import BURST, Bit, Line, Mode, Outcome, Prediction, Sequence, Turn, Window
-from pulsed.simulator.virtual_awg import OSCILLATORS, TURN, EventTable, VirtualAwg, Waveform
+from pulsed.simulator.virtual_awg import OSCILLATORS, PAIRS, TURN, EventTable, VirtualAwg, Waveform, marks
 from pulsed.simulator.virtual_digitizer import MODES, RecordTable, VirtualDigitizer, Weights
 from pulsed.simulator.virtual_gs200 import VirtualGs200
 from pulsed.simulator.virtual_instrument import ListPlayer, State
@@ -139,6 +139,20 @@ class Run:
             first += len(events)
         bits = tuple(bit for _, _, bit in sent)
         return replace(plain, bits=bits, conditions=np.array(conditions, np.int64), turns=tuple(turns))
+
+    def marks(self, entry: int) -> list[tuple[VirtualAwg, int, int, int, int, int]]:
+        """Return AWG, pair, marker, start, stop and condition of each time that a marker is up in an entry of the list.
+
+        Times are samples of the followers' clock, on which the leader begins at -24.
+        """
+        found = []
+        for part in self.awgs:
+            shift = self._shift(part.awg, TRIGGER_LATENCY)
+            events = part.tables[entry].events
+            for pair in range(1, PAIRS + 1):
+                mine = events[(events["pair"] == pair) & (events["oscillator"] >= OSCILLATORS)]
+                found += [(part.awg, pair, n, a + shift, b + shift, c) for n, a, b, c in marks(mine)]
+        return found
 
     def check_feedback(self) -> None:
         """Refuse (-221) an event that waits for a bit which nobody sends in time."""

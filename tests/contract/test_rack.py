@@ -209,6 +209,33 @@ def test_a_branch_needs_a_discriminator(rack):
         rack.validate(branching(rack.device, meas_level=1, discriminators={1: Discriminator(0j, 1e-3 + 0j)}))
 
 
+def test_a_marker_at_the_start_of_each_shot(rack_process):
+    """The option of the driver, seen where an oscilloscope would: 24 samples before the followers begin."""
+    rack = Rack(changed(rack_process.device, "awg1", options={"shot_marker": 100}))
+    rack.connect(after(5))
+    try:
+        rack.play(make_chunk(rack.device, (0.1, 0.2)))
+        up = {"instrument": "awg1", "pair": 1, "marker": 1, "start": -24, "stop": 76, "condition": 0}
+        assert rack_process.ask("markers")["result"] == [[up], [up]]
+    finally:
+        assert rack.safe_state() == []
+        rack.close()
+
+
+@pytest.mark.parametrize("samples", [-1, 2.5, "long", True, 10**10])
+def test_a_shot_marker_is_a_number_of_samples(rack_process, samples):
+    with pytest.raises(ConfigError) as caught:
+        Rack(changed(rack_process.device, "awg1", options={"shot_marker": samples}))
+    assert caught.value.subject == "instruments.awg1.options.shot_marker"
+
+
+def test_a_shot_marker_ends_with_the_shot(rack_process):
+    rack = Rack(changed(rack_process.device, "awg1", options={"shot_marker": 10_000}))
+    with pytest.raises(InstrumentLimitError, match="shot_marker"):
+        rack.validate(make_chunk(rack.device))
+    rack.close()
+
+
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
