@@ -69,7 +69,7 @@ def beside_laboneq() -> Iterator[Figure]:
     if not Peer.installed("laboneq", "LabOne Q"):
         return
     backend = sim5()
-    compiler = Compiler(backend._device, backend._calibration)
+    compiler = Compiler(backend.device, backend.calibration_set)
     kinds: dict[str, Callable[[int], Runnable]] = {
         "circuits": lambda seed: rotations(QUBITS, PULSES, seed),
         "Schedules": lambda seed: pulse_sequences(QUBITS, PULSES, seed),

@@ -22,7 +22,7 @@ def peak() -> float:
 def main() -> None:
     """Compile one job after the other; each job's chunks are gone before the next."""
     backend = sim5()
-    compiler, options = Compiler(backend._device, backend._calibration), RunOptions(shots=10)
+    compiler, options = Compiler(backend.device, backend.calibration_set), RunOptions(shots=10)
     made = [rotations(1, PULSES, seed) for seed in range(DISTINCT)]
     # Copies, so that every sequence holds its own gates as one that came with a job does.
     circuits = [made[i % DISTINCT].copy() for i in range(SEQUENCES)]

@@ -61,7 +61,7 @@ class Peer:
 
 def gates_of(backend: PulsedBackend) -> dict[str, Any]:
     """Return what Qiskit's ``schedule`` needs to know of ``backend``: dt, meas_map, and the gates' own pulses."""
-    gates = gate_schedules(backend._device, backend._calibration)
+    gates = gate_schedules(backend.device, backend.calibration_set)
     entries = []
     for name in gates.instructions:
         for found in gates.qubits_with_instruction(name):
@@ -69,8 +69,8 @@ def gates_of(backend: PulsedBackend) -> dict[str, Any]:
             schedule = gates.get(name, qubits, *([1.0] if name == "rz" else []))
             rows = [[time, *_plain(instruction)] for time, instruction in schedule.instructions]
             entries.append({"name": name, "qubits": qubits, "instructions": rows})
-    meas_map = [list(group) for group in backend._device.meas_map]
-    return {"dt": float(backend._device.dt), "meas_map": meas_map, "gates": entries, "turn": rz_phase(1.0)}
+    meas_map = [list(group) for group in backend.device.meas_map]
+    return {"dt": float(backend.device.dt), "meas_map": meas_map, "gates": entries, "turn": rz_phase(1.0)}
 
 
 def _plain(instruction: Any) -> list[Any]:

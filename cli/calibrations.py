@@ -15,7 +15,7 @@ import msgspec
 from pulsed.cli import calibration_screens
 from pulsed.cli.asking import show as show_answer
 from pulsed.client import Client
-from pulsed.model.calibration import CalibrationSet, Fault, Value, design_sheet, from_json
+from pulsed.model.calibration import CalibrationSet, Fault, Value, design_sheet, load_calibration
 from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.model.parameters import Parameter, parameter_of, subjects
 from pulsed.model.units import parse_quantity
@@ -229,7 +229,7 @@ def import_set(
     file: str, why: str, url: str | None, key: str | None, *, commit: bool, force: bool, as_json: bool
 ) -> None:
     """Store a set from a file, and put it in force when asked to."""
-    found = from_json(Path(file).read_bytes(), file)
+    found = load_calibration(Path(file))
     with Client(url, key) as client:
         client.put_calibration(found)
         if commit:

@@ -4,43 +4,38 @@ from __future__ import annotations
 
 import warnings
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2
 
 from pulsed.model.job import RunOptions
-from pulsed.provider.checks import Rules, check_circuit, legal_gates
-from pulsed.provider.errors import OfflineError
+from pulsed.provider.checks import check_circuit
+from pulsed.provider.errors import OfflineError, StaleCalibrationError
 from pulsed.provider.job import PulsedJob
 from pulsed.provider.options import PER_CALL, SENT, PulsedOptions, merge_los
 from pulsed.provider.pack import pack
 from pulsed.provider.pulses import PulseView
+from pulsed.provider.snapshot import Snapshot
 from pulsed.provider.submission import check_programs, read_programs
-from pulsed.provider.target import GateTable, build_target, gate_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qiskit.transpiler import Target
+    from qiskit.transpiler import CouplingMap, Target
 
     from pulsed.client import Client
     from pulsed.model.calibration import CalibrationSet
     from pulsed.model.device import DeviceDescription
     from pulsed.provider.configuration import BackendStatus, Configuration
     from pulsed.provider.properties import Properties
-
+    from pulsed.wire.messages import AnyNotice
 
 _NO_GATES = ("measure", "delay", "reset", "if_else")
-_FROM_CALIBRATION = (
-    "calibration_id", "_gates", "_target", "_rules", "_compiler", "_configuration", "instruction_schedule_map",
-)  # fmt: skip
-"""Cached properties that a new calibration set makes stale."""
 
 
 class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
-    """One rack with the calibration set in force.
+    """One rack with the calibration set in force, which it follows unless its option ``hold_calibration`` is set.
 
     Args:
         device: the rack's description.
@@ -67,7 +62,10 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             backend_version=device.version,
         )
         self._device = device
-        self._calibration = calibration
+        self._now = Snapshot(device, calibration)
+        self._in_force = self._now.calibration_id
+        """The set in force as far as the daemon has told."""
+        self._configured: tuple[Snapshot, Configuration] | None = None
         self._client = client
         self._options = PulsedOptions(device)
         self.set_options(**fields)
@@ -98,6 +96,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
     def set_options(self, **fields: Any) -> None:
         """Change options of all runs to come. See :class:`PulsedOptions` for what it raises."""
         self._options.update_options(**fields)
+        self._take_over()  # what was held back
 
     def __repr__(self) -> str:
         offline = "" if self._client is not None else ", offline"
@@ -133,27 +132,24 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
     @property
     def calibration_set(self) -> CalibrationSet:
         """The set that the target was made from."""
-        return self._calibration
+        return self._now.calibration
 
-    @cached_property
+    @property
     def calibration_id(self) -> str:
         """Its id."""
-        return self._calibration.calibration_id
+        return self._now.calibration_id
 
     # The model
-
-    @cached_property
-    def _gates(self) -> GateTable:
-        return gate_table(self._device, self._calibration)
-
-    @cached_property
-    def _target(self) -> Target:
-        return build_target(self._device, self._calibration, self._gates)
 
     @property
     def target(self) -> Target:
         """What the transpiler knows about the rack, from the calibration set."""
-        return self._target
+        return self._now.target
+
+    @property
+    def coupling_map(self) -> CouplingMap | None:
+        """The pairs that have a gate, control first."""
+        return self._now.coupling_map
 
     @property
     def max_circuits(self) -> int:
@@ -177,29 +173,28 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
 
     def configuration(self) -> Configuration:
         """Return what a BackendV1 tells about itself, from the device description."""
-        return self._configuration
-
-    @cached_property
-    def _configuration(self) -> Configuration:
         from pulsed.provider.configuration import Configuration
 
-        return Configuration(self)
+        now, made = self._now, self._configured
+        if made is None or made[0] is not now:
+            made = self._configured = (now, Configuration(self))
+        return made[1]
 
     def properties(self, refresh: bool = False, datetime: datetime | None = None) -> Properties:
         """Return the measured properties of qubits and gates, from the calibration set.
 
         Args:
             refresh: ask the daemon for the set in force first.
-            datetime: not yet: the wire does not list sets by time.
+            datetime: of the set that was in force then, local time unless it says otherwise. Raises
+                :class:`pulsed.model.errors.NotFoundError` before the first.
 
         """
         from pulsed.provider.properties import Properties
 
-        if datetime is not None:
-            raise NotImplementedError("the daemon does not list calibration sets by time")
         if refresh:
             self.refresh()
-        return Properties(self._device, self._calibration, self._gates)
+        then = self._now if datetime is None else self._as_of(datetime)
+        return Properties(self._device, then.calibration, then.gates)
 
     def __getattr__(self, name: str) -> Any:
         # Only reached for names that are nowhere else: the fields of configuration() are flat attributes too.
@@ -207,16 +202,9 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.configuration(), name)
 
-    @cached_property
-    def _rules(self) -> Rules:
-        n = self._device.num_qubits
-        lines = [f"{kind}{q}" for kind in "dma" for q in range(n)]
-        lines += [f"u{k}" for k in range(len(self._device.couplings))]
-        return Rules(n, legal_gates(self.target), tuple(lines))
-
     def check_faulty(self, circuit: QuantumCircuit) -> None:
         """Raise :class:`UnsupportedCircuitError` when ``circuit`` uses a gate without valid calibration."""
-        check_circuit(circuit, self._rules)
+        check_circuit(circuit, self._now.rules)
 
     # Running
 
@@ -233,6 +221,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             UnsupportedCircuitError: a program that this backend cannot run.
             OptionValueError: an option outside its bounds.
             RunInputError: something that is neither circuit nor schedule.
+            StaleCalibrationError: the set it is to run with is not in force, and ``on_stale_calibration`` is "refuse".
             ConnectionFailedError: the daemon does not answer.
 
         """
@@ -248,12 +237,16 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             warnings.warn("seed_simulator has no effect: the shots come from a rack", UserWarning, stacklevel=2)
         if self._client is None:
             raise OfflineError("an offline backend has no rack to run on", subject=f"backend {self.name}")
+        now = self._now
         chosen = self._chosen_options(options)
+        calibration_id = options.get("calibration_id") or now.calibration_id
+        self._check_stale(calibration_id, chosen["on_stale_calibration"])
         programs = read_programs(run_input, self.max_circuits)
-        gates = check_programs(programs, self._rules, options.get("calibrations"))
+        gates = check_programs(programs, now.rules, options.get("calibrations"))
         readable = self._client.greeting.qpy
+        sent = RunOptions(**{name: chosen[name] for name in SENT}, calibration_id=calibration_id)
         request, parts = pack(
-            programs, readable, self._sent_options(chosen, options.get("calibration_id")), gates,
+            programs, readable, sent, gates,
             name=chosen["job_name"] or "", tags=chosen["job_tags"], priority=chosen["priority"],
         )  # fmt: skip
         job = PulsedJob(
@@ -272,11 +265,23 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         }
         chosen = self._options.checked({**defaults, **named})
         if chosen["schedule_los"] is not None:
-            chosen.update(self._options.checked(merge_los(chosen, self._device, self._calibration)))
+            chosen.update(self._options.checked(merge_los(chosen, self._device, self._now.calibration)))
         return chosen
 
-    def _sent_options(self, chosen: dict[str, Any], calibration_id: str | None) -> RunOptions:
-        return RunOptions(**{name: chosen[name] for name in SENT}, calibration_id=calibration_id or self.calibration_id)
+    def _check_stale(self, calibration_id: str, what: str) -> None:
+        """Do what the option says when the set to run with is not in force: nothing, warn, or refuse."""
+        if what == "run" or self._client is None:
+            return
+        in_force = self._client.status().calibration_id
+        if calibration_id == in_force:
+            return
+        error = StaleCalibrationError(
+            "the circuits were made for a calibration set that is not in force any more: transpile them anew",
+            subject=f"backend {self.name}", value=calibration_id, legal=in_force,
+        )  # fmt: skip
+        if what == "refuse":
+            raise error
+        warnings.warn(str(error), UserWarning, stacklevel=3)
 
     # The daemon
 
@@ -296,8 +301,16 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         )
 
     def target_history(self, datetime: datetime | None = None) -> Target:
-        """Not there: the daemon does not list calibration sets by time."""
-        raise NotImplementedError("the daemon does not list calibration sets by time")
+        """Return the target as it was at ``datetime``, local time unless it says otherwise; None is now.
+
+        Raises :class:`pulsed.model.errors.NotFoundError` before the first set.
+        """
+        return self.target if datetime is None else self._as_of(datetime).target
+
+    def _as_of(self, time: datetime) -> Snapshot:
+        if self._client is None:
+            raise OfflineError("an offline backend has no daemon to ask", subject=f"backend {self.name}")
+        return Snapshot(self._device, self._client.calibration(time=time.timestamp()))
 
     def open_session(self, max_time: float | None = None) -> Any:
         """Not there: jobs of all users share the rack."""
@@ -312,10 +325,30 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         """Take over the calibration set in force; the target and all that comes from it are made anew."""
         if self._client is None:
             raise OfflineError("an offline backend has no daemon to ask", subject=f"backend {self.name}")
-        self._calibration = self._client.calibration()
-        for name in _FROM_CALIBRATION:
-            self.__dict__.pop(name, None)
-        self._coupling_map = None
+        found = Snapshot(self._device, self._client.calibration())
+        self._in_force = found.calibration_id
+        if found.calibration_id != self._now.calibration_id:
+            self._now = found
+
+    def follow(self) -> None:
+        """Have the daemon tell of other sets that come into force, and take them over."""
+        if self._client is None:
+            raise OfflineError("an offline backend has no daemon to follow", subject=f"backend {self.name}")
+        self._client.subscribe(self._noticed)
+        self._take_over()
+
+    def _noticed(self, notice: AnyNotice) -> None:
+        from pulsed.wire.messages import CalibrationChanged, StatusChanged
+
+        if isinstance(notice, CalibrationChanged):
+            self._in_force = notice.calibration_id
+        elif isinstance(notice, StatusChanged):  # also tells when the notice itself was lost
+            self._in_force = notice.status.calibration_id
+        self._take_over()
+
+    def _take_over(self) -> None:
+        if self._in_force != self._now.calibration_id and not self._options["hold_calibration"]:
+            self.refresh()
 
 
 def _flat_names() -> tuple[str, ...]:

@@ -45,6 +45,12 @@ class ChannelNotFoundError(NotFoundError, QiskitError, IndexError):  # type: ign
     """A channel of a qubit or of a pair that is not there."""
 
 
+class StaleCalibrationError(PulsedError, QiskitError):  # type: ignore[misc]
+    """A calibration set that is not in force any more: ``value`` is its id, ``legal`` that of the one that is."""
+
+    code = "stale_calibration"
+
+
 class OfflineError(PulsedError, NotImplementedError):
     """An offline backend has no rack to ask or to run on."""
 

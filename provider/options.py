@@ -33,6 +33,8 @@ DEFAULTS: dict[str, Any] = {
     "job_name": None,
     "job_tags": (),
     "priority": 0,
+    "hold_calibration": False,
+    "on_stale_calibration": "run",
 }
 
 PER_CALL = ("calibrations", "calibration_id")
@@ -179,6 +181,8 @@ _FIXED_CHECKS: dict[str, Check] = {
     "dry_run": _choice(True, False),
     "dynamic": _choice(False),
     "priority": _integer(-100, 100),
+    "hold_calibration": _choice(True, False),
+    "on_stale_calibration": _choice("run", "warn", "refuse"),
     "job_name": _name,
     "job_tags": _tags,
 }

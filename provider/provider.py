@@ -167,6 +167,7 @@ class PulsedProvider:
         if found is None:
             client = self.client
             found = PulsedBackend(client.device(name), client.calibration(), client, self)
+            found.follow()
             self._backends[name] = found
         return found
 

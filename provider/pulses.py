@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import QuantumCircuit
@@ -12,12 +11,11 @@ from pulsed.provider.errors import ChannelNotFoundError
 from pulsed.provider.submission import GateKey, adopt, attached_gates, merge_gates, named_gates
 
 if TYPE_CHECKING:
-    from pulsed.compiler.compile import Compiler
     from pulsed.compiler.placement import Method
     from pulsed.compiler.preview import Preview
-    from pulsed.model.calibration import CalibrationSet
     from pulsed.model.device import DeviceDescription
     from pulsed.provider.configuration import Defaults
+    from pulsed.provider.snapshot import Snapshot
     from pulsed.pulse.channels import AcquireChannel, ControlChannel, DriveChannel, MeasureChannel
     from pulsed.pulse.instruction_schedule_map import InstructionScheduleMap
     from pulsed.pulse.schedule import Schedule
@@ -30,20 +28,19 @@ class PulseView:
     """
 
     _device: DeviceDescription
-    _calibration: CalibrationSet
+    _now: Snapshot
 
-    @cached_property
+    @property
     def instruction_schedule_map(self) -> InstructionScheduleMap:
         """The schedules of all gates."""
-        from pulsed.compiler.gates import gate_schedules
-
-        return gate_schedules(self._device, self._calibration)
+        return self._now.schedules
 
     def defaults(self) -> Defaults:
         """Return the calibrated frequencies and schedules in the form of Qiskit's PulseDefaults."""
         from pulsed.provider.configuration import Defaults
 
-        return Defaults(self._device, self._calibration, self.instruction_schedule_map)
+        now = self._now
+        return Defaults(self._device, now.calibration, now.schedules)
 
     def _qubit(self, qubit: int, what: str) -> int:
         if not isinstance(qubit, int) or not 0 <= qubit < self._device.num_qubits:
@@ -85,12 +82,6 @@ class PulseView:
             )  # fmt: skip
         return channels
 
-    @cached_property
-    def _compiler(self) -> Compiler:
-        from pulsed.compiler.compile import Compiler
-
-        return Compiler(self._device, self._calibration)
-
     def schedule(
         self, circuit: QuantumCircuit, calibrations: Mapping[Any, Any] | None = None, method: Method = "alap"
     ) -> Schedule:
@@ -98,13 +89,14 @@ class PulseView:
 
         ``method`` "asap" shows everything as soon as possible instead; a rack plays as late as possible.
         """
-        return self._compiler.schedule(circuit, self._own_gates(circuit, calibrations), method)
+        return self._now.compiler.schedule(circuit, self._own_gates(circuit, calibrations), method)
 
     def preview(self, program: Any, calibrations: Mapping[Any, Any] | None = None) -> Preview:
         """Return the waveforms of a circuit or schedule as the instruments would play them."""
+        compiler = self._now.compiler
         if isinstance(program, QuantumCircuit):
-            return self._compiler.preview(program, gates=self._own_gates(program, calibrations))
-        return self._compiler.preview(adopt(program))
+            return compiler.preview(program, gates=self._own_gates(program, calibrations))
+        return compiler.preview(adopt(program))
 
     def _own_gates(self, circuit: QuantumCircuit, given: Mapping[Any, Any] | None) -> dict[GateKey, Schedule]:
         named = {key: adopt(schedule) for key, schedule in named_gates(given).items()}

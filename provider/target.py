@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import Delay, IfElseOp, Instruction, Measure, Parameter, Reset
@@ -91,10 +92,17 @@ def qubit_properties(device: DeviceDescription, calibration: CalibrationSet) -> 
 
 
 def gate_table(device: DeviceDescription, calibration: CalibrationSet) -> GateTable:
-    """Return the calibrated gates of ``device``; a gate without valid calibration is not among them."""
+    """Return the gates of ``device`` that are calibrated, without those of faulty qubits and pairs."""
     from pulsed.compiler.gates import gate_table as compiled  # the compiler is not needed to connect
 
-    return compiled(device, calibration)
+    gates = compiled(device, calibration)
+    return {key: info for key, info in gates.items() if not _is_faulty(key[1], calibration)}
+
+
+def _is_faulty(qubits: Qubits, calibration: CalibrationSet) -> bool:
+    """Return whether a gate on ``qubits`` is not to be used. A pair is faulty in both directions."""
+    orders = permutations(qubits) if len(qubits) > 1 else (qubits,)
+    return any(calibration.faulty("-".join(f"Q{q}" for q in order)) for order in orders)
 
 
 def build_target(device: DeviceDescription, calibration: CalibrationSet, table: GateTable | None = None) -> Target:
@@ -124,10 +132,11 @@ def build_target(device: DeviceDescription, calibration: CalibrationSet, table: 
         if name in properties:
             properties[name][qubits] = PulsedInstructionProperties(info.duration * dt, info.error, info.schedule)
     for q in range(device.num_qubits):
-        if calibration.has(f"Q{q}.f01"):
+        if calibration.has(f"Q{q}.f01") and not calibration.faulty(f"Q{q}"):
             # A change of frame: it takes no time and makes no error.
             properties["rz"].setdefault((q,), PulsedInstructionProperties(0.0, 0.0))
-        properties["delay"][q,] = None
+        if not calibration.faulty(f"Q{q}"):
+            properties["delay"][q,] = None
     for name, by_qubits in properties.items():
         if by_qubits:
             target.add_instruction(_OPERATIONS[name](), dict(sorted(by_qubits.items())), name=name)

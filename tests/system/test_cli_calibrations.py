@@ -87,6 +87,7 @@ def test_what_is_out_of_bounds_or_far_off_needs_force(cal: Said) -> None:
         (("log", "--name", "Q0.nothing"), "no such value"),
         (("cooldown", "new", "--keep", "*.nothing"), "no value in force"),
         (("export", "/nowhere/at/all"), "cannot be written"),
+        (("import", "/nowhere/at/all"), "cannot be read"),
     ],
 )  # fmt: skip
 def test_an_error_is_one_line_that_names_it_and_changes_nothing(

@@ -18,6 +18,7 @@ from pulsed.client.keys import add_client
 from pulsed.model.calibration import CalibrationSet, Fault, RunRecord, Value
 from pulsed.model.errors import ConflictError, InvalidValueError, NotAllowedError, NotFoundError, PulsedError
 from pulsed.model.job import JobRequest, JobState, RunOptions
+from pulsed.provider import PulsedProvider
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.wire.messages import AnyNotice, CalibrationChanged
 
@@ -206,3 +207,17 @@ def test_what_cannot_be_is_refused_by_name(client: Client) -> None:
     for limit in (0, 1001):
         with pytest.raises(InvalidValueError, match="not a number of rows to list"):
             client.calibration_log(limit)
+
+
+def test_a_new_set_reaches_connected_backends_by_event(daemon: DaemonProcess) -> None:
+    with daemon.client() as mine, daemon.client() as operator:
+        backend = PulsedProvider(client=mine).get_backend("sim5")
+        before = operator.calibration()
+        assert backend.target["x"][3,].error == before.number("Q3.x.error")
+        broken = before.with_faults({"Q3": Fault("no line")}, "t")
+        operator.put_calibration(broken)
+        operator.commit_calibration(broken.calibration_id, before.calibration_id, "Q3 is dead")
+        eventually(lambda: (3,) not in backend.target["x"], "the qubit leaves the Target")
+        assert backend.calibration_id == broken.calibration_id
+        operator.commit_calibration(before.calibration_id, broken.calibration_id, "it was the cable")
+        eventually(lambda: (3,) in backend.target["x"], "the qubit comes back")

@@ -29,6 +29,7 @@ from pulsed.model.job import FINAL_STATES, JobInfo, JobRequest, JobState
 from pulsed.model.payload import PartWriter
 from pulsed.model.result import JobResult, ProgramResult, pack_bits
 from pulsed.provider import PulsedBackend, PulsedProvider
+from pulsed.wire.messages import AnyNotice, CalibrationChanged, Status
 
 CONFIG = Path(__file__).parents[3] / "configs" / "sim5.toml"
 FREQUENCIES = (4.97e9, 4.88e9, 5.02e9, 4.905e9, 4.995e9)
@@ -96,6 +97,8 @@ class DaemonDouble:
         self._device = device
         self.sets = {calibration.calibration_id: calibration}
         self.in_force = calibration
+        self.log = [(0.0, calibration)]
+        self._subscribers: list[Callable[[AnyNotice], None]] = []
         self.greeting = SimpleNamespace(qpy=(13, qpy.QPY_VERSION), backends=(device.name,), max_payload=2**28)
         self.received: list[tuple[JobRequest, list[bytes]]] = []
         self.infos: dict[str, JobInfo] = {}
@@ -115,12 +118,35 @@ class DaemonDouble:
     def device(self, backend: str | None = None) -> DeviceDescription:
         return self._device
 
-    def calibration(self, calibration_id: str | None = None) -> CalibrationSet:
+    def calibration(self, calibration_id: str | None = None, *, time: float | None = None) -> CalibrationSet:
+        if time is not None:
+            past = [one for since, one in self.log if since <= time]
+            if not past:
+                raise NotFoundError("no calibration set was in force yet", subject="time", value=time)
+            return past[-1]
         return self.in_force if calibration_id is None else self.sets[calibration_id]
 
-    def status(self) -> SimpleNamespace:
+    def put_in_force(self, calibration: CalibrationSet, *, notice: bool = True) -> None:
+        """Another set comes into force, and those who follow are told."""
+        self.in_force = self.sets[calibration.calibration_id] = calibration
+        self.log.append((time.time(), calibration))
+        if notice:
+            self.tell(CalibrationChanged(1, calibration.calibration_id))
+
+    def tell(self, notice: AnyNotice) -> None:
+        for callback in self._subscribers:
+            callback(notice)
+
+    def subscribe(self, callback: Callable[[AnyNotice], None]) -> Callable[[], None]:
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    def status(self) -> Status:
         pending = sum(info.state not in FINAL_STATES for info in self.infos.values())
-        return SimpleNamespace(operational=True, message="", pending_jobs=pending)
+        return Status(
+            self._device.name, "0.1.0", operational=True, pending_jobs=pending,
+            calibration_id=self.in_force.calibration_id,
+        )  # fmt: skip
 
     def submit(self, request: JobRequest, parts: Sequence[bytes]) -> JobInfo:
         self.received.append((request, list(parts)))

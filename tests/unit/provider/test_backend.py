@@ -193,10 +193,6 @@ class TestProperties:
         with pytest.raises(NotFoundError, match=legal):
             getattr(backend.properties(), call)(*args)
 
-    def test_no_history(self, backend: PulsedBackend) -> None:
-        with pytest.raises(NotImplementedError, match="by time"):
-            backend.properties(datetime=datetime(2026, 1, 1, tzinfo=UTC))
-
 
 class TestRefusals:
     """Each bad input gives one error that names the thing, the value and the legal ones; nothing is sent."""
@@ -475,9 +471,8 @@ def test_schedule_and_preview(backend: PulsedBackend) -> None:
 
 def test_no_sessions(backend: PulsedBackend) -> None:
     assert backend.session is None
-    for call in (backend.open_session, backend.target_history):
-        with pytest.raises(NotImplementedError, match=r"\w+ \w+"):
-            call()
+    with pytest.raises(NotImplementedError, match=r"\w+ \w+"):
+        backend.open_session()
 
 
 def test_protocol_of_the_double(daemon) -> None:
