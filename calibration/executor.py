@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsed.calibration.schedules import Blocks
-from pulsed.model.calibration import CalibrationSet, LogEntry, RunRecord, Value
+from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, RunRecord, Value
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError
 from pulsed.model.job import JobInfo, JobRequest, RunOptions
@@ -44,6 +44,7 @@ class Connection(Protocol):
     def put_calibration(self, calibration: CalibrationSet) -> str: ...  # noqa: D102
     def commit_calibration(self, calibration_id: str, expected: str, why: str) -> None: ...  # noqa: D102
     def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]: ...  # noqa: D102
+    def value_history(self, name: str, limit: int = 100) -> list[PastValue]: ...  # noqa: D102
     def put_run(self, run: RunRecord) -> None: ...  # noqa: D102
     def runs(  # noqa: D102
         self, routine: str | None = None, target: str | None = None, limit: int = 100

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 import pulsed
+import pulsed.cli.maintaining  # adds its commands to `cal`
 from pulsed.cli.cal import InOrder, as_json_option, cal, daemon_options
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -128,6 +129,7 @@ class RackDesk:
         self.available = asyncio.Event()
         self.error: ErrorInfo | None = None
         self.identities: dict[str, str] = {}
+        self._since: dict[str, float] = {}
         self.tried = asyncio.Event()
         """Set after the first attempt to connect, whatever came of it."""
         self.broken: ErrorInfo | None = None
@@ -164,7 +166,9 @@ class RackDesk:
         status = {}
         for name in self._device.instruments:
             mine = self.error is not None and self.error.subject == f"instrument {name}"
-            status[name] = InstrumentStatus(self.identities.get(name, ""), self.error if mine else None)
+            identity = self.identities.get(name, "")
+            since = self._since.get(name, 0.0) if identity else 0.0
+            status[name] = InstrumentStatus(identity, self.error if mine else None, since)
         return status
 
     async def play(
@@ -251,6 +255,8 @@ class RackDesk:
                 continue
             pause = _RETRY_FIRST
             if isinstance(answer, orders.Connected):
+                now, same = time.time(), {n for n, one in answer.identities.items() if self.identities.get(n) == one}
+                self._since = {name: self._since.get(name, now) if name in same else now for name in answer.identities}
                 self.identities = dict(answer.identities)
             self.error = None
             self._lost.clear()

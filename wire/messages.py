@@ -203,6 +203,8 @@ class InstrumentStatus(msgspec.Struct, frozen=True, omit_defaults=True):
 
     identity: str = ""
     error: ErrorInfo | None = None
+    since: float = 0.0
+    """Unix time, seconds, since which it is known to be this one, configured by this daemon without a break."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, omit_defaults=True):

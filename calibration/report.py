@@ -1,0 +1,156 @@
+"""One HTML page about a machine: the chip, its values and their drift, the graph, the figure of each last run."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pulsed.calibration.data import load
+from pulsed.calibration.graph import Node
+from pulsed.calibration.pictures import Draw, draw_chip, draw_drift, draw_graph, save
+from pulsed.calibration.routine import find_routine
+from pulsed.model.calibration import RunRecord, Value
+from pulsed.model.errors import PulsedError
+
+if TYPE_CHECKING:
+    from pulsed.calibration.bringup import Lab
+
+DRIFTING = ("Q*.f01", "Q*.t1", "Q*.x.amplitude", "Q*.readout.error", "Q*.ecr.error")
+"""Values of which the drift is shown, when they have been more than one."""
+HISTORY = 200
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
+h3 { font-size: 1rem; margin: 1.5rem 0 .3rem; }
+img { max-width: 100%; } .half img { width: 49%; }
+table { border-collapse: collapse; font-size: .85rem; } td, th { padding: .15rem .7rem; text-align: left; }
+th { color: #777; font-weight: normal; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
+tr:nth-child(even) { background: #f6f7f8; }
+.good { color: #2c7a48; } .bad { color: #b3362f; } .dim { color: #888; }
+"""
+
+
+def write_report(lab: Lab, path: Path) -> Path:
+    """Write the page; it holds its pictures and needs nothing else, no script either."""
+    parts = [_head(lab), *_chip(lab), *_values(lab), *_drift(lab), *_graph(lab), *_runs(lab)]
+    title = f"{lab.device.name}: calibration"
+    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>"
+    path.write_text(page + "\n".join(parts) + "\n", encoding="utf-8")
+    return path
+
+
+def _head(lab: Lab) -> str:
+    calibration = lab.connection.calibration()
+    now = datetime.now(UTC).isoformat(timespec="minutes")
+    return (
+        f"<h1>{html.escape(lab.device.name)}</h1><p>{html.escape(lab.device.description)}</p>"
+        f"<p>Set <code>{calibration.calibration_id}</code> of {html.escape(calibration.created[:19])}, "
+        f"cooldown {html.escape(calibration.cooldown or '–')}; this page of {now}.</p>"
+    )
+
+
+def _chip(lab: Lab) -> Iterator[str]:
+    calibration = lab.connection.calibration()
+    yield "<h2>The chip</h2>" + picture(
+        lambda figure: draw_chip(lab.device, calibration, figure), (2.2 * max(lab.device.num_qubits, 3), 4)
+    )
+    if calibration.faults:
+        rows = ((subject, fault.why, fault.time, fault.by) for subject, fault in sorted(calibration.faults.items()))
+        yield "<h3>Not used</h3>" + table(("what", "why", "since", "by"), rows)
+
+
+def _values(lab: Lab) -> Iterator[str]:
+    calibration = lab.connection.calibration()
+    yield "<h2>Values in force</h2>"
+    subjects: dict[str, list[str]] = {}
+    for name in sorted(calibration.values):
+        subjects.setdefault(name.partition(".")[0], []).append(name)
+    for subject, names in subjects.items():
+        rows = (_row(name, calibration.values[name]) for name in names)
+        heads = ("value", "", "±", "unit", "routine", "measured", "quality")
+        yield f"<details><summary>{html.escape(subject)}: {len(names)} values</summary>{table(heads, rows)}</details>"
+
+
+def _row(name: str, value: Value) -> tuple[str, ...]:
+    numbers = value.value if isinstance(value.value, tuple) else (value.value,)
+    shown = ", ".join(f"{number:.9g}" for number in numbers[:6]) + (", …" if len(numbers) > 6 else "")
+    error = "" if value.stderr is None else f"{value.stderr:.2g}"
+    return name, shown, error, value.unit, value.routine, value.time[:19], value.quality
+
+
+def _drift(lab: Lab) -> Iterator[str]:
+    names = [n for n in sorted(lab.connection.calibration().values) if any(fnmatchcase(n, p) for p in DRIFTING)]
+    shown = []
+    for name in names:
+        past = lab.connection.value_history(name, HISTORY)
+        measured = [item for item in past if item.value.quality != "design"]
+        if len(measured) > 1:
+            shown.append(picture(lambda figure, n=name, m=measured: draw_drift(n, m, figure), (6, 3)))  # type: ignore[misc]
+    if shown:
+        yield "<h2>Drift</h2><div class=half>" + "\n".join(shown) + "</div>"
+
+
+def _graph(lab: Lab) -> Iterator[str]:
+    found = lab.states()
+    size = (
+        1.1 * max(len(targets) for _, targets in lab.graph.rows(lab.graph.nodes)) + 4,
+        0.42 * len(lab.graph.steps) + 1,
+    )
+    yield "<h2>The graph</h2>" + picture(lambda figure: draw_graph(lab.graph, found, figure), size)
+    rows = [
+        (str(node), state.status, state.why) for node, state in found.items() if state.status not in ("fresh", "unused")
+    ]
+    if rows:
+        yield table(("not fresh", "", "why"), rows)
+
+
+def _runs(lab: Lab) -> Iterator[str]:
+    """Draw the last calibration of each node, good or bad, out of its file."""
+    latest: dict[Node, RunRecord] = {}
+    for record in sorted(lab.situation().records, key=lambda record: record.ended):
+        if record.kind == "calibrate":
+            latest[Node(record.routine, record.target)] = record
+    yield "<h2>Last runs</h2>"
+    for node in lab.graph.nodes:
+        if node in latest:
+            yield _run(latest[node])
+
+
+def _run(record: RunRecord) -> str:
+    good = record.outcome == "good"
+    what = f"{record.routine} {record.target}"
+    head = (
+        f"<h3>{html.escape(what)} <span class={'good' if good else 'bad'}>{record.outcome}</span></h3>"
+        f"<p class=dim>{html.escape(record.run_id)}, {record.ended - record.started:.1f} s"
+        f"{': ' + html.escape(record.reason) if record.reason else ''}</p>"
+    )
+    if not record.file or not Path(record.file).is_file():
+        return head + "<p class=dim>no data</p>"
+    try:
+        data = load(Path(record.file))
+        routine = find_routine(record.routine)()
+        outcome = routine.analyse(data)
+        return head + picture(lambda figure: routine.draw(data, outcome, figure), (8, 4.5))
+    except (PulsedError, KeyError, ValueError, OSError) as error:
+        return head + f"<p class=bad>the data cannot be drawn: {html.escape(str(error))}</p>"
+
+
+def picture(draw: Draw, size: tuple[float, float]) -> str:
+    """Return an image element that holds its PNG."""
+    buffer = BytesIO()
+    save(draw, buffer, size, dpi=90)
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table element; everything in it is escaped."""
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"

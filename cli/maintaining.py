@@ -1,0 +1,91 @@
+"""The commands that keep a machine calibrated: bring-up, maintenance, diagnosis, the graph and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pulsed.cli.cal import as_json_option, cal, daemon_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+targets_option = click.option(
+    "--target",
+    "targets",
+    metavar="TARGET",
+    multiple=True,
+    help="Only Q2, Q1-Q0, ... and what they hang on; repeatable.",
+)
+
+
+def files_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option that says where data go."""
+    text = "Where the data of runs lie. Default: `runs` in $PULSED_HOME, else per user."
+    return click.option("--data", metavar="DIR", help=text)(command)
+
+
+@cal.command()
+@targets_option
+@files_option
+@daemon_options
+@as_json_option
+def bringup(targets: tuple[str, ...], data: str | None, url: str | None, key: str | None, as_json: bool) -> None:
+    """Tune the machine up, from the design sheet if need be, as far as it is not tuned yet.
+
+    A target that fails is marked as faulty and leaves the others alone. Ctrl-C keeps what was measured; the next
+    bring-up goes on where this one was.
+    """
+    from pulsed.cli import keeping
+
+    keeping.bring_up(targets, data, url, key, as_json=as_json)
+
+
+@cal.command()
+@targets_option
+@files_option
+@daemon_options
+@as_json_option
+def maintain(targets: tuple[str, ...], data: str | None, url: str | None, key: str | None, as_json: bool) -> None:
+    """Check what is old or doubtful, and calibrate anew what has drifted and what hangs on it. Nothing else."""
+    from pulsed.cli import keeping
+
+    keeping.maintain(targets, data, url, key, as_json=as_json)
+
+
+@cal.command()
+@click.argument("target")
+@click.option("--routine", metavar="NAME", help="What is suspected; default: the last routines of the target.")
+@files_option
+@daemon_options
+@as_json_option
+def diagnose(
+    target: str, routine: str | None, data: str | None, url: str | None, key: str | None, as_json: bool
+) -> None:
+    """Find out what is wrong with a target: check it, then what it hangs on, and mend the cause."""
+    from pulsed.cli import keeping
+
+    keeping.diagnose(target, routine, data, url, key, as_json=as_json)
+
+
+@cal.command()
+@click.option("--image", metavar="FILE", help="Draw it into a PNG, too.")
+@daemon_options
+@as_json_option
+def graph(image: str | None, url: str | None, key: str | None, as_json: bool) -> None:
+    """Show every routine on every target: fresh, stale, failed, never done, and why."""
+    from pulsed.cli import keeping
+
+    keeping.graph(image, url, key, as_json=as_json)
+
+
+@cal.command()
+@click.option("--out", metavar="FILE", default="report.html", show_default=True)
+@files_option
+@daemon_options
+def report(out: str, data: str | None, url: str | None, key: str | None) -> None:
+    """Write one HTML page: the chip, its values and their drift, the graph, and the figure of each last run."""
+    from pulsed.cli import keeping
+
+    keeping.report(out, data, url, key)
