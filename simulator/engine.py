@@ -50,11 +50,11 @@ MAX_EXACT = 6
 MAX_VECTOR = 10
 """Most transmons in one state vector: beyond six these are trajectories, beyond ten matrix product states."""
 
-_BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8, 5: 4, 6: 4, 7: 64, 8: 64, 9: 32, 10: 16}
+_BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8, 5: 4, 6: 4, 7: 64, 8: 64, 9: 32, 10: 16} | dict.fromkeys(range(11, 17), 64)
 """Members of a state's batch, each for a block of shots: of the slow noise; from seven transmons on, trajectories."""
 
-_MOST_BLOCKS = 64
-"""Members of a batch of matrix product states."""
+_WIDE_BLOCKS = 32
+"""The same for more: with bonds of 64 they take 200 MB."""
 
 _SETTLING = 16
 """Members of a batch of matrix product states that finds what a shot leaves to the next."""
@@ -392,7 +392,7 @@ def _ends(pulses: list[Pulse]) -> dict[int, float]:
 
 
 def _blocks(qubits: int) -> int:
-    return _BLOCKS.get(qubits, _MOST_BLOCKS)
+    return _BLOCKS.get(qubits, _WIDE_BLOCKS)
 
 
 def _reference(chip: Chip, sequence: Sequence) -> float:
