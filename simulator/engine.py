@@ -178,7 +178,7 @@ class Engine:
                 continue
             rng = noise.generator(0, *qubits)
             spread = noise.detunings(self.chip, _blocks(len(qubits)), rng)
-            cluster = self._cluster(qubits, initial, spread, reference, ends=_ends(pulses))
+            cluster = self._cluster(qubits, initial, spread, reference, ends=_ends(qubits, pulses))
             found: list[NDArray[np.float64]] = []
 
             def look(
@@ -297,8 +297,9 @@ class Engine:
         A driven qubit beside one that nothing drives is left alone: the neighbour stays in its thermal state,
         whose ZZ is part of the dressed frequency but for the percent of shots in which it is excited.
         """
-        driven = sorted({q for p in pulses for q in p.qubits})
-        links = [(p.qubits[0], p.qubits[-1]) for p in pulses]
+        together = {p.qubits for p in pulses}
+        driven = sorted({q for qubits in together for q in qubits})
+        links = [(qubits[0], qubits[-1]) for qubits in sorted(together)]
         links += [c.qubits for c in self.chip.couplings if set(c.qubits) <= set(driven)]
         active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
         return [tuple(int(str(q)) for q in members) for members in union(active, links)]
@@ -324,7 +325,7 @@ class Engine:
                 batch = 1 if len(qubits) <= MAX_EXACT else _blocks(len(qubits))
                 batch = min(batch, _SETTLING) if len(qubits) > MAX_VECTOR else batch
                 still = np.zeros((batch, len(self.chip.qubits)))
-                cluster = self._cluster(qubits, initial, still, reference, ends=_ends(pulses))
+                cluster = self._cluster(qubits, initial, still, reference, ends=_ends(qubits, pulses))
                 cluster.walk(pulses, plan.measurements, cluster.pass_unread)
                 final = cluster.final(sequence.period)
                 change = float(np.abs(final - initial[list(qubits)]).max())
@@ -348,7 +349,7 @@ class Engine:
         rng = noise.generator(self.seed, *stream)
         blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
         spread = noise.detunings(self.chip, blocks, rng)
-        cluster = self._cluster(qubits, initial, spread, reference, stream, _ends(pulses))
+        cluster = self._cluster(qubits, initial, spread, reference, stream, _ends(qubits, pulses))
         return cluster, np.arange(shots) * blocks // shots, rng
 
     def find(self, sequence: Sequence, reference: float) -> list[Pulse]:
@@ -386,9 +387,15 @@ class Engine:
         return cluster.report()
 
 
-def _ends(pulses: list[Pulse]) -> dict[int, float]:
-    """Return the middle of the last pulse on each qubit."""
-    return {q: 0.5 * (p.start + p.stop) for p in pulses for q in p.qubits}
+def _ends(qubits: tuple[int, ...], pulses: list[Pulse]) -> dict[int, float]:
+    """Return the middle of the last pulse on each qubit; ``pulses`` are by the middle of their time."""
+    found: dict[int, float] = {}
+    for pulse in reversed(pulses):
+        for q in pulse.qubits:
+            found.setdefault(q, 0.5 * (pulse.start + pulse.stop))
+        if len(found) == len(qubits):
+            break
+    return found
 
 
 def _blocks(qubits: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.evolution import ZZ_STEP, Cluster, Free, Measurement
-from pulsed.simulator.hermitian import SIZE, after_unitaries, turns, waits
+from pulsed.simulator.hermitian import SIZE, after_unitaries, turn, waits
 from pulsed.simulator.mps import MatrixProducts
 from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.state import DensityMatrix, Rest
@@ -25,7 +25,7 @@ Real = NDArray[np.float64]
 KEPT = 64 << 20
 """Bytes of a cluster's maps."""
 
-PULSES_AT_ONCE = 256
+PULSES_AT_ONCE = 1024
 """Pulses on a single transmon that are prepared together; each kind takes up to 21 kB."""
 
 
@@ -82,7 +82,7 @@ class ExactCluster(Cluster):
     def play(self, pulse: Pulse) -> None:
         """Let a pulse act."""
         start = self._approach(pulse)
-        locals_ = [self._waited(q, start) @ turns(np.array([self._frame[q] - pulse.phase])) for q in pulse.qubits]
+        locals_ = [self._waited(q, start) @ turn(self._frame[q] - pulse.phase) for q in pulse.qubits]
         sites = tuple(self.qubits.index(q) for q in pulse.qubits)
         if len(sites) == 1:
             self.density.apply(sites, self._map(pulse) @ locals_[0])
@@ -142,19 +142,19 @@ class ExactCluster(Cluster):
     def _follow(self, pulses: list[Pulse]) -> None:
         """Play pulses on a single transmon: each kind of pulse, with the wait before it, is worked out once."""
         (qubit,) = self.qubits
-        stops = np.array([self._clock[qubit], *(p.stop for p in pulses)])
-        gaps = np.maximum(np.array([p.start for p in pulses]) - stops[:-1], 0).tolist()
+        _, starts, ends, turned, steps = zip(*pulses, strict=True)
+        stops = np.array([self._clock[qubit], *ends])
+        gaps = np.maximum(np.array(starts) - stops[:-1], 0).tolist()
         kinds: dict[tuple[int, int], tuple[int, Step]] = {}
-        which = [
-            kinds.setdefault((id(p.step), gap), (len(kinds), p.step))[0] for p, gap in zip(pulses, gaps, strict=True)
-        ]
+        keys = zip(map(id, steps), gaps, strict=True)
+        which = [kinds.setdefault(key, (len(kinds), step))[0] for key, step in zip(keys, steps, strict=True)]
         detunings = self._detunings[:, qubit]
         maps = np.array([
             self._detuned(step, detunings[:, None])
             @ waits(self._idles[qubit].populations(gap), self._idles[qubit].factors(gap, detunings))
             for (_, gap), (_, step) in kinds.items()
         ])  # fmt: skip
-        phases = np.array([self._frame[qubit], *(p.phase for p in pulses)])
+        phases = np.array([self._frame[qubit], *turned])
         self.density.follow(maps, np.array(which), phases[:-1] - phases[1:])
         self._clock[qubit], self._frame[qubit] = int(stops[-1]), float(phases[-1])
 
@@ -191,8 +191,7 @@ class ExactCluster(Cluster):
 
     def _idle(self, qubit: int, until: int) -> None:
         if until > self._clock[qubit] or self._frame[qubit]:
-            turn = turns(np.array([self._frame[qubit]]))
-            self.density.idle(self.qubits.index(qubit), self._waited(qubit, until) @ turn)
+            self.density.idle(self.qubits.index(qubit), self._waited(qubit, until) @ turn(self._frame[qubit]))
         self._clock[qubit], self._frame[qubit] = max(until, self._clock[qubit]), 0.0
 
     def _waited(self, qubit: int, until: int) -> Real:

@@ -7,6 +7,8 @@ product takes a quarter of the multiplications. A phase turns the two coefficien
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -27,6 +29,11 @@ COHERENCES = np.array([(i, j) for i in range(LEVELS) for j in range(i + 1, LEVEL
 
 _PARTS = np.array([(LEVELS * i + j, LEVELS * j + i) for i, j in COHERENCES])
 """(3, 2) where real and imaginary part of each coherence stand."""
+
+_PLACES = tuple((int(re), int(im)) for re, im in _PARTS)
+
+COHERENT = _PARTS.ravel()
+"""Where coherences stand."""
 
 _HALF = np.sqrt(0.5)
 
@@ -80,14 +87,13 @@ def after_unitaries(step: Real, unitaries: Complex) -> Real:
     return out
 
 
-def turns(angles: Real) -> Real:
-    """Return (n, 9, 9): the maps of exp(i angle n) on one transmon."""
-    out = np.zeros((len(angles), SIZE, SIZE))
-    out[:, POPULATIONS, POPULATIONS] = 1
-    for (i, j), (re, im) in zip(COHERENCES, _PARTS, strict=True):
-        c, s = np.cos((i - j) * angles), np.sin((i - j) * angles)
-        out[:, re, re], out[:, re, im] = c, -s
-        out[:, im, re], out[:, im, im] = s, c
+def turn(angle: float) -> Real:
+    """Return (9, 9): the map of exp(i angle n) on one transmon."""
+    out = np.eye(SIZE)
+    c, s = math.cos(angle), -math.sin(angle)
+    double_c, double_s = c * c - s * s, 2 * c * s
+    for (re, im), x, y in zip(_PLACES, (c, double_c, c), (s, double_s, s), strict=True):
+        out[re, re], out[re, im], out[im, re], out[im, im] = x, -y, y, x
     return out
 
 

@@ -36,6 +36,8 @@ class Readings:
         """Go on with the chip as it is now."""
         self._chip = chip
         self._kept: OrderedDict[tuple[object, ...], list[Reading]] = OrderedDict()
+        self._sizes: dict[tuple[object, ...], int] = {}
+        self._total = 0
 
     @property
     def nbytes(self) -> int:
@@ -51,6 +53,8 @@ class Readings:
         content["envelope"] = 0
         lines = tuple((i, sequence.lines[i]) for i in np.flatnonzero(reads).tolist())
         key = (lines, content.tobytes(), keys, tuple((w.start, w.length) for w in sequence.windows))
+        if self._kept:  # what was used last has grown since
+            self._measure(next(reversed(self._kept)))
         found = self._kept.get(key)
         if found is None:
             found = []
@@ -59,6 +63,12 @@ class Readings:
                 found.append(Reading(start, stop, respond(self._chip, z, lo)))
             self._kept[key] = found
         self._kept.move_to_end(key)
-        while self.nbytes > self._limit and len(self._kept) > 1:
-            self._kept.popitem(last=False)
+        self._measure(key)
+        while self._total > self._limit and len(self._kept) > 1:
+            self._total -= self._sizes.pop(self._kept.popitem(last=False)[0])
         return found
+
+    def _measure(self, key: tuple[object, ...]) -> None:
+        size = sum(reading.response.nbytes for reading in self._kept[key])
+        self._total += size - self._sizes.get(key, 0)
+        self._sizes[key] = size

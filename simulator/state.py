@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pulsed.simulator.hamiltonian import LEVELS
 from pulsed.simulator.hermitian import (
     COHERENCES,
+    COHERENT,
     POPULATIONS,
     SIZE,
     coefficients,
@@ -58,13 +59,9 @@ def marginal(diagonal: NDArray[np.float64], count: int, sites: tuple[int, ...]) 
 
 def sampled(joint: NDArray[np.float64], owner: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Return (shots,) joint levels drawn from the row of populations (batch, k) that each shot's ``owner`` names."""
-    found = np.empty(len(owner), dtype=np.int64)
-    cumulative = np.cumsum(joint, axis=1)
-    draws = rng.random(len(owner))
-    for member in range(len(joint)):
-        mine = owner == member
-        levels = np.searchsorted(cumulative[member], draws[mine], side="right")
-        found[mine] = np.minimum(levels, joint.shape[1] - 1)
+    rows = np.arange(len(joint))[:, None] + np.cumsum(joint, axis=1)  # all members in one rising row
+    levels = np.searchsorted(rows.ravel(), owner + rng.random(len(owner)), side="right") - owner * joint.shape[1]
+    found: NDArray[np.int64] = np.clip(levels, 0, joint.shape[1] - 1)
     return found
 
 
@@ -241,7 +238,7 @@ class DensityMatrix:
         """Drop all coherence between levels of one transmon: an unread measurement."""
         part = self._part(site)
         x = part.x.reshape(-1, SIZE, SIZE ** (len(part.sites) - 1 - part.sites.index(site)))
-        x[:, np.setdiff1d(np.arange(SIZE), POPULATIONS)] = 0
+        x[:, COHERENT] = 0
         self._coherent[site] = False
 
     def collapsed(

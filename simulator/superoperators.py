@@ -125,13 +125,18 @@ def small_unitaries(moments: Complex, detunings: NDArray[np.float64]) -> Complex
     """
     h = np.tensordot(detunings * TWO_PI_PER_NS, moments, axes=(1, 0))
     h = 0.5 * (h + h.conj().transpose(0, 2, 1))
-    if float(np.abs(h).max(initial=0.0)) * h.shape[1] > 0.3:
+    norm = float(np.abs(h).max(initial=0.0)) * h.shape[1]
+    if norm > 0.3:
         values, vectors = np.linalg.eigh(h)
         out: Complex = (vectors * np.exp(-1j * values)[:, None, :]) @ vectors.conj().transpose(0, 2, 1)
         return out
     term = np.broadcast_to(np.eye(h.shape[1], dtype=complex), h.shape)
     out = term.copy()
-    for order in range(1, 9):
+    left = 1.0
+    for order in range(1, 11):
         term = term @ h * (-1j / order)
         out += term
+        left *= norm / order
+        if left < 1e-16:
+            break
     return out

@@ -11,7 +11,7 @@ from scipy.linalg import expm
 from pulsed.simulator.chip import random_chip
 from pulsed.simulator.evolution import Free
 from pulsed.simulator.exact import ExactCluster
-from pulsed.simulator.hermitian import after_unitaries, conjugated, real_map, turns, waits
+from pulsed.simulator.hermitian import after_unitaries, conjugated, real_map, turn, waits
 from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.state import DensityMatrix, Rest
 from pulsed.simulator.superoperators import jump_operators, of_unitary
@@ -92,7 +92,7 @@ def test_turns_and_waits_are_maps_of_elements(seed):
     rng = np.random.default_rng(seed)
     angle = rng.uniform(-9, 9)
     p = np.exp(1j * angle * np.arange(3))
-    np.testing.assert_allclose(turns(np.array([angle]))[0], real_map(np.diag(np.kron(p, p.conj()))), atol=1e-14)
+    np.testing.assert_allclose(turn(angle), real_map(np.diag(np.kron(p, p.conj()))), atol=1e-14)
     mixed, factors = rng.standard_normal((3, 3)), rng.standard_normal(3) + 1j * rng.standard_normal(3)
     elements = np.zeros((3, 3), complex)
     elements[[0, 0, 1], [1, 2, 2]] = factors

@@ -1,0 +1,63 @@
+"""Bursts that each make a pulse: found all at once as they are found one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulsed.simulator.chip import Chip, load_chip
+from pulsed.simulator.engine import BURST, Line, Sequence
+from pulsed.simulator.lines import ideal_correction
+from pulsed.simulator.pulses import Pulses
+
+CHIP = Path(__file__).parents[3] / "configs" / "chips" / "sim5.toml"
+LO = 5.1e9
+
+
+@pytest.fixture(scope="module")
+def chip() -> Chip:
+    """sim5 without crosstalk, so that one burst is felt by one qubit."""
+    whole = load_chip(CHIP)
+    return replace(whole, crosstalk=tuple(tuple(complex(a == b) for b in range(5)) for a in range(5)))
+
+
+def played(chip: Chip, rows: list[tuple[int, int, int, float]]) -> Sequence:
+    lines = tuple(Line(w.name, LO, True, *ideal_correction(w)) for w in chip.wires)
+    bursts = [(q, start, k, 0.4, phase, chip.qubits[q].frequency - LO) for q, start, k, phase in rows]
+    envelopes = (np.ones(16, complex), 0.5 * np.ones(40, complex))
+    return Sequence(lines, np.array(bursts, BURST), envelopes, (b"short", b"long"), (), 10**6)
+
+
+gaps = st.integers(0, 9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data(), overlap=st.booleans(), tail=st.sampled_from([0, 4]))
+def test_bursts_found_at_once_and_one_by_one(chip, data, overlap, tail):
+    rows = []
+    for q in data.draw(st.sets(st.integers(0, 4), min_size=1)):
+        time = data.draw(gaps)
+        for _ in range(data.draw(st.integers(1, 6))):
+            k = data.draw(st.integers(0, 1))
+            rows.append((q, time, k, data.draw(st.sampled_from([0.0, 0.7, -2.0]))))
+            time += (16, 40)[k] + data.draw(gaps)
+    if overlap:
+        q, start, _, _ = rows[0]
+        rows.append((q, start + 3, 1, 0.0))
+    sequence = played(chip, data.draw(st.permutations(rows)))
+    pulses = Pulses(chip)
+    parts = pulses._parts(sequence, LO)
+    assert (pulses._alone(parts, LO, tail) is None) == overlap
+    found = pulses.find(sequence, LO, tail)
+    one_by_one = Pulses(chip)
+    one_by_one._alone = lambda *_: None  # type: ignore[method-assign]
+    wanted = one_by_one.find(sequence, LO, tail)
+    assert [p[:3] for p in found] == [p[:3] for p in wanted]
+    for a, b in zip(found, wanted, strict=True):
+        assert a.phase == pytest.approx(b.phase, abs=1e-12)
+        np.testing.assert_array_equal(a.step.superoperator, b.step.superoperator)
