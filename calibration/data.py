@@ -134,7 +134,7 @@ def describe(data: xarray.Dataset, **attributes: Any) -> xarray.Dataset:
 def to_qcodes(path: Path | str, database: Path | str) -> int:
     """Copy a run into a QCoDeS database, for plottr and its like; return the run's number there.
 
-    Every variable becomes a parameter that depends on its axes. The attributes become the dataset's metadata.
+    Every variable becomes a parameter that depends on its axes. The attributes become its metadata ``pulsed``, JSON.
     """
     from qcodes.dataset import (
         Measurement,
@@ -160,6 +160,7 @@ def to_qcodes(path: Path | str, database: Path | str) -> int:
             grid = np.meshgrid(*(data.coords[axis].to_numpy() for axis in data[name].dims), indexing="ij")
             axes_values = zip(map(str, data[name].dims), grid, strict=True)
             saver.add_result(*axes_values, (name, data[name].to_numpy()))
-        for key, value in data.attrs.items():
-            saver.dataset.add_metadata(str(key), value if isinstance(value, str | int | float) else str(list(value)))
+        # One text: a key of its own would become a column of a table that has columns of its own.
+        plain = {key: np.asarray(value).tolist() for key, value in data.attrs.items()}
+        saver.dataset.add_metadata("pulsed", json.dumps(plain, sort_keys=True))
     return int(saver.run_id)

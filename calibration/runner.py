@@ -204,12 +204,13 @@ def _serve(group: Sequence[_Turn], bench: Executor) -> None:
     merged = [together([schedule for schedule in row if schedule is not None], alignment) for row in rows]
     try:
         played = bench.play(merged, ask.shots, average=ask.average, level=ask.level, **ask.options)
-    except (LoweringError, CircuitError, InvalidValueError) as error:
-        if len(group) == 1:
-            group[0].ask, group[0].error = None, error
+    except PulsedError as error:
+        if len(group) > 1 and isinstance(error, LoweringError | CircuitError | InvalidValueError):
+            for turn in group:  # one of them asks for what cannot be played: find out which
+                _serve([turn], bench)
             return
-        for turn in group:  # one of them asks for what cannot be played: find out which
-            _serve([turn], bench)
+        for turn in group:
+            turn.ask, turn.error = None, error
         return
     for turn, own in zip(group, asks, strict=True):
         answer = _share(played, own)
