@@ -51,7 +51,7 @@ class Named:
     def part(self, first: int, last: int) -> Named:
         """Return this program with some of its bindings."""
         assert self.sweep is not None
-        return replace(self, sweep=replace(self.sweep, bindings=self.sweep.bindings[first:last]))
+        return replace(self, sweep=Sweep(self.sweep.parameters, self.sweep.bindings[first:last]))
 
 
 def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:

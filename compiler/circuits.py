@@ -201,7 +201,9 @@ def walk(
     signed = np.array(codes, dtype=np.int64)
     if not set(map(type, angles)) <= {float}:
         turned = np.flatnonzero(signed < 0).tolist()
-        angles = [resolver.angle(angle, i) for angle, i in zip(angles, turned, strict=True)]
+        angles = [
+            angle if type(angle) is float else resolver.angle(angle, i) for angle, i in zip(angles, turned, strict=True)
+        ]
     code, value, special, bad = _sorted_out(signed, np.array(angles, dtype=np.float64), distinct.tables.special)
     if bad >= 0:
         raise CircuitError("not a finite number", subject=f"circuit {circuit.name}, rz", value=angles[bad])

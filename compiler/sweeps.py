@@ -58,9 +58,10 @@ def sweep(rows: npt.NDArray[np.void], late: Sequence[Late], values: Values, wiri
     columns: dict[tuple[str, str, float], list[Late]] = {}
     for item in late:
         columns.setdefault((str(item.expression), item.field, item.offset), []).append(item)
-    plays = rows["kind"] == PLAY
+    plays = np.flatnonzero(rows["kind"] == PLAY)
     # Events are sorted by slot, in order of time within: see lowering.lower.
     order = np.argsort(rows["row"][plays], kind="stable")
+    played = plays[order]
     found, bindings = [], []
     for column, items in enumerate(columns.values()):
         weight = np.zeros(len(rows))
@@ -68,14 +69,14 @@ def sweep(rows: npt.NDArray[np.void], late: Sequence[Late], values: Values, wiri
             weight[item.row] += item.factor
         bindings.append(evaluate(items[0].expression, values) + items[0].offset)
         if items[0].field == "amplitude":
-            found.append(_rows(_AMPLITUDE, column, weight[plays][order]))
+            found.append(_rows(_AMPLITUDE, column, weight[played]))
             continue
         phase, frequency = np.zeros(len(order)), np.zeros(len(order))
         lines = wiring.table
         _gains(rows, weight, lines, float(wiring.device.dt), np.zeros((len(lines), 3)), phase, frequency)
         found += [_rows(_PHASE, column, phase[order]), _rows(_FREQUENCY, column, frequency[order])]
     result = Sweep(np.concatenate(found), np.stack(bindings, axis=1))
-    _check(result, rows[plays][order], wiring)
+    _check(result, rows, played, wiring)
     return result
 
 
@@ -87,12 +88,16 @@ def _rows(field: int, column: int, coefficients: npt.NDArray[np.float64]) -> npt
     return rows
 
 
-def _check(found: Sweep, plays: npt.NDArray[np.void], wiring: Wiring) -> None:
-    """Check the extremes of amplitude and frequency over all bindings, event by event."""
+def _check(found: Sweep, rows: npt.NDArray[np.void], played: npt.NDArray[np.int64], wiring: Wiring) -> None:
+    """Check the extremes of amplitude and frequency over all bindings, event by event: event i is row ``played[i]``."""
+    changed = found.parameters[np.isin(found.parameters["field"], (_AMPLITUDE, _FREQUENCY))]
+    if not len(changed):
+        return
+    plays = rows[played]
     lines = wiring.table[plays["row"]]
     limits = {_AMPLITUDE: (plays["amplitude"], 1 + 1e-9), _FREQUENCY: (lines["intermediate"], lines["bandwidth"])}
     for field, (base, limit) in limits.items():
-        rows = found.parameters[found.parameters["field"] == field]
+        rows = changed[changed["field"] == field]
         for event in np.unique(rows["event"]):
             mine = rows[rows["event"] == event]
             reached = base[event] + found.bindings[:, mine["parameter"]] @ mine["coefficient"]
