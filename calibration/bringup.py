@@ -75,13 +75,13 @@ class Lab:
         return {target: _judged(done.record) for target, done in self._run(step, targets, "check", {}).items()}
 
     def calibrate(self, step: Step, targets: Sequence[str], parameters: Mapping[str, object]) -> dict[str, Found]:
-        """Measure each target and commit what it gives; what was good before is verified by a check, or taken back."""
+        """Measure each target and commit what it gives. What it gave before is verified by a check, or taken back."""
         finished = self._run(step, targets, "calibrate", parameters)
         values = {name: value for done in finished.values() if done.good for name, value in done.values.items()}
         if not values:
             return {target: _judged(done.record) for target, done in finished.items()}
         before = self.connection.calibration()
-        mended = [name for name in values if name in before.values and before.values[name].quality == "good"]
+        mended = {name for name in values if name in before.values and before.values[name].routine == step.routine}
 
         def verify(calibration: CalibrationSet) -> dict[str, str]:
             own = sorted({target for target, done in finished.items() if any(name in done.values for name in mended)})

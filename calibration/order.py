@@ -22,11 +22,10 @@ class Row:
 
 
 USUAL = (
-    Row("mixer", oscillator=True),
     Row("time-of-flight", age=7 * DAY),
     Row("resonator-spectroscopy", ("time-of-flight",), vital=True),
     Row("qubit-spectroscopy", ("resonator-spectroscopy",), vital=True),
-    Row("rabi", ("qubit-spectroscopy", "mixer"), vital=True),
+    Row("rabi", ("qubit-spectroscopy",), vital=True),
     Row("ramsey", ("rabi",), age=HOUR, vital=True),
     Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True),
     Row("readout-optimum", ("discriminator",)),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pulsed.calibration.data import load
 from pulsed.calibration.graph import Node
-from pulsed.calibration.pictures import Draw, draw_chip, draw_drift, draw_graph, save
+from pulsed.calibration.pictures import Draw, draw_chip, draw_drift, draw_graph, graph_size, save
 from pulsed.calibration.routine import find_routine
 from pulsed.model.calibration import RunRecord, Value
 from pulsed.model.errors import PulsedError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DRIFTING = ("Q*.f01", "Q*.t1", "Q*.x.amplitude", "Q*.readout.error", "Q*.ecr.error")
 """Values of which the drift is shown, when they have been more than one."""
 HISTORY = 200
+_QUIET = ("fresh", "unused")
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
@@ -59,7 +60,7 @@ def _head(lab: Lab) -> str:
 def _chip(lab: Lab) -> Iterator[str]:
     calibration = lab.connection.calibration()
     yield "<h2>The chip</h2>" + picture(
-        lambda figure: draw_chip(lab.device, calibration, figure), (2.2 * max(lab.device.num_qubits, 3), 4)
+        lambda figure: draw_chip(lab.device, calibration, figure), (2.1 * max(lab.device.num_qubits, 3), 3.2)
     )
     if calibration.faults:
         rows = ((subject, fault.why, fault.time, fault.by) for subject, fault in sorted(calibration.faults.items()))
@@ -99,14 +100,8 @@ def _drift(lab: Lab) -> Iterator[str]:
 
 def _graph(lab: Lab) -> Iterator[str]:
     found = lab.states()
-    size = (
-        1.1 * max(len(targets) for _, targets in lab.graph.rows(lab.graph.nodes)) + 4,
-        0.42 * len(lab.graph.steps) + 1,
-    )
-    yield "<h2>The graph</h2>" + picture(lambda figure: draw_graph(lab.graph, found, figure), size)
-    rows = [
-        (str(node), state.status, state.why) for node, state in found.items() if state.status not in ("fresh", "unused")
-    ]
+    yield "<h2>The graph</h2>" + picture(lambda figure: draw_graph(lab.graph, found, figure), graph_size(lab.graph))
+    rows = [(str(node), state.status, state.why) for node, state in found.items() if state.status not in _QUIET]
     if rows:
         yield table(("not fresh", "", "why"), rows)
 

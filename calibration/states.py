@@ -14,9 +14,6 @@ from pulsed.model.device import DeviceDescription
 
 Status = Literal["fresh", "stale", "never", "failed", "faulty", "unused"]
 
-SLACK = 1.0
-"""Seconds: values bear their time in whole ones."""
-
 
 @dataclass(frozen=True)
 class Event:
@@ -133,7 +130,7 @@ def _in_force(record: RunRecord, calibration: CalibrationSet) -> bool:
 def _stale(graph: Graph, node: Node, step: Step, situation: Situation, above: Mapping[Node, State], seen: float) -> str:
     for parent in graph.parents(node):
         time = above[parent].calibrated
-        if time is not None and time > seen + SLACK and above[parent].status != "unused":
+        if time is not None and time > seen and above[parent].status != "unused":
             return f"{parent} is newer"
     if step.oscillator:
         instruments = oscillators_of(node.target, graph.device)

@@ -1,0 +1,317 @@
+"""A rack is brought up, maintained and reported on: the routines are of the test, everything between is real."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+import pytest
+import xarray
+
+import pulsed.configs
+from pulsed.calibration.bringup import Lab, bringup, diagnose, maintain
+from pulsed.calibration.collisions import collisions, directions
+from pulsed.calibration.graph import Node, Step
+from pulsed.calibration.order import USUAL, Row, usual
+from pulsed.calibration.report import write_report
+from pulsed.calibration.routine import Ask, Outcome, Proposal, Routine, bad_data, register
+from pulsed.calibration.states import Event
+from pulsed.model.calibration import CalibrationSet, Fault, Value, design_sheet
+from pulsed.model.device import load_device
+from pulsed.model.errors import ConflictError, InvalidValueError
+from pulsed.testing.simulated_lab import SimulatedLab
+
+DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
+
+
+@dataclass
+class Truth:
+    """What the routines of this test find: a number per target, NaN for bad data."""
+
+    values: dict = field(default_factory=dict)
+    measured: list = field(default_factory=list)
+
+    def of(self, routine, target):
+        return self.values.get((routine, target), self.values.get(routine, 0.5))
+
+
+TRUTH = Truth()
+
+
+class _Found(Routine):
+    """Finds what the truth says, without playing anything."""
+
+    key: ClassVar[str]
+
+    def measure(self, bench, target):
+        TRUTH.measured.append((self.name, target))
+        found = TRUTH.of(self.name, target)
+        if isinstance(found, BaseException):
+            raise found
+        return xarray.Dataset({"found": ((), found)})
+        yield Ask([])
+
+    def analyse(self, data):
+        found = float(data["found"])
+        if np.isnan(found):
+            return bad_data("nothing there")
+        return Outcome("good", "", {self.key: Proposal(found, "", 1e-6)})
+
+    def draw(self, data, outcome, figure):
+        figure.suptitle(f"{self.name}: {float(data['found'])}")
+
+
+@register
+class Level(_Found):
+    name, key = "test-level", "level"
+    gives: ClassVar = ("level",)
+    tolerances: ClassVar = {"level": (0.01, 0.0)}
+
+
+@register
+class Turn(_Found):
+    name, key = "test-turn", "turn.amplitude"
+    gives: ClassVar = ("turn.amplitude",)
+    tolerances: ClassVar = {"turn.amplitude": (0.01, 0.0)}
+
+
+@register
+class Both(_Found):
+    name, key, subject = "test-both", "ecr.amplitude", "pair"
+    gives: ClassVar = ("ecr.amplitude",)
+    tolerances: ClassVar = {"ecr.amplitude": (0.01, 0.0)}
+
+
+STEPS = (
+    Step("test-level", "qubit", gives=("level",), vital=True),
+    Step("test-turn", "qubit", after=("test-level",), gives=("turn.amplitude",), vital=True, age=1e6),
+    Step("test-both", "pair", after=("test-turn",), gives=("ecr.amplitude",), vital=True, oscillator=True, age=1e6),
+)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    TRUTH.values.clear()
+    TRUTH.measured.clear()
+    return Lab(SimulatedLab.sim5(calibrated=False), tmp_path, steps=STEPS, by="tester")
+
+
+def measured():
+    found = list(TRUTH.measured)
+    TRUTH.measured.clear()
+    return found
+
+
+def test_a_cold_rack_is_brought_up_and_left_alone_after(lab):
+    done = bringup(lab)
+    assert len(done) == 5 + 5 + 4
+    assert {(action.kind, action.verdict) for action in done} == {("calibrate", "in spec")}
+    calibration = lab.connection.calibration()
+    assert calibration.number("Q3.turn.amplitude") == 0.5
+    assert all(state.status == "fresh" for state in lab.states().values())
+    newest = lab.connection.runs(limit=1)[0]
+    assert newest.after == calibration.calibration_id
+    assert Path(newest.file).is_file()
+    measured()
+    assert maintain(lab) == []
+    assert measured() == []
+    again = Lab(lab.connection, lab.folder, steps=STEPS)
+    assert maintain(again) == [], "a new process knows as much"
+
+
+def test_a_dead_qubit_is_marked_with_the_reason_and_the_rest_goes_on(lab):
+    TRUTH.values["test-level", "Q1"] = float("nan")
+    bringup(lab)
+    calibration = lab.connection.calibration()
+    assert set(calibration.faults) == {"Q1"}
+    assert calibration.faults["Q1"].why == "test-level: nothing there"
+    assert calibration.faults["Q1"].by == "tester"
+    assert not calibration.has("Q1.level")
+    assert calibration.has("Q3.turn.amplitude", "Q4-Q3.ecr.amplitude")
+    assert not calibration.has("Q0-Q1.ecr.amplitude")
+    assert any(record.outcome == "bad data" for record in lab.connection.runs(target="Q1")), "failed runs do not vanish"
+    measured()
+    assert maintain(lab) == []
+    del TRUTH.values["test-level", "Q1"]
+    bringup(lab)
+    assert not lab.connection.calibration().faults
+    assert {target for _, target in measured()} == {"Q1", "Q0-Q1", "Q2-Q1"}
+
+
+def test_what_a_person_marked_stays_out(lab):
+    lab.fault("Q4", "its line is on the bench")
+    bringup(lab)
+    assert lab.connection.calibration().faults["Q4"].why == "its line is on the bench"
+    assert not any("Q4" in target for _, target in measured())
+
+
+def test_drift_is_mended_and_verified_and_nothing_else_is_touched(lab):
+    bringup(lab)
+    measured()
+    TRUTH.values["test-turn", "Q2"] = 0.45
+    doubted = lab.connection.calibration().values["Q2.turn.amplitude"]
+    _commit(lab, {"Q2.turn.amplitude": msgspec.structs.replace(doubted, quality="suspect")})
+    maintain(lab)
+    assert lab.connection.calibration().number("Q2.turn.amplitude") == 0.45
+    found = measured()
+    assert found[:3] == [("test-turn", "Q2")] * 3, "a check, a calibration, the check that verifies it"
+    assert set(found[3:]) == {("test-both", "Q2-Q1"), ("test-both", "Q2-Q3")}, "what hangs on it is looked at"
+    assert len(found) == 5
+
+
+def test_values_that_may_not_be_written_are_not_and_the_run_says_why(lab):
+    TRUTH.values["test-turn", "Q2"] = 1.7
+    bringup(lab)
+    calibration = lab.connection.calibration()
+    assert not calibration.has("Q2.turn.amplitude")
+    assert "not written" in calibration.faults["Q2"].why
+    record = lab.connection.runs("test-turn", "Q2")[0]
+    assert (record.outcome, record.after) == ("failed", "")
+    assert lab.states()[Node("test-turn", "Q0")].status == "fresh"
+
+
+def test_values_that_do_not_hold_are_rolled_back(lab, monkeypatch):
+    bringup(lab)
+    answers = iter([0.6, 0.6, 0.5])
+    monkeypatch.setattr(TRUTH, "of", lambda routine, target: next(answers) if target == "Q2" else 0.5)
+    doubted = lab.connection.calibration().values["Q2.level"]
+    _commit(lab, {"Q2.level": msgspec.structs.replace(doubted, quality="suspect")})
+    walk = maintain(lab, ["Q2"])
+    assert lab.connection.calibration().number("Q2.level") == 0.5
+    assert any("rolled back" in action.why for action in walk)
+
+
+def test_ctrl_c_keeps_what_was_committed(lab):
+    TRUTH.values["test-turn", "Q3"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bringup(lab)
+    calibration = lab.connection.calibration()
+    assert calibration.has("Q0.level", "Q4.level")
+    assert lab.connection.runs("test-turn", "Q3")[0].outcome == "stopped"
+    del TRUTH.values["test-turn", "Q3"]
+    measured()
+    bringup(Lab(lab.connection, lab.folder, steps=STEPS))
+    assert ("test-level", "Q0") not in measured()
+    assert all(state.status == "fresh" for state in lab.states().values())
+
+
+def test_an_oscillator_that_was_identified_anew(lab):
+    bringup(lab)
+    lo = DEVICE.oscillators[DEVICE.ports["d0"].lo].instrument
+    lab.events = lambda: [Event(time.time() + 5, lo, "was identified anew")]
+    found = lab.states()
+    assert found[Node("test-both", "Q0-Q1")].why == f"{lo} was identified anew"
+    assert found[Node("test-turn", "Q0")].status == "fresh"
+
+
+def test_diagnose_names_what_it_cannot(lab):
+    bringup(lab)
+    TRUTH.values["test-level", "Q0"] = 0.45
+    diagnose(lab, "Q0", "test-level")
+    assert lab.connection.calibration().number("Q0.level") == 0.45
+    with pytest.raises(InvalidValueError, match="legal: Q0, Q1"):
+        diagnose(lab, "Q9")
+
+
+def test_another_operator_in_between(lab, monkeypatch):
+    """A fault is marked over whatever was committed meanwhile; when it never gets through the conflict is raised."""
+    real = lab.connection.commit_calibration
+    rivals = iter(range(2))
+
+    def commit(calibration_id, expected, why):
+        if next(rivals, None) is not None:
+            now = lab.connection.calibration()
+            rival = now.with_values({"Q0.t1": Value(time.time())}, "")
+            lab.connection.put_calibration(rival)
+            real(rival.calibration_id, now.calibration_id, "rival")
+        real(calibration_id, expected, why)
+
+    monkeypatch.setattr(lab.connection, "commit_calibration", commit)
+    lab.fault("Q2", "dead")
+    assert set(lab.connection.calibration().faults) == {"Q2"}
+    assert lab.connection.calibration().has("Q0.t1")
+    monkeypatch.setattr(lab.connection, "commit_calibration", _never)
+    with pytest.raises(ConflictError):
+        lab.fault("Q3", "dead")
+
+
+def _never(calibration_id, expected, why):
+    raise ConflictError("another set is in force", value=expected)
+
+
+def test_collisions_are_named_and_directions_follow_the_frequencies():
+    both = [(c, t) for pair in DEVICE.couplings for c, t in ((pair.control, pair.target), (pair.target, pair.control))]
+    wired = replace_couplings(both)
+
+    def frequencies(*f01):
+        values = {f"Q{q}.f01": Value(f, "Hz") for q, f in enumerate(f01)}
+        values |= {f"Q{q}.anharmonicity": Value(-330e6, "Hz") for q in range(5)}
+        return CalibrationSet(DEVICE.name, values, "")
+
+    good = frequencies(4.97e9, 4.88e9, 5.02e9, 4.905e9, 4.995e9)
+    assert set(directions(wired, good)) == {"Q1-Q0", "Q1-Q2", "Q3-Q2", "Q3-Q4"}
+    assert collisions(wired, good) == {}
+    near = collisions(wired, frequencies(4.89e9, 4.88e9, 5.02e9, 4.905e9, 4.995e9))
+    assert near == {"Q0-Q1": "collision: Q0 and Q1 are 10.0 MHz apart"}
+    photon = collisions(wired, frequencies(4.97e9, 4.88e9, 5.047e9, 4.93e9, 4.995e9))
+    assert photon == {"Q2-Q1": "collision: Q1 is 2.0 MHz from f02/2 of Q2"}
+    same = collisions(wired, frequencies(4.97e9, 4.88e9, 5.02e9, 4.89e9, 4.995e9))
+    assert set(same) == {"Q2-Q1", "Q2-Q3"}
+    assert "Q1 and Q3, both neighbours of Q2" in same["Q2-Q3"].replace("Q3 and Q1", "Q1 and Q3")
+    assert directions(wired, design_sheet(wired)) == {}, "the design sheet decides nothing"
+
+
+def replace_couplings(pairs):
+    rows = tuple(DEVICE.couplings[0].model_copy(update={"control": c, "target": t}) for c, t in pairs)
+    return DEVICE.model_copy(update={"couplings": rows})
+
+
+def test_colliding_pairs_are_faulty_with_the_collision_named(lab):
+    values = {f"Q{q}.f01": Value(f, "Hz") for q, f in enumerate((4.89e9, 4.88e9, 5.02e9, 4.905e9, 4.995e9))}
+    _commit(lab, values)
+    bringup(lab)
+    calibration = lab.connection.calibration()
+    assert calibration.faults["Q0-Q1"].why.startswith("collision: Q0 and Q1")
+    assert not calibration.has("Q0-Q1.ecr.amplitude")
+    assert calibration.has("Q2-Q1.ecr.amplitude")
+    _commit(lab, {"Q0.f01": Value(4.97e9, "Hz")})
+    maintain(lab)
+    assert not lab.connection.calibration().faults, "they have moved apart"
+    assert lab.connection.calibration().has("Q0-Q1.ecr.amplitude")
+
+
+def _commit(lab, values):
+    now = lab.connection.calibration()
+    new = now.with_values(values, "later")
+    lab.connection.put_calibration(new)
+    lab.connection.commit_calibration(new.calibration_id, now.calibration_id, "by hand")
+
+
+def test_rows_of_routines_that_are_not_installed_are_bridged():
+    rows = (Row("test-level"), Row("no-such-routine", ("test-level",)), Row("test-turn", ("no-such-routine",)))
+    steps = usual(rows)
+    assert [step.routine for step in steps] == ["test-level", "test-turn"]
+    assert steps[1].after == ("test-level",)
+    assert steps[1].gives == ("turn.amplitude",)
+
+
+def test_the_usual_order_has_a_routine_for_each_of_its_rows():
+    assert [step.routine for step in usual()] == [row.routine for row in USUAL]
+
+
+def test_the_report_is_one_page_with_its_pictures(lab, tmp_path):
+    TRUTH.values["test-level", "Q1"] = float("nan")
+    bringup(lab)
+    marked = lab.connection.calibration().with_faults({"Q1": Fault("no <line> & no current")}, "")
+    lab.connection.put_calibration(marked)
+    lab.connection.commit_calibration(marked.calibration_id, lab.connection.calibration().calibration_id, "")
+    TRUTH.values["test-level", "Q0"] = 0.45
+    diagnose(lab, "Q0", "test-level")
+    page = write_report(lab, tmp_path / "report.html").read_text()
+    assert "no &lt;line&gt; &amp; no current" in page
+    assert "<script" not in page
+    assert page.count("data:image/png;base64,") == 2 + 5 + 4 + 2
+    assert "Q4-Q3: 1 values" in page
+    assert "nothing there" in page
