@@ -67,6 +67,12 @@ def real_map(superoperator: Complex) -> Real:
     return np.ascontiguousarray((basis @ superoperator @ basis.conj().T).real)
 
 
+def complex_map(real: Real) -> Complex:
+    """Undo :func:`real_map`."""
+    basis = _BASES[round(len(real) ** 0.5)]
+    return basis.conj().T @ real @ basis
+
+
 def conjugated(x: Real, unitaries: Complex) -> Real:
     """Return the coefficients of U rho U^+ of one or two transmons, (batch, m^2), one U (batch, m, m) per member."""
     basis, m = _BASES[unitaries.shape[-1]], unitaries.shape[-1]

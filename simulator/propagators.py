@@ -215,3 +215,82 @@ def propagate(energies, lowering, numbers, drives, jumps, keep, stride):  # type
             _collect(u, edge * (done - last + following), numbers, jumps, keep, moments, generator, work)
             last = done
     return u, moments, generator
+
+
+@njit(cache=True)
+def on_coefficients(u, out):  # type: ignore[no-untyped-def]
+    """Write the map rho -> u rho u^+ of one transmon on its coefficients, (9, 9); see the module hermitian."""
+    pairs = ((0, 1, 1, 3), (0, 2, 2, 6), (1, 2, 5, 7))
+    root = np.sqrt(2.0)
+    for i in range(3):
+        for k in range(3):
+            out[4 * i, 4 * k] = u[i, k].real ** 2 + u[i, k].imag ** 2
+        for k, m, re, im in pairs:
+            x = u[i, k] * np.conj(u[i, m])
+            out[4 * i, re], out[4 * i, im] = root * x.real, -root * x.imag
+    for i, j, row, below in pairs:
+        for k in range(3):
+            x = u[i, k] * np.conj(u[j, k])
+            out[row, 4 * k], out[below, 4 * k] = root * x.real, root * x.imag
+        for k, m, re, im in pairs:
+            x, y = u[i, k] * np.conj(u[j, m]), u[i, m] * np.conj(u[j, k])
+            out[row, re], out[below, re] = x.real + y.real, x.imag + y.imag
+            out[row, im], out[below, im] = y.imag - x.imag, x.real - y.real
+
+
+@njit(cache=True)
+def _product(a, b, out):  # type: ignore[no-untyped-def]
+    for i in range(9):
+        for j in range(9):
+            out[i, j] = 0.0
+        for k in range(9):
+            for j in range(9):
+                out[i, j] += a[i, k] * b[k, j]
+
+
+@njit(cache=True)
+def propagate_one(energies, lowering, drive, dissipator):  # type: ignore[no-untyped-def]
+    """Return U (3, 3), moments (1, 3, 3) and the map (9, 9) on the coefficients of one driven transmon.
+
+    What :func:`propagate` does with stride 1, where the interaction picture of the dissipator D is R^T D R, R the real
+    orthogonal map of U.
+
+    Args:
+        energies: (3,) rad/ns.
+        lowering: (1, 3, 3).
+        drive: (samples, 1) rad/ns.
+        dissipator: (9, 9) on coefficients, 1/ns.
+
+    """
+    u = np.eye(3, dtype=np.complex128)
+    half, h = np.empty((3, 3), np.complex128), np.empty((3, 3), np.complex128)
+    work, term = np.empty((3, 3), np.complex128), np.empty((3, 3), np.complex128)
+    moments = np.zeros((1, 3, 3), np.complex128)
+    turned, right, generator = np.empty((9, 9)), np.empty((9, 9)), np.zeros((9, 9))
+    samples = drive.shape[0]
+    for n in range(2 * samples + 1):
+        if n % 2 == 1:
+            _hamiltonian(energies, lowering, drive[n // 2], h)
+            expm_hermitian(h, 0.5, half, term, work)
+        if n > 0:
+            _matmul(half, u, work)
+            u[:] = work
+        weight = (1.0 if n in (0, 2 * samples) else 4.0 if n % 2 else 2.0) / 6  # Simpson's rule
+        on_coefficients(u, turned)
+        _product(dissipator, turned, right)
+        for k in range(9):
+            for i in range(9):
+                x = weight * turned[k, i]
+                for j in range(9):
+                    generator[i, j] += x * right[k, j]
+        for i in range(3):
+            for j in range(3):
+                x = np.conj(u[1, i]) * u[1, j] + 2 * np.conj(u[2, i]) * u[2, j]
+                moments[0, i, j] += weight * x
+    out = turned.copy()
+    series = turned.copy()
+    for order in range(1, 12):
+        _product(series, generator, right)
+        series[:] = right / order
+        out += series
+    return u, moments, out

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pulsed.simulator.chip import Chip, Qubit, Wire
 from pulsed.simulator.clusters import Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
-from pulsed.simulator.hermitian import real_map
+from pulsed.simulator.hermitian import complex_map, real_map
 from pulsed.simulator.lines import TAIL, distort, low_pass, mixed, settling
-from pulsed.simulator.propagators import propagate
+from pulsed.simulator.propagators import propagate, propagate_one
 from pulsed.simulator.sequence import Line, Sequence
-from pulsed.simulator.superoperators import jump_operators, of_unitary
+from pulsed.simulator.superoperators import dissipator, jump_operators, of_unitary
 from pulsed.simulator.trajectories import SimulationLimitError
 
 Complex = NDArray[np.complex128]
@@ -39,14 +39,14 @@ class Step:
     """The effect of one segment in the frame of its first burst's phase.
 
     Attributes:
-        superoperator: (m^2, m^2), dissipation included.
+        real: (m^2, m^2) on the coefficients of :mod:`pulsed.simulator.hermitian`, dissipation included.
         unitary: (m, m), dissipation left out.
         moments: (sites, m, m) for the quasi-static detuning.
         excitations: (m,) number of excitations of each kept label.
 
     """
 
-    superoperator: Complex
+    real: NDArray[np.float64]
     unitary: Complex
     moments: Complex
     excitations: NDArray[np.float64]
@@ -59,15 +59,15 @@ class Step:
         return out
 
     @cached_property
-    def real(self) -> NDArray[np.float64]:
-        """(m^2, m^2), the superoperator on the coefficients of :mod:`pulsed.simulator.hermitian`."""
-        return real_map(self.superoperator)
+    def superoperator(self) -> Complex:
+        """(m^2, m^2), the same on a row-major vec(rho)."""
+        return complex_map(self.real)
 
     @property
     def nbytes(self) -> int:
-        """Memory in bytes, :attr:`real` included."""
-        own = (self.superoperator, self.unitary, self.moments, self.excitations)
-        return sum(x.nbytes for x in own) + self.superoperator.nbytes // 2
+        """Memory in bytes, :attr:`superoperator` included."""
+        own = (self.real, self.unitary, self.moments, self.excitations)
+        return sum(x.nbytes for x in own) + 2 * self.real.nbytes
 
 
 class Pulse(NamedTuple):
@@ -127,6 +127,7 @@ class Pulses:
         crosstalk = np.array(chip.crosstalk)
         self._gain = crosstalk * np.array([q.drive_rate for q in chip.qubits])
         self._jumps: dict[tuple[int, ...], NDArray[np.float64]] = {}
+        self._dissipators: dict[int, NDArray[np.float64]] = {}
 
     def find(self, sequence: Sequence, reference: float, tail: int = TAIL) -> list[Pulse]:
         """Return the pulses of a sequence, by the middle of their time.
@@ -320,8 +321,13 @@ class Pulses:
         A pair with a coupler may have a third drive: the coupler's distance from its idle frequency.
         """
         system = static(self.chip, qubits, levels, reference)
+        excitations = system.numbers.sum(axis=0)[system.keep]
+        if len(qubits) == 1:
+            drive = np.ascontiguousarray(drives)
+            one, moment, real = propagate_one(system.energies, system.lowering, drive, self._dissipator(qubits[0]))
+            return Step(real, one, moment, excitations)
         jumps = self._jump_operators(qubits, system.levels).astype(complex)
-        stride, fine = 1 if len(qubits) == 1 else PAIR_STRIDE, 1
+        stride, fine = PAIR_STRIDE, 1
         if drives.shape[1] > len(qubits):
             # Held samples have images near the coupler's distance from the qubits; the line's filter joins them.
             fine, stride = FLUX_STEPS, PAIR_STRIDE * FLUX_STEPS
@@ -338,8 +344,14 @@ class Pulses:
         )
         moments = moments[: len(qubits)] / fine
         kept = np.ascontiguousarray(unitary[np.ix_(system.keep, system.keep)])
-        excitations = system.numbers.sum(axis=0)[system.keep]
-        return Step(of_unitary(kept, generator), kept, moments, excitations)
+        return Step(real_map(of_unitary(kept, generator)), kept, moments, excitations)
+
+    def _dissipator(self, qubit: int) -> NDArray[np.float64]:
+        """Return the (9, 9) generator of a transmon's dissipation on its coefficients, 1/ns."""
+        found = self._dissipators.get(qubit)
+        if found is None:
+            found = self._dissipators[qubit] = real_map(dissipator(jump_operators(self.chip.qubits[qubit], LEVELS)))
+        return found
 
     def _jump_operators(self, qubits: tuple[int, ...], levels: tuple[int, ...]) -> NDArray[np.float64]:
         key = (*qubits, -1, *levels)

@@ -45,6 +45,16 @@ def jump_operators(qubit: Qubit, levels: int) -> NDArray[np.float64]:
     return np.array(out)
 
 
+def dissipator(jumps: NDArray[np.float64]) -> Complex:
+    """Return the (m^2, m^2) generator sum_k L rho L^+ - (L^+ L rho + rho L^+ L)/2 of real jumps (k, m, m)."""
+    eye = np.eye(jumps.shape[1])
+    out = np.zeros((eye.size, eye.size), complex)
+    for jump in jumps:
+        square = jump.T @ jump
+        out += np.kron(jump, jump) - 0.5 * (np.kron(square, eye) + np.kron(eye, square))
+    return out
+
+
 class Idle:
     """Free evolution of one qubit: phases and decays in closed form, populations by the eigenvalues of the rates."""
 

@@ -162,7 +162,7 @@ def step_of(rng: np.random.Generator, sites: int) -> Step:
     generator += np.kron(jump, jump) - 0.5 * (np.kron(square, np.eye(m)) + np.kron(np.eye(m), square.T))
     g = rng.standard_normal((sites, m, m)) * 20
     excitations = np.indices((3,) * sites).reshape(sites, -1).sum(axis=0).astype(float)
-    return Step(of_unitary(unitary(rng, m), generator), np.eye(m), g + g.transpose(0, 2, 1) + 0j, excitations)
+    return Step(real_map(of_unitary(unitary(rng, m), generator)), np.eye(m), g + g.transpose(0, 2, 1) + 0j, excitations)
 
 
 def test_what_is_left_out_after_the_last_pulses_changes_no_population():
