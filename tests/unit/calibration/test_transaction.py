@@ -1,0 +1,133 @@
+"""Propose, validate, commit, verify, roll back: against the double of the store."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulsed.calibration.transaction import LIMITS, Limit, commit, refusal, restored, validate
+from pulsed.model.calibration import Value
+from pulsed.model.errors import ConflictError
+from pulsed.testing.simulated_lab import SimulatedLab
+
+
+@pytest.fixture
+def lab():
+    return SimulatedLab.sim5()
+
+
+def test_good_values_come_into_force_and_are_logged(lab):
+    before = lab.calibration()
+    found = commit(lab, {"Q0.t1": Value(80e-6, "s", 2e-6, run_id="r1")}, "t1 on Q0")
+    assert lab.calibration() == found.calibration
+    assert found.calibration.number("Q0.t1") == 80e-6
+    assert found.calibration.parent == before.calibration_id
+    entry = lab.calibration_log(1)[0]
+    assert (entry.changed, entry.why) == (("Q0.t1",), "t1 on Q0")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("Q0.t1", np.nan, "not a number"),
+        ("Q0.x.amplitude", 1.2, "outside"),
+        ("Q0.x.amplitude", 0.2, "too far"),
+        ("Q0.f01", 4.97e9 + 6e6, "too far"),
+        ("Q0.readout.error", 0.7, "outside"),
+        ("Q0.readout.discriminator", (0.0, 1.0, np.inf, 2.0, 1.0), "not a number"),
+    ],
+)
+def test_bad_values_are_refused_with_the_reason(lab, name, value, why):
+    found = commit(lab, {name: Value(value)}, "")
+    assert why in found.refused[name]
+    assert found.written == {}
+    assert len(lab.calibration_log()) == 1, "nothing came into force"
+
+
+def test_values_of_one_run_stand_or_fall_together(lab):
+    values = {
+        "Q0.f01": Value(5.2e9, "Hz", run_id="a"),
+        "Q0.t2star": Value(30e-6, "s", run_id="a"),
+        "Q1.t2star": Value(30e-6, "s", run_id="b"),
+    }
+    good, refused = validate(values, lab.calibration())
+    assert set(good) == {"Q1.t2star"}
+    assert set(refused) == {"Q0.f01", "Q0.t2star"}
+
+
+def test_a_jump_from_a_value_of_the_design_sheet_is_taken(lab):
+    cold = SimulatedLab.sim5(calibrated=False).calibration()
+    far = Value(4.97e9 + 55e6, "Hz", 1e4)
+    assert refusal("Q0.f01", far, cold) == ""
+    assert "too far" in refusal("Q0.f01", far, lab.calibration())
+
+
+def test_the_commit_of_somebody_else_is_taken_along(lab, monkeypatch):
+    ours = {"Q0.t1": Value(80e-6, "s")}
+    _meanwhile(lab, monkeypatch, {"Q3.t1": Value(50e-6, "s")})
+    commit(lab, ours, "ours")
+    now = lab.calibration()
+    assert (now.number("Q0.t1"), now.number("Q3.t1")) == (80e-6, 50e-6)
+
+
+def test_a_conflict_names_what_changed_and_writes_nothing(lab, monkeypatch):
+    _meanwhile(lab, monkeypatch, {"Q0.t1": Value(50e-6, "s")})
+    with pytest.raises(ConflictError, match="Q0.t1"):
+        commit(lab, {"Q0.t1": Value(80e-6, "s")}, "ours")
+    assert lab.calibration().number("Q0.t1") == 50e-6
+
+
+def _meanwhile(lab, monkeypatch, values):
+    """Let somebody else commit between our reading and our writing."""
+    write = lab.put_calibration
+
+    def put(calibration):
+        monkeypatch.setattr(lab, "put_calibration", write)
+        base = lab.calibration()
+        other = base.with_values(values, "then")
+        write(other)
+        lab.commit_calibration(other.calibration_id, base.calibration_id, "theirs")
+        return write(calibration)
+
+    monkeypatch.setattr(lab, "put_calibration", put)
+
+
+def test_what_fails_verification_goes_back_and_the_rest_stays(lab):
+    before = lab.calibration()
+    values = {"Q0.t1": Value(80e-6, "s"), "Q1.t1": Value(81e-6, "s"), "Q1.new": Value(1.0)}
+    seen = []
+
+    def verify(calibration):
+        seen.append(calibration.number("Q1.t1"))
+        return {"Q1": "out of spec"}
+
+    found = commit(lab, values, "both", verify=verify)
+    now = lab.calibration()
+    assert seen == [81e-6], "it measures under the new set"
+    assert found.rolled_back == {"Q1": "out of spec"}
+    assert set(found.written) == {"Q0.t1"}
+    assert now.number("Q0.t1") == 80e-6
+    assert now.values["Q1.t1"] == before.values["Q1.t1"]
+    assert not now.has("Q1.new")
+    assert "out of spec" in lab.calibration_log(1)[0].why
+
+
+@given(st.sets(st.sampled_from(["Q0.t1", "Q1.t1", "Q2.f01", "Q9.new"])))
+def test_going_back_undoes_exactly_these_names(names):
+    old = SimulatedLab.sim5().calibration()
+    values = {name: Value(1.0) for name in ("Q0.t1", "Q1.t1", "Q2.f01", "Q9.new")}
+    back = restored(old.with_values(values, "then"), old, names)
+    assert set(back.changed(old)) == set(values) - names
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0, 100), st.floats(0, 1))
+def test_the_larger_jump_counts(old, jump, relative):
+    allowed = Limit(-1e9, 1e9, jump, relative).allowed(old)
+    assert allowed == max(jump, relative * abs(old))
+    assert Limit(0, 1).allowed(old) == np.inf
+
+
+def test_no_calibrated_value_of_sim5_is_outside_its_limits(lab):
+    calibration = lab.calibration()
+    assert [name for name, value in calibration.values.items() if refusal(name, value, calibration)] == []
+    assert len(LIMITS) > 5
