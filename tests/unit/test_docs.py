@@ -137,8 +137,8 @@ def test_reference_pages_are_those_of_the_code(page):
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=name)
-def test_examples_run(example, home):
-    environment = {**os.environ, "PULSED_HOME": str(home)}
+def test_examples_run(example, homes):
+    environment = {**os.environ, "PULSED_HOME": str(homes["sim5"])}
     ran = subprocess.run([sys.executable, example], env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout
