@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.model.errors import InvalidValueError
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.evolution import Measurement
+from pulsed.simulator.feedline import rippled
 from pulsed.simulator.lines import low_pass, mixed
-from pulsed.simulator.readout import Integrals, Jumps, Response, digitize, integrals, integrate, trajectories
+from pulsed.simulator.readout import Integrals, Jumps, digitize, integrals, integrate, trajectories
+from pulsed.simulator.residual import GONE
 from pulsed.simulator.sequence import Mode, Outcome, Sequence, Window
 
 Complex = NDArray[np.complex128]
@@ -30,7 +34,8 @@ def readout_spans(chip: Chip, sequence: Sequence, bursts: NDArray[np.void]) -> l
     for burst in bursts:
         if sequence.lines[burst["line"]].on:
             start = int(burst["start"])
-            spans.append((start, start + len(sequence.envelopes[burst["envelope"]]) + RING_DOWN))
+            late = chip.feedline.ripple_delay if chip.feedline.ripple else 0
+            spans.append((start, start + len(sequence.envelopes[burst["envelope"]]) + RING_DOWN + late))
     for window in sequence.windows:
         start = window.start - chip.amplifier.delay
         spans.append((start, start + window.length))
@@ -65,7 +70,7 @@ def readout_field(chip: Chip, sequence: Sequence, start: int, stop: int) -> tupl
             played[first : first + len(envelope)] += float(burst["amplitude"]) * envelope * tone
         direct, image, leakage = mixed(wire, line.correction, line.offset)
         z += low_pass(direct * played + image * played.conj() + leakage, wire.bandwidth, 0.0, 1)[:-1]
-    return z, lo
+    return rippled(chip.feedline, z, lo), lo
 
 
 def owner(window: Window, measurements: list[Measurement], delay: int) -> Measurement:
@@ -75,6 +80,67 @@ def owner(window: Window, measurements: list[Measurement], delay: int) -> Measur
         if measurement.start <= start and start + window.length <= measurement.stop:
             return measurement
     raise InvalidValueError("an acquisition window lies outside the shot", subject="window", value=f"{window.start} ns")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What an earlier readout has left in the resonator of a measured qubit when the next one begins.
+
+    The field decays with the qubit's level at either end, half of the gap each; a jump later on leaves it as it was.
+    """
+
+    before: Measurement
+    after: Measurement
+    i: int
+    j: int
+    """Index of the qubit in what the earlier one measured, and the later one."""
+
+    @property
+    def _gap(self) -> int:
+        return self.after.start - self.before.stop
+
+    @property
+    def largest(self) -> float:
+        """The largest field at the start, ADC full scales."""
+        response = self.before.response
+        left = np.sqrt(response.photons[self.i]) * np.abs(response.decay[self.i]) ** self._gap
+        return float(self.after.response.scale[self.j] * left.max())
+
+    def fields(self, part: slice) -> Complex:
+        """Return the field of some shots at the start, (shots,), ADC full scales."""
+        jumps, old = self.before.jumps[self.i], self.before.levels[:, self.i].copy()
+        old[jumps.shots] = jumps.after  # in order of time, so the last one stays
+        new = self.after.levels[part, self.j]
+        rate = np.log(self.before.response.decay[self.i])
+        passed = np.exp(0.5 * self._gap * (rate[old[part]] + rate[new]))
+        out: Complex = self.after.response.scale[self.j] * self.before.response.alpha[self.i, old[part], -1] * passed
+        return out
+
+    def decays(self, samples: int, part: slice) -> Complex:
+        """Return what is left of a field after each sample of the later readout, (shots, samples)."""
+        every = self.after.response.decay[self.j][:, None] ** np.arange(1, samples + 1)
+        out: Complex = every[self.after.levels[part, self.j]]
+        return out
+
+    def sums(self, weights: Complex) -> Complex:
+        """Return the integral of a field that starts at 1 under kernels (K, samples) in each shot, (shots, K)."""
+        every = self.after.response.decay[self.j][:, None] ** np.arange(1, weights.shape[1] + 1)
+        out: Complex = (every @ weights.T)[self.after.levels[:, self.j]]
+        return out
+
+
+def leftovers(before: list[Measurement], after: Measurement) -> list[Leftover]:
+    """Return what earlier readouts have left when one begins, of the qubits that both measure."""
+    found = []
+    for j, qubit in enumerate(after.response.measured):
+        last = next((m for m in reversed(before) if qubit in m.response.measured), None)
+        if last is None:
+            continue
+        i = last.response.measured.index(qubit)
+        faded = np.abs(last.response.decay[i]).max() ** (2 * (after.start - last.stop))
+        if last.response.photons[i].max() * faded > GONE:
+            found.append(Leftover(last, after, i, j))
+    return found
 
 
 class Acquisition:
@@ -95,8 +161,11 @@ class Acquisition:
         self._mode = mode
         self._bits = sequence.bits
         self._pairs = [(w, owner(w, measurements, chip.amplifier.delay)) for w in sequence.windows]
+        self._before = {
+            id(m): leftovers(measurements[:k], m) for k, m in enumerate(measurements) if chip.feedline.carry
+        }
         # Integrals come from the sufficient statistic, or from records when one of them could clip.
-        self._drawn = mode == "integrated" and not any(self._may_clip(m.response) for _, m in self._pairs)
+        self._drawn = mode == "integrated" and not any(self._may_clip(m) for _, m in self._pairs)
         samples = sum(w.length for w, _ in self._pairs)
         self._raw = np.empty((shots if mode == "raw" else 0, samples, 2), dtype=np.int16)
         self._total = np.zeros((samples, 2))
@@ -111,6 +180,8 @@ class Acquisition:
             elif window.kernels:
                 sums = self._integrals(window, measurement)
                 values = integrate(measurement.response, sums, measurement.levels, measurement.jumps, self._rng)
+                for left in self._before.get(id(measurement), ()):
+                    values += left.fields(slice(None))[:, None] * left.sums(self._weights(window, measurement))
             else:
                 values = np.zeros((self._shots, 0), complex)
             self._values.append(values.astype(np.complex64))
@@ -160,6 +231,8 @@ class Acquisition:
     def _codes(self, window: Window, measurement: Measurement, part: slice) -> tuple[NDArray[np.int16], bool]:
         jumps = [_slice_jumps(j, part) for j in measurement.jumps]
         means = trajectories(measurement.response, measurement.levels[part], jumps)
+        for left in self._before.get(id(measurement), ()):
+            means += left.fields(part)[:, None] * left.decays(means.shape[1], part)
         first = self._first(window, measurement)
         return digitize(means[:, first : first + window.length], self._amplifier, self._rng)
 
@@ -180,9 +253,10 @@ class Acquisition:
         self._column = stop
         return values
 
-    def _may_clip(self, response: Response) -> bool:
+    def _may_clip(self, measurement: Measurement) -> bool:
         """Return whether a record could leave the ADC's range: six standard deviations from the largest mean."""
-        return bool(response.largest + 6 * self._amplifier.noise_lsb / self._amplifier.full_scale > 1)
+        largest = measurement.response.largest + sum(left.largest for left in self._before.get(id(measurement), ()))
+        return bool(largest + 6 * self._amplifier.noise_lsb / self._amplifier.full_scale > 1)
 
 
 def _slice_jumps(jump: Jumps, part: slice) -> Jumps:

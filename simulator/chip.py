@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pulsed.model.errors import ConfigError
 from pulsed.simulator.drift import NOTHING, Drift, read_drift
 from pulsed.simulator.drift import check as _check
+from pulsed.simulator.feedline import PLAIN, Feedline, read_feedline, with_purcell
 from pulsed.simulator.truncation import DEFAULT, Truncation, read_truncation
 
 
@@ -196,6 +197,7 @@ class Chip:
     amplifier: Amplifier = Amplifier()
     drift: Drift = NOTHING
     truncation: Truncation = DEFAULT
+    feedline: Feedline = PLAIN
 
     def coupled(self, a: int, b: int) -> Coupling | None:
         """Return the coupling between two qubits with its sides in this order, or None."""
@@ -316,6 +318,8 @@ def load_chip(path: str | Path) -> Chip:
     name = str(data.get("name", Path(path).stem))
     chip = Chip(name, qubits, tuple(couplings), tuple(wires), crosstalk, amplifier)
     truncation = read_truncation(data.get("truncation", {}))
+    feedline = read_feedline(data.get("feedline", {}))
+    chip = replace(chip, qubits=tuple(with_purcell(q, feedline) for q in qubits), feedline=feedline)
     return replace(chip, drift=read_drift(data.get("drift", {}), chip), truncation=truncation)
 
 

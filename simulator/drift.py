@@ -213,7 +213,7 @@ def _jump(seed: int, source: int, site: int, moment: float, sizes: tuple[float, 
     return size if own(1) < 0.5 else -size
 
 
-def _shorter_lived(qubit: Qubit, factor: float) -> Qubit:
+def shorter_lived(qubit: Qubit, factor: float) -> Qubit:
     """Return a qubit whose T1 is multiplied by ``factor``, its pure dephasing and its slow noise as they were."""
     t1 = qubit.t1 * factor
     rate = 1 / qubit.t2_echo + (1 / t1 - 1 / qubit.t1) / 2
@@ -231,7 +231,7 @@ def _qubit_at(qubit: Qubit, drift: Drift, site: int, moment: float) -> Qubit:
         step = _jump(drift.seed, _READOUT, site, moment, drift.readout_jump, drift.readout_wait)
         qubit = replace(qubit, readout_frequency=qubit.readout_frequency + step)
     if drift.t1_factor < 1 and telegraph(moment, _draws(drift.seed, _TLS, site), (drift.tls_wait, drift.tls_stay)):
-        qubit = _shorter_lived(qubit, drift.t1_factor)
+        qubit = shorter_lived(qubit, drift.t1_factor)
     return qubit
 
 

@@ -19,6 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Amplifier, Chip
+from pulsed.simulator.feedline import filtered
 from pulsed.simulator.hamiltonian import LEVELS
 from pulsed.simulator.sequence import Window
 from pulsed.simulator.superoperators import rates
@@ -210,8 +211,16 @@ def respond(chip: Chip, z: Complex, lo_frequency: float) -> Response:
     rate = -1e-9 * math.pi * kappa[:, None] - 2e-9j * math.pi * (resonances - lo_frequency)
     pull = 2e-9 * math.pi * (resonances - bare[:, None])
     fields = np.empty((len(z) + 1, rate.size), complex)
-    each = (np.repeat(x, LEVELS) for x in (saturation, 2e-9 * math.pi * drive))
-    _respond(np.ascontiguousarray(z), rate.ravel(), pull.ravel(), *each, fields)
+    each = [np.repeat(x, LEVELS) for x in (saturation, 2e-9 * math.pi * drive)]
+    if not chip.feedline.purcell_linewidth:
+        _respond(np.ascontiguousarray(z), rate.ravel(), pull.ravel(), *each, fields)
+    else:
+        for q, qubit in enumerate(chip.qubits):
+            own = slice(LEVELS * q, LEVELS * (q + 1))
+            behind = filtered(chip.feedline.purcell_linewidth, qubit, z, lo_frequency)
+            alone = np.empty((len(z) + 1, LEVELS), complex)
+            _respond(behind, rate[q], pull[q], each[0][own], each[1][own], alone)
+            fields[:, own] = alone
     alpha = np.ascontiguousarray(fields.T).reshape(len(chip.qubits), LEVELS, -1)
     scales = gain * np.sqrt(2 * math.pi * kappa)
     reached = (alpha.real**2 + alpha.imag**2).max(axis=(1, 2)) > DRIVEN

@@ -3,8 +3,8 @@
 From the moment at which the readout ends the fields for the levels i and j start from the same alpha and turn apart, so
 rho_ij changes at the rate -i (w_i - w_j) alpha_i alpha_j* (Gambetta et al. 2006), with
 alpha_i alpha_j* = n exp(-(kappa + i (w_i - w_j)) t): a shift and a loss of coherence. A pulse makes a new
-superposition, whose fields start together again in its middle; during it the photons act as a detuning. A readout that
-starts before the last one's photons are gone starts from an empty resonator all the same.
+superposition, whose fields start together again in its middle; during it the photons act as a detuning. What
+the next readout sees of them is in :mod:`pulsed.simulator.acquisition`.
 """
 
 from __future__ import annotations
