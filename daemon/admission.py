@@ -16,7 +16,7 @@ MEAS_RETURNS = ("single", "avg")
 KINDS = ("qpy", "schedule", "gate")
 _MAX_TEXT = 1024
 _MAX_TAGS = 64
-_MAX_FREQUENCIES = 20001
+_MAX_FREQUENCIES = 2001
 
 
 def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceDescription, newest_qpy: int) -> None:

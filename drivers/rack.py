@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import entry_points
@@ -29,6 +29,7 @@ from pulsed.drivers.contract import (
 )
 from pulsed.drivers.feedback import check_feedback
 from pulsed.drivers.spectrum import endless, look, sweeps
+from pulsed.drivers.together import together
 from pulsed.drivers.work import Playback, Shares, share_out
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
@@ -357,49 +358,13 @@ class Rack:
             report("play", min(1.0, (time.monotonic() - began) / seconds) if waiting else 1.0)
 
     def _together(self, tasks: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-        """Do each task in its instrument's thread and wait for all; one error stands for all that failed.
-
-        The last one is done here while the others are under way, which saves a change of threads.
-        """
-        if not tasks:
-            return {}
-        *others, (own, task) = tasks.items()
-        futures = {name: self._threads[name].submit(call) for name, call in others}
-        futures[own] = _done(task)
-        errors = [error for future in futures.values() if (error := future.exception()) is not None]
-        if errors:
-            raise _one_error(errors)
-        return {name: future.result() for name, future in futures.items()}
-
-
-def _done(task: Callable[[], T]) -> Future[T]:
-    future: Future[T] = Future()
-    try:
-        future.set_result(task())
-    except PulsedError as error:
-        future.set_exception(error)
-    return future
+        """Do each task in its instrument's thread and wait for all; see :func:`together`."""
+        return together(self._threads, tasks)
 
 
 def _load_generator(driver: Generator, playback: Playback, deadline: float) -> Handle:
     driver.configure(OutputSettings(playback.pairs), deadline)
     return driver.upload(playback, deadline)
-
-
-def _one_error(errors: list[BaseException]) -> BaseException:
-    """Return the error that stands for all of ``errors``: the most telling one, the group of all its cause."""
-    for error in errors:
-        if not isinstance(error, PulsedError):
-            return error
-    first = cast("PulsedError", errors[0])
-    if len(errors) == 1:
-        return first
-    others = ", ".join(cast("PulsedError", error).subject for error in errors[1:])
-    error = type(first)(
-        f"{first.message} (and so {others})", subject=first.subject, value=first.value, legal=first.legal
-    )
-    error.__cause__ = BaseExceptionGroup("several instruments failed", errors)
-    return error
 
 
 def _pulse_seconds(shares: Shares, device: DeviceDescription) -> float:

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Select, Update, create_engine
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import pulsed.store
 from pulsed.model.errors import ConfigError, IncompatibleError
-from pulsed.store import Store, StoreError
+from pulsed.store import Store, StoreError, calibration_log, calibrations, jobs, leases, runs
 from pulsed.store.tables import HEAD, metadata
 
 MIGRATIONS = Path(pulsed.store.__file__).parent / "migrations"
@@ -121,3 +121,14 @@ def test_the_tables_are_ones_that_postgresql_takes():
         for index in table.indexes:
             str(CreateIndex(index).compile(dialect=dialect))
         assert "rack" in table.columns
+
+
+def test_the_statements_are_ones_that_postgresql_takes():
+    dialect, seen = postgresql.dialect(), 0
+    for module in (calibrations, calibration_log, jobs, leases, runs):
+        for statement in vars(module).values():
+            if isinstance(statement, Select | Update):
+                text = str(statement.compile(dialect=dialect))
+                assert ":" not in text.replace("::", ""), "a parameter in the style of another database"
+                seen += 1
+    assert seen >= 12
