@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from pulsed.calibration.data import signal
 from pulsed.calibration.fits.fit import Fit
 
 if TYPE_CHECKING:
@@ -41,12 +40,17 @@ def heading(title: str, data: xarray.Dataset, outcome: Outcome) -> str:
 
 
 def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
+    """Draw the means themselves, where no fit has taken them up."""
     if "i" not in data or data["i"].ndim != 1:
         return
-    y, sigma = signal(data)
     (dimension,) = data["i"].dims
-    axes.errorbar(data.coords.get(dimension, np.arange(y.size)), y, sigma, fmt=".")
-    axes.set_xlabel(str(dimension))
+    at = data.coords[dimension] if dimension in data.coords else xarray.DataArray(np.arange(data.sizes[dimension]))
+    for name in ("i", "q"):
+        error = data.get(f"{name}_error")
+        axes.errorbar(at, data[name], error, fmt=".", label=name.upper())
+    axes.set_xlabel(f"{dimension} ({at.attrs.get('units', '')})")
+    axes.set_ylabel("full scale")
+    axes.legend()
 
 
 def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) -> None:

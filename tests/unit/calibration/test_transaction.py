@@ -72,7 +72,7 @@ def test_the_commit_of_somebody_else_is_taken_along(lab, monkeypatch):
 
 def test_a_conflict_names_what_changed_and_writes_nothing(lab, monkeypatch):
     _meanwhile(lab, monkeypatch, {"Q0.t1": Value(50e-6, "s")})
-    with pytest.raises(ConflictError, match="Q0.t1"):
+    with pytest.raises(ConflictError, match=r"Q0\.t1"):
         commit(lab, {"Q0.t1": Value(80e-6, "s")}, "ours")
     assert lab.calibration().number("Q0.t1") == 50e-6
 
