@@ -258,10 +258,9 @@ class Cluster:
             (shots,) the new owners.
 
         """
-        self.wait(measurement.start)
         qubits = self.measured(measurement)
         sites = tuple(self.qubits.index(q) for q in qubits)
-        before = self.state.sample(sites, owner, rng)
+        before = self._draw(measurement, owner, rng, collapse)
         levels = np.array(np.unravel_index(before, (LEVELS,) * len(qubits))).T
         final = np.empty_like(levels)
         for k, qubit in enumerate(qubits):
@@ -285,6 +284,13 @@ class Cluster:
             self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
             self._clock[qubit] = measurement.stop
         return np.asarray(new_owner, dtype=np.int64).ravel()
+
+    def _draw(
+        self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool
+    ) -> NDArray[np.int64]:
+        """Return (shots,) joint levels that a readout finds when it starts; without ``collapse`` nothing follows."""
+        self.wait(measurement.start)
+        return self.state.sample(tuple(self.qubits.index(q) for q in self.measured(measurement)), owner, rng)
 
     def branch(self, members: NDArray[np.int64]) -> Cluster:
         """Return a cluster of its own with some ``members`` of the batch, for shots that go another way from here."""

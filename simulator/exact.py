@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.evolution import ZZ_STEP, Cluster, Free, Measurement
+from pulsed.simulator.hamiltonian import LEVELS
 from pulsed.simulator.hermitian import SIZE, after_unitaries, turn, waits
 from pulsed.simulator.mps import MatrixProducts
 from pulsed.simulator.pulses import Pulse, Step
-from pulsed.simulator.state import DensityMatrix, Rest
+from pulsed.simulator.state import DensityMatrix, Rest, sampled
 from pulsed.simulator.superoperators import small_unitaries
 from pulsed.simulator.trajectories import Trajectories
 
@@ -107,6 +108,21 @@ class ExactCluster(Cluster):
         if collapse:
             self._forget()
         return found
+
+    def _draw(
+        self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool
+    ) -> NDArray[np.int64]:
+        """Return what a readout finds; at the end of it all, populations decay without their coherences."""
+        qubits = self.measured(measurement)
+        over = self._ends is not None and all(self._ends.get(q, 0.0) <= self._clock[q] for q in qubits)
+        if collapse or not over:
+            return super()._draw(measurement, owner, rng, collapse)
+        joint = self.density.populations(tuple(self.qubits.index(q) for q in qubits))
+        for axis, qubit in enumerate(qubits):
+            decay = self._idles[qubit].populations(max(0, measurement.start - self._clock[qubit]))
+            shape = (-1, LEVELS, LEVELS ** (len(qubits) - 1 - axis))
+            joint = np.matmul(decay, joint.reshape(shape)).reshape(joint.shape)
+        return sampled(joint, owner, rng)
 
     def _forget(self) -> None:
         """Drop the maps: the members have changed."""

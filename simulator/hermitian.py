@@ -259,8 +259,8 @@ def mix_populations(x, stride, neighbours, blocks):  # type: ignore[no-untyped-d
     block, the first slowest.
     """
     for b in range(x.shape[0]):
-        for n in range(x.shape[1]):
-            if (n // stride) % 9 == 0:
+        for block in range(x.shape[1] // (9 * stride)):
+            for n in range(9 * stride * block, 9 * stride * block + stride):
                 chosen = 0
                 for k in range(neighbours.shape[0]):
                     chosen = 9 * chosen + (n // neighbours[k]) % 9

@@ -303,7 +303,10 @@ def _multiplied(maps: Real, x: Real, rows: int) -> Real:
     """Return maps (batch or 1, m, m) times x (batch, rows m columns), shaped as ``x``."""
     size = maps.shape[-1]
     blocks = x.reshape(len(x), rows, size, -1)
-    if blocks.shape[3] == 1:
+    if size > SIZE and rows > 1 and 1 < blocks.shape[3] < size:  # many small products take longer than two copies
+        wide = np.matmul(maps, blocks.transpose(0, 2, 1, 3).reshape(len(x), size, -1))
+        out = np.ascontiguousarray(wide.reshape(len(x), size, rows, -1).transpose(0, 2, 1, 3))
+    elif blocks.shape[3] == 1:
         out = np.matmul(blocks[..., 0], maps.transpose(0, 2, 1))
     else:
         out = np.matmul(maps[:, None], blocks)
