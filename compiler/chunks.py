@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import msgspec
@@ -51,7 +51,8 @@ class Named:
     def part(self, first: int, last: int) -> Named:
         """Return this program with some of its bindings."""
         assert self.sweep is not None
-        return replace(self, sweep=Sweep(self.sweep.parameters, self.sweep.bindings[first:last]))
+        bindings = Sweep(self.sweep.parameters, self.sweep.bindings[first:last])
+        return Named(self.name, self.lowered, self.memory_slots, self.creg_sizes, self.metadata, bindings)
 
 
 def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
@@ -127,20 +128,22 @@ def _split(
     for whole in programs:
         load = memory.of(whole.lowered, whole.name, table, settings)
         share = load.most
-        for program in _fitting(whole, share):
-            together = memory.joined(held, load, program.count, table) if group else None
-            if group and together is None:
-                yield group, shots, 0
-                group = []
-            if together is None:
-                together = load.times(program.count)
-            if share > 1 and program.count == 1:
-                per_chunk = max(1, int(shots / share))
+        *full, program = _fitting(whole, share)
+        joins = group and not full and share <= 1
+        together = memory.joined(held, load, program.count, table) if joins else None
+        if group and together is None:
+            yield group, shots, 0
+            group = []
+        if share > 1:
+            per_chunk = max(1, int(shots / share))
+            for part in (*full, program):
                 for shot in range(0, shots, per_chunk):
-                    yield [program], min(per_chunk, shots - shot), shot
-                continue
-            group.append(program)
-            held = together
+                    yield [part], min(per_chunk, shots - shot), shot
+            continue
+        for part in full:
+            yield [part], shots, 0
+        group.append(program)
+        held = load.times(program.count) if together is None else together
     if group:
         yield group, shots, 0
 

@@ -173,6 +173,7 @@ def test_shots_of_a_binding_are_split_without_loss(session_compiler, monkeypatch
         (value,) = chunk.array(chunk.programs[0].bindings)[:, 0]
         assert chunk.head.first_program == value - 1
         assert chunk.head.first_shot == played.get(value, 0)
+        assert chunk.settings.shots * 500e-6 <= 0.2, "no chunk is longer than it may be"
         played[value] = played.get(value, 0) + chunk.settings.shots
     assert played == {1.0: 1000, 2.0: 1000, 3.0: 1000}
 
