@@ -87,6 +87,9 @@ class Memory:
         self._dt = wiring.dt
         of_port = {name: self.names.index(port.instrument) for name, port in wiring.device.ports.items()}
         self._instrument = np.array([of_port[slot.port] for slot in wiring.slots], dtype=np.int64)
+        self._raw_only = np.array([item.raw_only for item in described.values()], dtype=bool)
+        limits = [item.record_memory for item in described.values() if item.record_memory is not None]
+        self._most_bytes = min([MAX_BYTES, *limits])
         none = np.iinfo(np.int64).max
         self._most_events = np.array([item.event_memory or none for item in described.values()])
         self._most_samples = np.array([item.waveform_memory or none for item in described.values()])
@@ -105,11 +108,27 @@ class Memory:
         )
         if not fits:
             raise self._never(events, samples, name)
-        acquisitions = lowered.acquisitions
-        size = 4.0 * acquisitions["length"].sum() if settings.meas_level == 0 else 8.0 * len(acquisitions)
+        size = self._data(lowered, settings)
         seconds = lowered.duration * self._dt + float(settings.rep_delay)
-        shares[-2:] = size * settings.shots / MAX_BYTES, seconds * settings.shots / MAX_SECONDS
+        shares[-2:] = size * settings.shots / self._most_bytes, seconds * settings.shots / MAX_SECONDS
         return Load(shares, used)
+
+    def _data(self, lowered: Lowered, settings: Settings) -> float:
+        """Return the bytes of one shot: of records, I and Q as int16, or of integrated values, complex64."""
+        acquisitions = lowered.acquisitions
+        if settings.meas_level == 0:
+            return 4.0 * float(acquisitions["length"].sum())
+        if not self._raw_only.any():
+            return 8.0 * len(acquisitions)
+        instrument = self._instrument[acquisitions["slot"]]
+        raw = self._raw_only[instrument]
+        # Tones of one window share its record; times count from their block.
+        stops = [block.acquisitions[1] for block in lowered.blocks]
+        block = np.searchsorted(stops, np.arange(len(acquisitions)), side="right")
+        windows = np.unique(
+            np.stack([instrument, block, acquisitions["time"], acquisitions["length"]], axis=1)[raw], axis=0
+        )
+        return 8.0 * np.count_nonzero(~raw) + 4.0 * float(windows[:, 3].sum())
 
     def joined(self, held: Load, load: Load, count: int, table: EnvelopeTable) -> Load | None:
         """Return ``held`` and ``count`` times ``load`` in one chunk, or None when that does not fit."""

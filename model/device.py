@@ -57,6 +57,11 @@ class InstrumentDescription(_Table):
     """Samples of waveforms that it holds at once; None: not a limit that the compiler has to keep."""
     event_memory: PositiveInt | None = None
     """Events of sequences that it holds at once."""
+    record_memory: PositiveInt | None = None
+    """Bytes of data that a digitizer holds at once; jobs that bring back more are split."""
+    raw_only: bool = False
+    """Whether a digitizer returns nothing but records of each shot, so that they count also where the host integrates
+    them."""
     options: dict[str, str | int | float | bool] = {}
     """Settings of the driver's own."""
 
@@ -185,6 +190,15 @@ class Limits(_Table):
     """Longest time that compiling one job may take."""
 
 
+class Maintenance(_Table):
+    """When the daemon has the rack looked after by itself, with what `pulsed cal maintain` does."""
+
+    every: Seconds | None = Field(default=None, gt=0)
+    """Time from the last measurement of a calibration to the next pass; None: only by hand."""
+    idle: Seconds = Field(default=10.0, ge=0)
+    """Only when no job has waited or played for so long. Jobs that come in between have their turn."""
+
+
 class DeviceDescription(_Table):
     """Everything about one rack that a person writes down."""
 
@@ -204,6 +218,8 @@ class DeviceDescription(_Table):
     """The grid of schedules."""
     limits: Limits = Limits()
     """What one job may ask for."""
+    maintenance: Maintenance = Maintenance()
+    """Calibration without a person."""
     meas_map: tuple[tuple[NonNegativeInt, ...], ...]
     """Groups of qubits that one acquisition measures together."""
     simulator: str | None = None
@@ -302,7 +318,7 @@ def _problems(error: ValidationError) -> list[ConfigError]:
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Legal keys of the table at ``loc``, found by walking the models."""
     tables: dict[str, type[_Table]] = {
-        "timing": Timing, "limits": Limits, "instruments": InstrumentDescription, "oscillators": OscillatorDescription,
+        "timing": Timing, "limits": Limits, "maintenance": Maintenance, "instruments": InstrumentDescription, "oscillators": OscillatorDescription,
         "ports": PortDescription, "qubits": QubitDescription, "couplings": CouplingDescription,
     }  # fmt: skip
     if not loc:

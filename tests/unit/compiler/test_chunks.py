@@ -25,6 +25,35 @@ def measured(gates=1, name=None):
     return circuit
 
 
+def bytes_of(chunk, raw):
+    """Return what a digitizer brings back: records of all windows, or integrated values."""
+    total = 0
+    for program in chunk.programs:
+        rows = chunk.array(program.acquisitions)
+        windows = {(time, length) for time, length in rows[["time", "length"]].tolist()}
+        total += 4 * sum(length for _, length in windows) if raw else 8 * len(rows)
+    return total * chunk.settings.shots
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("meas_level", [1, 2])
+def test_jobs_of_a_digitizer_with_records_alone_are_split_by_its_memory(device, calibration, raw, meas_level):
+    """Five tones of one window share its record; what is integrated in the instrument takes eight bytes a tone."""
+    circuits = [QuantumCircuit(5, 5) for _ in range(3)]
+    for circuit in circuits:
+        circuit.x(0)
+        circuit.measure(range(5), range(5))
+    limit = 1_000_000
+    digitizer = device.instruments["digitizer"].model_copy(update={"record_memory": limit, "raw_only": raw})
+    other = device.model_copy(update={"instruments": {**device.instruments, "digitizer": digitizer}})
+    options = RunOptions(shots=1000, meas_level=meas_level)
+    chunks = Compiler(other, calibration).compile(circuits, options)
+    assert all(bytes_of(chunk, raw) <= limit for chunk in chunks)
+    assert sum(chunk.settings.shots * len(chunk.programs) for chunk in chunks) == 3000
+    # 3200 bytes a shot, 312 shots a chunk; else 40 bytes a shot, all in one.
+    assert len(chunks) == (12 if raw else 1)
+
+
 def test_a_chunk_survives_its_bytes(compiler):
     (chunk,) = compiler.compile([measured(3), measured(1)], RunOptions(shots=10, rep_delay=1e-4))
     again = Chunk.decode([bytes(part) for part in chunk.encode()])
