@@ -27,16 +27,16 @@ def draw_fits(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any) -
 
 
 def heading(title: str, data: xarray.Dataset, outcome: Outcome) -> str:
-    """Return what stands over a figure: routine, target, values with errors, and the reason when it is bad."""
+    """Return what stands over a figure: routine, target, what was measured, and the reason when it is bad."""
     head = f"{title} {data.attrs.get('target', '')}: {outcome.quality}"
     if outcome.reason:
         head += f", {outcome.reason}"
     shown = [
-        f"{name} = {item.value:.7g}" + (f" ± {item.stderr:.2g}" if item.stderr is not None else "") + f" {item.unit}"
+        f"{name} = {item.value:.7g} ± {item.stderr:.2g} {item.unit}"
         for name, item in outcome.values.items()
-        if not isinstance(item.value, tuple)
+        if not isinstance(item.value, tuple) and item.stderr is not None
     ]
-    return "\n".join([head, *(", ".join(shown[k : k + 3]) for k in range(0, min(len(shown), 9), 3))])
+    return "\n".join([head, *(", ".join(shown[k : k + 2]) for k in range(0, len(shown), 2))])
 
 
 def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
@@ -55,7 +55,9 @@ def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
 
 def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) -> None:
     y, sigma = np.asarray(fit.y), fit.sigma
-    smooth = np.linspace(fit.x.min(), fit.x.max(), 400)
+    # Between whole numbers of repetitions there is nothing.
+    counted = np.all(fit.x == np.round(fit.x)) and np.ptp(fit.x) < 1000
+    smooth = fit.x if counted else np.linspace(fit.x.min(), fit.x.max(), 400)
     parts = [("", np.real)] if not np.iscomplexobj(y) else [("I", np.real), ("Q", np.imag)]
     for label, part in parts:
         line = top.errorbar(fit.x, part(y), sigma, fmt=".", label=label)
@@ -66,7 +68,8 @@ def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) 
             bottom.errorbar(fit.x, part(y - fit.curve), sigma, fmt=".", color=colour)
     bottom.axhline(0, color="grey", lw=0.8)
     top.set_title(f"{name}: chi2 = {fit.chi2:.2f}" if fit.ok else f"{name}: {fit.reason}", fontsize="small")
-    axis = next((item for item in data.coords.values() if item.shape == fit.x.shape), None)
+    alike = (item for item in data.coords.values() if item.shape == fit.x.shape and np.allclose(np.sort(item), fit.x))
+    axis = next(alike, None)
     if axis is not None:
         bottom.set_xlabel(f"{axis.name} ({axis.attrs.get('units', '')})")
     bottom.set_ylabel("residuals")
