@@ -19,12 +19,14 @@ from pulsed.calibration.routine import find_routine
 from pulsed.calibration.runner import Finished, run
 from pulsed.calibration.states import Event, Situation, State, states
 from pulsed.calibration.transaction import Transaction, commit
-from pulsed.model.calibration import CalibrationSet, Fault, RunRecord
+from pulsed.model.calibration import CalibrationSet, Fault, RunKind, RunRecord
 from pulsed.model.errors import ConflictError, InvalidValueError
 
 Events = Callable[[], Sequence[Event]]
-REMEMBERED = 5000
+REMEMBERED = 1000
 """Records that are looked through for the latest ones of each node."""
+NEWEST = 200
+"""Records that are asked for again each time: those of other operators since."""
 TRIES = 5
 """Of marking a fault while others commit too."""
 
@@ -61,8 +63,9 @@ class Lab:
 
     def situation(self) -> Situation:
         """Return the set in force, the records and events as they are now."""
-        if not self._records:
-            self._records = list(self.connection.runs(limit=REMEMBERED))
+        new = self.connection.runs(limit=NEWEST if self._records else REMEMBERED)
+        known = {record.run_id for record in new}
+        self._records = [*new, *(record for record in self._records if record.run_id not in known)]
         calibration = self.connection.calibration()
         return Situation(calibration, self._records, self.events(), time.time(), directions(self.device, calibration))
 
@@ -99,25 +102,12 @@ class Lab:
     # --- how ----------------------------------------------------------------------------------------------------
 
     def _run(
-        self, step: Step, targets: Sequence[str], kind: str, parameters: Mapping[str, object],
+        self, step: Step, targets: Sequence[str], kind: RunKind, parameters: Mapping[str, object],
         calibration: CalibrationSet | None = None,
     ) -> dict[str, Finished]:  # fmt: skip
         bench = Executor(self.connection, calibration, progress=self.progress)
         routine = find_routine(step.routine)(**parameters)
-        kept: list[Finished] = []
-        try:
-            return run(
-                routine, targets, bench, folder=self.folder, kind="check" if kind == "check" else "calibrate",
-                tell=kept.append, by=self.by,
-            )  # fmt: skip
-        finally:
-            for done in kept:
-                self._keep(done.record)
-                if self.told is not None:
-                    self.told(done)
-
-    def _keep(self, record: RunRecord) -> None:
-        self._records = [record, *(old for old in self._records if old.run_id != record.run_id)]
+        return run(routine, targets, bench, folder=self.folder, kind=kind, tell=self.told, by=self.by)
 
     def _settled(self, done: Finished, transaction: Transaction) -> Found:
         """Return what became of a run's values, and put it into its record."""
@@ -130,11 +120,9 @@ class Lab:
         else:
             written = msgspec.structs.replace(done.record, after=transaction.calibration.calibration_id)
             self.connection.put_run(written)
-            self._keep(written)
             return Found("in spec")
         record = msgspec.structs.replace(done.record, outcome="failed", reason=why)
         self.connection.put_run(record)
-        self._keep(record)
         return Found("bad data", why)
 
     def _faults(self, new: Mapping[str, str], gone: Iterable[str] | Mapping[str, str]) -> None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from pulsed.calibration.fits.fit import (
     Data,
     Fit,
+    Gradient,
+    Model,
     Real,
     Start,
     bad,
@@ -174,8 +176,9 @@ def damped_cosine(
     ``amplitude·exp(−(x/time)**p)·cos(2π·frequency·x + phase) + offset`` with p = 1 (``"exponential"``) or 2
     (``"gaussian"``, quasi-static noise); ``"either"`` takes the one of the smaller chi squared. ``beats=True`` adds a
     second frequency under the same envelope (a neighbour that is now up, now down), ``None`` adds it when the data ask
-    for it; ``frequency`` is then that of the stronger one. Refused: noise, a flat line, a frequency that the points
-    do not resolve, a second frequency that ``beats=False`` forbids.
+    for it; ``frequency`` is then that of the stronger one. A window too short to show a decay gives ``time`` an
+    infinite error. Refused: noise, a flat line, a frequency that the points do not resolve, a second frequency that
+    ``beats=False`` forbids.
     """
     data = checked("damped cosine", x, y, sigma, 7)
     if isinstance(data, Fit):
@@ -240,8 +243,18 @@ def _one_frequency(data: Data, kind: str, waves: Real) -> Fit:
         "time": Start(float(times[best // trial.size]), *_time_limits(data)),
         "offset": Start(float(coefficients[best, 2])),
     }
-    fit = least_squares(f"{kind} cosine", data, partial(damped, power), partial(_damped_gradient, power), start)
+    fit = _decaying(f"{kind} cosine", data, partial(damped, power), partial(_damped_gradient, power), start)
     return _wrapped(described(signal(fit, data, trials=every.size), data), "phase")
+
+
+def _decaying(model: str, data: Data, function: Model, gradient: Gradient, start: dict[str, Start]) -> Fit:
+    """Fit, and once more without a decay where the window shows none: its time then has an infinite error."""
+    fit = least_squares(model, data, function, gradient, start)
+    longest = start["time"].high
+    if not fit.names or fit.values["time"] < 0.1 * longest:
+        return fit
+    fit = least_squares(model, data, function, gradient, {**start, "time": Start(longest, vary=False)})
+    return replace(fit, stderr={**fit.stderr, "time": float("inf")}) if fit.names else fit
 
 
 def _time_limits(data: Data) -> tuple[float, float]:
@@ -279,9 +292,7 @@ def _two_frequencies(data: Data, kind: str, single: Fit) -> Fit:
         start["frequency" + suffix] = Start(frequency, *_limits(data))
         start["phase" + suffix] = Start(phase)
     start |= {"time": Start(time, *_time_limits(data)), "offset": Start(float(np.real(found[4])))}
-    fit = least_squares(
-        f"beating {kind} cosine", data, partial(beating, power), partial(_beating_gradient, power), start
-    )
+    fit = _decaying(f"beating {kind} cosine", data, partial(beating, power), partial(_beating_gradient, power), start)
     fit = described(signal(fit, data, trials=trial.size**2), data)
     return _stronger_first(_wrapped(fit, "phase", "phase2"))
 

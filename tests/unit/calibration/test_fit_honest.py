@@ -213,6 +213,19 @@ def test_an_error_of_the_frequency_counts_as_many_periods_as_there_are_points_fo
         assert abs(fit.values["frequency"] - frequency) < 6 * fit.stderr["frequency"], f"seed {SEED}, trial {trial}"
 
 
+def test_fringes_without_a_decay_give_an_honest_frequency():
+    pulls = []
+    for trial in range(120):
+        rng = np.random.default_rng([SEED, 9, trial])
+        x = np.linspace(0, 4e-6, 41)
+        y = oscillations.cosine_wave(x, 0.45, 1.45e6, 0.3, 0.0) + rng.normal(size=x.size) * 0.04
+        fit = fits.damped_cosine(x, y, 0.04)
+        assert fit.ok, f"seed {SEED}, trial {trial}: {fit.reason}"
+        assert fit.values["time"] - 4 * fit.stderr["time"] < 1e-3, "no decay is claimed"
+        pulls.append((fit.values["frequency"] - 1.45e6) / fit.stderr["frequency"])
+    assert 0.7 < np.sqrt(np.mean(np.square(pulls))) < 1.4, f"seed {SEED}"
+
+
 def test_clouds_are_honest():
     shots, z, sigma, decayed, warm = 1500, np.array([1.0 + 0.5j, 2.1 - 0.4j]), 0.35, 0.06, 0.015
     pulls, populations = [], []
