@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,13 +17,23 @@ import msgspec
 import zmq
 
 import pulsed
-from pulsed.client.keys import DEFAULT_URL, KnownClients, RunningDaemon, home_directory, make_keys, write_private
+from pulsed.client.keys import (
+    DEFAULT_URL,
+    LOCAL,
+    KnownClients,
+    RunningDaemon,
+    client_path,
+    home_directory,
+    make_keys,
+    write_private,
+)
 from pulsed.daemon import logs
 from pulsed.daemon.desks import CompileDesk, RackDesk
 from pulsed.daemon.front import Front
 from pulsed.daemon.jobs import RACK_WAIT, Jobs
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.supervisor import Child
+from pulsed.daemon.timetable import Errand, Timetable, maintain_command
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConfigError, WorkerDiedError, from_info
@@ -42,18 +53,20 @@ class Daemon:
     def __init__(
         self, device: DeviceDescription, calibration: CalibrationSet | None, home: Path, url: str, *,
         companion: Sequence[str] | None, store: str | None, notices_url: str | None, compiler: str, rack: str,
-        rack_wait: float,
+        rack_wait: float, maintain: Sequence[str] | None,
     ) -> None:  # fmt: skip
         self.device, self.home, self.url = device, home, url
         self.started = time.time()
         self._start_from, self._notices_url = calibration, notices_url
         self._companion_argv, self._rack_wait = companion, rack_wait
+        self._maintain = maintain
         self._store_url = store or f"sqlite:///{home.absolute() / 'pulsed.sqlite'}"
         self._compiler_factory, self._rack_factory = compiler, rack
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
         self._front: Front | None = None
         self._children: list[Child] = []
+        self._errand: Errand | None = None
 
     async def run(self, ready: Callable[[str], None] | None) -> None:
         """Serve until :meth:`stop`. Raises what keeps the daemon from starting or going on."""
@@ -90,6 +103,7 @@ class Daemon:
             stack.push_async_callback(self._close_front, front)
             self._jobs.start()
             stack.push_async_callback(self._jobs.stop)
+            self._start_timetable(stack, store, endpoint)
             stack.enter_context(self._announced(endpoint))
             logs.get("daemon").info("ready", url=endpoint, seconds=time.time() - self.started)
             if ready is not None:
@@ -121,11 +135,12 @@ class Daemon:
             broken = self._compile.error or self._rack.broken or error
             problem = str(from_info(broken)) if broken is not None else ""
             message = problem or f"waiting for: {', '.join(waiting) or 'the instruments'}"
+        processes = [*self._children, *([] if self._errand is None else [self._errand])]
         return Status(
             backend=self.device.name, version=pulsed.__version__, operational=operational, message=message,
             pending_jobs=self._jobs.pending, running=self._jobs.running,
             calibration_id=self._jobs.calibration.calibration_id, started=self.started,
-            instruments=self._rack.instruments(), workers={child.name: child.status() for child in self._children},
+            instruments=self._rack.instruments(), workers={child.name: child.status() for child in processes},
         )  # fmt: skip
 
     # --- inside ------------------------------------------------------------------------------------------------
@@ -144,6 +159,23 @@ class Daemon:
         stack.push_async_callback(self._compile.worker.stop)
         self._rack.start()
         stack.push_async_callback(self._rack.stop)
+
+    def _start_timetable(self, stack: contextlib.AsyncExitStack, store: StoreThread, endpoint: str) -> None:
+        plan = self.device.maintenance
+        if plan.every is None:
+            return
+        key, data = str(client_path(self.home, LOCAL)), str(self.home / "runs")
+        command = self._maintain or maintain_command(sys.executable, endpoint, key, data)
+        self._errand = Errand("maintenance", command, self._changed, self.home / "logs" / "maintenance.log")
+        timetable = Timetable(plan, self._errand, lambda: self._jobs.pending, store)
+        task = asyncio.create_task(timetable.run(), name="maintenance")
+        task.add_done_callback(self._timetable_ended)
+        stack.push_async_callback(self._errand.stop)
+        stack.push_async_callback(_cancelled, task)  # first, so that it does not begin anew
+
+    def _timetable_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
 
     async def _warm(self) -> None:
         """Wait until the compiler has compiled and the rack has been tried. Raises why a worker cannot start."""
@@ -216,7 +248,7 @@ def serve(
     device: DeviceDescription, calibration: CalibrationSet | None, home: Path | str | None = None,
     url: str = DEFAULT_URL, companion: Sequence[str] | None = None, *, ready: Callable[[str], None] | None = None,
     store: str | None = None, notices_url: str | None = None, compiler: str = COMPILER, rack: str = RACK,
-    rack_wait: float = RACK_WAIT,
+    rack_wait: float = RACK_WAIT, maintain: Sequence[str] | None = None,
 ) -> int:  # fmt: skip
     """Run the daemon of one rack until SIGINT, SIGTERM or an admin's request; return the exit code.
 
@@ -233,6 +265,7 @@ def serve(
         rack: ``"module:name"`` of the rack.
         rack_wait: seconds that the job whose turn it is waits for instruments that do not answer. Then it fails with
             their error; those behind it wait on.
+        maintain: the command that looks after the rack on its timetable; `pulsed cal maintain` when not given.
 
     Raises:
         ConfigError: what is given cannot work.
@@ -247,7 +280,7 @@ def serve(
     async def main() -> None:
         daemon = Daemon(
             device, calibration, directory, url, companion=companion, store=store, notices_url=notices_url,
-            compiler=compiler, rack=rack, rack_wait=rack_wait,
+            compiler=compiler, rack=rack, rack_wait=rack_wait, maintain=maintain,
         )  # fmt: skip
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -318,8 +318,9 @@ def _problems(error: ValidationError) -> list[ConfigError]:
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Legal keys of the table at ``loc``, found by walking the models."""
     tables: dict[str, type[_Table]] = {
-        "timing": Timing, "limits": Limits, "maintenance": Maintenance, "instruments": InstrumentDescription, "oscillators": OscillatorDescription,
-        "ports": PortDescription, "qubits": QubitDescription, "couplings": CouplingDescription,
+        "timing": Timing, "limits": Limits, "maintenance": Maintenance, "instruments": InstrumentDescription,
+        "oscillators": OscillatorDescription, "ports": PortDescription, "qubits": QubitDescription,
+        "couplings": CouplingDescription,
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from pulsed.client import Client
 from pulsed.model.calibration import load_calibration
-from pulsed.model.device import load_device
+from pulsed.model.device import Maintenance, load_device
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SCRIPTED = "pulsed.testing.scripted_rack:ScriptedRack"
@@ -25,7 +25,8 @@ SCRIPTED = "pulsed.testing.scripted_rack:ScriptedRack"
 class DaemonProcess:
     """The daemon of sim5 in ``home``, on a free port unless ``url`` is given.
 
-    Other options are those of :func:`pulsed.daemon.main.serve`, and ``limits`` and ``addresses`` of the device.
+    Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses`` and
+    ``maintenance``.
     """
 
     def __init__(self, home: Path, **options: Any) -> None:
@@ -132,6 +133,7 @@ def main(home: str, options: str) -> int:
     limits = given.pop("limits", {})
     device = device.with_addresses(given.pop("addresses", {}))
     device = device.model_copy(update={"limits": device.limits.model_copy(update=limits)})
+    device = device.model_copy(update={"maintenance": Maintenance(**given.pop("maintenance", {}))})
     return serve(device, load_calibration(CONFIGS / "calibrations" / "sim5.json"), home, ready=ready, **given)
 
 

@@ -1,0 +1,87 @@
+"""The daemon has its rack looked after when nobody uses it: `pulsed cal maintain` as a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from pulsed.daemon import logs
+from pulsed.daemon.store_thread import StoreThread
+from pulsed.daemon.supervisor import Child, ChildState
+from pulsed.model.device import Maintenance
+
+_LOOK = 1.0
+"""Seconds between two looks at the queue."""
+
+
+class Errand(Child):
+    """One command that is run when it is its time, and not started again by itself."""
+
+    async def run(self) -> int:
+        """Run it and return its exit code."""
+        self._process = await self._spawn()
+        self._step(ChildState.STARTING)
+        self._step(ChildState.UP)
+        code = await self._process.wait()
+        self._process = None
+        self._step(ChildState.DOWN)
+        return code
+
+
+def seconds_until_due(plan: Maintenance, now: float, last: float, idle_since: float | None) -> float:
+    """Return how long to wait at least before the next pass; 0 when it is due. Times are Unix times.
+
+    Args:
+        plan: with ``every``.
+        now: the time.
+        last: when the last pass or measurement ended.
+        idle_since: when the last job ended; None while there is one.
+
+    """
+    assert plan.every is not None
+    if idle_since is None:
+        return max(_LOOK, last + plan.every - now)
+    return max(0.0, last + plan.every - now, idle_since + plan.idle - now)
+
+
+class Timetable:
+    """Runs ``command`` as ``plan`` says.
+
+    Args:
+        plan: of the rack.
+        errand: what is run.
+        pending: tells how many jobs there are.
+        store: where the records of measurements are.
+
+    """
+
+    def __init__(self, plan: Maintenance, errand: Errand, pending: Callable[[], int], store: StoreThread) -> None:
+        self.plan, self.errand = plan, errand
+        self._pending, self._store = pending, store
+        self._last = self._idle_since = time.time()
+
+    async def run(self) -> None:
+        """Look after the rack until cancelled."""
+        newest = await self._store.call(self._store.store.runs, limit=1)
+        if newest:
+            self._last = newest[0].ended
+        while True:
+            now = time.time()
+            busy = bool(self._pending())
+            if busy:
+                self._idle_since = now
+            wait = seconds_until_due(self.plan, now, self._last, None if busy else self._idle_since)
+            if wait > 0:
+                await asyncio.sleep(min(wait, _LOOK))
+                continue
+            logs.get("maintenance").info("begins")
+            code = await self.errand.run()
+            report = logs.get("maintenance").info if code == 0 else logs.get("maintenance").warning
+            report("ended", code=code)
+            self._last = self._idle_since = time.time()
+
+
+def maintain_command(python: str, url: str, key: str, data: str) -> Sequence[str]:
+    """Return the command that makes one pass, with the key file ``key``."""
+    return (python, "-m", "pulsed.cli", "cal", "maintain", "--url", url, "--key", key, "--data", data, "--json")
