@@ -69,9 +69,7 @@ def bloch_vectors(time: Real, vector: NDArray[np.floating], edge: float) -> Real
     angle = 2 * np.pi * rate * (time + edge)
     z = np.array([0.0, 0.0, 1.0])
     along = axis * axis[2]
-    result: Real = (
-        along[:, None] + np.outer(z - along, np.cos(angle)) + np.outer(np.cross(axis, z), np.sin(angle))
-    )
+    result: Real = along[:, None] + np.outer(z - along, np.cos(angle)) + np.outer(np.cross(axis, z), np.sin(angle))
     return result
 
 
