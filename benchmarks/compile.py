@@ -82,11 +82,11 @@ def _swept(item: Workload) -> Iterator[Figure]:
         options = RunOptions(shots=shots)
         chunks = len(item.compiler.sweep(open_circuit, values, options))
         pair = paired(
-            times(10, lambda options=options: item.compiler.sweep(open_circuit, values, options)),
-            times(10, lambda options=options: item.compiler.compile([closed], options)),
+            times(40, lambda options=options: item.compiler.sweep(open_circuit, values, options)),
+            times(40, lambda options=options: item.compiler.compile([closed], options)),
         )
         name = f"1000 bindings of one angle in {chunks} chunks over one lowering: {item.name}"
-        yield cost(name, pair, scale=1e2, unit="ms", at_most=3)
+        yield cost(name, pair, scale=1e3 / 40, unit="ms", at_most=3)
 
 
 def _idle(compiler: Compiler) -> Iterator[Figure]:

@@ -35,7 +35,7 @@ def main() -> None:
     del chunks
     half = circuits[: SEQUENCES // 2]
     pair = paired(
-        lambda: compiler.compile(circuits, options), times(2, lambda: compiler.compile(half, options)), pairs=3
+        lambda: compiler.compile(circuits, options), times(2, lambda: compiler.compile(half, options)), pairs=5
     )
     json.dump({"before": before, "peak": after, "chunks": sizes, "all": pair.ours, "halves": pair.reference,
                "ratio": pair.ratio}, sys.stdout)  # fmt: skip

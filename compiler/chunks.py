@@ -97,7 +97,9 @@ def make_chunks(
         else:
             settings = whole if complete else msgspec.structs.replace(whole, shots=shots)
             chunks.append(_chunk(group, wiring, table, settings, first, first_shot))
-        before = group if complete else []
+        before = group if complete and sweep is not None else []
+        # The next programs are lowered before the loop comes round: these are in their chunk, and not needed besides.
+        del group
     return chunks
 
 
