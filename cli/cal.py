@@ -86,6 +86,19 @@ def history(name: str, limit: int, url: str | None, key: str | None, as_json: bo
     calibrations.history(name, limit, url, key, as_json=as_json)
 
 
+@cal.command()
+@click.option("--routine", metavar="NAME", help="Only those of this routine.")
+@click.option("--target", metavar="TARGET", help="Only those of Q2, Q1-Q0, d0, ...")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
+@daemon_options
+@as_json_option
+def runs(routine: str | None, target: str | None, limit: int, url: str | None, key: str | None, as_json: bool) -> None:
+    """List measurements, good and bad: what came of each, why, and where its data lie."""
+    from pulsed.cli import calibrations
+
+    calibrations.runs(routine, target, limit, url, key, as_json=as_json)
+
+
 @cal.command("set")
 @click.argument("name")
 @click.argument("value")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pulsed.cli.screens import calibration_screen, plain_table, show_value, when
-from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, Value
+from pulsed.cli.screens import calibration_screen, duration, plain_table, show_value, when
+from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, RunRecord, Value
 from pulsed.model.units import format_quantity
 
 _NAMED = 3
@@ -19,6 +20,7 @@ _SUBJECTS = 6
 """Subjects that it lists instead when there are more names."""
 _DIFFERENCES = 30
 """Lines that are shown after a change."""
+_OUTCOMES = {"good": "green", "out of spec": "yellow", "stopped": "yellow"}
 _BEYOND = 3.0
 """Standard errors by which two values differ for sure."""
 
@@ -91,6 +93,25 @@ def history_screen(name: str, values: Sequence[PastValue]) -> RenderableType:
         step = difference(before, past.value) if before is not None else Text("")
         value = past.value
         table.add_row(when(past.since), show_value(value), step, value.routine, value.quality, past.calibration_id)
+    return table
+
+
+def runs_screen(runs: Sequence[RunRecord]) -> RenderableType:
+    """Return the screen of `pulsed cal runs`: what came of each measurement, with what it proposed or why not."""
+    if not runs:
+        return Text("no such measurement yet", "dim")
+    table = plain_table(
+        "when", "routine", "target", "", "outcome", "took", "values, or why none", "file", right=("took",)
+    )
+    for column in table.columns[:5]:
+        column.no_wrap = True
+    for run in runs:
+        values = ", ".join(f"{name} {show_value(value)}" for name, value in list(run.values.items())[:_NAMED])
+        more = f" and {len(run.values) - _NAMED} more" if len(run.values) > _NAMED else ""
+        table.add_row(
+            when(run.started), run.routine, run.target, run.kind, Text(run.outcome, _OUTCOMES.get(run.outcome, "red")),
+            duration(run.ended - run.started), run.reason or values + more, Path(run.file).name,
+        )  # fmt: skip
     return table
 
 

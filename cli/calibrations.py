@@ -145,6 +145,15 @@ def history(name: str, limit: int, url: str | None, key: str | None, *, as_json:
     )  # fmt: skip
 
 
+def runs(
+    routine: str | None, target: str | None, limit: int, url: str | None, key: str | None, *, as_json: bool
+) -> None:
+    """List records of measurements."""
+    with Client(url, key) as client:
+        found = client.runs(routine, target, limit)
+    show_answer(found, calibration_screens.runs_screen(found), as_json=as_json)
+
+
 def _known_name(client: Client, name: str) -> None:
     """Raise :class:`InvalidValueError` for a name that neither the set in force nor the rack knows."""
     if name not in client.calibration().values:

@@ -10,7 +10,7 @@ import pytest
 
 from pulsed.cli.main import invoke
 from pulsed.client.keys import add_client
-from pulsed.model.calibration import CalibrationSet, from_json
+from pulsed.model.calibration import CalibrationSet, RunRecord, from_json
 from pulsed.testing.daemon_process import DaemonProcess
 
 Said = Callable[..., str]
@@ -182,6 +182,15 @@ def test_the_second_of_two_operators_is_told(cal: Said, daemon: DaemonProcess, m
     cal("fault", "Q1", "--why", "again")
     assert current(cal).number("Q4.t1") == 70e-6
     cal("unfault", "Q1")
+
+
+def test_runs_are_listed_good_and_bad(cal: Said, daemon: DaemonProcess) -> None:
+    assert "no such measurement" in cal("runs")
+    with daemon.client() as client:
+        client.put_run(RunRecord("r1", "t1", "Q0", "calibrate", "bad data", 1e9, 1e9 + 2, reason="a flat line"))
+    assert "a flat line" in cal("runs", "--target", "Q0", "--routine", "t1")
+    assert json.loads(cal("runs", "--json"))[0]["outcome"] == "bad data"
+    assert json.loads(cal("runs", "--target", "Q1", "--json")) == []
 
 
 def test_an_experimenter_looks_and_does_not_touch(cal: Said, daemon: DaemonProcess) -> None:

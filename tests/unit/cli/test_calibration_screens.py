@@ -10,7 +10,7 @@ from rich.console import Console
 from pulsed.cli import calibration_screens as screens
 from pulsed.cli.calibrations import fresh_set, next_cooldown, parse_numbers, parse_time
 from pulsed.cli.configs import find
-from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, Value
+from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, RunRecord, Value
 from pulsed.model.device import load_device
 from pulsed.model.errors import InvalidValueError
 from pulsed.model.parameters import Parameter, parameter_of
@@ -77,6 +77,16 @@ def test_a_history_has_the_step_to_each_value():
     assert "+5 µs" in text
     assert "25 µs" in text
     assert text.count("µs") == 3
+
+
+def test_a_run_says_what_it_found_or_why_it_did_not():
+    good = RunRecord("a", "t1", "Q0", "calibrate", "good", 1e9, 1e9 + 4.5, file="/data/a.nc",
+                     values={f"Q0.v{i}": Value(8e-5, "s", 1e-6) for i in range(5)})  # fmt: skip
+    bad = RunRecord("b", "rabi", "Q1", "check", "bad data", 1e9, 1e9 + 1, reason="a flat line")
+    text = shown(screens.runs_screen([good, bad]), 200)
+    for part in ("t1", "4.5 s", "80 µs ± 1 µs", "and 2 more", "a.nc", "bad data", "a flat line"):
+        assert part in text
+    assert "no such" in shown(screens.runs_screen([]))
 
 
 def test_many_changes_are_summed_up():
