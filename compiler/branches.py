@@ -1,13 +1,15 @@
 """Circuits with if_test: their parts one after the other, each a block of the program, some played on a bit.
 
-All qubits wait for each other between the parts. A part on a bit begins when the bit has reached the AWGs: the end of
-its acquisition, the time of flight to the digitizer, and the rack's feedback latency. Phases that such a part shifts
-become turns, events that turn an oscillator for the rest of the shot, since later pulses depend on the bit then.
+All qubits wait for each other between the parts, but for parts on bits that follow each other on different qubits:
+these begin together. A part on a bit begins when the bit has reached the AWGs: the end of its acquisition, the time of
+flight to the digitizer, and the rack's feedback latency. Phases that such a part shifts become turns, events that turn
+an oscillator for the rest of the shot, since later pulses depend on the bit then.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,18 +51,37 @@ class _Placed:
 
 
 def split(circuit: QuantumCircuit) -> list[Part]:
-    """Return the parts of a circuit. Raises :class:`CircuitError` for control flow other than if_test on one bit."""
-    parts: list[Part] = []
-    plain = circuit.copy_empty_like()
+    """Return the parts of a circuit, as few as its qubits and bits allow: what nothing holds back comes before.
+
+    Raises :class:`CircuitError` for control flow other than if_test on one bit.
+    """
+    plain: dict[int, QuantumCircuit] = {}
+    branching: dict[int, list[Part]] = {}
+    # Even stages hold what is always played, odd ones what waits for bits; by qubit or bit the stage it is free from.
+    free: dict[Any, int] = defaultdict(int)
     for instruction in circuit.data:
+        resources = [*instruction.qubits, *instruction.clbits]
         if instruction.name not in CONTROL_FLOW:
-            plain.append(instruction)
+            stage = max((free[item] for item in resources), default=0)
+            stage += stage % 2
+            if stage not in plain:
+                plain[stage] = circuit.copy_empty_like()
+            plain[stage].append(instruction)
+            for item in resources:
+                free[item] = stage + (instruction.name == "measure" and item in instruction.clbits)
             continue
-        if plain.data:
-            parts.append(Part(plain))
-            plain = circuit.copy_empty_like()
-        parts += _bodies(circuit, instruction)
-    return [*parts, Part(plain)] if plain.data else parts
+        parts = list(_bodies(circuit, instruction))
+        stage = max(free[item] for item in resources)
+        stage += 1 - stage % 2
+        branching.setdefault(stage, []).extend(parts)
+        for qubit in instruction.qubits:
+            free[qubit] = stage + 1
+        for bit in instruction.clbits:
+            free[bit] = max(free[bit], stage)
+    found: list[Part] = []
+    for stage in sorted({*plain, *branching}):
+        found += branching[stage] if stage % 2 else [Part(plain[stage])]
+    return found
 
 
 def _bodies(circuit: QuantumCircuit, instruction: CircuitInstruction) -> Iterator[Part]:
@@ -106,34 +127,59 @@ def _condition(circuit: QuantumCircuit, condition: Any) -> tuple[Clbit, int]:
 
 def lower_parts(circuit: QuantumCircuit, templates: Templates, wiring: Wiring, own: Mapping[OwnKey, int]) -> Lowered:
     """Lower a circuit with if_test. Raises :class:`CircuitError` that names what cannot be played, and why."""
-    subject, device = f"circuit {circuit.name}", wiring.device
-    latency = device.timing.feedback_latency
+    latency = wiring.device.timing.feedback_latency
     if latency is None or wiring.baked_ports:
         why = "states no feedback latency" if latency is None else f"has no NCO at port {wiring.baked_ports[0]}"
+        subject = f"circuit {circuit.name}"
         raise CircuitError(f"the rack cannot play if_test: it {why}", subject=subject, value="if_else")
     placed: list[_Placed] = []
     known: dict[int, int] = {}
     clock = 0
-    for number, part in enumerate(split(circuit)):
-        if part.branch is not None:
-            clock = _aligned(max(clock, _arrival(circuit, known, part.branch)), wiring)
-        operations = walk(part.circuit, templates, device, own, fresh=number == 0)
-        if operations.late:
-            names = ", ".join(sorted({str(p) for value in operations.late.values() for p in value.parameters}))
-            raise CircuitError("this parameter has no value yet: assign_parameters first", subject=subject, value=names)
-        timed = place(operations, templates, device)
-        rows = to_rows(timed, templates)
-        rows["time"] += clock
-        if own:
-            rows = rows[np.argsort(rows["time"], kind="stable")]
-        for row in rows[rows["kind"] == ACQUIRE]:
-            line = wiring.lines[row["row"]]
-            flight = math.ceil((line.delay - device.ports[line.slot.port].delay) / line.ratio)
-            known[int(row["memory_slot"])] = int(row["time"] + row["length"]) + flight + latency
-        stop = _aligned(clock + timed.duration, wiring)
-        placed.append(_Placed(rows, clock, stop, part.branch))
-        clock = stop
+    for group in _together(split(circuit), alone=bool(own)):
+        branches = [part.branch for part in group if part.branch is not None]
+        clock = _aligned(max([clock, *(_arrival(circuit, known, branch) for branch in branches)]), wiring)
+        parts = [_place(part, clock, templates, wiring, own, fresh=not placed) for part in group]
+        for rows in (part.rows for part in parts):
+            for row in rows[rows["kind"] == ACQUIRE]:
+                line = wiring.lines[row["row"]]
+                flight = math.ceil((line.delay - wiring.device.ports[line.slot.port].delay) / line.ratio)
+                known[int(row["memory_slot"])] = int(row["time"] + row["length"]) + flight + latency
+        placed += parts
+        clock = max(part.stop for part in parts)
     return _lowered(circuit, placed, wiring)
+
+
+def _together(parts: list[Part], alone: bool) -> list[list[Part]]:
+    """Group parts that begin together: those on bits, one after the other, on different qubits.
+
+    ``alone``: none do, because pulse gates may play on channels of other qubits.
+    """
+    groups: list[list[Part]] = []
+    busy: set[int] = set()
+    for part in parts:
+        mine = {part.circuit.find_bit(q).index for item in part.circuit.data for q in item.qubits}
+        if part.branch is None or alone or not groups or groups[-1][-1].branch is None or mine & busy:
+            groups.append([])
+            busy = set()
+        groups[-1].append(part)
+        busy |= mine
+    return groups
+
+
+def _place(
+    part: Part, start: int, templates: Templates, wiring: Wiring, own: Mapping[OwnKey, int], fresh: bool
+) -> _Placed:
+    operations = walk(part.circuit, templates, wiring.device, own, fresh=fresh)
+    if operations.late:
+        names = ", ".join(sorted({str(p) for value in operations.late.values() for p in value.parameters}))
+        subject = f"circuit {part.circuit.name}"
+        raise CircuitError("this parameter has no value yet: assign_parameters first", subject=subject, value=names)
+    timed = place(operations, templates, wiring.device)
+    rows = to_rows(timed, templates)
+    rows["time"] += start
+    if own:
+        rows = rows[np.argsort(rows["time"], kind="stable")]
+    return _Placed(rows, start, _aligned(start + timed.duration, wiring), part.branch)
 
 
 def _arrival(circuit: QuantumCircuit, known: Mapping[int, int], branch: Branch) -> int:
@@ -156,40 +202,42 @@ def _aligned(time: int, wiring: Wiring) -> int:
 
 def _lowered(circuit: QuantumCircuit, placed: list[_Placed], wiring: Wiring) -> Lowered:
     """Lower placed parts together, since frames run through, and share the events out to one block for each part."""
-    played, turns, owner = [], [], []
-    for number, part in enumerate(placed):
-        rows = part.rows
-        if part.branch is not None:
-            strange = rows[~np.isin(rows["kind"], (PLAY, SHIFT_PHASE))]
-            if len(strange):
-                line = wiring.lines[strange["row"][0]]
-                raise CircuitError(
-                    "a pulse gate on a measured bit can play pulses and shift phases, nothing else",
-                    subject=f"circuit {circuit.name}, if_else", value=f"channel {line.slot.channel}",
-                )  # fmt: skip
-            shifts = rows[rows["kind"] == SHIFT_PHASE]
-            turns.append(_turns(shifts, wiring))
-            owner += [number] * len(shifts)
-            rows = rows[rows["kind"] == PLAY]
-        played.append(rows)
-    whole = lower(np.concatenate(played), placed[-1].stop, wiring)
-    starts = np.array([part.start for part in placed], dtype=np.int64)
-    events = np.concatenate([whole.events, *turns])
-    which = np.concatenate([_block_of(whole.events, starts, wiring), np.array(owner, dtype=np.int64)])
+    played, turns = [], []
+    for part in placed:
+        shifts = part.rows["kind"] == SHIFT_PHASE
+        if part.branch is None:
+            shifts[:] = False
+        elif not np.isin(part.rows["kind"], (PLAY, SHIFT_PHASE)).all():
+            raise CircuitError(
+                "a pulse gate on a measured bit can play pulses and shift phases, nothing else",
+                subject=f"circuit {circuit.name}, if_else",
+            )
+        played.append(part.rows[~shifts])
+        turns.append(_turns(part.rows[shifts], wiring))
+    rows, owner = np.concatenate(played), _owners(played)
+    whole = lower(rows, max(part.stop for part in placed), wiring)
+    plays = np.flatnonzero(rows["kind"] == PLAY)
+    # Events are sorted by slot, and on each slot in the order of their rows.
+    plays = plays[np.argsort(rows["row"][plays], kind="stable")]
+    events, which = np.concatenate([whole.events, *turns]), np.concatenate([owner[plays], _owners(turns)])
     order = np.lexsort((events["envelope"] >= 0, events["time"], events["slot"], which))
     events, which = events[order], which[order]
-    acquired = _block_of(whole.acquisitions, starts, wiring)
-    acquisitions = whole.acquisitions[np.argsort(acquired, kind="stable")]
-    acquired = np.sort(acquired)
-    for rows, of in ((events, which), (acquisitions, acquired)):
-        lines = wiring.table[rows["slot"]]
-        rows["time"] -= starts[of] * lines["samples"] // lines["steps"]
+    acquired = owner[rows["kind"] == ACQUIRE]
+    starts = np.array([part.start for part in placed], dtype=np.int64)
+    for found, of in ((events, which), (whole.acquisitions, acquired)):
+        lines = wiring.table[found["slot"]]
+        found["time"] -= starts[of] * lines["samples"] // lines["steps"]
     blocks = []
     for number, part in enumerate(placed):
-        end = placed[number + 1].start if number + 1 < len(placed) else part.stop
+        end = placed[number + 1].start if number + 1 < len(placed) else whole.duration
         bounds = [tuple(np.searchsorted(of, [number, number + 1]).tolist()) for of in (which, acquired)]
         blocks.append(Block(bounds[0], bounds[1], end - part.start, branch=part.branch))
-    return Lowered(events, acquisitions, whole.duration, tuple(blocks))
+    return Lowered(events, whole.acquisitions, whole.duration, tuple(blocks))
+
+
+def _owners(parts: list[npt.NDArray[np.void]]) -> npt.NDArray[np.int64]:
+    """Return which part each row of all parts together belongs to."""
+    return np.repeat(np.arange(len(parts)), [len(part) for part in parts])
 
 
 def _turns(shifts: npt.NDArray[np.void], wiring: Wiring) -> npt.NDArray[np.void]:
@@ -200,11 +248,3 @@ def _turns(shifts: npt.NDArray[np.void], wiring: Wiring) -> npt.NDArray[np.void]
     events["time"] = shifts["time"] * lines["samples"] // lines["steps"] + lines["delay"]
     events["phase"] = shifts["value"]
     return events
-
-
-def _block_of(rows: npt.NDArray[np.void], starts: npt.NDArray[np.int64], wiring: Wiring) -> npt.NDArray[np.int64]:
-    """Return which part each event or acquisition begins in."""
-    lines = wiring.table[rows["slot"]]
-    time = (rows["time"] - lines["delay"]) * lines["steps"] // lines["samples"]
-    found: npt.NDArray[np.int64] = np.searchsorted(starts, time, side="right") - 1
-    return found

@@ -79,7 +79,7 @@ class Block(msgspec.Struct, frozen=True):
     events: tuple[int, int]
     acquisitions: tuple[int, int]
     duration: int
-    """In dt."""
+    """In dt, until the next block begins; events may last longer: so blocks on different bits play side by side."""
     repeat: int = 1
     branch: Branch | None = None
 

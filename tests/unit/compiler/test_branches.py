@@ -98,11 +98,61 @@ def test_else_is_a_block_of_its_own(compiler):
     with circuit.if_test((circuit.clbits[1], 0)) as otherwise:
         circuit.x(0)
     with otherwise:
-        circuit.sx(2)
+        circuit.sx([0, 2])
         circuit.sx(2)
     _, program, _, _ = compiled(compiler, circuit)
     assert [block.branch for block in program.blocks] == [None, Branch(1, 0), Branch(1, 1)]
-    assert [block.duration for block in program.blocks][1:] == [32, 64]
+    assert [block.duration for block in program.blocks][1:] == [32, 64], "both play on qubit 0"
+
+
+def test_parts_on_different_qubits_begin_together(compiler):
+    """Five resets take the time of one, a second pulse on one of the qubits comes after them."""
+    circuit = QuantumCircuit(5, 5)
+    circuit.measure(range(5), range(5))
+    for q in range(5):
+        with circuit.if_test((circuit.clbits[q], 1)):
+            circuit.x(q)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.sx(1)
+        circuit.sx(1)
+    circuit.measure(0, 0)
+    chunk, program, events, _ = compiled(compiler, circuit)
+    assert [block.branch for block in program.blocks[1:7]] == [*(Branch(q, 1) for q in range(5)), Branch(0, 1)]
+    assert [block.duration for block in program.blocks[1:]] == [0, 0, 0, 0, 32, 64, READOUT]
+    assert sum(block.duration for block in program.blocks) == program.duration
+    for q, block in enumerate(program.blocks[1:6]):
+        own = events[slice(*block.events)]
+        played = own[own["envelope"] >= 0]
+        assert channels(chunk, played) == [f"d{q}"]
+        assert played["time"].tolist() == [24 if q < 4 else 0]
+
+
+def test_the_order_of_what_does_not_touch_is_no_matter(compiler):
+    """As a transpiler may write it down: each reset with its readout. All readouts are one, and so are all resets."""
+    circuit = QuantumCircuit(5, 10)
+    for q in range(5):
+        circuit.sx(q)
+        circuit.measure(q, q)
+        with circuit.if_test((circuit.clbits[q], 1)):
+            circuit.x(q)
+        circuit.measure(q, 5 + q)
+    _, program, _, acquisitions = compiled(compiler, circuit)
+    assert [block.branch for block in program.blocks] == [None, *(Branch(q, 1) for q in range(5)), None]
+    assert program.duration == 32 + READOUT + FLIGHT + LATENCY + 32 + READOUT
+    assert len(acquisitions) == 10
+
+
+def test_a_bit_is_not_measured_again_before_it_was_looked_at(compiler):
+    """Qubit 1 is measured into the bit that qubit 2 waits for: after the pulse on qubit 2."""
+    circuit = QuantumCircuit(5, 1)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(2)
+    circuit.measure(1, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(3)
+    _, program, _, _ = compiled(compiler, circuit)
+    assert [block.branch for block in program.blocks] == [None, Branch(0, 1), None, Branch(0, 1)]
 
 
 def test_a_bit_that_came_long_ago_is_not_waited_for(compiler):
