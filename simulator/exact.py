@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.evolution import ZZ_STEP, Cluster, Free, Measurement
-from pulsed.simulator.hamiltonian import LEVELS
+from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS
 from pulsed.simulator.hermitian import SIZE, after_unitaries, turn, waits
 from pulsed.simulator.mps import MatrixProducts
+from pulsed.simulator.propagators import wait_and_step
 from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.state import DensityMatrix, Rest, sampled
 from pulsed.simulator.superoperators import small_unitaries
@@ -164,12 +165,11 @@ class ExactCluster(Cluster):
         kinds: dict[tuple[int, int], tuple[int, Step]] = {}
         keys = zip(map(id, steps), gaps, strict=True)
         which = [kinds.setdefault(key, (len(kinds), step))[0] for key, step in zip(keys, steps, strict=True)]
-        detunings = self._detunings[:, qubit]
-        maps = np.array([
-            self._detuned(step, detunings[:, None])
-            @ waits(self._idles[qubit].populations(gap), self._idles[qubit].factors(gap, detunings))
-            for (_, gap), (_, step) in kinds.items()
-        ])  # fmt: skip
+        detunings, idle = self._detunings[:, qubit], self._idles[qubit]
+        maps = np.empty((len(kinds), len(detunings), SIZE, SIZE))
+        for out, ((_, gap), (_, step)) in zip(maps, kinds.items(), strict=True):
+            decay, factors = idle.populations(gap), idle.factors(gap, detunings)
+            wait_and_step(step.real, step.moments[0], detunings * TWO_PI_PER_NS, decay, factors, out)
         phases = np.array([self._frame[qubit], *turned])
         self.density.follow(maps, np.array(which), phases[:-1] - phases[1:])
         self._clock[qubit], self._frame[qubit] = int(stops[-1]), float(phases[-1])

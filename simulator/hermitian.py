@@ -192,7 +192,7 @@ def local(x, maps, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def follow(x, maps, which, angles):  # type: ignore[no-untyped-def]
-    """Take x (batch, 9) of one transmon through many maps (kinds, batch, 9, 9), before each turned by an angle."""
+    """Take x (batch, 9) of a transmon through transposed maps (kinds, batch, 9, 9), before each turned by an angle."""
     work = np.empty(9)
     for k in range(which.shape[0]):
         c1, s1 = np.cos(angles[k]), -np.sin(angles[k])

@@ -294,3 +294,39 @@ def propagate_one(energies, lowering, drive, dissipator):  # type: ignore[no-unt
         series[:] = right / order
         out += series
     return u, moments, out
+
+
+@njit(cache=True)
+def wait_and_step(step, moments, angles, populations, factors, out):  # type: ignore[no-untyped-def]
+    """Write the maps (batch, 9, 9) of a wait, then a detuned step of one transmon on its coefficients to ``out``.
+
+    Args:
+        step: (9, 9) without detuning.
+        moments: (3, 3) integral of U^+ n U in ns.
+        angles: (batch,) detunings in rad/ns.
+        populations: (3, 3) of the wait.
+        factors: (batch, 3) of the coherences 01, 02, 12 in the wait.
+        out: transposed: the column of a coefficient is a row.
+
+    """
+    pairs = ((1, 3, 0), (2, 6, 1), (5, 7, 2))
+    h, u = np.empty((3, 3), np.complex128), np.empty((3, 3), np.complex128)
+    work, term = np.empty((3, 3), np.complex128), np.empty((3, 3), np.complex128)
+    turned, both = np.empty((9, 9)), np.empty((9, 9))
+    for b in range(angles.shape[0]):
+        for i in range(3):
+            for j in range(3):
+                h[i, j] = 0.5 * angles[b] * (moments[i, j] + np.conj(moments[j, i]))
+        expm_hermitian(h, 1.0, u, term, work)
+        on_coefficients(u, turned)
+        _product(step, turned, both)
+        for i in range(9):
+            for re, im, k in pairs:
+                x, y = factors[b, k].real, factors[b, k].imag
+                out[b, re, i] = both[i, re] * x + both[i, im] * y
+                out[b, im, i] = both[i, im] * x - both[i, re] * y
+            for k in range(3):
+                total = 0.0
+                for j in range(3):
+                    total += both[i, 4 * j] * populations[j, k]
+                out[b, 4 * k, i] = total

@@ -185,9 +185,9 @@ class DensityMatrix:
         part.x = conjugated(part.x, unitaries)
 
     def follow(self, maps: Real, which: NDArray[np.int64], angles: Real) -> None:
-        """Take a single transmon through maps (kinds, batch, 9, 9), each after a turn by exp(i angle n)."""
+        """Take a single transmon through maps (kinds, batch, 9, 9), transposed, each after a turn by exp(i angle n)."""
         self._coherent[0] = True
-        follow(self._parts[0].x, np.ascontiguousarray(maps.transpose(0, 1, 3, 2)), which, angles)
+        follow(self._parts[0].x, maps, which, angles)
 
     def shift(self, first: int, second: int, energies: Real, duration: float) -> None:
         """Let two transmons pick up pair energies (3, 3) in rad/ns for ``duration`` ns."""

@@ -378,7 +378,7 @@ def test_warm_up_leaves_nothing_to_compile_and_changes_no_shot(chip, tuned):
         f"engine.Engine(chip.load_chip(Path({str(CHIP)!r}))).warm_up(); "
         "kernels = [hermitian.follow, hermitian.shift, hermitian.scale_elements, hermitian.mix_populations, "
         "hermitian.elements, hermitian.coefficients, propagators.propagate, propagators.propagate_one, "
-        "readout._respond, readout._sums, readout._follow_jumps, lines._low_pass]; "
+        "propagators.wait_and_step, readout._respond, readout._sums, readout._follow_jumps, lines._low_pass]; "
         "missing = [k.__name__ for k in kernels if len(k.signatures) != 1]; assert not missing, missing"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,10 +11,12 @@ from scipy.linalg import expm
 from pulsed.simulator.chip import random_chip
 from pulsed.simulator.evolution import Free
 from pulsed.simulator.exact import ExactCluster
+from pulsed.simulator.hamiltonian import TWO_PI_PER_NS
 from pulsed.simulator.hermitian import after_unitaries, conjugated, real_map, turn, waits
+from pulsed.simulator.propagators import wait_and_step
 from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.state import DensityMatrix, Rest
-from pulsed.simulator.superoperators import jump_operators, of_unitary
+from pulsed.simulator.superoperators import jump_operators, of_unitary, small_unitaries
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(deadline=None, max_examples=30)
@@ -99,6 +101,21 @@ def test_turns_and_waits_are_maps_of_elements(seed):
     full = np.diag((elements + elements.conj().T).ravel())
     full[np.ix_([0, 4, 8], [0, 4, 8])] = mixed
     np.testing.assert_allclose(waits(mixed, factors[None])[0], real_map(full), atol=1e-14)
+
+
+@few
+@given(seeds, st.sampled_from([0.0, 5e4, 3e7]))
+def test_a_wait_and_a_detuned_step_are_one_map(seed, spread):
+    """In place of turn, wait, detuning and step one after the other, for small detunings and large ones."""
+    rng = np.random.default_rng(seed)
+    step, mixed = rng.standard_normal((9, 9)), rng.standard_normal((3, 3))
+    moments = rng.standard_normal((1, 3, 3)) + 1j * rng.standard_normal((1, 3, 3))
+    moments = 10 * (moments + moments.conj().transpose(0, 2, 1))
+    factors, detunings = rng.standard_normal((4, 3)) + 1j * rng.standard_normal((4, 3)), rng.normal(0, spread, 4)
+    out = np.empty((4, 9, 9))
+    wait_and_step(step, moments[0], detunings * TWO_PI_PER_NS, mixed, factors, out)
+    wanted = after_unitaries(step, small_unitaries(moments, detunings[:, None])) @ waits(mixed, factors)
+    np.testing.assert_allclose(out.transpose(0, 2, 1), wanted, atol=1e-11)
 
 
 @pytest.mark.parametrize(("count", "duration"), [(2, 300.0), (3, 40_000.0)])
