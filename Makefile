@@ -10,7 +10,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test test-legacy blind check bench peers test-peers clean help
+.PHONY: demo test test-legacy blind bringup check bench peers test-peers clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,12 @@ test-legacy: $(LEGACY_STAMP) ## the language, the compiler and the provider with
 BLIND_SEEDS ?= 2 3 4 6 7 8 9 10
 blind: $(STAMP) ## tune up chips that nobody has seen, with SCPI alone (BLIND_SEEDS="1 2 ...")
 	@BLIND_SEEDS="$(BLIND_SEEDS)" $(BIN)/python -m pytest -q -s tests/system/test_blind.py
+
+BRINGUP_SEEDS ?= 2 3 4 6 7 8 9 10
+BRINGUP_QUBITS ?= 5
+BRINGUP_KILLS ?= 20
+bringup: $(STAMP) ## bring up chips that nobody has tuned to, with kills (BRINGUP_SEEDS="1 2 ...", about 15 min each)
+	@BRINGUP_SEEDS="$(BRINGUP_SEEDS)" BRINGUP_QUBITS="$(BRINGUP_QUBITS)" BRINGUP_KILLS="$(BRINGUP_KILLS)" $(BIN)/python -m pytest -q -s tests/system/test_bringup.py
 
 check: $(STAMP) ## ruff, mypy, import contracts, wheel
 	@$(BIN)/ruff check .

@@ -40,6 +40,7 @@ class Lab:
         folder: for the files of runs.
         steps: the table; by default the usual order.
         events: what happened to instruments.
+        clock: tells the time in Unix seconds.
         by: who runs it.
         told: called with every run that is finished.
         progress: of the jobs.
@@ -51,6 +52,7 @@ class Lab:
     steps: Sequence[Step] = ()
     events: Events = tuple
     by: str = ""
+    clock: Callable[[], float] = time.time
     told: Callable[[Finished], None] | None = None
     progress: Progress | None = None
     _records: list[RunRecord] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Lab:
         known = {record.run_id for record in new}
         self._records = [*new, *(record for record in self._records if record.run_id not in known)]
         calibration = self.connection.calibration()
-        return Situation(calibration, self._records, self.events(), time.time(), directions(self.device, calibration))
+        return Situation(calibration, self._records, self.events(), self.clock(), directions(self.device, calibration))
 
     def states(self) -> dict[Node, State]:
         """Return the state of every node."""

@@ -148,6 +148,8 @@ def _short(text: str, most: int = 26) -> str:
 
 def draw_drift(name: str, history: Sequence[PastValue], figure: Any) -> None:
     """Draw what a value has been over time, with its errors; numbers of a list one curve each."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     axes = figure.subplots()
     past = sorted(history, key=lambda item: item.since)
     times = [datetime.fromtimestamp(item.since, UTC) for item in past]
@@ -164,7 +166,9 @@ def draw_drift(name: str, history: Sequence[PastValue], figure: Any) -> None:
     axes.set_ylabel(f"{label} − {base:.10g}" if base else label, fontsize="small")
     axes.tick_params(labelsize="x-small")
     axes.grid(alpha=0.25)
-    figure.autofmt_xdate()
+    ticks = AutoDateLocator(maxticks=7)
+    axes.xaxis.set_major_locator(ticks)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
 
 
 # --- the graph -----------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def _values(lab: Lab) -> Iterator[str]:
         subjects.setdefault(name.partition(".")[0], []).append(name)
     for subject, names in subjects.items():
         rows = (_row(name, calibration.values[name]) for name in names)
-        heads = ("value", "", "±", "unit", "routine", "measured", "quality")
+        heads = ("name", "value", "±", "unit", "routine", "measured", "quality")
         yield f"<details><summary>{html.escape(subject)}: {len(names)} values</summary>{table(heads, rows)}</details>"
 
 

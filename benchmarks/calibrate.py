@@ -1,0 +1,137 @@
+"""Calibration: what a bring-up costs beside its physics, multiplexing, drift that is mended, fits through the pool."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.figures import Figure, limit, paired
+from pulsed.calibration.bringup import Lab, bringup, maintain
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.fits import Fit, damped_cosine
+from pulsed.calibration.fits.oscillations import damped
+from pulsed.calibration.graph import HOUR
+from pulsed.calibration.routine import find_routine
+from pulsed.calibration.runner import run as measure
+from pulsed.compute import Settings, Workers
+from pulsed.model.calibration import Value
+from pulsed.model.device import load_device
+from pulsed.simulator.chip import load_chip
+from pulsed.simulator.random_rack import write_rack
+from pulsed.testing.simulated_lab import SimulatedLab
+
+QUBITS, SEED = 2, 4
+RAMSEYS, POINTS = 100, 101
+DRIFT = 40e3
+"""Hz."""
+
+
+def run() -> Iterator[Figure]:
+    """Measure everything on a rack within this process, without daemon and instruments."""
+    with tempfile.TemporaryDirectory(prefix="pulsed-bench-") as name:
+        yield from _bring_up(Path(name))
+        yield from _multiplexed(Path(name))
+    yield from _pool()
+
+
+def _bring_up(folder: Path) -> Iterator[Figure]:
+    rack = write_rack(folder, SEED, QUBITS)
+    connection = SimulatedLab(load_device(rack), load_chip(rack.with_name("chip.toml")), None, SEED)
+    physics = _watched(connection)
+    hours = [0.0]
+    lab = Lab(connection, folder / "runs", clock=lambda: time.time() + hours[0] * HOUR)
+    lab.folder.mkdir()
+    start = time.perf_counter()
+    bringup(lab)
+    took, cold = time.perf_counter() - start, connection.rack_seconds
+    left = sum(state.status not in ("fresh", "unused") for state in lab.states().values())
+    yield limit(f"bring-up of {QUBITS} qubits: what did not come out well", float(left), "nodes", at_most=0)
+    outside = (took - physics[0]) * 5 / QUBITS
+    yield limit("the same outside the physics, of five qubits at this rate", outside, "s", at_most=360)
+    jobs = len(connection.played)
+    maintain(lab)
+    yield limit("maintain with nothing stale: jobs", float(len(connection.played) - jobs), "jobs", at_most=0)
+    now = connection.calibration()
+    drifted = now.with_values({"Q1.f01": _moved(now.values["Q1.f01"])}, now.created + "+")
+    connection.put_calibration(drifted)
+    connection.commit_calibration(drifted.calibration_id, now.calibration_id, "as if the qubit had drifted")
+    hours[0] = 1.1
+    before = connection.rack_seconds
+    actions = maintain(lab)
+    touched = {action.node.target for action in actions if action.kind == "calibrate"}
+    yield limit("one drifted frequency: targets calibrated", float(len(touched)), "targets", at_most=1)
+    off = abs(connection.calibration().number("Q1.f01") - now.number("Q1.f01"))
+    yield limit("the same: frequency mended to", off, "Hz", at_most=5e3)
+    yield limit("the same: rack time over a bring-up's", (connection.rack_seconds - before) / cold, "", at_most=0.05)
+
+
+def _watched(connection: SimulatedLab) -> list[float]:
+    """Return a list of one number that grows by the seconds that the physics takes."""
+    spent, play = [0.0], connection.engine.play
+
+    def timed(*arguments: object) -> object:
+        start = time.perf_counter()
+        try:
+            return play(*arguments)  # type: ignore[arg-type]
+        finally:
+            spent[0] += time.perf_counter() - start
+
+    connection.engine.play = timed  # type: ignore[method-assign,assignment]
+    return spent
+
+
+def _moved(value: Value) -> Value:
+    assert not isinstance(value.value, tuple)
+    return Value(value.value + DRIFT, value.unit, value.stderr, value.time, value.routine, value.run_id)
+
+
+def _multiplexed(folder: Path) -> Iterator[Figure]:
+    """Compare rack time: five qubits at once, or in two colours, against one by one."""
+    for name, at_least in (("t1", 4.0), ("echo", 2.0)):
+        connection = SimulatedLab.sim5(seed=SEED)
+        bench, routine = Executor(connection), find_routine(name)(points=9, shots=100)
+        targets = [f"Q{q}" for q in range(bench.device.num_qubits)]
+        measure(routine, targets, bench, folder=folder)
+        together = connection.rack_seconds
+        for target in targets:
+            measure(routine, [target], bench, folder=folder)
+        apart = connection.rack_seconds - together
+        gain = apart / together
+        what = f"{name} of five qubits: one by one over multiplexed, rack time"
+        yield Figure(what, gain, "", None, None, f">= {at_least:g}", gain >= at_least)
+
+
+def ramsey(seed: int) -> Fit:
+    """Fit the fringes of one made-up qubit."""
+    rng = np.random.default_rng(seed)
+    x = np.linspace(0, 60e-6, POINTS)
+    y = damped(1, x, 0.45, rng.uniform(100e3, 500e3), 0.0, rng.uniform(25e-6, 60e-6), 0.5)
+    return damped_cosine(x, y + rng.normal(size=x.size) * 0.03, 0.03)
+
+
+def _pool() -> Iterator[Figure]:
+    count = min(2, len(os.sched_getaffinity(0)))
+    workers = Workers(Settings(workers=count))
+    try:
+        for future in [workers.submit(ramsey, seed) for seed in range(4 * count)]:
+            future.result()
+
+        def pooled() -> None:
+            futures = [workers.submit(ramsey, seed) for seed in range(RAMSEYS)]
+            for future in futures:
+                future.result()
+
+        def serial() -> None:
+            for seed in range(RAMSEYS):
+                ramsey(seed)
+
+        pair = paired(pooled, serial, pairs=7)
+    finally:
+        workers.close()
+    yield Figure(f"fits of {RAMSEYS} Ramseys on {count} workers", pair.ours, "s", pair.reference / count,
+                 pair.ratio * count, "<= 1.2", pair.ratio * count <= 1.2)  # fmt: skip
