@@ -36,14 +36,9 @@ USUAL = (
     Row("fine-frequency", ("fine-drag",), age=HOUR),
     Row("t1", ("fine-amplitude",), age=2 * HOUR),
     Row("echo", ("fine-amplitude",), age=2 * HOUR),
-    Row(
-        "cr-amplitude", ("fine-frequency", "anharmonicity", "readout-optimum"), age=7 * DAY, vital=True, oscillator=True
-    ),
+    Row("cr-amplitude", ("fine-frequency", "readout-optimum"), age=7 * DAY, vital=True, oscillator=True),
     Row("cr-phase", ("cr-amplitude",), vital=True, oscillator=True),
     Row("cr-cancel", ("cr-phase",), vital=True, oscillator=True),
-    Row("cr-amplitude", ("fine-drag", "fine-frequency"), age=7 * DAY, oscillator=True),
-    Row("cr-phase", ("cr-amplitude",), oscillator=True),
-    Row("cr-cancel", ("cr-phase",), oscillator=True),
 )
 """From mixers to benchmarking. Ages are those after which drift is to be expected in a lab."""
 
