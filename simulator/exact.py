@@ -27,6 +27,9 @@ Real = NDArray[np.float64]
 KEPT = 64 << 20
 """Bytes of a cluster's maps."""
 
+MOST_WAITS = 1024
+"""Waits of a cluster that are kept, of up to 21 kB each."""
+
 PULSES_AT_ONCE = 1024
 """Pulses on a single transmon that are prepared together; each kind takes up to 21 kB."""
 
@@ -57,6 +60,7 @@ class ExactCluster(Cluster):
         self._ends = ends
         self._frame = dict.fromkeys(qubits, 0.0)
         self._maps: dict[tuple[int, int], tuple[Step, Real]] = {}
+        self._waits: dict[tuple[int, int], Real] = {}
         self._bytes = 0
 
     @property
@@ -84,7 +88,7 @@ class ExactCluster(Cluster):
     def play(self, pulse: Pulse) -> None:
         """Let a pulse act."""
         start = self._approach(pulse)
-        locals_ = [self._waited(q, start) @ turn(self._frame[q] - pulse.phase) for q in pulse.qubits]
+        locals_ = [self._local(q, start, self._frame[q] - pulse.phase) for q in pulse.qubits]
         sites = tuple(self.qubits.index(q) for q in pulse.qubits)
         if len(sites) == 1:
             self.density.apply(sites, self._map(pulse) @ locals_[0])
@@ -127,7 +131,7 @@ class ExactCluster(Cluster):
 
     def _forget(self) -> None:
         """Drop the maps: the members have changed."""
-        self._maps, self._bytes = {}, 0
+        self._maps, self._waits, self._bytes = {}, {}, 0
 
     def _play_pair(self, pulse: Pulse, sites: tuple[int, int], locals_: list[Real]) -> None:
         columns = self.density.columns(sites)
@@ -207,13 +211,21 @@ class ExactCluster(Cluster):
 
     def _idle(self, qubit: int, until: int) -> None:
         if until > self._clock[qubit] or self._frame[qubit]:
-            self.density.idle(self.qubits.index(qubit), self._waited(qubit, until) @ turn(self._frame[qubit]))
+            self.density.idle(self.qubits.index(qubit), self._local(qubit, until, self._frame[qubit]))
         self._clock[qubit], self._frame[qubit] = max(until, self._clock[qubit]), 0.0
 
-    def _waited(self, qubit: int, until: int) -> Real:
-        """Return the (batch, 9, 9) map of a qubit's wait from its clock on."""
-        until = max(until, self._clock[qubit])
-        return waits(self._idles[qubit].populations(until - self._clock[qubit]), self._factors(qubit, until))
+    def _local(self, qubit: int, until: int, angle: float) -> Real:
+        """Return the (batch or 1, 9, 9) map of a qubit's wait from its clock on and of a turn; waits are kept."""
+        gap = max(0, until - self._clock[qubit])
+        if gap == 0:
+            return turn(angle)[None]
+        key, ringing = (qubit, gap), self._rings(qubit, self._clock[qubit])
+        found = None if ringing else self._waits.get(key)
+        if found is None:
+            found = waits(self._idles[qubit].populations(gap), self._factors(qubit, until))
+            if not ringing and len(self._waits) < MOST_WAITS:
+                self._waits[key] = found
+        return np.asarray(np.matmul(found, turn(angle)))
 
     def _factors(self, qubit: int, until: int) -> NDArray[np.complex128]:
         """Return (batch, 3): what a qubit's coherences are multiplied by from its clock on."""
@@ -249,7 +261,6 @@ def cluster_of(
 
 def _after_locals(maps: Real, first: Real, second: Real) -> Real:
     """Return maps (batch, 81, 81) of two transmons after one (batch, 9, 9) of each."""
-    batch = max(len(maps), len(first))
     out = np.matmul(maps.reshape(len(maps), SIZE**3, SIZE), second)
-    out = np.matmul(first.transpose(0, 2, 1)[:, None], out.reshape(batch, SIZE**2, SIZE, SIZE))
-    return np.asarray(out.reshape(batch, SIZE**2, SIZE**2))
+    out = np.matmul(first.transpose(0, 2, 1)[:, None], out.reshape(len(out), SIZE**2, SIZE, SIZE))
+    return np.asarray(out.reshape(len(out), SIZE**2, SIZE**2))
