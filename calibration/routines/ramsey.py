@@ -11,6 +11,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, damped_cosine
+from pulsed.calibration.fits.fringes import fringes
 from pulsed.calibration.routine import (
     Ask,
     Measurement,
@@ -24,6 +25,10 @@ from pulsed.calibration.routine import (
 
 _TURNS = np.array([0.0, np.pi / 2, np.pi, 3 * np.pi / 2])
 """Of the second pulse's frame: with opposite ones subtracted, cosine and sine of the phase without an offset."""
+
+
+_BEATS = 2.0
+"""Reduced chi squared of one frequency, above which a second one is looked for."""
 
 
 class Ramsey(Routine):
@@ -57,10 +62,10 @@ class Ramsey(Routine):
         data = xarray.Dataset()
         if p.short_span is not None:
             data = yield from self._sweep(bench, target, frame, p.short_span, "short")
-            short, _ = _fringes(data, "short")
-            if not short.ok:
+            short = _detuning(data)
+            if short is None:
                 return data
-            frame = short.values["detuning"] + frame
+            frame += short
         return data.merge((yield from self._sweep(bench, target, frame, p.span, "wait")), combine_attrs="no_conflicts")
 
     def _sweep(self, bench: Executor, target: str, frame: float, span: float, axis: str) -> Measurement:
@@ -81,41 +86,60 @@ class Ramsey(Routine):
         return data.assign_attrs({f"frame_{axis}": frame, f"turned_{axis}": p.fringes / span})
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
-        """Fit both quadratures of the longer sweep; their frequencies are averaged."""
+        """Fit both quadratures of the longer sweep at once; of two frequencies that beat, the stronger one counts."""
         axis = "wait" if "wait" in data.coords else "short"
-        cosine, sine = _fringes(data, axis)
-        fits = {"cosine": cosine, "sine": sine}
+        frame, (times, z, noise) = float(data.attrs[f"frame_{axis}"]), _quadratures(data, axis)
+        fits = {"fringes": fringes(times, z, noise)}
+        if not fits["fringes"].ok or fits["fringes"].chi2 > _BEATS:
+            parts = {"cosine": damped_cosine(times, z.real, noise), "sine": damped_cosine(times, z.imag, noise)}
+            if "frequency2" in parts["cosine"].values or "frequency2" in parts["sine"].values:
+                return _beating(parts, data, axis)
         if refused := first_bad(fits):
             return refused
-        found, error = _mean([(fit.values["detuning"], fit.stderr["detuning"]) for fit in fits.values()])
-        time, time_error = _mean([(fit.values["time"], fit.stderr["time"]) for fit in fits.values()])
-        frame = float(data.attrs[f"frame_{axis}"])
-        values = {"f01": Proposal(frame + found, "Hz", error), "t2star": Proposal(time, "s", time_error)}
+        fit = fits["fringes"]
+        detuning = float(data.attrs[f"turned_{axis}"]) - fit.values["frequency"]
+        values = {
+            "f01": Proposal(frame + detuning, "Hz", fit.stderr["frequency"]),
+            "t2star": Proposal(fit.values["time"], "s", fit.stderr["time"]),
+        }
         return Outcome("good", "", values, fits)
 
 
-def _fringes(data: xarray.Dataset, axis: str) -> tuple[Fit, Fit]:
-    """Return the fits of both quadratures with the signed detuning (Hz) of the qubit from the frame."""
+def _detuning(data: xarray.Dataset) -> float | None:
+    """Return how far (Hz) the qubit is above the frame of the short sweep, None when no fringes are seen.
+
+    The ground state is the lower one: a qubit that is faster than its frame turns backwards, as rz by a negative angle.
+    """
+    times, z, noise = _quadratures(data, "short")
+    power = np.abs(np.fft.fft(z, 16 * z.size))
+    if power.max() < 6 * noise.mean() * np.sqrt(2 * z.size):
+        return None
+    frequency = float(np.fft.fftfreq(16 * z.size, float(np.median(np.diff(times))))[int(np.argmax(power))])
+    return float(data.attrs["turned_short"]) - frequency
+
+
+def _quadratures(data: xarray.Dataset, axis: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return times (s), complex fringes whose phase grows with the angle of rz, and the error of a quadrature."""
     y, sigma = signal(data, f"_{axis}")
-    times = data[axis].to_numpy()
-    quadratures = [y[0] - y[2], y[1] - y[3]]
-    noise = [np.hypot(sigma[0], sigma[2]), np.hypot(sigma[1], sigma[3])]
-    turned = float(data.attrs[f"turned_{axis}"])
-    sign = _sense(times, quadratures[0] - 1j * quadratures[1])  # a further turn of a quarter gives minus the sine
-    fits = []
-    for quadrature, error in zip(quadratures, noise, strict=True):
-        fit = damped_cosine(times, quadrature, error)
-        if fit.names:
-            # The ground state is the lower one: a qubit that is faster than its frame turns backwards, as rz(-angle).
-            fit = fit.derived("detuning", turned - sign * fit.values["frequency"], {"frequency": -sign})
-        fits.append(fit)
-    return fits[0], fits[1]
+    # A further turn by a quarter gives minus the sine.
+    return data[axis].to_numpy(), (y[0] - y[2]) - 1j * (y[1] - y[3]), np.sqrt(np.sum(sigma**2, axis=0) / 2)
 
 
-def _sense(times: np.ndarray, z: np.ndarray) -> float:
-    """Return the sign of the strongest frequency of complex fringes at even times."""
+def _beating(parts: dict[str, Fit], data: xarray.Dataset, axis: str) -> Outcome:
+    """Return what fits of two frequencies to either quadrature give."""
+    if refused := first_bad(parts):
+        return refused
+    _, z, _ = _quadratures(data, axis)
     power = np.abs(np.fft.fft(z, 8 * z.size))
-    return 1.0 if np.fft.fftfreq(8 * z.size)[int(np.argmax(power))] >= 0 else -1.0
+    sign = 1.0 if np.fft.fftfreq(8 * z.size)[int(np.argmax(power))] >= 0 else -1.0
+    found, error = _mean([(fit.values["frequency"], fit.stderr["frequency"]) for fit in parts.values()])
+    time, time_error = _mean([(fit.values["time"], fit.stderr["time"]) for fit in parts.values()])
+    detuning = float(data.attrs[f"turned_{axis}"]) - sign * found
+    values = {
+        "f01": Proposal(float(data.attrs[f"frame_{axis}"]) + detuning, "Hz", error),
+        "t2star": Proposal(time, "s", time_error),
+    }
+    return Outcome("good", "", values, parts)
 
 
 def _mean(found: list[tuple[float, float]]) -> tuple[float, float]:
