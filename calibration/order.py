@@ -39,6 +39,7 @@ USUAL = (
     Row("cr-amplitude", ("fine-frequency", "readout-optimum"), age=7 * DAY, vital=True, oscillator=True),
     Row("cr-phase", ("cr-amplitude",), vital=True, oscillator=True),
     Row("cr-cancel", ("cr-phase",), vital=True, oscillator=True),
+    Row("fine-ecr", ("cr-cancel",), age=6 * HOUR, oscillator=True),
 )
 """From mixers to benchmarking. Ages are those after which drift is to be expected in a lab."""
 
