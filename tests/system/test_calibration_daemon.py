@@ -1,0 +1,102 @@
+"""`pulsed cal run` against a daemon that starts cold, through instruments and wire: what it finds comes into force."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pulsed.calibration.data import load
+from pulsed.cli.main import cli
+from pulsed.cli.processes import OwnDaemon
+from pulsed.cli.server import ask_rack, find_control
+from pulsed.simulator.random_rack import write_rack
+
+SEED, QUBITS = 9, 2
+
+
+@pytest.fixture(scope="module")
+def cold(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cold")
+    config = write_rack(folder / "rack", SEED, QUBITS)
+    with OwnDaemon(folder / "home", str(config)) as daemon, daemon.wait() as client:
+        yield daemon, client
+
+
+def pulsed(daemon, *words):
+    result = CliRunner().invoke(cli, ["cal", "run", *words, "--json"], env={"PULSED_HOME": str(daemon.home)})
+    assert result.output, result.exception
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_routines_one_by_one_from_the_design_sheet(cold):
+    daemon, client = cold
+    cold_id = client.calibration().calibration_id
+    for words in (
+        ("time-of-flight",),
+        ("resonator-spectroscopy",),
+        ("qubit-spectroscopy", "--set", "shots=150"),
+        ("rabi",),
+        ("ramsey",),
+        ("discriminator", "--figures"),
+        ("anharmonicity", "Q1"),
+        ("t1", "Q0", "--set", "points=15"),
+    ):
+        code, found = pulsed(daemon, *words)
+        assert code == 0, f"{words}, seed {SEED}: {[run['reason'] for run in found['runs']]}"
+        assert found["refused"] == {}
+        assert found["calibration_id"] == client.calibration().calibration_id
+    truth = ask_rack(find_control(daemon.home), "truth")
+    now = client.calibration()
+    assert now.number("in.delay") == pytest.approx(truth["delay"], abs=1)
+    for name, key in (("Q0.f01", "f01"), ("Q1.f01", "f01"), ("Q1.anharmonicity", "anharmonicity"), ("Q0.t1", "t1")):
+        value, true = now.values[name], truth["qubits"][int(name[1])][key]
+        assert abs(value.value - true) < 4 * value.stderr, f"{name}, seed {SEED}"
+    runs = client.runs(routine="discriminator")
+    assert {run.target for run in runs} == {"Q0", "Q1"}
+    data = load(runs[0].file)
+    assert "DIG2-0001" in data.attrs["instruments"]
+    assert client.calibration(data.attrs["calibration_id"]).calibration_id == runs[0].before
+    log = client.calibration_log(20)
+    assert log[-1].calibration_id == cold_id
+    assert log[0].changed == ("Q0.t1",)
+
+
+def test_bad_data_change_nothing_and_end_with_code_1(cold):
+    daemon, client = cold
+    before = client.calibration().calibration_id
+    control = find_control(daemon.home)
+    ask_rack(control, "drift", dead_lines=["ro"])
+    try:
+        code, found = pulsed(daemon, "resonator-spectroscopy", "Q0")
+    finally:
+        ask_rack(control, "drift", dead_lines=[])
+    assert code == 1
+    assert [run["outcome"] for run in found["runs"]] == ["bad data"]
+    assert found["runs"][0]["reason"]
+    assert client.calibration().calibration_id == before
+    assert client.runs(limit=1)[0].outcome == "bad data"
+
+
+def test_a_check_and_a_dry_look_change_nothing(cold):
+    daemon, client = cold
+    before = client.calibration().calibration_id
+    assert pulsed(daemon, "resonator-spectroscopy", "Q0", "--check")[0] == 0
+    assert pulsed(daemon, "rabi", "Q0", "--no-commit")[0] == 0
+    assert client.calibration().calibration_id == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("t3",), "no such routine"),
+        (("t1", "Q7"), "no such target"),
+        (("t1", "--set", "pionts=3"), "points"),
+        (("t1", "--set", "points"), "KEY=VALUE"),
+    ],
+)
+def test_wrong_words_are_one_line(cold, words, said):
+    from pulsed.model.errors import InvalidValueError
+
+    result = CliRunner().invoke(cli, ["cal", "run", *words], env={"PULSED_HOME": str(cold[0].home)})
+    assert result.exit_code != 0
+    assert said in (result.output if not isinstance(result.exception, InvalidValueError) else str(result.exception))
