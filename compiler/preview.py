@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pulsed.compiler.program import Chunk, PortSettings, Program
 from pulsed.compiler.render import CODED, Segment, codes, segments
-from pulsed.model.device import DeviceDescription
+from pulsed.model.device import DeviceDescription, samples_per_dt
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,34 @@ class Pulse:
 
 
 class Preview:
-    """One program of a chunk, port by port, before mixer correction; |sample| <= 1 is full scale."""
+    """One program of a chunk, port by port, before mixer correction; |sample| <= 1 is full scale.
+
+    Of blocks that wait for a bit it shows all, with the phases that they have when no bit has turned a frame.
+    """
 
     def __init__(self, chunk: Chunk, device: DeviceDescription, program: int = 0) -> None:
         self._chunk = chunk
         self._device = device
         self.program: Program = chunk.programs[program]
-        self._events = chunk.array(self.program.events)
-        self._acquisitions = chunk.array(self.program.acquisitions)
+        events = self._unrolled(chunk.array(self.program.events), [b.events for b in self.program.blocks])
+        self._events = events[events["envelope"] >= 0]
+        rows = chunk.array(self.program.acquisitions)
+        self._acquisitions = self._unrolled(rows, [b.acquisitions for b in self.program.blocks])
+
+    def _unrolled(self, rows: npt.NDArray[np.void], bounds: list[tuple[int, int]]) -> npt.NDArray[np.void]:
+        """Return the rows of all blocks, each as often as its block repeats, with times since the shot's start."""
+        if len(bounds) == 1 and self.program.blocks[0].repeat == 1:
+            return rows
+        ports = [self._device.ports[slot.port] for slot in self._chunk.head.slots]
+        ratio = np.array([float(samples_per_dt(self._device, port)) for port in ports])
+        pieces, start = [rows[:0]], 0
+        for block, (first, last) in zip(self.program.blocks, bounds, strict=True):
+            for _ in range(block.repeat):
+                own = rows[first:last].copy()
+                own["time"] += np.rint(start * ratio[own["slot"]]).astype(np.int64)
+                pieces.append(own)
+                start += block.duration
+        return np.concatenate(pieces)
 
     @property
     def duration(self) -> float:

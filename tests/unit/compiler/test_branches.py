@@ -293,3 +293,20 @@ def test_other_programs_of_the_chunk_are_as_they_were(compiler):
         np.testing.assert_array_equal(chunk.envelope(row["envelope"]), alone.envelope(other["envelope"]))
     names = [name for name in found.dtype.names if name != "envelope"]
     assert all(np.array_equal(found[name], expected[name]) for name in names)
+
+
+def test_a_preview_shows_all_branches_where_they_play(compiler):
+    circuit = active_reset()
+    with circuit.if_test((circuit.clbits[0], 0)):
+        circuit.sx(1)
+    circuit.measure(0, 0)
+    preview = compiler.preview(circuit)
+    begin = 32 + READOUT + FLIGHT + LATENCY
+    assert [(pulse.start, pulse.length) for pulse in preview.pulses("d0")] == [(0, 32), (begin, 32)]
+    assert [(pulse.start, pulse.length) for pulse in preview.pulses("d1")] == [(begin, 32)]
+    assert [(start, length) for _, start, length in preview.windows()] == [
+        (32 + FLIGHT, READOUT), (begin + 32 + FLIGHT, READOUT)
+    ]  # fmt: skip
+    assert preview.memory_of("awg1") == (3, 32), "x and sx have one shape"
+    assert [segment.start for segment in preview.segments("d0")] == [0, begin]
+    assert preview.violations() == []
