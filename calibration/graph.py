@@ -44,6 +44,14 @@ class Step:
     """What it finds holds as long as the local oscillators keep their phase and level."""
     attempts: tuple[Mapping[str, object], ...] = field(default=({},), hash=False)
     """Parameters of the run, and of those after it when the data were bad."""
+    mend: Mapping[str, object] | None = field(default=None, hash=False)
+    """Parameters of a first run where values were right not long ago; None: those of the first attempt."""
+    moves: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    """How far, absolute and relative, each of its values must have moved for what hangs on it to be looked at again.
+
+    What was measured before a slow drift was measured with the value right for then: a small correction since does not
+    make it doubtful, unless it gives the same value, only better. A value that is not named here says nothing; without any, each new calibration counts.
+    """
     where: Callable[[DeviceDescription], tuple[str, ...]] | None = None
     """Its targets, where they are not all of its kind."""
 

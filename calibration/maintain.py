@@ -97,7 +97,8 @@ class Pass:
         for node in old:
             if verdicts[node].verdict == "bad data":
                 self._diagnose_above(node, set())
-        self._calibrate([*new, *(node for node in old if verdicts[node].verdict != "in spec")])
+        self._calibrate(new)
+        self._calibrate([node for node in old if verdicts[node].verdict != "in spec"], mend=True)
 
     def diagnose(self, nodes: Iterable[Node]) -> list[Action]:
         """Somebody says that ``nodes`` are wrong: find the cause above them, mend it and what hangs on it."""
@@ -115,7 +116,7 @@ class Pass:
         if found.verdict == "in spec":
             return False
         mended = found.verdict == "bad data" and self._diagnose_above(node, visited)
-        return bool(self._calibrate([node])) or mended
+        return bool(self._calibrate([node], mend=True)) or mended
 
     def _diagnose_above(self, node: Node, visited: set[Node]) -> bool:
         now = self._states()
@@ -151,13 +152,14 @@ class Pass:
                 self._note(Action("check", node, result.verdict, result.why))
         return found
 
-    def _calibrate(self, nodes: Sequence[Node]) -> list[Node]:
+    def _calibrate(self, nodes: Sequence[Node], *, mend: bool = False) -> list[Node]:
         """Calibrate, again with the next parameters where the data were bad; return what was calibrated."""
         done: list[Node] = []
         for step, targets in self.graph.rows(nodes):
             left = list(targets)
             lost: dict[Node, Found] = {}
-            for number, parameters in enumerate(step.attempts):
+            attempts = step.attempts if step.mend is None or not mend else (step.mend, *step.attempts)
+            for number, parameters in enumerate(attempts):
                 if not left:
                     break
                 again = []
@@ -166,7 +168,7 @@ class Pass:
                     self._note(Action("calibrate", node, result.verdict, result.why))
                     if result.verdict == "in spec":
                         done.append(node)
-                    elif number + 1 < len(step.attempts):
+                    elif number + 1 < len(attempts):
                         again.append(target)
                     else:
                         lost[node] = result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pulsed.calibration.graph import DAY, HOUR, Step
 from pulsed.calibration.routine import find_routine, routine_names
@@ -19,27 +19,34 @@ class Row:
     vital: bool = False
     oscillator: bool = False
     attempts: tuple[Mapping[str, object], ...] = ({},)
+    mend: Mapping[str, object] | None = None
+    moves: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
+
+SMALL_RAMSEY: Mapping[str, object] = {"short_span": None, "points": 25}
+"""For a frequency that has moved by less than the fringes: the long waits alone."""
 
 USUAL = (
     Row("time-of-flight", age=7 * DAY),
     Row("resonator-spectroscopy", ("time-of-flight",), vital=True),
     Row("qubit-spectroscopy", ("resonator-spectroscopy",), vital=True),
     Row("rabi", ("qubit-spectroscopy",), vital=True),
-    Row("ramsey", ("rabi",), age=HOUR, vital=True),
-    Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True),
-    Row("readout-optimum", ("discriminator",)),
-    Row("anharmonicity", ("ramsey", "readout-optimum"), age=7 * DAY),
-    Row("drag", ("anharmonicity",)),
-    Row("fine-amplitude", ("drag",), age=6 * HOUR, vital=True),
-    Row("fine-drag", ("fine-amplitude",)),
-    Row("fine-frequency", ("fine-drag",), age=HOUR),
+    Row("ramsey", ("rabi",), age=HOUR, vital=True, mend=SMALL_RAMSEY, moves={"f01": (3e5, 0.0)}),
+    Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True, moves={"readout.error": (0.01, 0.3)}),
+    Row("readout-optimum", ("discriminator",), moves={"readout.frequency": (2e5, 0.0), "readout.error": (0.01, 0.3)}),
+    Row("anharmonicity", ("ramsey", "readout-optimum"), age=7 * DAY, moves={"anharmonicity": (1e6, 0.0)}),
+    Row("drag", ("anharmonicity",), moves={"x.beta": (0.1, 0.0)}),
+    Row("fine-amplitude", ("rabi", "drag"), age=6 * HOUR, vital=True, moves={"x.amplitude": (0.0, 0.01)}),
+    Row("fine-drag", ("drag", "fine-amplitude"), moves={"x.beta": (0.1, 0.0)}),
+    Row("fine-frequency", ("ramsey", "fine-drag"), age=HOUR, moves={"f01": (2e4, 0.0)}),
     Row("t1", ("fine-amplitude",), age=2 * HOUR),
     Row("echo", ("fine-amplitude",), age=2 * HOUR),
     Row("cr-amplitude", ("fine-frequency", "readout-optimum"), age=7 * DAY, vital=True, oscillator=True),
     Row("cr-phase", ("cr-amplitude",), vital=True, oscillator=True),
     Row("cr-cancel", ("cr-phase",), vital=True, oscillator=True),
     Row("fine-ecr", ("cr-cancel",), age=6 * HOUR, oscillator=True),
+    Row("rb", ("fine-frequency", "t1", "echo")),
+    Row("rb-ecr", ("fine-ecr", "rb"), oscillator=True),
 )
 """From mixers to benchmarking. Ages are those after which drift is to be expected in a lab."""
 
@@ -68,5 +75,7 @@ def _step(row: Row, before: Mapping[str, tuple[str, ...]]) -> Step:
         row.vital,
         row.oscillator,
         row.attempts,
+        row.mend,
+        row.moves,
         routine.targets,
     )

@@ -57,18 +57,22 @@ def states(graph: Graph, situation: Situation) -> dict[Node, State]:
     since anything above it changed, and faulty or unused when its target, or a qubit of it, is.
     """
     latest: dict[tuple[Node, str], RunRecord] = {}
+    past: dict[Node, list[RunRecord]] = {}
     for record in sorted(situation.records, key=lambda record: record.ended):
         group = record.kind if record.outcome == "good" else "trouble"
         if record.kind != "scan" and record.outcome != "stopped":
             latest[Node(record.routine, record.target), group] = record
+            if group == "calibrate":
+                past.setdefault(Node(record.routine, record.target), []).append(record)
     found: dict[Node, State] = {}
     for node in graph.nodes:
-        found[node] = _state(graph, node, situation, latest, found)
+        found[node] = _state(graph, node, situation, latest, past, found)
     return found
 
 
 def _state(
     graph: Graph, node: Node, situation: Situation, latest: Mapping[tuple[Node, str], RunRecord],
+    past: Mapping[Node, Sequence[RunRecord]],
     above: Mapping[Node, State],
 ) -> State:  # fmt: skip
     step = graph.step(node)
@@ -89,7 +93,7 @@ def _state(
             return State("failed", trouble.reason, calibrated, seen)
     if calibrated is None or seen is None:
         return State("never", why, None, None)
-    stale = why or _stale(graph, node, step, situation, above, seen)
+    stale = why or _stale(graph, node, step, situation, past, above, seen)
     return State("stale" if stale else "fresh", stale, calibrated, seen)
 
 
@@ -127,11 +131,17 @@ def _in_force(record: RunRecord, calibration: CalibrationSet) -> bool:
     return True
 
 
-def _stale(graph: Graph, node: Node, step: Step, situation: Situation, above: Mapping[Node, State], seen: float) -> str:
+def _stale(
+    graph: Graph, node: Node, step: Step, situation: Situation, past: Mapping[Node, Sequence[RunRecord]],
+    above: Mapping[Node, State], seen: float,
+) -> str:  # fmt: skip
     for parent in graph.parents(node):
         time = above[parent].calibrated
-        if time is not None and time > seen and above[parent].status != "unused":
-            return f"{parent} is newer"
+        newer = time is not None and time > seen and above[parent].status != "unused"
+        rough = graph.step(parent)
+        refined = parent.target == node.target and set(rough.gives) & set(step.gives)
+        if newer and (moved := " " if refined else _moved(rough, past.get(parent, ()), seen)):
+            return f"{parent} is newer{moved}".rstrip()
     if step.oscillator:
         instruments = oscillators_of(node.target, graph.device)
         for event in sorted(situation.events, key=lambda event: event.time, reverse=True):
@@ -139,6 +149,22 @@ def _stale(graph: Graph, node: Node, step: Step, situation: Situation, above: Ma
                 return f"{event.subject} {event.why}"
     age = situation.now - seen
     return f"seen {age / 3600:.1f} h ago, {step.age / 3600:g} h are allowed" if age > step.age else ""
+
+
+def _moved(step: Step, runs: Sequence[RunRecord], seen: float) -> str:
+    """Return how a parent's values have moved since a child was seen, in words; nothing when that is not enough."""
+    before = [run for run in runs if run.ended <= seen]
+    if not step.moves or not before or runs[-1] is before[-1]:
+        return " "
+    old, new = before[-1], runs[-1]
+    for name, (absolute, relative) in step.moves.items():
+        full = f"{new.target}.{name}"
+        was, now = (run.values[full].value if full in run.values else () for run in (old, new))
+        if isinstance(was, tuple) or isinstance(now, tuple):
+            return " "
+        if abs(now - was) > absolute + relative * abs(was):
+            return f": {full} went from {was:.8g} to {now:.8g}"
+    return ""
 
 
 def oscillators_of(target: str, device: DeviceDescription) -> frozenset[str]:

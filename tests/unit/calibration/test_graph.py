@@ -1,5 +1,6 @@
 """The graph's edges and order, and what check_state says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,43 @@ def test_an_oscillator_that_was_disturbed_touches_mixers_and_pairs_alone():
     looked = [record("mixer", "d0", T0 + 6, kind="check")]
     assert state(Node("mixer", "d0"), records=looked, events=after).status == "fresh"
     assert state(Node("mixer", "d0"), events=[Event(T0 - 5, lo, "was power-cycled")]).status == "fresh"
+
+
+def test_a_parent_that_hardly_moved_leaves_its_children_alone():
+    steps = tuple(replace(step, moves={"f01": (1e5, 0.0)}) if step.routine == "line" else step for step in STEPS)
+    graph = Graph(steps, DEVICE)
+
+    def ran(ended, f01):
+        values = {"Q0.f01": Value(f01, routine="line", run_id=f"r{ended}")}
+        return RunRecord(f"r{ended}", "line", "Q0", "calibrate", "good", ended - 1, ended, values=values)
+
+    def of(*runs):
+        newest = max(runs, key=lambda run: run.ended)
+        calibration = whole().with_values(newest.values, ISO)
+        records = [*runs, record("rabi", "Q0", T0 + 20, values=["Q0.x.amplitude"])]
+        return states(graph, Situation(calibration, records, now=T0 + 90))[Node("rabi", "Q0")]
+
+    first = ran(T0 + 10, 5e9)
+    assert of(first, ran(T0 + 50, 5e9 + 5e4)).status == "fresh"
+    assert of(first, ran(T0 + 50, 5e9 + 2e5)).why == "line Q0 is newer: Q0.f01 went from 5e+09 to 5.0002e+09"
+    creeping = [ran(T0 + 30 + 10 * k, 5e9 + 6e4 * k) for k in range(1, 3)]
+    assert of(first, creeping[0]).status == "fresh"
+    assert of(first, *creeping).status == "stale", "small steps add up"
+    assert of(ran(T0 + 50, 5e9)).why == "line Q0 is newer", "what it was before is not known"
+
+
+def test_a_rough_value_over_a_fine_one_makes_the_fine_one_stale_however_little_it_moved():
+    rough = Step("rough", "qubit", gives=("f01",), moves={"f01": (1e9, 0.0)})
+    graph = Graph(
+        (rough, Step("fine", "qubit", after=("rough",), gives=("f01",)), Step("else", "qubit", ("rough",))), DEVICE
+    )
+
+    def ran(routine, ended, *names):
+        values = {f"Q0.{name}": Value(5e9, routine=routine, run_id=f"r{ended}") for name in names}
+        return RunRecord(f"r{ended}", routine, "Q0", "calibrate", "good", ended - 1, ended, values=values)
+
+    runs = [ran("rough", 10.0, "f01"), ran("fine", 20.0, "f01"), ran("else", 20.0), ran("rough", 30.0, "f01")]
+    calibration = CalibrationSet(DEVICE.name, runs[-1].values, ISO)
+    found = states(graph, Situation(calibration, runs, now=40.0))
+    assert found[Node("fine", "Q0")].why == "rough Q0 is newer"
+    assert found[Node("else", "Q0")].status == "fresh"

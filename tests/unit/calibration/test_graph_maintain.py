@@ -1,6 +1,6 @@
 """maintain and diagnose on a world of which the truth is known: what is redone is what has to be, and no more."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -259,3 +259,20 @@ def test_one_target_alone_takes_what_it_hangs_on_along():
         Node("mixer", "d2"), Node("mixer", "ro"),
         *(Node(routine, "Q2") for routine in ("resonator", "line", "rabi", "ramsey", "t1")),
     }  # fmt: skip
+
+
+def test_what_was_right_not_long_ago_is_mended_with_less():
+    steps = tuple(replace(step, mend={"points": 9}) if step.routine == "ramsey" else step for step in STEPS)
+    graph, world, asked = Graph(steps, DEVICE), World(), []
+    calibrate = world.calibrate
+    world.calibrate = lambda step, targets, parameters: (
+        asked.append((step.routine, dict(parameters))),
+        calibrate(step, targets, parameters),
+    )[1]
+    Pass(graph, world).maintain(graph.nodes)
+    assert ("ramsey", {"points": 9}) not in asked
+    asked.clear()
+    world.wrong = {Node("ramsey", "Q2")}
+    world.now += WEEK
+    Pass(graph, world).maintain(graph.nodes)
+    assert asked == [("ramsey", {"points": 9})]
