@@ -71,6 +71,7 @@ class Recording:
     def __init__(self, device: DeviceDescription, chip: Path) -> None:
         self._device = device
         self.physics = _Physics(load_chip(chip))
+        self.physics.warm_up()  # as a rack does before it says that it is ready
         self._loop = asyncio.new_event_loop()
         self._log: list[tuple[str, str, bytes]] = []
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

@@ -16,7 +16,7 @@ from pulsed.simulator.clusters import union
 from pulsed.simulator.evolution import Cluster, Free, Measurement, Plan, clear
 from pulsed.simulator.exact import cluster_of
 from pulsed.simulator.feedback import Branching
-from pulsed.simulator.hamiltonian import moved, zz_rate
+from pulsed.simulator.hamiltonian import TWO_PI_PER_NS, moved, zz_rate
 from pulsed.simulator.pulses import Pulse, Pulses
 from pulsed.simulator.readings import Readings
 from pulsed.simulator.report import ClusterReport, DroppedZz, Report
@@ -150,13 +150,13 @@ class Engine:
         if sequence.conditions is not None:
             branching = Branching(self, sequence, plan, reference)
             branches, outcome = branching.play(shots, stream, mode)
-            return replace(outcome, report=Report(branches.report(), self._dropped(plan)))
+            return replace(outcome, report=Report(branches.report(), self._dropped(plan, reference)))
         clear(plan.measurements, shots)
         initial = self._initial(sequence, plan, reference)
         clusters = []
         for index, (qubits, pulses) in enumerate(zip(plan.clusters, plan.pulses, strict=True)):
             clusters.append(self._run(plan, qubits, pulses, shots, (*stream, index), initial, reference))
-        report = Report(tuple(clusters), self._dropped(plan))
+        report = Report(tuple(clusters), self._dropped(plan, reference))
         rng = noise.generator(self.seed, *stream, 1 << 20)
         outcome = Acquisition(self.chip, sequence, plan.measurements, shots, rng, mode).outcome()
         return replace(outcome, report=report)
@@ -304,12 +304,13 @@ class Engine:
         active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
         return [tuple(int(str(q)) for q in members) for members in union(active, links)]
 
-    def _dropped(self, plan: Plan) -> tuple[DroppedZz, ...]:
+    def _dropped(self, plan: Plan, reference: float) -> tuple[DroppedZz, ...]:
         """Return the coupled qubits in different states, of which one is driven."""
+        zz = self._free_at(reference).zz
         owner = {q: index for index, members in enumerate(plan.clusters) for q in members}
         driven = {q for members, pulses in zip(plan.clusters, plan.pulses, strict=True) if pulses for q in members}
         return tuple(
-            DroppedZz(c.qubits, zz_rate(self.chip, *c.qubits))
+            DroppedZz(c.qubits, float(zz[min(c.qubits), max(c.qubits)][1, 1] / TWO_PI_PER_NS))
             for c in self.chip.couplings
             if driven & set(c.qubits) and (owner.get(c.qubits[0]) != owner.get(c.qubits[1]))
         )

@@ -199,12 +199,8 @@ class Pulses:
         places = [(int(q),) for q in qubits]
         sorted_ = np.lexsort((qubits[kind], start, start + end + tails))
         kinds, stops, phases = kind[sorted_].tolist(), (end + tails)[sorted_].tolist(), np.array(parts.phases)[bursts]
-        return [
-            Pulse(places[k], begin, stop, phase, steps[w])
-            for k, begin, stop, phase, w in zip(
-                kinds, start[sorted_].tolist(), stops, phases[sorted_].tolist(), which[sorted_].tolist(), strict=True
-            )
-        ]
+        columns = (kinds, start[sorted_].tolist(), stops, phases[sorted_].tolist(), which[sorted_].tolist())
+        return [Pulse(places[k], t, stop, phase, steps[w]) for k, t, stop, phase, w in zip(*columns, strict=True)]
 
     def _parts(self, sequence: Sequence, reference: float) -> _Parts:
         """Return what each burst is, where it starts and its phase in the frame at ``reference``."""
@@ -212,13 +208,15 @@ class Pulses:
         fields = np.stack([bursts[f].astype(float) for f in ("line", "envelope", "amplitude", "frequency")], axis=1)
         flux = np.array([self.chip.wire(line.name).flux is not None for line in sequence.lines])[bursts["line"]]
         fields[flux, 2] *= np.cos(bursts["phase"][flux])  # real samples, and no carrier
-        unique, inverse = np.unique(fields, axis=0, return_inverse=True)
-        kinds = [self._part(sequence, int(u[0]), int(u[1]), float(u[2]), float(u[3])) for u in unique]
+        rows = fields.view(f"V{fields.itemsize * fields.shape[1]}").ravel().tolist()
+        kinds: dict[bytes, _Part] = {}
+        for row, (line, envelope, amplitude, carrier) in dict(zip(rows, fields.tolist(), strict=True)).items():
+            kinds[row] = self._part(sequence, int(line), int(envelope), amplitude, carrier)
         los = np.array([line.lo_frequency for line in sequence.lines])
         frequency = bursts["frequency"] + los[bursts["line"]] - reference
         phases = bursts["phase"] - 2 * np.pi * np.fmod(frequency * 1e-9 * bursts["start"], 1.0)
         phases[flux] = 0.0
-        return _Parts([kinds[i] for i in inverse.ravel().tolist()], bursts["start"].tolist(), phases.tolist())
+        return _Parts([kinds[row] for row in rows], bursts["start"].tolist(), phases.tolist())
 
     def _part(self, sequence: Sequence, row: int, index: int, amplitude: float, frequency: float) -> _Part:
         line, envelope = sequence.lines[row], sequence.envelopes[index]
