@@ -21,7 +21,7 @@ _ONE = {
 }
 PAULIS = tuple(a + b for a, b in product("IXYZ", repeat=2))[1:]
 """The control's letter first."""
-_MATRICES = np.array([np.kron(_ONE[name[0]], _ONE[name[1]]) for name in PAULIS])
+MATRICES = np.array([np.kron(_ONE[name[0]], _ONE[name[1]]) for name in PAULIS])
 PREPARED = ("0", "1", "+x", "-y")
 """States of one qubit: after nothing, x, sx and a quarter of z, sx."""
 MEASURED = ("x", "y", "z")
@@ -38,7 +38,7 @@ about x and about y, and virtual z after the gate (rad)."""
 
 def rotation(generators: Real) -> Complex:
     """Return exp(-i/2 sum of generator times Pauli) on (control, target), for the 15 of :data:`PAULIS`."""
-    values, vectors = np.linalg.eigh(np.tensordot(generators, _MATRICES, 1))
+    values, vectors = np.linalg.eigh(np.tensordot(generators, MATRICES, 1))
     result: Complex = (vectors * np.exp(-0.5j * values)) @ vectors.conj().T
     return result
 
@@ -60,7 +60,7 @@ def generators(gate: Complex) -> Real:
     """Return the generators of what follows the ideal gate in ``gate``, to first order."""
     rest = gate @ echoed().conj().T
     rest = rest * np.exp(-1j * np.angle(np.trace(rest)))
-    result: Real = -2 * np.einsum("pij,ji->p", _MATRICES, rest).imag / 4
+    result: Real = -2 * np.einsum("pij,ji->p", MATRICES, rest).imag / 4
     return result
 
 

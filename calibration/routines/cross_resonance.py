@@ -93,6 +93,14 @@ def rabi_rate(blocks: Blocks, qubit: int) -> float:
     return 0.5 / float(np.real(envelope).sum() * blocks.dt)
 
 
+def _loss(bench: Executor, control: int, target: int) -> float:
+    """Return the gain of the control's line at the target's frequency over that at its own, as a single pole."""
+    port = bench.device.ports[bench.device.qubits[control].drive]
+    lo = bench.device.lo_frequency(bench.device.qubits[control].drive)
+    own, other = ((bench.blocks.value(f"Q{q}.f01") - lo) / port.bandwidth for q in (control, target))
+    return float(np.sqrt((1 + own**2) / (1 + other**2)))
+
+
 def basis_change(blocks: Blocks, qubit: int, basis: str) -> tuple[Part, ...]:
     """Return what turns an axis of the Bloch sphere up."""
     if basis == "z":
@@ -255,7 +263,7 @@ class CrAmplitude(CrHamiltonian):
         two_photon = abs(blocks.value(f"Q{control}.anharmonicity")) / 2
         if abs(difference - two_photon) >= NEAR:
             return Tone(MOST)
-        return Tone(min(MOST, RABI / rabi_rate(blocks, control)), 0j, LONG_SIGMA)
+        return Tone(min(MOST, RABI / (rabi_rate(blocks, control) * _loss(bench, control, target))), 0j, LONG_SIGMA)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Take the rate of ZX and ZY together; the length is rounded up and the amplitude lowered in proportion."""

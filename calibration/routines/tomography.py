@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray
+from pydantic import PositiveInt
 
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits.process import MEASURED, PREPARED, confusion
-from pulsed.calibration.routine import Answer, qubits_of
+from pulsed.calibration.fits.fit import Real
+from pulsed.calibration.fits.process import MATRICES, MEASURED, PAULIS, PREPARED, confusion, echoed
+from pulsed.calibration.routine import (
+    Answer,
+    Ask,
+    Measurement,
+    Outcome,
+    Proposal,
+    Routine,
+    RoutineParameters,
+    bad_data,
+    qubits_of,
+)
 from pulsed.calibration.routines.cross_resonance import basis_change
 from pulsed.calibration.schedules import Blocks, sequence
 from pulsed.pulse.schedule import Schedule
@@ -75,3 +88,119 @@ def confusions(data: xarray.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Return what :func:`readout_errors` put into the attributes as matrices (measured, true)."""
     control, target = (confusion(*(float(x) for x in data.attrs[f"readout_{s}"])) for s in ("control", "target"))
     return control, target
+
+
+class Bell(Routine):
+    """The state that ECR makes of (|0> + |1>)|0>, in nine bases, with the errors of the readout taken out.
+
+    The fidelity is the mean of the Pauli products that the ideal state has, a quarter each; the density matrix for
+    the figure is the nearest one without negative weights (Smolin, Gambetta, Smith, Phys. Rev. Lett. 108, 070502,
+    2012). Where the readout errors in force contain the thermal population, so does the correction, and the fidelity
+    may come out above 1 by about as much.
+    """
+
+    name: ClassVar = "bell"
+    subject: ClassVar = "pair"
+    needs: ClassVar = (
+        "control.sx.amplitude", "target.sx.amplitude", "control.readout.p01", "control.readout.p10",
+        "target.readout.p01", "target.readout.p10", "ecr.amplitude", "ecr.cancel.amplitude",
+    )  # fmt: skip
+    gives: ClassVar = ("bell.fidelity",)
+    disturbs: ClassVar = "neighbours"
+    tolerances: ClassVar = {"bell.fidelity": (0.02, 0.0)}
+    quick: ClassVar = {"shots": 1000}
+
+    class Parameters(RoutineParameters):
+        """Of each of the nine bases."""
+
+        shots: PositiveInt = 3000
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Make the state and measure it."""
+        pair, bases = qubits_of(target, bench.device), list(product(MEASURED, MEASURED))
+        start = prepared(bench.blocks, pair[0], "+x")
+        body = start.insert(start.duration, bench.blocks.gate("ecr", *pair))
+        answer = yield Ask([measured(bench, target, body, basis) for basis in bases], self.parameters.shots, level=2)
+        data = xarray.Dataset()
+        data.coords["basis"] = ("basis", [f"{a}{b}" for a, b in bases])
+        data.coords["outcome"] = ("outcome", list(OUTCOMES))
+        data["counts"] = (("basis", "outcome"), pair_counts(bench, target, answer), {"units": ""})
+        return data.assign_attrs(readout_errors(bench, target))
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Add up the Pauli products."""
+        products, errors = pauli_products(data["counts"].to_numpy(), *confusions(data))
+        ideal = bell_products()
+        fidelity = (1 + float(ideal @ products)) / 4
+        stderr = float(np.sqrt(ideal**2 @ errors**2)) / 4
+        if fidelity < 0.4:
+            return bad_data(f"this is no Bell state: the fidelity is {fidelity:.2f} ± {stderr:.2f}")
+        return Outcome("good", "", {"bell.fidelity": Proposal(fidelity, "", stderr)})
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw the Pauli products beside the ideal ones, what is missing, and the density matrix."""
+        from pulsed.calibration.figures import heading
+
+        figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
+        products, errors = pauli_products(data["counts"].to_numpy(), *confusions(data))
+        axes = figure.subplot_mosaic(
+            [["products", "products"], ["left", "left"], ["re", "im"]], height_ratios=(3, 1, 3)
+        )
+        places = np.arange(len(PAULIS))
+        axes["products"].bar(places, bell_products(), 0.8, fill=False, edgecolor="grey", label="ideal")
+        axes["products"].errorbar(places, products, errors, fmt=".", label="measured")
+        axes["products"].legend(fontsize="x-small")
+        axes["left"].errorbar(places, products - bell_products(), errors, fmt=".")
+        axes["left"].axhline(0, color="grey", lw=0.8)
+        axes["left"].set_ylabel("residuals", fontsize="small")
+        for name in ("products", "left"):
+            axes[name].set_xticks(places, PAULIS, fontsize="x-small")
+        state = nearest_state(products)
+        for name, part in (("re", state.real), ("im", state.imag)):
+            image = axes[name].imshow(part, cmap="RdBu", vmin=-0.5, vmax=0.5)
+            axes[name].set_xticks(range(4), OUTCOMES, fontsize="x-small")
+            axes[name].set_yticks(range(4), OUTCOMES, fontsize="x-small")
+            axes[name].set_title(f"{name.capitalize()} rho", fontsize="small")
+        figure.colorbar(image, ax=[axes["re"], axes["im"]])
+
+
+def bell_products() -> Real:
+    """Return the ideal expectations of :data:`PAULIS`."""
+    state = echoed() @ np.kron([1, 1], [1, 0]) / np.sqrt(2)
+    return np.array([(state.conj() @ matrix @ state).real for matrix in MATRICES])
+
+
+def pauli_products(counts: np.ndarray, control: Real, target: Real) -> tuple[Real, Real]:
+    """Return the expectations of :data:`PAULIS` and their standard errors from (9, 4) counts in all bases.
+
+    Each basis is corrected by the inverse of what the readout does; what several bases tell is averaged.
+    """
+    inverse, bases = np.linalg.inv(np.kron(control, target)), list(product(MEASURED, MEASURED))
+    means, errors = [], []
+    for name in PAULIS:
+        found = []
+        for basis, row in zip(bases, counts, strict=True):
+            if all(letter in ("I", axis.upper()) for letter, axis in zip(name, basis, strict=True)):
+                signs = np.kron(*([1.0, 1.0 if letter == "I" else -1.0] for letter in name)) @ inverse
+                shares = row / row.sum()
+                mean = float(signs @ shares)
+                found.append((mean, max(float(signs**2 @ shares) - mean**2, 1 / row.sum()) / row.sum()))
+        means.append(np.mean([mean for mean, _ in found]))
+        errors.append(np.sqrt(np.sum([variance for _, variance in found])) / len(found))
+    return np.array(means), np.array(errors)
+
+
+def nearest_state(products: Real) -> np.ndarray:
+    """Return the density matrix (4, 4) nearest to the expectations of :data:`PAULIS`."""
+    raw = (np.eye(4) + np.tensordot(products, MATRICES, 1)) / 4
+    values, vectors = np.linalg.eigh(raw)
+    # Negative weights are set to zero, the least first, and what is missing is spread over the others.
+    missing = 0.0
+    for k, value in enumerate(values):
+        if value + missing / (len(values) - k) >= 0:
+            values[k:] += missing / (len(values) - k)
+            break
+        missing += value
+        values[k] = 0.0
+    state: np.ndarray = (vectors * values) @ vectors.conj().T
+    return state
