@@ -70,6 +70,9 @@ class Free:
         pairs = [(min(c.qubits), max(c.qubits)) for c in chip.couplings]
         self.zz = {pair: zz(chip, *pair) for pair in pairs}
 
+        self.trains: list[Any] = []
+        """The last train of pulses on one transmon, prepared: a shot's pulses are played by several clusters in turn."""
+
     def pairs(self, qubits: tuple[int, ...]) -> list[tuple[int, int]]:
         """Return the coupled pairs among some qubits."""
         return [pair for pair in self.zz if set(pair) <= set(qubits)]
@@ -98,6 +101,7 @@ class Cluster:
         self._idles = free.idles
         self._zz = free.zz
         self._detunings = detunings
+        self._realisation = np.arange(len(detunings))
         self.state = state
         self._residual: dict[int, Residual] = {}
         self._clock = dict.fromkeys(qubits, 0)
@@ -272,9 +276,14 @@ class Cluster:
         if not collapse:
             return owner
         after = np.ravel_multi_index(tuple(final.T), (LEVELS,) * len(qubits))
-        groups, new_owner = np.unique(np.stack([owner, before, after]), axis=1, return_inverse=True)
+        whence = np.stack([owner, before, after])
+        # When every qubit is in a known level, nothing is left of a shot's way but its slow noise.
+        key = np.stack([self._realisation[owner], after]) if len(qubits) == len(self.qubits) else whence
+        _, first, new_owner = np.unique(key, axis=1, return_index=True, return_inverse=True)
+        groups = whence[:, first]
         self.state = self.state.collapsed(sites, groups[0], groups[1], groups[2])
         self._detunings = self._detunings[groups[0]]
+        self._realisation = self._realisation[groups[0]]
         for residual in self._residual.values():
             residual.photons = residual.photons[groups[0]]
         left = np.unravel_index(groups[2], (LEVELS,) * len(qubits))
@@ -298,6 +307,7 @@ class Cluster:
         nothing = np.zeros(len(members), dtype=np.int64)
         other.state = self.state.collapsed((), members, nothing, nothing)
         other._detunings = self._detunings[members]
+        other._realisation = self._realisation[members]
         other._residual = {qubit: copy(residual) for qubit, residual in self._residual.items()}
         for residual in other._residual.values():
             residual.photons = residual.photons[members]

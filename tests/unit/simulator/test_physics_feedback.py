@@ -213,6 +213,21 @@ def test_a_condition_that_always_holds_is_none(quiet, gates):
     np.testing.assert_allclose(found.populations, plain.populations, atol=1e-6)
 
 
+def test_a_readout_of_all_qubits_forgets_the_way(gates):
+    """Coins thrown four times on two coupled qubits: states are kept per slow noise and levels, not per history."""
+    chip = load_chip(CHIP)
+    ro = next(i for i, w in enumerate(chip.wires) if w.reads)
+    shot = Shot(chip, gates)
+    for start in range(0, 8000, 2000):
+        shot.play("sx", 0, start).play("sx", 1, start)
+        for q in (0, 1):
+            shot._add(ro, start + 40, np.ones(LENGTH), 0.14, 0.0, chip.qubits[q].readout_frequency - READOUT)
+        shot.windows.append(Window(start + 40 + chip.amplifier.delay, LENGTH, ()))
+    outcome = Engine(chip, 3).play(replace(shot.sequence(400_000), conditions=None), 6000, (1,), "integrated")
+    cluster = next(found for found in outcome.report.clusters if found.qubits == (0, 1))
+    assert 32 * 4 <= cluster.members <= 32 * 9
+
+
 def test_what_cannot_be_followed_is_refused(quiet, gates):
     shot = Shot(quiet, gates).read(40, 0).read(2000, 0)
     shot.conditions[1] = 1
