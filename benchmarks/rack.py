@@ -17,7 +17,7 @@ the prototype applied one map to each; ours are 2000 pulses with a wait before e
 sequence as Python objects, which is most of the time. A five-qubit circuit: the prototype had one density matrix; a
 depth of 20 is some 380 pulses when transpiled.
 The physics of randomized benchmarking is CPU time of the chip's thread, for a rack is a process of its own and what
-else runs in this one is not the chip; the products are timed alike.
+else runs in this one is not the chip. Products and physics are timed alike, the best of three: what both need is kept.
 """
 
 from __future__ import annotations
@@ -312,10 +312,14 @@ def benchmarking_through_the_stack() -> Iterator[Figure]:
     options = RunOptions(shots=shots)
     recording = Recording(offline.device, CHIP)
     physics = recording.physics
+    first, inside = 0.0, 0.0
     for chunk in Compiler(offline.device, offline.calibration_set).compile(circuits, options):
+        physics.spent.clear()
         recording.play(chunk)
+        plays = np.array(physics.spent).reshape(PLAYS, -1)
+        first, inside = first + plays[0].sum(), inside + plays.min(axis=0).sum()
     recording.close()
-    inside, pulses = physics.spent / PLAYS, physics.bursts // PLAYS
+    pulses = physics.bursts // PLAYS
     maps = np.random.default_rng(1).standard_normal((8, 9, 9)) + 0j
 
     def products() -> None:
@@ -334,6 +338,7 @@ def benchmarking_through_the_stack() -> Iterator[Figure]:
     bare = min(_cpu_seconds(products) for _ in range(3))
     name = f"RB, {len(circuits)} circuits, {pulses} pulses"
     ratio = inside / bare
+    yield _plain(f"{name}: physics, the first time", 1e3 * first, "ms")
     yield Figure(f"{name}: physics", 1e3 * inside, "ms", 1e3 * bare, ratio, "<= 4 x", ratio <= 4)
     with tempfile.TemporaryDirectory() as directory, OwnDaemon(Path(directory)) as daemon:
         client = daemon.wait()

@@ -32,10 +32,10 @@ PLAYS = 3
 
 
 class _Physics(Engine):
-    """The chip, which keeps the last sequence it was asked for, and the seconds (CPU) and bursts of all it played."""
+    """The chip, which keeps the last sequence it was asked for, and the CPU seconds of each play and the bursts of all."""
 
     last: Sequence | None = None
-    spent: float = 0.0
+    spent: list[float]
     bursts: int = 0
 
     def play(self, sequence: Sequence, *args: Any) -> Any:
@@ -45,7 +45,7 @@ class _Physics(Engine):
         try:
             return super().play(sequence, *args)
         finally:
-            self.spent += time.thread_time() - began
+            self.spent.append(time.thread_time() - began)
 
 
 class _Tap:
@@ -71,6 +71,7 @@ class Recording:
     def __init__(self, device: DeviceDescription, chip: Path) -> None:
         self._device = device
         self.physics = _Physics(load_chip(chip))
+        self.physics.spent = []
         self.physics.warm_up()  # as a rack does before it says that it is ready
         self._loop = asyncio.new_event_loop()
         self._log: list[tuple[str, str, bytes]] = []

@@ -71,7 +71,7 @@ class Free:
         self.zz = {pair: zz(chip, *pair) for pair in pairs}
 
         self.trains: list[Any] = []
-        """The last train of pulses on one transmon, prepared: a shot's pulses are played by several clusters in turn."""
+        """The last train of pulses on one transmon, prepared: several clusters play the same in turn."""
 
     def pairs(self, qubits: tuple[int, ...]) -> list[tuple[int, int]]:
         """Return the coupled pairs among some qubits."""

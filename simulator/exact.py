@@ -8,6 +8,8 @@ to apply them to the state.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import is_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,18 @@ PULSES_AT_ONCE = 1024
 """Pulses on a single transmon that are prepared together; each kind takes up to 21 kB."""
 
 
+@dataclass(frozen=True)
+class _Train:
+    """Pulses on a single transmon from ``clock`` on: kinds of step with the wait before it, which one each pulse is."""
+
+    pulses: list[Pulse]
+    clock: int
+    frame: float
+    kinds: list[tuple[Step, int]]
+    which: NDArray[np.int64]
+    angles: Real
+
+
 class ExactCluster(Cluster):
     """A batch of density matrices of some transmons.
 
@@ -58,6 +72,7 @@ class ExactCluster(Cluster):
         state = DensityMatrix.product([populations[q] for q in qubits], len(detunings))
         super().__init__(free, qubits, detunings, state)
         self._ends = ends
+        self._trains: list[_Train] = free.trains
         self._frame = dict.fromkeys(qubits, 0.0)
         self._maps: dict[tuple[int, int], tuple[Step, Real]] = {}
         self._waits: dict[tuple[int, int], Real] = {}
@@ -163,20 +178,31 @@ class ExactCluster(Cluster):
     def _follow(self, pulses: list[Pulse]) -> None:
         """Play pulses on a single transmon: each kind of pulse, with the wait before it, is worked out once."""
         (qubit,) = self.qubits
-        _, starts, ends, turned, steps = zip(*pulses, strict=True)
-        stops = np.array([self._clock[qubit], *ends])
-        gaps = np.maximum(np.array(starts) - stops[:-1], 0).tolist()
+        train = self._train(pulses, self._clock[qubit], self._frame[qubit])
+        detunings, idle = self._detunings[:, qubit], self._idles[qubit]
+        maps = np.empty((len(train.kinds), len(detunings), SIZE, SIZE))
+        for out, (step, gap) in zip(maps, train.kinds, strict=True):
+            decay, factors = idle.populations(gap), idle.factors(gap, detunings)
+            wait_and_step(step.real, step.moments[0], detunings * TWO_PI_PER_NS, decay, factors, out)
+        self.density.follow(maps, train.which, train.angles)
+        self._clock[qubit], self._frame[qubit] = pulses[-1].stop, pulses[-1].phase
+
+    def _train(self, pulses: list[Pulse], clock: int, frame: float) -> _Train:
+        """Return pulses on a single transmon, prepared; the last ones are kept."""
+        for train in self._trains:
+            same = len(train.pulses) == len(pulses) and all(map(is_, train.pulses, pulses))
+            if same and (train.clock, train.frame) == (clock, frame):
+                return train
+        _, starts, ends, phases, steps = zip(*pulses, strict=True)
+        gaps = np.maximum(np.array(starts) - np.array([clock, *ends[:-1]]), 0).tolist()
         kinds: dict[tuple[int, int], tuple[int, Step]] = {}
         keys = zip(map(id, steps), gaps, strict=True)
         which = [kinds.setdefault(key, (len(kinds), step))[0] for key, step in zip(keys, steps, strict=True)]
-        detunings, idle = self._detunings[:, qubit], self._idles[qubit]
-        maps = np.empty((len(kinds), len(detunings), SIZE, SIZE))
-        for out, ((_, gap), (_, step)) in zip(maps, kinds.items(), strict=True):
-            decay, factors = idle.populations(gap), idle.factors(gap, detunings)
-            wait_and_step(step.real, step.moments[0], detunings * TWO_PI_PER_NS, decay, factors, out)
-        phases = np.array([self._frame[qubit], *turned])
-        self.density.follow(maps, np.array(which), phases[:-1] - phases[1:])
-        self._clock[qubit], self._frame[qubit] = int(stops[-1]), float(phases[-1])
+        angles = np.array([frame, *phases[:-1]]) - np.array(phases)
+        each = [(step, gap) for (_, gap), (_, step) in kinds.items()]
+        train = _Train(pulses, clock, frame, each, np.array(which), angles)
+        self._trains[:] = [train]
+        return train
 
     def _map(self, pulse: Pulse) -> Real:
         """Return the (batch or 1, m^2, m^2) map of a pulse at phase 0 under the detunings that it sees."""

@@ -12,7 +12,7 @@ from pulsed.simulator.chip import Chip
 from pulsed.simulator.readout import Response, respond
 from pulsed.simulator.sequence import Sequence
 
-KEPT = 32 << 20
+KEPT = 64 << 20
 """Bytes of responses that are kept, with what was integrated of them; one of five qubits and 800 samples takes 1 MB."""
 
 
