@@ -23,8 +23,8 @@ _DRAG = {
     "error": "",
 }  # fmt: skip
 _READOUT = {
-    "frequency": "Hz", "amplitude": _FULL_SCALE, "duration": "dt", "sigma": "dt", "width": "dt", "p01": "", "p10": "",
-    "error": "",
+    "resonance": "Hz", "kappa": "Hz", "frequency": "Hz", "amplitude": _FULL_SCALE, "duration": "dt", "sigma": "dt",
+    "width": "dt", "p01": "", "p10": "", "error": "",
 }  # fmt: skip
 _PAIR = {
     "amplitude": _FULL_SCALE, "duration": "dt", "sigma": "dt", "width": "dt", "rz_control": "rad", "rz_target": "rad",

@@ -19,9 +19,11 @@ from pulsed.calibration.routine import (
     Proposal,
     Routine,
     RoutineParameters,
+    Verdict,
     first_bad,
     qubits_of,
 )
+from pulsed.model.calibration import CalibrationSet
 from pulsed.pulse.schedule import Schedule
 
 
@@ -148,6 +150,14 @@ class ReadoutOptimum(Routine):
             "readout.amplitude": Proposal(_amplitude(data), "full scale"),
         }
         return Outcome("good", "", {**values, **_discriminator(fits["clouds"])}, fits)
+
+    def check(self, bench: Executor, target: str) -> Measurement:
+        """Read both states as they are read now."""
+        return Readout().check(bench, target)
+
+    def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
+        """Compare the assignment error with the one in force."""
+        return Readout().judge(data, calibration, target)
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the points of both states and the centres."""

@@ -94,13 +94,18 @@ class TimeOfFlight(Routine):
 
 
 class ResonatorSpectroscopy(Routine):
-    """Transmission around the expected frequency, weak: the resonance with the qubit in 0."""
+    """Transmission around the expected frequency, weak: the resonance with the qubit in 0.
+
+    The first time it is the readout frequency to begin with, and comes with a pulse to begin with. Later the readout
+    frequency, which has been optimised since, is moved along with the resonance.
+    """
 
     name: ClassVar = "resonator-spectroscopy"
     gives: ClassVar = (
-        "readout.frequency", "readout.kappa", "readout.amplitude", "readout.duration", "readout.sigma", "readout.width",
+        "readout.resonance", "readout.kappa", "readout.frequency", "readout.amplitude", "readout.duration",
+        "readout.sigma", "readout.width",
     )  # fmt: skip
-    tolerances: ClassVar = {"readout.frequency": (3e5, 0.0)}
+    tolerances: ClassVar = {"readout.resonance": (2e5, 0.0)}
     quick: ClassVar = {"points": 21, "span": 8e6}
 
     class Parameters(RoutineParameters):
@@ -122,7 +127,8 @@ class ResonatorSpectroscopy(Routine):
     def measure(self, bench: Executor, target: str) -> Measurement:
         """Sweep the frequency of a long readout pulse."""
         p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        centre = bench.blocks.value(f"{target}.readout.frequency")
+        known, frequency = bench.calibration, bench.blocks.value(f"{target}.readout.frequency")
+        centre = known.get(f"{target}.readout.resonance", frequency)
         frequencies = centre + np.linspace(-p.span / 2, p.span / 2, p.points)
         readouts = [
             bench.blocks.measure(qubit, amplitude=p.probe, duration=p.length, settle=p.settle, frequency=float(f))
@@ -130,7 +136,9 @@ class ResonatorSpectroscopy(Routine):
         ]
         answer = yield Ask([bench.blocks.shot(qubit, readout=readout) for readout in readouts], p.shots)
         data = sweep({"frequency": (frequencies, "Hz")}, answer)
-        return data.assign_attrs(amplitude=p.amplitude, duration=p.duration)
+        first = not known.has(f"{target}.readout.resonance", f"{target}.readout.amplitude")
+        begin = {"amplitude": p.amplitude, "duration": p.duration} if first else {}
+        return data.assign_attrs(offset=0.0 if first else frequency - centre, **begin)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit the complex transmission, a peak on a background. Its phase in books is minus that of our carriers."""
@@ -138,13 +146,19 @@ class ResonatorSpectroscopy(Routine):
         fits = {"transmission": resonator(data["frequency"].to_numpy(), transmission, errors(data), kind="notch")}
         if refused := first_bad(fits):
             return refused
-        fit, duration = fits["transmission"], int(data.attrs["duration"])
+        fit = fits["transmission"]
+        resonance, error = fit.values["frequency"], fit.stderr["frequency"]
         values = {
-            "readout.frequency": Proposal(fit.values["frequency"], "Hz", fit.stderr["frequency"]),
+            "readout.resonance": Proposal(resonance, "Hz", error),
             "readout.kappa": Proposal(fit.values["kappa"], "Hz", fit.stderr["kappa"]),
-            "readout.amplitude": Proposal(float(data.attrs["amplitude"]), "full scale"),
-            "readout.duration": Proposal(float(duration), "dt"),
-            "readout.sigma": Proposal(float(READOUT_SIGMA), "dt"),
-            "readout.width": Proposal(float(duration - 4 * READOUT_SIGMA), "dt"),
+            "readout.frequency": Proposal(resonance + float(data.attrs["offset"]), "Hz", error),
         }
+        if "duration" in data.attrs:
+            duration = int(data.attrs["duration"])
+            values |= {
+                "readout.amplitude": Proposal(float(data.attrs["amplitude"]), "full scale"),
+                "readout.duration": Proposal(float(duration), "dt"),
+                "readout.sigma": Proposal(float(READOUT_SIGMA), "dt"),
+                "readout.width": Proposal(float(duration - 4 * READOUT_SIGMA), "dt"),
+            }
         return Outcome("good", "", values, fits)

@@ -126,7 +126,7 @@ class Anharmonicity(Routine):
     needs: ClassVar = ("x.amplitude", "readout.amplitude")
     gives: ClassVar = ("anharmonicity",)
     tolerances: ClassVar = {"anharmonicity": (5e5, 0.0)}
-    quick: ClassVar = {"span": 10e6}
+    quick: ClassVar = {"span": 10e6, "fine_span": 2e6}
 
     class Parameters(_Lines):
         """Of the sweeps."""
