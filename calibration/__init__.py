@@ -1,1 +1,1 @@
-"""Routines, fits and the graph of calibrations. Nothing is here yet: sets are read from a file, see ``configs/``."""
+"""Routines, fits, and the graph of calibrations that brings a machine up and keeps it calibrated."""

@@ -50,7 +50,8 @@ class Step:
     """How far, absolute and relative, each of its values must have moved for what hangs on it to be looked at again.
 
     What was measured before a slow drift was measured with the value right for then: a small correction since does not
-    make it doubtful, unless it gives the same value, only better. A value that is not named here says nothing; without any, each new calibration counts.
+    make it doubtful, unless it gives the same value, only better. A value that is not named here says nothing; without
+    any, each new calibration counts.
     """
     where: Callable[[DeviceDescription], tuple[str, ...]] | None = None
     """Its targets, where they are not all of its kind."""

@@ -1,0 +1,64 @@
+"""What the terminal shows of bring-up and maintenance, and what it makes of the daemon's status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner
+from rich.console import Console
+
+import pulsed.configs
+from pulsed.calibration.graph import Graph, Node, Step
+from pulsed.calibration.maintain import Action
+from pulsed.calibration.states import Event, State
+from pulsed.cli.keeping import STYLES, action_line, events, files, graph_screen
+from pulsed.cli.main import cli
+from pulsed.model.device import load_device
+from pulsed.wire.messages import InstrumentStatus, Status
+
+DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
+GRAPH = Graph((Step("line", "qubit"), Step("cr", "pair", after=("line",))), DEVICE)
+
+
+def shown(renderable) -> str:
+    console = Console(width=140)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def test_every_state_has_its_mark_and_what_is_not_fresh_its_reason():
+    found = {node: State("fresh") for node in GRAPH.nodes}
+    found[Node("line", "Q2")] = State("failed", "nothing there")
+    found[Node("cr", "Q0-Q1")] = State("unused", "the other direction")
+    text = shown(graph_screen(GRAPH, found))
+    assert "● Q0" in text
+    assert "✗ Q2" in text
+    assert "nothing there" in text
+    assert "the other direction" not in text
+    assert all(status in text for status in STYLES)
+    assert "why" not in shown(graph_screen(GRAPH, {node: State("fresh") for node in GRAPH.nodes}))
+
+
+def test_a_line_per_action():
+    line = action_line(Action("check", Node("line", "Q2"), "out of spec", "Q2.f01 is off")).plain
+    assert line.split() == ["check", "line", "Q2", "out", "of", "spec", "Q2.f01", "is", "off"]
+
+
+def test_instruments_of_which_it_is_known_since_when():
+    status = Status("sim5", "0", True, instruments={
+        "sgs1": InstrumentStatus("R&S", since=12.0), "sa": InstrumentStatus("Keysight"), "awg1": InstrumentStatus(),
+    })  # fmt: skip
+    assert events(status) == [Event(12.0, "sgs1", "was identified anew")]
+
+
+def test_where_files_go(tmp_path, monkeypatch):
+    monkeypatch.setenv("PULSED_HOME", str(tmp_path))
+    assert files(None) == tmp_path / "runs"
+    assert files(str(tmp_path / "a" / "b")).is_dir()
+
+
+def test_the_commands_are_there():
+    help_text = CliRunner().invoke(cli, ["cal", "--help"]).output
+    assert all(name in help_text for name in ("bringup", "maintain", "diagnose", "graph", "report"))
+    assert "--target" in CliRunner().invoke(cli, ["cal", "maintain", "--help"]).output
