@@ -31,6 +31,8 @@ _UP = {
     "y": np.array([[1, -1j], [-1j, 1]]) / np.sqrt(2),
     "z": np.eye(2),
 }
+_PAIR_STATES = np.array([np.kron(a, b) for a, b in product(_STATES, repeat=2)])
+_PAIR_UPS = np.array([np.kron(_UP[a], _UP[b]) for a, b in product(MEASURED, repeat=2)])
 KNOBS = ("amplitude", "angle", "cancel_x", "cancel_y", "rz_control", "rz_target")
 """A relative change of both tones, a turn of both (rad), what the cancellation turns the target by in a half (rad)
 about x and about y, and virtual z after the gate (rad)."""
@@ -169,9 +171,7 @@ def echoed_process(counts: object, control: Real, target: Real) -> Fit:
 
 def predicted(gate: Complex, contrast: float, wrong: Real) -> Real:
     """Return (16, 9, 4) probabilities after a gate, with ``wrong`` (4, 4) measured over true."""
-    states = np.array([np.kron(a, b) for a, b in product(_STATES, repeat=2)])
-    ups = np.array([np.kron(_UP[a], _UP[b]) for a, b in product(MEASURED, repeat=2)])
-    amplitudes = np.einsum("bij,jk,sk->sbi", ups, gate, states)
+    amplitudes = np.einsum("bij,sj->sbi", _PAIR_UPS, _PAIR_STATES @ gate.T)
     return np.asarray((contrast * np.abs(amplitudes) ** 2 + (1 - contrast) / 4) @ wrong.T, dtype=np.float64)
 
 
