@@ -32,7 +32,7 @@ PLAYS = 3
 
 
 class _Physics(Engine):
-    """The chip, which keeps the last sequence it was asked for, and the CPU seconds of each play and the bursts of all."""
+    """The chip, which keeps the last sequence it was asked for, the CPU seconds of each play and the bursts of all."""
 
     last: Sequence | None = None
     spent: list[float]
