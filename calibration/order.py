@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pulsed.calibration.graph import DAY, HOUR, Step
 from pulsed.calibration.routine import find_routine, routine_names
+from pulsed.model.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,11 @@ SMALL_RAMSEY: Mapping[str, object] = {"short_span": None, "points": 25}
 """For a frequency that has moved by less than the fringes: the long waits alone."""
 
 USUAL = (
+    Row("mixer", age=7 * DAY, oscillator=True),
     Row("time-of-flight", age=7 * DAY),
     Row("resonator-spectroscopy", ("time-of-flight",), vital=True),
     Row("qubit-spectroscopy", ("resonator-spectroscopy",), vital=True),
-    Row("rabi", ("qubit-spectroscopy",), vital=True),
+    Row("rabi", ("qubit-spectroscopy", "mixer"), vital=True),
     Row("ramsey", ("rabi",), age=HOUR, vital=True, mend=SMALL_RAMSEY, moves={"f01": (3e5, 0.0)}),
     Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True, moves={"readout.error": (0.01, 0.3)}),
     Row("readout-optimum", ("discriminator",), moves={"readout.frequency": (2e5, 0.0), "readout.error": (0.01, 0.3)}),
@@ -51,12 +53,16 @@ USUAL = (
 """From mixers to benchmarking. Ages are those after which drift is to be expected in a lab."""
 
 
-def usual(rows: Sequence[Row] = USUAL) -> tuple[Step, ...]:
+def usual(rows: Sequence[Row] = USUAL, without: Sequence[str] = ()) -> tuple[Step, ...]:
     """Return the rows with what their routines say of themselves.
 
-    A row whose routine is not installed is left out, and what hung on it hangs on what it hung on.
+    A row whose routine is not installed, or named in ``without``, is left out, and what hung on it hangs on what it
+    hung on. Raises :class:`InvalidValueError` for a name in ``without`` that has no row.
     """
-    installed = set(routine_names())
+    if unknown := sorted(set(without) - {row.routine for row in rows}):
+        legal = ", ".join(row.routine for row in rows)
+        raise InvalidValueError("no such row to leave out", subject="calibration order", value=unknown[0], legal=legal)
+    installed = set(routine_names()) - set(without)
     before: dict[str, tuple[str, ...]] = {}
     for row in rows:
         after = tuple(dict.fromkeys(name for parent in row.after for name in before.get(parent, (parent,))))

@@ -19,6 +19,7 @@ from pulsed.calibration import bringup
 from pulsed.calibration.bringup import Lab
 from pulsed.calibration.graph import Graph, Node
 from pulsed.calibration.maintain import Action
+from pulsed.calibration.order import usual
 from pulsed.calibration.states import Event, State
 from pulsed.cli.asking import show
 from pulsed.cli.screens import plain_table
@@ -48,7 +49,9 @@ def events(status: Status) -> list[Event]:
 
 
 @contextmanager
-def _lab(data: str | None, url: str | None, key: str | None) -> Iterator[tuple[Lab, Callable[[Action], None]]]:
+def _lab(
+    without: Sequence[str], data: str | None, url: str | None, key: str | None
+) -> Iterator[tuple[Lab, Callable[[Action], None]]]:
     """Yield a lab and a callback that shows what is done as it is done, on the error stream."""
     console = Console(stderr=True, highlight=False)
     bars = Progress(
@@ -61,7 +64,10 @@ def _lab(data: str | None, url: str | None, key: str | None) -> Iterator[tuple[L
         def progress(done: int, total: int) -> None:
             bars.update(playing, completed=done, total=total, visible=True)
 
-        lab = Lab(client, files(data), events=lambda: events(client.status()), by=getpass.getuser(), progress=progress)
+        lab = Lab(
+            client, files(data), usual(without=without), lambda: events(client.status()), getpass.getuser(),
+            progress=progress,
+        )  # fmt: skip
         walked = bars.add_task("up to date", total=len(lab.graph.nodes))
         bars.update(walked, completed=_fresh(lab.states()))
 
@@ -87,16 +93,20 @@ def action_line(action: Action) -> Text:
     return line.append(f"  {action.why}", "dim") if action.why else line
 
 
-def bring_up(targets: Sequence[str], data: str | None, url: str | None, key: str | None, *, as_json: bool) -> None:
+def bring_up(
+    targets: Sequence[str], without: Sequence[str], data: str | None, url: str | None, key: str | None, *, as_json: bool
+) -> None:
     """Tune up."""
-    with _lab(data, url, key) as (lab, tell):
+    with _lab(without, data, url, key) as (lab, tell):
         done = bringup.bringup(lab, targets, tell=tell)
         _say(lab, done, as_json=as_json)
 
 
-def maintain(targets: Sequence[str], data: str | None, url: str | None, key: str | None, *, as_json: bool) -> None:
+def maintain(
+    targets: Sequence[str], without: Sequence[str], data: str | None, url: str | None, key: str | None, *, as_json: bool
+) -> None:
     """Bring up to date."""
-    with _lab(data, url, key) as (lab, tell):
+    with _lab(without, data, url, key) as (lab, tell):
         done = bringup.maintain(lab, targets, tell=tell)
         _say(lab, done, as_json=as_json)
 
@@ -105,7 +115,7 @@ def diagnose(
     target: str, routine: str | None, data: str | None, url: str | None, key: str | None, *, as_json: bool
 ) -> None:
     """Find a cause."""
-    with _lab(data, url, key) as (lab, tell):
+    with _lab((), data, url, key) as (lab, tell):
         done = bringup.diagnose(lab, target, routine, tell=tell)
         _say(lab, done, as_json=as_json)
 

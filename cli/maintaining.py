@@ -19,6 +19,10 @@ targets_option = click.option(
     help="Only Q2, Q1-Q0, ... and what they hang on; repeatable.",
 )
 
+without_option = click.option(
+    "--without", metavar="ROUTINE", multiple=True, help="Leave this routine out, e.g. rb; repeatable."
+)
+
 
 def files_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add the option that says where data go."""
@@ -28,10 +32,18 @@ def files_option(command: Callable[..., None]) -> Callable[..., None]:
 
 @cal.command()
 @targets_option
+@without_option
 @files_option
 @daemon_options
 @as_json_option
-def bringup(targets: tuple[str, ...], data: str | None, url: str | None, key: str | None, as_json: bool) -> None:
+def bringup(
+    targets: tuple[str, ...],
+    without: tuple[str, ...],
+    data: str | None,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
     """Tune the machine up, from the design sheet if need be, as far as it is not tuned yet.
 
     A target that fails is marked as faulty and leaves the others alone. Ctrl-C keeps what was measured; the next
@@ -39,19 +51,27 @@ def bringup(targets: tuple[str, ...], data: str | None, url: str | None, key: st
     """
     from pulsed.cli import keeping
 
-    keeping.bring_up(targets, data, url, key, as_json=as_json)
+    keeping.bring_up(targets, without, data, url, key, as_json=as_json)
 
 
 @cal.command()
 @targets_option
+@without_option
 @files_option
 @daemon_options
 @as_json_option
-def maintain(targets: tuple[str, ...], data: str | None, url: str | None, key: str | None, as_json: bool) -> None:
+def maintain(
+    targets: tuple[str, ...],
+    without: tuple[str, ...],
+    data: str | None,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
     """Check what is old or doubtful, and calibrate anew what has drifted and what hangs on it. Nothing else."""
     from pulsed.cli import keeping
 
-    keeping.maintain(targets, data, url, key, as_json=as_json)
+    keeping.maintain(targets, without, data, url, key, as_json=as_json)
 
 
 @cal.command()

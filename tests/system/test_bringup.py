@@ -19,6 +19,7 @@ import pytest
 
 from pulsed.calibration.bringup import Lab, maintain
 from pulsed.calibration.collisions import directions
+from pulsed.calibration.order import usual
 from pulsed.cli.keeping import events
 from pulsed.cli.processes import OwnDaemon
 from pulsed.cli.server import ask_rack, find_control
@@ -33,9 +34,14 @@ TRUE = {"f01": "f01", "anharmonicity": "anharmonicity", "t1": "t1", "t2": "t2_ec
 """Values and what the rack calls their truth."""
 
 
+WITHOUT = ("rb", "rb-ecr", "bell") if QUBITS < 3 else ()
+"""Benchmarking takes longer than all the rest together."""
+
+
 def command(home, runs, *words):
     """Return the arguments and the environment of a command that speaks to the daemon at ``home``."""
     arguments = [sys.executable, "-m", "pulsed.cli", "cal", *words, "--data", str(runs), "--json"]
+    arguments += [word for routine in WITHOUT for word in ("--without", routine)]
     return {"args": arguments, "env": {**os.environ, "PULSED_HOME": str(home)}, "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE, "text": True}  # fmt: skip
 
@@ -78,6 +84,31 @@ def compared(calibration, truth):
     return rows
 
 
+def limits(truth, calibration):
+    """Return (name, error found, error that decoherence alone would give) of every gate that was benchmarked.
+
+    Pure relaxation and dephasing of each qubit over the gate's time; average gate infidelity.
+    """
+    times = [(qubit["t1"], qubit["t2_echo"]) for qubit in truth["qubits"]]
+
+    def process(q, duration):
+        t1, t2 = times[q]
+        return (1 + np.exp(-duration / t1) + 2 * np.exp(-duration / t2)) / 4
+
+    rows = []
+    for name, value in calibration.values.items():
+        subject, _, rest = name.partition(".")
+        qubits = [int(one[1:]) for one in subject.split("-")]
+        if rest == "x.error":
+            duration = calibration.number(f"{subject}.x.duration") * 1e-9
+            rows.append((name, value.value, (1 - process(*qubits, duration)) * 2 / 3))
+        if rest == "ecr.error":
+            halves = 2 * calibration.number(f"{subject}.ecr.duration")
+            duration = (halves + calibration.number(f"Q{qubits[0]}.x.duration")) * 1e-9
+            rows.append((name, value.value, (1 - process(qubits[0], duration) * process(qubits[1], duration)) * 4 / 5))
+    return rows
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_path):
@@ -95,7 +126,7 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
         calibration = client.calibration()
         answer = json.loads(done.stdout)
         once_more = json.loads(subprocess.run(**command(home, runs, "maintain"), timeout=LONGEST, check=True).stdout)
-        lab = Lab(client, runs, events=lambda: events(client.status()))
+        lab = Lab(client, runs, usual(without=WITHOUT), events=lambda: events(client.status()))
         drifted = mended(lab, QUBITS - 1)
         truth = ask_rack(find_control(home), "truth")
         client.close()
@@ -117,6 +148,10 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
         if name.endswith(".t1"):
             assert abs(found - true) < 0.1 * true, said
     assert max(abs(pull) for pull in pulls.values()) < 6, said
+    gates = limits(truth, calibration)
+    print(", ".join(f"{name} {error:.2e} = {error / least:.2f} of its limit" for name, error, least in gates))
+    for name, error, least in gates:
+        assert error <= (2.0 if name.endswith("ecr.error") else 1.5) * least, f"seed {seed}: {gates}"
     if len(pulls) >= 20:
         assert 0.7 < np.sqrt(np.mean(np.square(list(pulls.values())))) < 1.4, said
         assert np.mean(np.abs(list(pulls.values())) < 3) >= 0.95, said

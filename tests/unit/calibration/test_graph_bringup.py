@@ -297,6 +297,14 @@ def test_rows_of_routines_that_are_not_installed_are_bridged():
     assert steps[1].gives == ("turn.amplitude",)
 
 
+def test_rows_can_be_left_out():
+    rows = (Row("test-level"), Row("test-turn", ("test-level",)), Row("test-both", ("test-turn",)))
+    steps = usual(rows, without=["test-turn"])
+    assert [(step.routine, step.after) for step in steps] == [("test-level", ()), ("test-both", ("test-level",))]
+    with pytest.raises(InvalidValueError, match="legal: test-level"):
+        usual(rows, without=["test-turns"])
+
+
 def test_the_usual_order_has_a_routine_for_each_of_its_rows():
     assert [step.routine for step in usual()] == [row.routine for row in USUAL]
 
