@@ -29,7 +29,8 @@ Verdict = Literal["in spec", "out of spec", "bad data"]
 class Ask:
     """What a target wants played.
 
-    ``options`` are other fields of :class:`RunOptions`: settings, spectrum, rep_delay.
+    ``options`` are other fields of :class:`RunOptions`: settings, spectrum, rep_delay. ``values``, by full name, are
+    put over the working set for this ask alone; what is in force stays. The schedules are the asker's own.
     """
 
     schedules: Sequence[Schedule]
@@ -37,6 +38,7 @@ class Ask:
     average: bool = False
     level: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Number] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

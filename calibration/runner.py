@@ -183,7 +183,8 @@ def _alike(turns: Sequence[_Turn]) -> list[list[_Turn]]:
         assert turn.ask is not None
         ask = turn.ask
         windows = [_windows(schedule) for schedule in ask.schedules]
-        key = repr((ask.shots, ask.average, ask.level, sorted(ask.options.items()), windows[0] if windows else ()))
+        key = repr((ask.shots, ask.average, ask.level, sorted(ask.options.items()), sorted(ask.values.items()),
+                    windows[0] if windows else ()))  # fmt: skip
         if ask.options.get("spectrum") is not None or any(w != windows[0] for w in windows[1:]):
             key = f"{key} {windows} {turn.target if ask.options.get('spectrum') is not None else ''}"
         groups.setdefault(key, []).append(turn)
@@ -203,7 +204,9 @@ def _serve(group: Sequence[_Turn], bench: Executor) -> None:
     rows = zip_longest(*(item.schedules for item in asks))
     merged = [together([schedule for schedule in row if schedule is not None], alignment) for row in rows]
     try:
-        played = bench.play(merged, ask.shots, average=ask.average, level=ask.level, **ask.options)
+        values = {name: Value(number, quality="set") for name, number in ask.values.items()}
+        player = bench.propose(values) if values else bench
+        played = player.play(merged, ask.shots, average=ask.average, level=ask.level, **ask.options)
     except PulsedError as error:
         if len(group) > 1 and isinstance(error, LoweringError | CircuitError | InvalidValueError):
             for turn in group:  # one of them asks for what cannot be played: find out which
