@@ -98,8 +98,10 @@ class Workers:
         """End the processes; tasks that have not begun are cancelled."""
         with self._lock:
             executor, self._executor = self._executor, None
-        if executor is not None:
+        if isinstance(executor, ProcessPoolExecutor):
             executor.shutdown(wait=True, cancel_futures=True)
+        elif executor is not None:
+            executor.shutdown(wait=False)  # of Dask: cancels what has not begun
 
     def _start(self) -> Executor:
         self.settings.check()
