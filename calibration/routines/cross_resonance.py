@@ -308,7 +308,8 @@ class CrPhase(CrHamiltonian):
         error = max(fit.stderr["zx"], fit.stderr["zy"]) / abs(rate)
         if error > 0.2:
             return bad_data(f"the phase of ZX is not determined: ± {error:.2f} rad", tomography=fit)
-        angle = float(np.angle(complex(*data.attrs["drive"]) / rate))
+        # Not brought into one turn, so that a tone that is right is near itself.
+        angle = float(np.angle(complex(*data.attrs["drive"])) - np.angle(rate))
         return Outcome("good", "", {"ecr.angle": Proposal(angle, "rad", error)}, {"tomography": fit})
 
 
