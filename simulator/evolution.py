@@ -254,7 +254,7 @@ class Cluster:
 
         Args:
             measurement: filled with this cluster's levels and jumps.
-            owner: (shots,) member of the batch that each shot belongs to, in rising order.
+            owner: (shots,) member of the batch that each shot belongs to.
             rng: source of the draws.
             collapse: whether anything follows.
 

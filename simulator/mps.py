@@ -133,24 +133,26 @@ class MatrixProducts:
     def sample(self, sites: tuple[int, ...], owner: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Return (shots,) joint levels of the given transmons, drawn from each shot's member (Ferris and Vidal 2012).
 
-        Going along the line, each transmon is drawn given those before it; ``owner`` (shots,) is in rising order.
+        Going along the line, each transmon is drawn given those before it.
         """
         places = [self._place[s] for s in sites]
         tensors = self.line.settle(0)[: max(places) + 1]
         draws = rng.random((len(tensors), len(owner)))
         levels = np.empty((len(tensors), len(owner)), dtype=np.int64)
-        edges = np.searchsorted(owner, np.arange(len(tensors[0]) + 1))
+        by_member = np.argsort(owner, kind="stable")
+        edges = np.searchsorted(owner[by_member], np.arange(len(tensors[0]) + 1))
         for member, (start, stop) in enumerate(pairwise(edges.tolist())):
-            vectors = np.ones((stop - start, 1), complex)
+            mine = by_member[start:stop]
+            vectors = np.ones((len(mine), 1), complex)
             for position, tensor in enumerate(tensors):
                 _, _, columns = tensor[member].shape
                 branches = (vectors @ tensor[member].reshape(len(tensor[member]), -1)).reshape(-1, LEVELS, columns)
                 cumulative = np.cumsum((np.abs(branches) ** 2).sum(axis=2), axis=1)
-                goal = draws[position, start:stop] * cumulative[:, -1]
+                goal = draws[position, mine] * cumulative[:, -1]
                 found = np.minimum((cumulative <= goal[:, None]).sum(axis=1), LEVELS - 1)
                 vectors = branches[np.arange(len(found)), found]
                 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-                levels[position, start:stop] = found
+                levels[position, mine] = found
         joint: NDArray[np.int64] = np.ravel_multi_index(tuple(levels[places]), (LEVELS,) * len(places))
         return joint
 

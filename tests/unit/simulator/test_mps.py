@@ -114,6 +114,16 @@ def test_samples_follow_the_joint_populations_in_the_order_of_the_sites():
     assert np.abs(wanted[0] - wanted[1]).max() > 300
 
 
+@given(owner=st.lists(st.integers(0, 2), min_size=1, max_size=12), site=st.integers(0, 3))
+@settings(max_examples=20, deadline=None)
+def test_each_shot_is_drawn_from_its_own_member_in_whatever_order_shots_have_them(owner, site):
+    """As after a measurement in mid-circuit: each member is in a level of its own, so there is nothing to chance."""
+    state = MatrixProducts.product([GROUND] * 4, 3, np.random.default_rng(0), path(4), EXACT)
+    raised = np.roll(np.eye(3), 1, axis=0).astype(complex)
+    state.apply_unitaries((site,), np.array([np.linalg.matrix_power(raised, k) for k in range(3)]))
+    assert state.sample((site,), np.array(owner), np.random.default_rng(1)).tolist() == owner
+
+
 def truncated(bond: int, weight: float, layers: int = 6, seed: int = 2) -> MatrixProducts:
     """Eight transmons after layers of random unitaries on pairs."""
     rng = np.random.default_rng(seed)
