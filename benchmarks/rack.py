@@ -75,10 +75,10 @@ def _plain(name: str, value: float, unit: str) -> Figure:
 
 
 def _typical(name: str, work: Any, prototype: float, unit: str, count: int = 15) -> Figure:
-    """Return a median time in ``unit`` beside what a prototype took: no budget, but see the words above."""
+    """Return a median CPU time in ``unit`` beside what a prototype took: no budget, but see the words above."""
     scale = {"us": 1e6, "ms": 1e3}[unit]
     work()
-    value = median(seconds(work) for _ in range(count)) * scale
+    value = median(_cpu_seconds(work) for _ in range(count)) * scale
     return Figure(name, value, unit, prototype, value / prototype, "", True)
 
 
@@ -240,7 +240,7 @@ def readout() -> Iterator[Figure]:
 
     warm = Engine(chip)
     integrated(warm)
-    first = median(seconds(lambda: integrated(Engine(chip))) for _ in range(5)) * 1e3
+    first = median(_cpu_seconds(lambda: integrated(Engine(chip))) for _ in range(5)) * 1e3
     yield Figure("chip: 10,000 shots x 8 tones, first", first, "ms", 40.0, first / 40, "", True)
     yield _typical("chip: 10,000 shots x 8 tones, warm", lambda: integrated(warm), 30, "ms")
     tones = [Tone(0, length, chip.amplifier.delay, f, np.full(length, 1 / length, complex)) for f in offsets]
@@ -317,7 +317,7 @@ def benchmarking_through_the_stack() -> Iterator[Figure]:
         physics.spent.clear()
         recording.play(chunk)
         plays = np.array(physics.spent).reshape(PLAYS, -1)
-        first, inside = first + plays[0].sum(), inside + plays.min(axis=0).sum()
+        first, inside = first + float(plays[0].sum()), inside + float(plays.min(axis=0).sum())
     recording.close()
     pulses = physics.bursts // PLAYS
     maps = np.random.default_rng(1).standard_normal((8, 9, 9)) + 0j
