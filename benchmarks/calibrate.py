@@ -16,6 +16,7 @@ from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, damped_cosine
 from pulsed.calibration.fits.oscillations import damped
 from pulsed.calibration.graph import HOUR
+from pulsed.calibration.order import usual
 from pulsed.calibration.routine import find_routine
 from pulsed.calibration.runner import run as measure
 from pulsed.compute import Settings, Workers
@@ -44,7 +45,8 @@ def _bring_up(folder: Path) -> Iterator[Figure]:
     connection = SimulatedLab(load_device(rack), load_chip(rack.with_name("chip.toml")), None, SEED)
     physics = _watched(connection)
     hours = [0.0]
-    lab = Lab(connection, folder / "runs", clock=lambda: time.time() + hours[0] * HOUR)
+    steps = usual(without=("mixer", "rb", "rb-ecr"))  # no analyser here; benchmarking takes longer than all else
+    lab = Lab(connection, folder / "runs", steps, clock=lambda: time.time() + hours[0] * HOUR)
     lab.folder.mkdir()
     start = time.perf_counter()
     bringup(lab)

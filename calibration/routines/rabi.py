@@ -43,8 +43,8 @@ class Rabi(Routine):
         """Of the sweep and of the pulse."""
 
         points: int = Field(default=41, ge=9)
-        most: float = Field(default=1.0, gt=0, le=1)
-        """Largest amplitude, full scale."""
+        most: float = Field(default=0.9, gt=0, le=1)
+        """Largest amplitude, full scale: the correction of a mixer needs some of it, too."""
         repeats: PositiveInt = 2
         """Pulses in a row."""
         duration: PositiveInt = PULSE_DURATION

@@ -126,6 +126,11 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
         calibration = client.calibration()
         answer = json.loads(done.stdout)
         once_more = json.loads(subprocess.run(**command(home, runs, "maintain"), timeout=LONGEST, check=True).stdout)
+        bad = {
+            (s["routine"], s["target"]): s["why"] for s in answer["states"] if s["status"] not in ("fresh", "unused")
+        }
+        assert not answer["faults"], f"seed {seed}: {answer['faults']}"
+        assert not bad, f"seed {seed}: {bad}"
         lab = Lab(client, runs, usual(without=WITHOUT), events=lambda: events(client.status()))
         drifted = mended(lab, QUBITS - 1)
         truth = ask_rack(find_control(home), "truth")
@@ -136,9 +141,6 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
           + ", ".join(f"{name} {pull:+.1f}" for name, pull in pulls.items()))  # fmt: skip
     said = f"seed {seed}: {rows}"
     unused = directions(lab.device, calibration)
-    bad = {(s["routine"], s["target"]): s["why"] for s in answer["states"] if s["status"] not in ("fresh", "unused")}
-    assert not answer["faults"], f"seed {seed}: {answer['faults']}"
-    assert not bad, f"seed {seed}: {bad}"
     assert len(unused) * 2 == len(lab.device.couplings), "one direction of each pair is used"
     assert not once_more["actions"], "nothing is stale: nothing is measured"
     assert sum(map(len, told)) > 0, "the kills came before anything was done"
