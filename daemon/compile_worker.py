@@ -44,6 +44,8 @@ class CompileWorker:
     def __init__(self, pipe: WorkerPipe) -> None:
         self.pipe = pipe
         self._compilers: OrderedDict[str, _Compiler] = OrderedDict()
+        self._sent: tuple[str, CalibrationSet] | None = None
+        """The last set that came with an order: the daemon does not send it again, whatever became of it."""
         self._newest = 0
 
     def run(self) -> None:
@@ -102,10 +104,12 @@ class CompileWorker:
             chunk.encode()
 
     def _compiler(self, calibration_id: str, calibration: CalibrationSet | None) -> _Compiler:
+        if calibration is not None:
+            self._sent = calibration_id, calibration
         if calibration_id not in self._compilers:
-            if calibration is None:
+            if self._sent is None or self._sent[0] != calibration_id:
                 raise CircuitError("the compiler does not have this calibration set", value=calibration_id)
-            self._compilers[calibration_id] = self._factory(self._device, calibration)
+            self._compilers[calibration_id] = self._factory(self._device, self._sent[1])
             if len(self._compilers) > _KEPT_COMPILERS:
                 self._compilers.popitem(last=False)
         self._compilers.move_to_end(calibration_id)

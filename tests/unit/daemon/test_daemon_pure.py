@@ -26,6 +26,7 @@ from pulsed.daemon.orders import StoredChunk, decode_chunk, encode_chunk
 from pulsed.daemon.pipe import Reader, pack
 from pulsed.daemon.scheduler import LOOKAHEAD, Phase, Scheduler
 from pulsed.daemon.supervisor import CHILD_STEPS, ChildState
+from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import load_device
 from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError, JobFailedError, ProtocolError
 from pulsed.model.job import JobRequest, RunOptions
@@ -295,6 +296,27 @@ def test_damaged_schedule_is_an_error_that_names_job_and_part(data: st.DataObjec
     order = orders.Compile("j7", ("schedule",), 1, RunOptions(), (), "set")
     error = circuit_error(lambda: CompileWorker(None)._decode(order, [bytes(part)]))  # type: ignore[arg-type]
     assert error is None or error.subject == "job j7: part 0"
+
+
+def test_every_job_with_a_set_that_fits_no_compiler_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon sends a set once; what was wrong with it is said to those after the first, too."""
+    calibration = CalibrationSet("sim5", {}, "")
+
+    def factory(_device: object, _calibration: object) -> object:
+        raise CircuitError("no good", value="Q0.x")
+
+    worker = CompileWorker(None)  # type: ignore[arg-type]
+    monkeypatch.setattr(worker, "_factory", factory, raising=False)
+    monkeypatch.setattr(worker, "_device", DEVICE, raising=False)
+    for sent in (True, False, False):
+        order = orders.Compile("j", (), 0, RunOptions(), (), calibration.calibration_id, sent)
+        error = circuit_error(lambda order=order: worker._compile(order, [calibration.to_json()]))  # type: ignore[misc]
+        assert error is not None
+        assert (error.message, error.value) == ("no good", "Q0.x")
+    unknown = orders.Compile("j", (), 0, RunOptions(), (), "another", False)
+    error = circuit_error(lambda: worker._compile(unknown, []))
+    assert error is not None
+    assert error.value == "another"
 
 
 def test_dispatch_table_serves_every_request() -> None:
