@@ -24,7 +24,7 @@ class Row:
     moves: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-SMALL_RAMSEY: Mapping[str, object] = {"short_span": None, "points": 25}
+SMALL_RAMSEY: Mapping[str, object] = {"short_span": None, "points": 25, "shots": 150}
 """For a frequency that has moved by less than the fringes: the long waits alone."""
 
 USUAL = (

@@ -163,7 +163,7 @@ class FineFrequency(Routine):
     gives: ClassVar = ("f01",)
     disturbs: ClassVar = "neighbours"
     tolerances: ClassVar = {"f01": (3e3, 0.0)}
-    quick: ClassVar = {"points": 6}
+    quick: ClassVar = {"points": 6, "shots": 200}
 
     class Parameters(RoutineParameters):
         """Of the sweep."""

@@ -43,7 +43,7 @@ class Ramsey(Routine):
     gives: ClassVar = ("f01", "t2star")
     disturbs: ClassVar = "neighbours"
     tolerances: ClassVar = {"f01": (5e3, 0.0)}
-    quick: ClassVar = {"points": 15, "short_span": None}
+    quick: ClassVar = {"points": 15, "short_span": None, "shots": 100}
 
     class Parameters(RoutineParameters):
         """Of the two sweeps."""
