@@ -32,11 +32,16 @@ def heading(title: str, data: xarray.Dataset, outcome: Outcome) -> str:
     if outcome.reason:
         head += f", {outcome.reason}"
     shown = [
-        f"{name} = {item.value:.7g} ± {item.stderr:.2g} {item.unit}"
+        f"{name} = {item.value:.{digits(item.value, item.stderr)}g} ± {item.stderr:.2g} {item.unit}"
         for name, item in outcome.values.items()
         if not isinstance(item.value, tuple) and item.stderr is not None
     ]
     return "\n".join([head, *(", ".join(shown[k : k + 2]) for k in range(0, len(shown), 2))])
+
+
+def digits(value: float, error: float) -> int:
+    """Return how many digits of a value mean something: two of its error."""
+    return int(np.clip(np.log10(max(abs(value), 1e-300) / max(error, 1e-300)) + 3, 2, 15)) if error > 0 else 7
 
 
 def _draw_plain(data: xarray.Dataset, axes: Any) -> None:

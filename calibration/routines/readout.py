@@ -120,7 +120,8 @@ class ReadoutOptimum(Routine):
         if not best.ok:
             return data
         at = best.values["extremum"]
-        amplitudes = np.minimum(amplitude * np.geomspace(0.4, p.largest, p.amplitudes), 1.0 / bench.device.num_qubits)
+        most = min(amplitude * p.largest, 1.0 / bench.device.num_qubits)  # all tones share the line's full scale
+        amplitudes = np.geomspace(min(0.4 * amplitude, 0.5 * most), most, p.amplitudes)
         answer = yield self._ask(bench, target, [(at, a) for a in amplitudes.tolist()], p.amplitude_shots)
         data = data.merge(_assignment(answer, amplitudes))
         chosen = _amplitude(data)
@@ -160,8 +161,22 @@ class ReadoutOptimum(Routine):
         return Readout().judge(data, calibration, target)
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
-        """Draw the points of both states and the centres."""
-        draw_clouds(self.name, data, outcome, figure)
+        """Draw both sweeps with what was chosen, and the clouds there."""
+        from pulsed.calibration.figures import heading
+
+        figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
+        left, middle, right = figure.subplots(1, 3)
+        z = points(data)
+        left.plot(data["frequency"] / 1e9, np.abs(z[:, 1] - z[:, 0]), ".")
+        left.set(xlabel="frequency (GHz)", ylabel="distance of 0 and 1 (full scale)")
+        contrast = outcome.fits.get("contrast")
+        if contrast is not None and contrast.x.size:
+            left.plot(contrast.x / 1e9, contrast.curve, "-")
+        if "assignment" in data:
+            middle.errorbar(data["amplitude"], data["assignment"], data["assignment_error"], fmt=".")
+            middle.axvline(_amplitude(data), color="grey", lw=0.8)
+            middle.set(xlabel="amplitude (full scale)", ylabel="assignment error", yscale="log")
+        _draw_points(data, outcome, right)
 
 
 def _contrast(data: xarray.Dataset) -> Fit:
@@ -213,6 +228,11 @@ def draw_clouds(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any)
 
     figure.suptitle(heading(title, data, outcome), fontsize="medium")
     axes = figure.subplots()
+    _draw_points(data, outcome, axes)
+    axes.set_aspect("equal")
+
+
+def _draw_points(data: xarray.Dataset, outcome: Outcome, axes: Any) -> None:
     if "shot_i" not in data:
         return
     for state, (i, q) in enumerate(zip(data["shot_i"].to_numpy(), data["shot_q"].to_numpy(), strict=True)):
@@ -223,5 +243,4 @@ def draw_clouds(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any)
             axes.plot(fit.values[f"z{state}re"], fit.values[f"z{state}im"], "k+", ms=14)
     axes.set_xlabel("I (full scale)")
     axes.set_ylabel("Q (full scale)")
-    axes.set_aspect("equal")
-    axes.legend()
+    axes.legend(markerscale=4, loc="best", fontsize="small")
