@@ -114,12 +114,12 @@ class Pulses:
         self.take(chip)
 
     def take(self, chip: Chip) -> None:
-        """Go on with the chip as it is now. What was kept stays good wherever its qubits and lines have not changed."""
+        """Go on with the chip as it is now. Propagators stay good wherever their qubits and lines have not changed."""
         self.chip = chip
+        self._reach.clear()  # depends on all qubits that could feel a burst, and on the couplings
         if len(self._versions) > 100_000:
             self._versions.clear()
             self._steps.clear()
-            self._reach.clear()
             self._bytes = 0
         # Numbers instead of the values themselves: keys are hashed for every burst.
         self._qubit = [self._versions.setdefault(q, len(self._versions)) for q in chip.qubits]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.engine import BURST, Line, Sequence
+from pulsed.simulator.hamiltonian import moved
 from pulsed.simulator.lines import ideal_correction
 from pulsed.simulator.pulses import Pulses
 
@@ -61,3 +62,19 @@ def test_bursts_found_at_once_and_one_by_one(chip, data, overlap, tail):
     for a, b in zip(found, wanted, strict=True):
         assert a.phase == pytest.approx(b.phase, abs=1e-12)
         np.testing.assert_array_equal(a.step.superoperator, b.step.superoperator)
+
+
+def test_what_a_burst_reaches_follows_the_chip():
+    """A tone at its neighbour's frequency drives the pair once a direct current has brought the coupler near."""
+    idle = load_chip(CHIP.with_name("coupler2.toml"))
+    near = moved(idle, 0, 0.1)
+    drive = next(i for i, w in enumerate(idle.wires) if w.qubit == 0)
+    lines = tuple(Line(w.name, 0.0 if w.flux is not None else LO) for w in idle.wires)
+    burst = np.array([(drive, 100, 0, 0.5, 0.0, near.qubits[1].frequency - LO)], BURST)
+    sequence = Sequence(lines, burst, (np.ones(400, complex),), (b"tone",), (), 10**6)
+    pulses = Pulses(idle)
+    assert (0, 1) not in {p.qubits for p in pulses.find(sequence, LO)}
+    pulses.take(near)
+    assert [p.qubits for p in pulses.find(sequence, LO)] == [(0, 1)]
+    pulses.take(idle)
+    assert (0, 1) not in {p.qubits for p in pulses.find(sequence, LO)}
