@@ -116,12 +116,19 @@ def ramsey(seed: int) -> Fit:
     return damped_cosine(x, y + rng.normal(size=x.size) * 0.03, 0.03)
 
 
+def _warm(seconds: float) -> int:
+    ramsey(0)
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def _pool() -> Iterator[Figure]:
     count = min(2, len(os.sched_getaffinity(0)))
     workers = Workers(Settings(workers=count))
     try:
-        for future in [workers.submit(ramsey, seed) for seed in range(4 * count)]:
-            future.result()
+        warm: set[int] = set()
+        while len(warm) < count:  # each has imported what it needs
+            warm |= {future.result() for future in [workers.submit(_warm, 0.2) for _ in range(count)]}
 
         def pooled() -> None:
             futures = [workers.submit(ramsey, seed) for seed in range(RAMSEYS)]

@@ -132,12 +132,14 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
         assert not answer["faults"], f"seed {seed}: {answer['faults']}"
         assert not bad, f"seed {seed}: {bad}"
         lab = Lab(client, runs, usual(without=WITHOUT), events=lambda: events(client.status()))
+        began = time.monotonic()
         drifted = mended(lab, QUBITS - 1)
+        mending = time.monotonic() - began
         truth = ask_rack(find_control(home), "truth")
         client.close()
     rows = compared(calibration, truth)
     pulls = {name: (found - true) / error for name, found, error, true in rows}
-    print(f"\nseed {seed}, {QUBITS} qubits, {took:.0f} s after {KILLS} kills; pulls: "
+    print(f"\nseed {seed}, {QUBITS} qubits, {took:.0f} s after {KILLS} kills, {mending:.1f} s to mend a drift; pulls: "
           + ", ".join(f"{name} {pull:+.1f}" for name, pull in pulls.items()))  # fmt: skip
     said = f"seed {seed}: {rows}"
     unused = directions(lab.device, calibration)
