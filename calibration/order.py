@@ -27,6 +27,8 @@ class Row:
 SMALL_RAMSEY: Mapping[str, object] = {"short_span": None, "points": 25, "shots": 150}
 """For a frequency that has moved by less than the fringes: the long waits alone."""
 
+FINER_ECR = {"rounds": 4, "shots": 400}
+
 USUAL = (
     Row("mixer", age=7 * DAY, oscillator=True),
     Row("time-of-flight", age=7 * DAY),
@@ -46,7 +48,7 @@ USUAL = (
     Row("cr-amplitude", ("fine-frequency", "readout-optimum"), age=7 * DAY, vital=True, oscillator=True),
     Row("cr-phase", ("cr-amplitude",), vital=True, oscillator=True),
     Row("cr-cancel", ("cr-phase",), vital=True, oscillator=True),
-    Row("fine-ecr", ("cr-cancel",), age=6 * HOUR, oscillator=True),
+    Row("fine-ecr", ("cr-cancel",), age=6 * HOUR, vital=True, oscillator=True, attempts=({}, FINER_ECR)),
     Row("rb", ("fine-frequency", "t1", "echo")),
     Row("rb-ecr", ("fine-ecr", "rb"), oscillator=True),
 )

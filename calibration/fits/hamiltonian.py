@@ -5,6 +5,8 @@ Method of Sheldon et al., Phys. Rev. A 93, 060302 (2016), arXiv:1603.04821.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +61,7 @@ def cross_resonance(time: object, bloch: object, sigma: object, *, edge: float) 
             fit = fit.derived(term, (fit.values[zero] + sign * fit.values[one]) / 2, {zero: 0.5, one: sign * 0.5})
         if fit.values["contrast"] < 0.5:
             fit = fit.refused(f"the Bloch vector is only {fit.values['contrast']:.2f} long")
-    return described(signal(fit, data, trials=8 * x.size), data)
+    return described(_moving(fit, data, 8 * x.size), data)
 
 
 def bloch_vectors(time: Real, vector: NDArray[np.floating], edge: float) -> Real:
@@ -71,6 +73,16 @@ def bloch_vectors(time: Real, vector: NDArray[np.floating], edge: float) -> Real
     along = axis * axis[2]
     result: Real = along[:, None] + np.outer(z - along, np.cos(angle)) + np.outer(np.cross(axis, z), np.sin(angle))
     return result
+
+
+def _moving(fit: Fit, data: Data, trials: int) -> Fit:
+    """Refuse a fit that describes the Bloch vectors no better than ones that stand still."""
+    if not fit.names:
+        return fit
+    y, weights = data.y.reshape(6, -1), data.weights.reshape(6, -1) ** 2
+    still = np.repeat(np.sum(y * weights, axis=1) / np.sum(weights, axis=1), y.shape[1])
+    rest = signal(replace(fit, curve=fit.curve - still), replace(data, y=data.y - still), trials=trials, over=6)
+    return fit if rest.ok else fit.refused("noise: no rotation stands out of it")
 
 
 def _flat(time: Real, *values: float) -> Real:

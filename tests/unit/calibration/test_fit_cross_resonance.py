@@ -51,7 +51,7 @@ def test_rates_and_their_errors_are_right_on_average():
     assert max(map(abs, pulls)) < 5
 
 
-@pytest.mark.parametrize("trouble", ["noise", "flat", "nan", "shape", "mixed"])
+@pytest.mark.parametrize("trouble", ["noise", "flat", "still", "nan", "shape", "mixed"])
 def test_bloch_vectors_that_say_nothing_are_refused(trouble):
     rng = np.random.default_rng(4)
     y, sigma = bloch_data([[1e6, 0, 0], [-1e6, 0, 0]], rng)
@@ -59,6 +59,8 @@ def test_bloch_vectors_that_say_nothing_are_refused(trouble):
         y = rng.normal(0, 0.05, y.shape)
     if trouble == "flat":
         y = np.full_like(y, 0.5)
+    if trouble == "still":
+        y = np.array([0.0, 0.0, 0.97])[:, None] + rng.normal(0, 0.05, y.shape)
     if trouble == "nan":
         y[0, 1, 3] = np.nan
     if trouble == "shape":
