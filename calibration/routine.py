@@ -184,6 +184,10 @@ class Routine(ABC):
         """Measure a few points, enough to see whether the values in force are right."""
         return type(self)(**{**self.parameters.model_dump(exclude_unset=True), **self.quick}).measure(bench, target)
 
+    def partial(self, bench: Executor, target: str, answers: Sequence[Answer]) -> xarray.Dataset | None:
+        """Return what a run that was stopped had measured, in the routine's own form; None where it has none."""
+        return None
+
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
         """Compare what a check measured with the values in force; return the verdict and the reason in words.
 

@@ -235,7 +235,8 @@ def _finish(
     if turn.error is not None:
         stopped = isinstance(turn.error, KeyboardInterrupt)
         verdict, reason = ("stopped" if stopped else "failed"), "by hand" if stopped else _words(turn.error)
-        data = _rest(turn)
+        own = routine.partial(bench, turn.target, turn.answers)
+        data = _rest(turn) if own is None else _described(own, routine, turn, bench, kind)
     elif data is not None:
         data = _described(data, routine, turn, bench, kind)
         try:

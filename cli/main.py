@@ -82,6 +82,37 @@ def run(file: str, shots: int | None, transpile: bool, url: str | None, key: str
 
 
 @cli.command()
+@click.argument("targets", nargs=-1, required=True, metavar="QUBIT...")
+@click.option(
+    "--axis",
+    "axes",
+    metavar="AXIS",
+    multiple=True,
+    required=True,
+    help="wait=0:20us:41 or f01=+-2MHz:41; twice: a map.",
+)
+@click.option("--play", "program", metavar="STEPS", default="", help='Before the readout: "x", "sx wait rz:1.57 sx".')
+@click.option("--shots", type=click.IntRange(2), default=500, show_default=True, help="At each point.")
+@click.option("--apart", is_flag=True, help="One after the other where qubits are coupled.")
+@click.option("--out", "folder", metavar="DIR", help="Where file and picture go. Default: runs/ beside the keys.")
+@daemon_options
+@as_json_option
+def scan(
+    targets: tuple[str, ...], axes: tuple[str, ...], program: str, shots: int, apart: bool, folder: str | None,
+    url: str | None, key: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Sweep one or two parameters by hand, and watch.
+
+    An axis is a calibrated value (f01, x.amplitude, readout.frequency, Q0-Q1.ecr.angle), which nothing is committed
+    of; a parameter of a step of --play (wait, phase of rz, amplitude, frequency or duration of drive); or a setting
+    (oscillators.drive.frequency). +- is about what it is now. Ctrl-C keeps what has been measured.
+    """
+    from pulsed.cli import scanning
+
+    scanning.scan(targets, axes, program, shots, folder, url, key, apart=apart, as_json=as_json)
+
+
+@cli.command()
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @daemon_options
 @as_json_option

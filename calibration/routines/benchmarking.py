@@ -232,8 +232,9 @@ class PairBenchmarking(Routine):
     class Parameters(_Sequences):
         """Of the sequences."""
 
-        longest: int = Field(default=61, ge=8)
-        sequences: PositiveInt = 12
+        points: int = Field(default=5, ge=4)
+        longest: int = Field(default=51, ge=8)
+        sequences: PositiveInt = 8
 
     def measure(self, bench: Executor, target: str) -> Measurement:
         """Play random sequences of each length, and others with an ECR behind each Clifford."""

@@ -1,0 +1,50 @@
+"""What a scan shows: a population or a magnitude along one axis, or a map over two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray
+
+from pulsed.calibration.data import points, signal
+
+Real = npt.NDArray[np.float64]
+
+
+def shown(data: xarray.Dataset) -> tuple[str, Real, Real]:
+    """Return label, values and standard errors: the population of 1 where 0 and 1 are known, else the magnitude."""
+    if "discriminator" in data.attrs:
+        return "population of 1", *signal(data)
+    plane = points(data)
+    sigma = np.sqrt((data["i_error"].to_numpy() ** 2 + data["q_error"].to_numpy() ** 2) / 2)
+    return "magnitude (full scale)", np.abs(plane), sigma
+
+
+def label(data: xarray.Dataset, key: str) -> str:
+    """Return the name of an axis with its unit."""
+    attrs = data[key].attrs
+    unit = f" ({attrs['units']})" if attrs.get("units") else ""
+    return f"{attrs.get('long_name', key)}{unit}"
+
+
+def draw_scan(data: xarray.Dataset, figure: Any) -> None:
+    """Draw a scan, finished or not."""
+    what, values, sigma = shown(data)
+    keys = [str(dim) for dim in data["i"].dims]
+    axes = figure.subplots()
+    done = int(np.isfinite(values).sum())
+    axes.set_title(
+        f"{data.attrs.get('target', '')}: {data.attrs.get('program', '') or 'readout alone'}, "
+        f"{data.attrs['shots']} shots, {done} of {values.size} points",
+        fontsize="medium",
+    )
+    axes.set_xlabel(label(data, keys[-1]))
+    if len(keys) == 1:
+        axes.errorbar(data[keys[0]], values, sigma, fmt=".-", lw=0.8)
+        axes.set_ylabel(what)
+        return
+    axes.set_ylabel(label(data, keys[0]))
+    shading = axes.pcolormesh(data[keys[1]], data[keys[0]], np.ma.masked_invalid(values), shading="nearest")
+    figure.colorbar(shading, ax=axes, label=what)
