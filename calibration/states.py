@@ -77,7 +77,7 @@ def _state(
 ) -> State:  # fmt: skip
     step = graph.step(node)
     record = latest.get((node, "calibrate"))
-    calibrated, why = _calibrated(step, node, situation.calibration, record, graph.steps.keys())
+    calibrated, why = _calibrated(step, node, situation.calibration, record, _not_below(graph, node))
     checked = latest.get((node, "check"))
     seen = calibrated
     if calibrated is not None and checked is not None and checked.ended > calibrated:
@@ -102,8 +102,8 @@ def _calibrated(
 ) -> tuple[float | None, str]:
     """Return when what is in force was found, None for never, and a reason to doubt it.
 
-    Without a record of its own a node counts by its values, when at least one is its own, was set by hand or imported;
-    values that other routines of the graph have put there say nothing about it.
+    Without a record of its own a node counts by its values, when at least one is its own, was set by hand, imported, or
+    refined by what hangs on it; values that ``routines``, the others of the graph, have put there say nothing about it.
     """
     missing = [name for name in step.gives if f"{node.target}.{name}" not in calibration.values]
     if missing:
@@ -118,6 +118,11 @@ def _calibrated(
     if len(kept) < len(own):
         return None, f"{min(own.keys() - kept.keys())} is of the design sheet"
     return min(unix(value) for value in kept.values()), doubted
+
+
+def _not_below(graph: Graph, node: Node) -> set[str]:
+    """Return the routines of the graph that do not hang on this node."""
+    return graph.steps.keys() - {other.routine for other in graph.below(node)}
 
 
 def _in_force(record: RunRecord, calibration: CalibrationSet) -> bool:

@@ -34,7 +34,7 @@ TRUE = {"f01": "f01", "anharmonicity": "anharmonicity", "t1": "t1", "t2": "t2_ec
 """Values and what the rack calls their truth."""
 
 
-WITHOUT = ("rb", "rb-ecr", "bell") if QUBITS < 3 else ()
+WITHOUT = ("rb", "rb-ecr") if QUBITS < 3 else ()
 """Benchmarking takes longer than all the rest together."""
 
 

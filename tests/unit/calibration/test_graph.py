@@ -131,7 +131,9 @@ def test_missing_design_suspect_and_restored_values():
 
 def test_values_that_another_routine_put_there_say_nothing():
     node = Node("line", "Q0")
-    theirs = whole().with_values({"Q0.f01": Value(5e9, time=ISO, routine="rabi")}, ISO)
+    refined = whole().with_values({"Q0.f01": Value(5e9, time=ISO, routine="rabi")}, ISO)
+    assert state(node, refined).status == "fresh", "what hangs on it would not have been possible without it"
+    theirs = whole().with_values({"Q0.f01": Value(5e9, time=ISO, routine="mixer")}, ISO)
     assert state(node, theirs) == State("never", "it has not been measured")
     imported = whole().with_values({"Q0.f01": Value(5e9, time=ISO, routine="tuned elsewhere")}, ISO)
     assert state(node, imported).status == "fresh"
