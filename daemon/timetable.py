@@ -59,19 +59,16 @@ class Timetable:
     def __init__(self, plan: Maintenance, errand: Errand, pending: Callable[[], int], store: StoreThread) -> None:
         self.plan, self.errand = plan, errand
         self._pending, self._store = pending, store
-        self._last = self._idle_since = time.time()
+        self._began = self._idle_since = time.time()
+        self._last = 0.0
 
     async def run(self) -> None:
         """Look after the rack until cancelled."""
-        newest = await self._store.call(self._store.store.runs, limit=1)
-        if newest:
-            self._last = newest[0].ended
         while True:
-            now = time.time()
-            busy = bool(self._pending())
-            if busy:
-                self._idle_since = now
-            wait = seconds_until_due(self.plan, now, self._last, None if busy else self._idle_since)
+            wait = self._wait()
+            if wait == 0:
+                self._last = max(self._last, await self._measured())
+                wait = self._wait()
             if wait > 0:
                 await asyncio.sleep(min(wait, _LOOK))
                 continue
@@ -80,6 +77,20 @@ class Timetable:
             report = logs.get("maintenance").info if code == 0 else logs.get("maintenance").warning
             report("ended", code=code)
             self._last = self._idle_since = time.time()
+
+    def _wait(self) -> float:
+        now, busy = time.time(), bool(self._pending())
+        if busy:
+            self._idle_since = now
+        return seconds_until_due(self.plan, now, self._last, None if busy else self._idle_since)
+
+    async def _measured(self) -> float:
+        """Return when the last measurement ended, whoever made it; without any, when the daemon began.
+
+        What clients say of the time is believed up to now: a clock that is ahead does not put the passes off.
+        """
+        newest = await self._store.call(self._store.store.runs, limit=1)
+        return min(newest[0].ended, time.time()) if newest else self._began
 
 
 def maintain_command(python: str, url: str, key: str, data: str) -> Sequence[str]:
