@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits import cosine
+from pulsed.calibration.fits import chevron, cosine
 from pulsed.calibration.routine import (
     Ask,
     Measurement,
@@ -23,6 +23,7 @@ from pulsed.calibration.routine import (
     qubits_of,
 )
 from pulsed.calibration.schedules import PULSE_DURATION, PULSE_SIGMA
+from pulsed.pulse.library import Constant
 
 
 class Rabi(Routine):
@@ -84,3 +85,66 @@ class Rabi(Routine):
             values[f"{gate}.duration"] = Proposal(float(data.attrs["duration"]), "dt")
             values[f"{gate}.sigma"] = Proposal(float(data.attrs["sigma"]), "dt")
         return Outcome("good", "", values, fits)
+
+
+class Chevron(Routine):
+    """Rabi oscillations over detuning and length of a square pulse, to look at: deepest near f01, faster elsewhere.
+
+    It gives no value: the drive itself shifts the transition that the pattern is centred on, by about its Rabi
+    frequency squared over twice the anharmonicity.
+    """
+
+    name: ClassVar = "rabi-chevron"
+    needs: ClassVar = ("readout.amplitude",)
+
+    class Parameters(RoutineParameters):
+        """Of the sweep and of the pulse."""
+
+        span: PositiveFloat = 40e6
+        """Hz, around what is known."""
+        points: int = Field(default=21, ge=5)
+        longest: int = Field(default=200, ge=64)
+        """dt, of the pulses: these and every eighth below, from 16 on."""
+        amplitude: float = Field(default=0.2, gt=0, le=1)
+        shots: PositiveInt = 100
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Sweep both."""
+        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
+        f01 = bench.blocks.value(f"{target}.f01")
+        detunings = np.linspace(-p.span / 2, p.span / 2, p.points)
+        lengths = np.arange(16, p.longest + 1, 8)
+        schedules = [
+            bench.blocks.shot(qubit, bench.blocks.drive(qubit, Constant(length, p.amplitude)), frequency=f01 + detuning)
+            for detuning in detunings.tolist()
+            for length in lengths.tolist()
+        ]
+        answer = yield Ask(schedules, p.shots)
+        axes = {"detuning": (detunings, "Hz"), "length": (lengths * bench.blocks.dt, "s")}
+        return sweep(axes, answer).assign_attrs(f01=f01)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit the whole pattern."""
+        y, sigma = signal(data)
+        fits = {"chevron": chevron(data["detuning"].to_numpy(), data["length"].to_numpy(), y, sigma)}
+        if refused := first_bad(fits):
+            return refused
+        fit = fits["chevron"]
+        reason = (
+            f"centre {fit.values['centre'] / 1e6:+.3f} MHz from f01, Rabi frequency {fit.values['rabi'] / 1e6:.3f} MHz"
+        )
+        return Outcome("good", reason, {}, fits)
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw the pattern beside that of the fit."""
+        from pulsed.calibration.figures import heading
+
+        figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
+        y, _ = signal(data)
+        fit = outcome.fits.get("chevron")
+        shown = {"measured": np.asarray(y)}
+        if fit is not None and fit.curve.size == y.size:
+            shown["fitted"] = np.real(fit.curve).reshape(y.shape)
+        for axes, (name, values) in zip(figure.subplots(1, 2, sharey=True), shown.items(), strict=False):
+            axes.pcolormesh(data["detuning"] / 1e6, data["length"] * 1e9, values.T, vmin=y.min(), vmax=y.max())
+            axes.set(title=name, xlabel="detuning (MHz)", ylabel="length (ns)")

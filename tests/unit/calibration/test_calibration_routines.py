@@ -60,6 +60,7 @@ def bringup(tmp_path_factory):
         ("resonator-spectroscopy", {}),
         ("qubit-spectroscopy", {}),
         ("rabi", {}),
+        ("rabi-chevron", {"points": 11, "longest": 120}),
         ("ramsey", {}),
         ("readout-optimum", {}),
         ("discriminator", {}),
@@ -99,6 +100,19 @@ def test_the_time_of_flight_is_the_cable(bringup):
 )
 def test_what_is_found_is_the_truth(bringup, name, parameter, truth, widest):
     bringup.compare(name, parameter, truth, widest)
+
+
+def test_the_chevron_has_the_frequencies_of_the_drive(bringup):
+    """Its centre is f01 but for the drive's own shift, and its Rabi frequency that of Rabi's pi pulse."""
+    for target, item in bringup.finished["rabi-chevron"][1].items():
+        fit = item.outcome.fits["chevron"]
+        pulse = bringup.finished["rabi"][1][target].values[f"{target}.x.amplitude"].value
+        # Half a turn by a Gaussian 32 long, sigma 8, lifted to end at zero: its samples add up to 17.6.
+        rabi = 0.2 / pulse * 0.5 / 17.64e-9
+        assert abs(fit.values["rabi"] / rabi - 1) < 0.03, f"{target}, seed {SEED}"
+        shift = rabi**2 / (2 * 330e6)
+        off = fit.values["centre"] + float(item.data.attrs["f01"]) - bringup.truth[int(target[1:])]["f01"]
+        assert abs(off) < shift + 4 * fit.stderr["centre"] + 2e4, f"{target}, seed {SEED}"
 
 
 def test_the_pulses_turn_as_they_should(bringup):
