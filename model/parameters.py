@@ -36,7 +36,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
     "qubit": {
         **{name: Parameter("Hz") for name in ("f01", "anharmonicity")},
         **{name: Parameter("s") for name in ("t1", "t2", "t2star")},
-        "thermal": Parameter(""),
+        **{name: Parameter("") for name in ("thermal", "rb.error", "rb.simultaneous")},
         **{f"{gate}.{name}": Parameter(unit) for gate in ("x", "sx") for name, unit in _DRAG.items()},
         **{f"readout.{name}": Parameter(unit) for name, unit in _READOUT.items()},
         "readout.kernel": Parameter("", ()),
@@ -45,6 +45,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
     "pair": {
         **{f"ecr.{name}": Parameter(unit) for name, unit in _CROSS_RESONANCE.items()},
         **{f"cz.{name}": Parameter(unit) for name, unit in _PAIR.items()},
+        "rb.error": Parameter(""),
     },
     "port": {
         "mixer.correction": Parameter("", (4,)),
