@@ -93,7 +93,8 @@ def filtered(linewidth: float, qubit: Qubit, z: Complex, lo_frequency: float) ->
     r, s = complex(-half, turn), complex(-1e-9 * math.pi * qubit.kappa, turn)
     decay = np.exp(r)
     # int exp(s (1 - t)) F(t) dt over a sample, F(t) = exp(r t) F + (exp(r t) - 1)/r (kappa_F/2) z.
-    of_field, of_held = (np.exp(s) - decay) / (s - r), (np.exp(s) - 1) / s
+    of_field = decay * (np.expm1(s - r) / (s - r) if s != r else 1.0)
+    of_held = (np.exp(s) - 1) / s
     out = np.empty(len(z), complex)
     fresh = half * (of_field - of_held) / r / of_held
     _fill(np.ascontiguousarray(z), decay, half * (decay - 1) / r, of_field / of_held, fresh, out)

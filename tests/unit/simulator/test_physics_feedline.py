@@ -14,7 +14,7 @@ from pulsed.model.errors import ConfigError
 from pulsed.simulator.acquisition import readout_field, readout_spans
 from pulsed.simulator.chip import load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
-from pulsed.simulator.feedline import Feedline, purcell_rate, rippled
+from pulsed.simulator.feedline import Feedline, filtered, purcell_rate, rippled
 from pulsed.simulator.lines import ideal_correction
 from pulsed.simulator.readout import respond
 from pulsed.simulator.superoperators import Idle
@@ -86,10 +86,10 @@ def test_ripple_is_seen_by_the_digitizer_and_by_the_resonator(chip):
 def test_purcell_rates_are_those_of_the_design_sheet(chip):
     """Unfiltered 23 to 40 us (kappa g^2/D^2); a filter of 30 MHz makes it longer by 2 |D| f_r / (f_q kappa_F)."""
     for q in chip.qubits:
-        bare, filtered = 1 / purcell_rate(q, 0), 1 / purcell_rate(q, 30e6)
+        bare, behind = 1 / purcell_rate(q, 0), 1 / purcell_rate(q, 30e6)
         assert 22e-6 < bare < 41e-6
         delta = abs(q.frequency - q.readout_frequency)
-        assert filtered / bare == pytest.approx(2 * delta * q.readout_frequency / (q.frequency * 30e6))
+        assert behind / bare == pytest.approx(2 * delta * q.readout_frequency / (q.frequency * 30e6))
         g = math.sqrt(q.coupling_squared)
         assert bare == pytest.approx((delta / g) ** 2 / (2 * math.pi * q.kappa))
 
@@ -97,8 +97,8 @@ def test_purcell_rates_are_those_of_the_design_sheet(chip):
 def test_the_chip_file_adds_decay_through_the_resonator(chip, chip_file):
     """1/T1 = 1/t1 + the Purcell rate; half of it is dephasing, and the slow noise stays as it was."""
     bare = load_chip(chip_file("purcell_linewidth = 0"))
-    filtered = load_chip(chip_file("purcell_linewidth = 30e6"))
-    for own, short, long in zip(chip.qubits, bare.qubits, filtered.qubits, strict=True):
+    behind = load_chip(chip_file("purcell_linewidth = 30e6"))
+    for own, short, long in zip(chip.qubits, bare.qubits, behind.qubits, strict=True):
         for found, width in ((short, 0.0), (long, 30e6)):
             rate = purcell_rate(own, width)
             assert 1 / found.t1 == pytest.approx(1 / own.t1 + rate)
@@ -143,6 +143,14 @@ def test_a_filter_shapes_the_drive(chip):
     plain = respond(chip, z, READOUT)
     direct = plain.alpha[plain.measured.index(1), 0]
     assert np.abs(direct - alpha).max() > 0.05 * scale, "the filter takes time to fill"
+
+
+def test_a_filter_as_narrow_as_its_resonator(chip):
+    """The two poles coincide; next to it the answer is the same."""
+    qubit, z = replace(chip.qubits[0], kappa=5e6), np.ones(400, complex)
+    same, wider = (filtered(width, qubit, z, qubit.readout_frequency - 3e6) for width in (5e6, 5e6 * (1 + 1e-9)))
+    np.testing.assert_allclose(same, wider, rtol=1e-7)
+    assert np.abs(same[-1]) > 0.1
 
 
 @pytest.mark.parametrize("gap", [60, 300])
