@@ -98,11 +98,13 @@ def limits(truth, calibration):
     rows = []
     for name, value in calibration.values.items():
         subject, _, rest = name.partition(".")
+        if rest not in ("x.error", "ecr.error"):
+            continue
         qubits = [int(one[1:]) for one in subject.split("-")]
         if rest == "x.error":
             duration = calibration.number(f"{subject}.x.duration") * 1e-9
             rows.append((name, value.value, (1 - process(*qubits, duration)) * 2 / 3))
-        if rest == "ecr.error":
+        else:
             halves = 2 * calibration.number(f"{subject}.ecr.duration")
             duration = (halves + calibration.number(f"Q{qubits[0]}.x.duration")) * 1e-9
             rows.append((name, value.value, (1 - process(qubits[0], duration) * process(qubits[1], duration)) * 4 / 5))
