@@ -186,15 +186,23 @@ class Wiring:
 
     @cached_property
     def port_settings(self) -> dict[str, PortSettings]:
-        """Mixer correction of each output port; none where none is calibrated."""
+        """Mixer correction of each output port; none where none is calibrated. Raises :class:`ConfigError`."""
         result = {}
         for name, port in self.device.ports.items():
             if port.direction == "output":
                 plain = PortSettings()
-                a, b, c, d = self._numbers(f"{name}.mixer.correction", plain.correction)
-                i, q = self._numbers(f"{name}.mixer.offset", plain.offset)
+                a, b, c, d = self._mixer(f"{name}.mixer.correction", plain.correction)
+                i, q = self._mixer(f"{name}.mixer.offset", plain.offset)
                 result[name] = PortSettings((a, b, c, d), (i, q))
         return result
+
+    def _mixer(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        values = self._numbers(name, default)
+        if len(values) != len(default) or not np.isfinite(values).all():
+            raise ConfigError(
+                "this is no setting of a mixer", subject=name, value=str(values), legal=f"{len(default)} finite numbers"
+            )
+        return values
 
     def _numbers(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
         return self.calibration.numbers(name) if self.calibration.has(name) else default

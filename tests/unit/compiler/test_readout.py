@@ -123,3 +123,15 @@ def test_discriminators_that_are_none(device, calibration, value):
         compiler_with(device, calibration, Q4_readout_discriminator=value).compile([measured()], OPTIONS)
     assert caught.value.subject == "Q4.readout.discriminator"
     assert "re2, im2, variance" in caught.value.legal
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "count"),
+    [("correction", (1.0,), 4), ("offset", (0.1, 0.2, 0.3), 2), ("offset", (0.1, float("nan")), 2)],
+)
+def test_mixer_settings_that_are_none(device, calibration, name, value, count):
+    changed = calibration.with_values({f"d0.mixer.{name}": Value(value)}, "now")
+    with pytest.raises(ConfigError, match="mixer") as caught:
+        Compiler(device, changed).compile([measured()], OPTIONS)
+    assert caught.value.subject == f"d0.mixer.{name}"
+    assert caught.value.legal == f"{count} finite numbers"
