@@ -120,7 +120,7 @@ class ReadoutOptimum(Routine):
         if not best.ok:
             return data
         at = best.values["extremum"]
-        most = min(amplitude * p.largest, 1.0 / bench.device.num_qubits)  # all tones share the line's full scale
+        most = min(amplitude * p.largest, _highest(bench, target))
         amplitudes = np.geomspace(min(0.4 * amplitude, 0.5 * most), most, p.amplitudes)
         answer = yield self._ask(bench, target, [(at, a) for a in amplitudes.tolist()], p.amplitude_shots)
         data = data.merge(_assignment(answer, amplitudes))
@@ -177,6 +177,20 @@ class ReadoutOptimum(Routine):
             middle.axvline(_amplitude(data), color="grey", lw=0.8)
             middle.set(xlabel="amplitude (full scale)", ylabel="assignment error", yscale="log")
         _draw_points(data, outcome, right)
+
+
+def _highest(bench: Executor, target: str) -> float:
+    """Return the largest amplitude that all tones of a readout line can have at once, full scale.
+
+    They share what mixer correction and offset leave of it when all of them are in phase.
+    """
+    rows, known = bench.device.qubits, bench.calibration
+    port = rows[qubits_of(target, bench.device)[0]].readout
+    offsets, correction = f"{port}.mixer.offset", f"{port}.mixer.correction"
+    a, b, c, d = known.numbers(correction) if known.has(correction) else (1.0, 0.0, 0.0, 1.0)
+    i, q = known.numbers(offsets) if known.has(offsets) else (0.0, 0.0)
+    room = min((1 - abs(i)) / np.hypot(a, b), (1 - abs(q)) / np.hypot(c, d))
+    return float(room) / sum(row.readout == port for row in rows)
 
 
 def _contrast(data: xarray.Dataset) -> Fit:
