@@ -49,6 +49,10 @@ USUAL = (
     Row("cr-phase", ("cr-amplitude",), vital=True, oscillator=True),
     Row("cr-cancel", ("cr-phase",), vital=True, oscillator=True),
     Row("fine-ecr", ("cr-cancel",), age=6 * HOUR, vital=True, oscillator=True, attempts=({}, FINER_ECR)),
+    Row("cz-chevron", ("fine-frequency", "readout-optimum"), age=7 * DAY, vital=True),
+    Row("cz-leakage", ("cz-chevron",), vital=True),
+    Row("cz-phase", ("cz-leakage",), age=6 * HOUR, vital=True),
+    Row("cz-virtual-z", ("cz-phase",), age=6 * HOUR, vital=True),
     Row("rb", ("fine-frequency", "t1", "echo")),
     Row("rb-ecr", ("fine-ecr", "rb"), oscillator=True),
 )

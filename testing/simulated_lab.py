@@ -83,9 +83,18 @@ class SimulatedLab:
     @classmethod
     def sim5(cls, *, calibrated: bool = True, seed: int = 0) -> SimulatedLab:
         """Return the default rack and chip, calibrated or with nothing but the design sheet."""
+        return cls._shipped("sim5", calibrated, seed)
+
+    @classmethod
+    def coupler2(cls, *, calibrated: bool = True, seed: int = 0) -> SimulatedLab:
+        """Return the rack with a tunable coupler, calibrated or with nothing but the design sheet."""
+        return cls._shipped("coupler2", calibrated, seed)
+
+    @classmethod
+    def _shipped(cls, name: str, calibrated: bool, seed: int) -> SimulatedLab:
         folder = Path(pulsed.configs.__file__).parent
-        known = load_calibration(folder / "calibrations" / "sim5.json") if calibrated else None
-        return cls(load_device(folder / "sim5.toml"), load_chip(folder / "chips" / "sim5.toml"), known, seed)
+        known = load_calibration(folder / "calibrations" / f"{name}.json") if calibrated else None
+        return cls(load_device(folder / f"{name}.toml"), load_chip(folder / "chips" / f"{name}.toml"), known, seed)
 
     # --- jobs --------------------------------------------------------------------------------------------------
 
@@ -150,9 +159,11 @@ class SimulatedLab:
     def _lines(self, chunk: Chunk) -> tuple[Line, ...]:
         lines = []
         for name, port in self._device.ports.items():
-            if port.direction == "output" and port.lo is not None:
+            if port.direction == "output":
                 settings = chunk.settings.ports[name]
-                lines.append(Line(name, chunk.settings.los[port.lo][0], True, settings.correction, settings.offset))
+                # A flux line has no oscillator; no current is given, so that its coupler idles where it should.
+                lo = 0.0 if port.lo is None else chunk.settings.los[port.lo][0]
+                lines.append(Line(name, lo, True, settings.correction, settings.offset))
         return tuple(lines)
 
     def _sequence(

@@ -1,0 +1,432 @@
+"""CZ by a flux pulse on a tunable coupler: chevron of 11, conditional phase, leakage, and the virtual z after it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray
+from pydantic import Field, PositiveFloat, PositiveInt
+from scipy.interpolate import RectBivariateSpline
+
+from pulsed.calibration.data import signal, sweep
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.fits import Fit, line, parabola
+from pulsed.calibration.fits.fit import Real, determined
+from pulsed.calibration.routine import (
+    Ask,
+    Measurement,
+    Outcome,
+    Proposal,
+    Routine,
+    RoutineParameters,
+    bad_data,
+    first_bad,
+    qubits_of,
+)
+from pulsed.calibration.schedules import Blocks, Part
+from pulsed.compiler.wiring import Wiring
+from pulsed.model.device import DeviceDescription
+from pulsed.pulse.library import GaussianSquare
+from pulsed.pulse.schedule import Schedule
+
+TURNS = np.array([0.0, np.pi / 2, np.pi, 3 * np.pi / 2])
+"""Of the frame before the last pulse: the differences of opposite ones are two quadratures without an offset."""
+SETTLED = 160
+"""dt after a flux pulse until nothing is left of it on its line."""
+_NEEDS = (
+    "control.x.amplitude", "target.x.amplitude", "target.sx.amplitude", "target.readout.discriminator",
+)  # fmt: skip
+_GATE = ("cz.amplitude", "cz.duration", "cz.sigma", "cz.width")
+
+
+def flux_pairs(device: DeviceDescription) -> tuple[str, ...]:
+    """Return the pairs that have a tunable coupler."""
+    return tuple(f"Q{pair.control}-Q{pair.target}" for pair in device.couplings if pair.flux is not None)
+
+
+def flux_pulse(bench: Executor, pair: str, **changes: float) -> Schedule:
+    """Return the flux pulse of the CZ without virtual z, some of amplitude, duration, sigma, width (dt) changed.
+
+    Without a duration it is the whole number of samples, in the device's granularity, that two sigma of flank on
+    either side of the width need.
+    """
+    control, target = qubits_of(pair, bench.device)
+    channel = Wiring(bench.device, bench.calibration).control_channel(control, target)
+    assert channel is not None, "a pair of the device"
+    value = {
+        k: changes[k] if k in changes else bench.blocks.value(f"{pair}.cz.{k}") for k in ("amplitude", "sigma", "width")
+    }
+    length = changes.get("duration", flux_duration(bench, value["width"], value["sigma"]))
+    pulse = GaussianSquare(round(length), value["amplitude"], sigma=value["sigma"], width=value["width"], name="cz")
+    return bench.blocks.play(pulse, channel)
+
+
+def flux_duration(bench: Executor, width: float, sigma: float) -> int:
+    """Return the dt that flanks of two sigma and a flat top of ``width`` need, in the device's granularity."""
+    step = bench.device.timing.granularity
+    return -(-int(np.ceil(width + 4 * sigma)) // step) * step
+
+
+def ramsey(blocks: Blocks, qubit: int, before: tuple[Part, ...], body: tuple[Part, ...], turn: float) -> Schedule:
+    """Return a shot: ``before``, ``body`` between two π/2 pulses of the qubit, its frame turned by ``turn`` (rad).
+
+    After a z rotation of φ by the body the population of 1 is (1 + cos(φ + turn))/2.
+    """
+    sx = blocks.sx(qubit)
+    return blocks.shot(qubit, *before, sx, *body, blocks.rz(qubit, turn), sx)
+
+
+def repeated(gate: Schedule, count: int, apart: int) -> tuple[Part, ...]:
+    """Return a gate ``count`` times with a wait of ``apart`` dt after each."""
+    return (gate, apart) * count
+
+
+def phasor(y: Real, sigma: Real) -> tuple[np.ndarray, Real]:
+    """Return exp(iφ) times the contrast from populations at :data:`TURNS` (first axis), and φ's standard error."""
+    z = (y[0] - y[2]) - 1j * (y[1] - y[3])
+    across = np.stack([np.hypot(sigma[0], sigma[2]), np.hypot(sigma[1], sigma[3])])
+    angle = np.angle(z)
+    error = np.hypot(across[0] * np.sin(angle), across[1] * np.cos(angle)) / np.maximum(np.abs(z), 1e-12)
+    return z, error
+
+
+class _Cz(Routine):
+    """A routine of pairs with a tunable coupler."""
+
+    subject: ClassVar = "pair"
+    disturbs: ClassVar = "neighbours"
+
+    @classmethod
+    def targets(cls, device: DeviceDescription) -> tuple[str, ...]:
+        """Return the pairs with a flux line."""
+        return flux_pairs(device)
+
+
+class CzChevron(_Cz):
+    """What a flux pulse does to 11, and the phase it leaves on it, against amplitude and width: a first CZ.
+
+    As the coupler comes nearer, 11 is exchanged with the state of two excitations in one qubit, and comes back after
+    whole periods (Strauch et al., Phys. Rev. Lett. 91, 167005, 2003): the target, seen in 0, has lost its excitation.
+    A CZ is where 11 is back with a phase of π, that of the target with the control in 1 against that with it in 0.
+    """
+
+    name: ClassVar = "cz-chevron"
+    needs: ClassVar = _NEEDS
+    gives: ClassVar = _GATE
+
+    class Parameters(RoutineParameters):
+        """Of the sweeps."""
+
+        lowest: float = Field(default=0.16, ge=-1, le=1)
+        """Full scale of the flux line, of either sign."""
+        highest: float = Field(default=0.26, ge=-1, le=1)
+        amplitudes: int = Field(default=11, ge=4)
+        widths: int = Field(default=9, ge=4)
+        longest: PositiveInt = 80
+        """dt, of the flat top."""
+        shortest: int = Field(default=16, ge=0)
+        sigma: PositiveFloat = 12.0
+        """dt, of the flanks, which are two sigma long."""
+        apart: int = Field(default=SETTLED, ge=0)
+        """dt after each pulse: until the flux line has settled."""
+        shots: PositiveInt = 200
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """At each setting: the target after 11, and two quadratures of its phase with the control in 0 and in 1."""
+        p, blocks = self.parameters, bench.blocks
+        control, qubit = qubits_of(target, bench.device)
+        x = blocks.x(control)
+        amplitudes = np.linspace(p.lowest, p.highest, p.amplitudes)
+        widths = np.linspace(p.shortest, p.longest, p.widths)
+        schedules = []
+        for amplitude in amplitudes.tolist():
+            for width in widths.tolist():
+                pulse = flux_pulse(bench, target, amplitude=amplitude, width=width, sigma=p.sigma)
+                schedules.append(blocks.shot(qubit, x, blocks.x(qubit), pulse))
+                for before in ((), (x,)):
+                    schedules += [ramsey(blocks, qubit, before, (pulse, p.apart), turn) for turn in TURNS[:2].tolist()]
+        answer = yield Ask(schedules, p.shots)
+        axes = {"amplitude": (amplitudes, "full scale"), "width": (widths, "dt"), "setting": (np.arange(5), "")}
+        data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
+        return data.assign_attrs(sigma=p.sigma, granularity=bench.device.timing.granularity)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Interpolate what is lost and the conditional phase, and take the setting at which both are right."""
+        lost, ratio, noise = chevron_maps(data)
+        if np.median(np.abs(ratio)) < 5 * noise or not np.all(np.isfinite(lost)):
+            return bad_data("the target shows no fringe: is its drive line alive?")
+        a, w = data["amplitude"].to_numpy(), data["width"].to_numpy()
+        fine_a, fine_w = np.linspace(a[0], a[-1], 201), np.linspace(w[0], w[-1], 201)
+        # What is wrong with the gate: (1 + r)/2 is 0 for a phase of pi with the whole contrast.
+        wrong = [RectBivariateSpline(a, w, part)(fine_a, fine_w) for part in (lost, ratio.real, ratio.imag)]
+        score = wrong[0] + ((1 + wrong[1]) ** 2 + wrong[2] ** 2) / 4
+        best = float(score.min())
+        if best > 0.15 + 3 * noise:
+            return bad_data(f"no CZ within the sweep: the best setting is wrong by {best:.2f}")
+        # Of settings that are as good the shorter one: the qubits lose less meanwhile.
+        score += 0.02 * (fine_w - w[0]) / (w[-1] - w[0])
+        i, j = np.unravel_index(int(np.argmin(score)), score.shape)
+        if i in (0, fine_a.size - 1) or j in (0, fine_w.size - 1):
+            return bad_data(f"the best CZ is at the edge of the sweep: {fine_a[i]:.4g}, {fine_w[j]:.3g} dt")
+        sigma, step = float(data.attrs["sigma"]), int(data.attrs["granularity"])
+        length = -(-int(np.ceil(fine_w[j] + 4 * sigma)) // step) * step
+        values = {
+            "cz.amplitude": Proposal(float(fine_a[i]), "full scale"),
+            "cz.duration": Proposal(float(length), "dt"),
+            "cz.sigma": Proposal(sigma, "dt"),
+            "cz.width": Proposal(float(fine_w[j]), "dt"),
+        }
+        return Outcome("good", "", values)
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw what is lost of 11 and the conditional phase, and the setting that was chosen."""
+        from pulsed.calibration.figures import heading
+
+        lost, ratio, _ = chevron_maps(data)
+        chosen = [f"{name} = {item.value:.5g} {item.unit}" for name, item in outcome.values.items()]
+        figure.suptitle("\n".join([heading(self.name, data, outcome), ", ".join(chosen)]), fontsize="medium")
+        maps = (
+            (lost, "lost from 11", "viridis", None),
+            (np.angle(ratio), "conditional phase (rad)", "twilight", np.pi),
+        )
+        for axes, (values, title, colours, most) in zip(figure.subplots(1, 2), maps, strict=True):
+            image = axes.pcolormesh(
+                data["width"], data["amplitude"], values, cmap=colours, vmin=0 if most is None else -most, vmax=most
+            )
+            figure.colorbar(image, ax=axes, orientation="horizontal", label=title)
+            axes.set_xlabel("width (dt)")
+            axes.set_ylabel("amplitude (full scale)")
+            if outcome.good:
+                axes.plot(outcome.values["cz.width"].value, outcome.values["cz.amplitude"].value, "r+", ms=14, mew=2)
+
+
+def chevron_maps(data: xarray.Dataset) -> tuple[Real, np.ndarray, float]:
+    """Return what is lost of 11, contrast times exp(i conditional phase), both (amplitudes, widths), and the noise."""
+    y, sigma = signal(data)
+    zero, one = ((2 * y[..., k] - 1) + 1j * (1 - 2 * y[..., k + 1]) for k in (1, 3))
+    lost = np.clip(1 - y[..., 0], 0, 1)
+    return lost, one * zero.conj(), float(np.median(sigma) * 2)
+
+
+class CzPhase(_Cz):
+    """The amplitude of the flux pulse at which the conditional phase is π: Ramsey of the target, control in 0 and in 1.
+
+    An odd number of gates in a row makes the error of each larger by their number.
+    """
+
+    name: ClassVar = "cz-phase"
+    needs: ClassVar = (*_NEEDS, *_GATE)
+    gives: ClassVar = ("cz.amplitude",)
+    tolerances: ClassVar = {"cz.amplitude": (0.0, 0.002)}
+    quick: ClassVar = {"points": 4, "shots": 200}
+
+    class Parameters(RoutineParameters):
+        """Of the sweep around the amplitude that is known."""
+
+        span: float = Field(default=0.03, gt=0, le=0.5)
+        """Of the amplitude, as a part of it."""
+        points: int = Field(default=7, ge=4)
+        repeats: int = Field(default=3, ge=1)
+        """Gates in a row, an odd number; the error of each has to be less than π by their number."""
+        apart: int = Field(default=SETTLED, ge=0)
+        """dt after each: until the flux line has settled."""
+        shots: PositiveInt = 500
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Sweep the amplitude."""
+        p, blocks = self.parameters, bench.blocks
+        control, qubit = qubits_of(target, bench.device)
+        amplitude, repeats = blocks.value(f"{target}.cz.amplitude"), p.repeats - (p.repeats + 1) % 2
+        known = {k: blocks.value(f"{target}.cz.{k}") for k in ("duration", "sigma", "width")}
+        amplitudes = amplitude * (1 + np.linspace(-p.span / 2, p.span / 2, p.points))
+        pulses = [flux_pulse(bench, target, amplitude=a, **known) for a in amplitudes.tolist()]
+        schedules = [
+            ramsey(blocks, qubit, before, repeated(pulse, repeats, p.apart), turn)
+            for before in ((), (blocks.x(control),))
+            for turn in TURNS.tolist()
+            for pulse in pulses
+        ]
+        answer = yield Ask(schedules, p.shots)
+        axes = {"control": ([0, 1], ""), "turn": (TURNS, "rad"), "amplitude": (amplitudes, "full scale")}
+        data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
+        return data.assign_attrs(repeats=repeats, centre=amplitude)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit a line to the phase of one gate less π: the amplitude is where it is 0."""
+        fits = {"conditional phase - pi (rad)": _conditional(data)}
+        if refused := first_bad(fits):
+            return refused
+        (fit,) = fits.values()
+        slope, offset = fit.values["slope"], fit.values["offset"]
+        fit = fit.derived("zero", -offset / slope, {"offset": -1 / slope, "slope": offset / slope**2})
+        low, high = fit.x.min(), fit.x.max()
+        if not low - (high - low) / 2 <= fit.values["zero"] <= high + (high - low) / 2:
+            return bad_data("the conditional phase is not π near the sweep", **fits)
+        centre = float(data.attrs["centre"])
+        value = Proposal(centre + fit.values["zero"], "full scale", fit.stderr["zero"])
+        return Outcome("good", "", {"cz.amplitude": value}, fits)
+
+
+def _conditional(data: xarray.Dataset) -> Fit:
+    """Fit a line to the conditional phase of one gate less π over the amplitude less the one known."""
+    y, sigma = signal(data)
+    repeats = int(data.attrs["repeats"])
+    (zero, e0), (one, e1) = phasor(y[0], sigma[0]), phasor(y[1], sigma[1])
+    x = data["amplitude"].to_numpy() - float(data.attrs["centre"])
+    if np.min(np.abs([zero, one])) < 0.2:
+        return line(x, np.full(x.size, np.nan)).refused("the fringe of the target vanishes")
+    off = -one * zero.conj()
+    middle = off[np.argmin(np.abs(x))]
+    # Unwrapped from the middle of the sweep: there the phase is nearest to what it should be.
+    turns = np.angle(middle) + np.angle(off / middle) if repeats == 1 else _unwrapped(off, int(np.argmin(np.abs(x))))
+    return line(x, turns / repeats, np.hypot(e0, e1) / repeats)
+
+
+def _unwrapped(z: np.ndarray, middle: int) -> Real:
+    angle = np.unwrap(np.angle(z))
+    return np.asarray(angle - angle[middle] + np.angle(z[middle]))
+
+
+class CzLeakage(_Cz):
+    """The width of the flux pulse after which most of 11 is back, and what is lost there per gate.
+
+    The target is seen in 0 when 11 has gone to two excitations of the control. What the wait alone and the readout
+    take is measured beside it.
+    """
+
+    name: ClassVar = "cz-leakage"
+    needs: ClassVar = (*_NEEDS, *_GATE)
+    gives: ClassVar = ("cz.width", "cz.leakage")
+    tolerances: ClassVar = {"cz.width": (2.0, 0.0)}
+    quick: ClassVar = {"points": 7, "shots": 300}
+
+    class Parameters(RoutineParameters):
+        """Of the sweep around the width that is known, the duration held."""
+
+        span: PositiveFloat = 20.0
+        """dt."""
+        points: int = Field(default=9, ge=5)
+        shots: PositiveInt = 1000
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Sweep the width; the last schedules wait as long as the gate lasts instead."""
+        p, blocks = self.parameters, bench.blocks
+        control, qubit = qubits_of(target, bench.device)
+        width = blocks.value(f"{target}.cz.width")
+        known = {k: blocks.value(f"{target}.cz.{k}") for k in ("amplitude", "duration", "sigma")}
+        longest = known["duration"] - 2 * known["sigma"]
+        widths = np.linspace(max(width - p.span / 2, 0.0), min(width + p.span / 2, longest), p.points)
+        start = (blocks.x(control), blocks.x(qubit))
+        pulses = [flux_pulse(bench, target, width=w, **known) for w in widths.tolist()]
+        schedules = [blocks.shot(qubit, *start, pulse) for pulse in pulses]
+        answer = yield Ask(schedules, p.shots)
+        data = sweep({"width": (widths, "dt")}, answer, known=bench.calibration, target=f"Q{qubit}")
+        wait = blocks.shot(qubit, *start, round(known["duration"]))
+        answer = yield Ask([wait, wait], p.shots)
+        axes = {"wait": ([0, 1], "")}
+        return data.merge(sweep(axes, answer, suffixes=("_wait",)))
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit a parabola: at its top the least is lost."""
+        y, sigma = signal(data)
+        top = parabola(data["width"].to_numpy(), y, sigma, sign=-1)
+        fits = {"target in 1 after 11": determined(top, "curvature", 0.2, "the width makes no difference")}
+        if refused := first_bad(fits):
+            return refused
+        (fit,) = fits.values()
+        still, error = signal(data, "_wait")
+        lost = float(still.mean()) - fit.values["offset"]
+        stderr = float(np.hypot(np.linalg.norm(error) / error.size, fit.stderr["offset"]))
+        if lost > 0.2:
+            return bad_data(f"{lost:.2f} of 11 is lost at the best width", **fits)
+        values = {
+            "cz.width": Proposal(fit.values["extremum"], "dt", fit.stderr["extremum"]),
+            "cz.leakage": Proposal(max(lost, 0.0), "", stderr),
+        }
+        return Outcome("good", "", values, fits)
+
+
+class CzVirtualZ(_Cz):
+    """The virtual z after the gate: the phase it leaves on either qubit with the other in 0.
+
+    Five gates in a row tell it five times better; one gate tells which of the turns it is.
+    """
+
+    name: ClassVar = "cz-virtual-z"
+    needs: ClassVar = (
+        "control.sx.amplitude", "target.sx.amplitude", "control.readout.discriminator", "target.readout.discriminator",
+        *_GATE,
+    )  # fmt: skip
+    gives: ClassVar = ("cz.rz_control", "cz.rz_target")
+    tolerances: ClassVar = {"cz.rz_control": (0.05, 0.0), "cz.rz_target": (0.05, 0.0)}
+    quick: ClassVar = {"shots": 300}
+
+    class Parameters(RoutineParameters):
+        """Of the measurement."""
+
+        repeats: int = Field(default=5, ge=2)
+        """Gates in a row, beside one."""
+        apart: int = Field(default=SETTLED, ge=0)
+        """dt after each: until the flux line has settled."""
+        shots: PositiveInt = 1000
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Ramsey of one qubit after the other around the gate without its virtual z."""
+        p, pair = self.parameters, qubits_of(target, bench.device)
+        pulse = flux_pulse(bench, target, duration=bench.blocks.value(f"{target}.cz.duration"))
+        counts, data, known = [1, p.repeats], xarray.Dataset(), {}
+        for side, qubit in zip(("control", "target"), pair, strict=True):
+            schedules = [
+                ramsey(bench.blocks, qubit, (), repeated(pulse, count, p.apart), turn)
+                for turn in TURNS.tolist()
+                for count in counts
+            ]
+            answer = yield Ask(schedules, p.shots)
+            axes = {"turn": (TURNS, "rad"), "gates": (counts, "")}
+            found = sweep(axes, answer, suffixes=(f"_{side}",), known=bench.calibration, target=f"Q{qubit}")
+            data = data.merge(found, combine_attrs="drop")
+            known[f"discriminator_{side}"] = found.attrs["discriminator"]
+        return data.assign_attrs(known)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Take the phases away."""
+        values: dict[str, Proposal] = {}
+        counts = data["gates"].to_numpy()
+        for side in ("control", "target"):
+            own = data.assign_attrs(discriminator=data.attrs[f"discriminator_{side}"])
+            z, error = phasor(*signal(own, f"_{side}"))
+            if np.min(np.abs(z)) < 0.2:
+                return bad_data(f"the fringe of the {side} vanishes: {np.abs(z).min():.2f} of full contrast")
+            one = np.angle(z[0])
+            rest = float(np.angle(z[1] * np.exp(-1j * counts[1] * one)))
+            spread = float(np.hypot(error[1], counts[1] * error[0]))
+            if abs(rest) + 3 * spread > np.pi:
+                return bad_data(f"one gate and {counts[1]} gates do not agree on the phase of the {side}")
+            phase = one + rest / counts[1]
+            angle = float(np.angle(np.exp(-1j * phase)))
+            values[f"cz.rz_{side}"] = Proposal(angle, "rad", float(error[1] / counts[1]))
+        return Outcome("good", "", values)
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw the fringes of both qubits, and the cosines with the phase that was found."""
+        from pulsed.calibration.figures import heading
+
+        figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
+        fine = np.linspace(0, 2 * np.pi, 200)
+        for axes, side in zip(figure.subplots(1, 2, sharey=True), ("control", "target"), strict=True):
+            own = data.assign_attrs(discriminator=data.attrs[f"discriminator_{side}"])
+            y, sigma = signal(own, f"_{side}")
+            z, _ = phasor(y, sigma)
+            for k, count in enumerate(data["gates"].to_numpy()):
+                points = axes.errorbar(TURNS, y[:, k], sigma[:, k], fmt=".", label=f"{count} gates")
+                level, size = y[:, k].mean(), abs(z[k]) / 2
+                if outcome.good:
+                    found = outcome.values[f"cz.rz_{side}"].value
+                    assert isinstance(found, float)
+                    phase = -count * found
+                    axes.plot(fine, level + size * np.cos(fine + phase), color=points[0].get_color())
+            axes.set_title(side, fontsize="small")
+            axes.set_xlabel("turn of the last pulse (rad)")
+            axes.legend(fontsize="x-small")
+        figure.axes[0].set_ylabel("population of 1")
