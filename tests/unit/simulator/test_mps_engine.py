@@ -162,6 +162,31 @@ def test_a_measurement_in_mid_circuit_of_twelve_collapses_and_goes_on():
     np.testing.assert_allclose(before, without, atol=5 * math.sqrt(2 * 0.25 / 64))
 
 
+def test_a_coin_read_twice_in_a_state_of_eleven_shows_the_same_side():
+    """Shot by shot: after the first readout a shot goes on from the state that it found, not from another shot's."""
+    chip = chain(11, 1e-3)
+    chip = replace(chip, amplifier=replace(chip.amplifier, noise_lsb=4.0, efficiency=1.0))
+    offset = chip.qubits[3].readout_frequency - READOUT
+    pulses = [Burst(q, 0, (0.5 if q == 3 else 0.05) * GAUSS, chip.qubits[q].frequency) for q in range(11)]
+    rows, envelopes = Gates(chip, lines(chip)).rows(pulses)
+    kernel, starts = Kernel(offset, np.full(800, 1 / 800, complex)), (100, 1400)
+    rows += [(len(chip.wires) - 1, start, len(envelopes), 0.14, 0.0, offset) for start in starts]
+    windows = tuple(Window(start + chip.amplifier.delay, 800, (kernel,)) for start in starts)
+    envelopes.append(np.ones(800, complex))
+    keys = tuple(e.tobytes() for e in envelopes)
+    played = Sequence(lines(chip), np.array(rows, BURST), tuple(envelopes), keys, windows, 1_000_000)
+    outcome = Engine(chip, 3).play(played, 400, (0,), "integrated")
+    (found,) = outcome.report.clusters
+    assert found.method == "matrix product states"
+    points = outcome.integrated
+    axis = np.linalg.eigh(np.cov(points[:, 0].real, points[:, 0].imag))[1][:, -1]
+    along = points.real * axis[0] + points.imag * axis[1]
+    sides = along > (along.min(axis=0) + along.max(axis=0)) / 2
+    assert 0.1 < sides[:, 0].mean() < 0.9
+    # T1 is 1 ms, the two are 1.3 us apart; what the readout itself raises or lowers comes on top.
+    assert np.mean(sides[:, 0] == sides[:, 1]) > 0.97, "seed 3"
+
+
 def test_more_entanglement_than_the_bound_allows_is_refused_and_the_engine_goes_on():
     chip = replace(chain(11, 60e-6), truncation=Truncation(2, 1e-6))
     engine = Engine(chip, 1)
