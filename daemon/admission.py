@@ -102,5 +102,9 @@ def _check_settings(settings: dict[str, float], device: DeviceDescription) -> No
     for name, value in settings.items():
         if name not in legal:
             raise InvalidValueError("no such setting", subject="settings", value=name, legal=", ".join(legal))
-        if not math.isfinite(value) or (name.endswith(".frequency") and value <= 0):
-            raise InvalidValueError("not a value for this setting", subject=name, value=value, legal="a number")
+        positive = name.endswith(".frequency")
+        if not math.isfinite(value) or (positive and value <= 0):
+            raise InvalidValueError(
+                "not a value for this setting", subject=name, value=value,
+                legal="above 0 Hz" if positive else "a finite number",
+            )  # fmt: skip

@@ -253,7 +253,10 @@ class Rack:
         for driver in self._others.values():
             if isinstance(driver, Analyser):
                 return driver
-        raise ConfigError("there is no spectrum analyser on this rack", subject="spectrum", value=self.device.name)
+        raise ConfigError(
+            "there is no spectrum analyser on this rack", subject="spectrum", value=self.device.name,
+            legal="a rack with one among its instruments",
+        )  # fmt: skip
 
     def _look(
         self, chunk: Chunk, report: Progress, times: dict[str, float], verify: bool, deadline: float

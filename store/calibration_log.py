@@ -158,5 +158,7 @@ def tagged(connection: Connection, rack: str, name: str) -> CalibrationSet:
     """Return the set with this tag. Raises :class:`NotFoundError`."""
     calibration_id = connection.execute(_TAGGED, {"r": rack, "t": name}).scalar()
     if calibration_id is None:
-        raise NotFoundError("no calibration set has this tag", subject=f"rack {rack}", value=name)
+        known = select(_tags.tag).where(_tags.rack == rack).order_by(_tags.tag).limit(_NAMED)
+        legal = ", ".join(connection.execute(known).scalars()) or "none is tagged"
+        raise NotFoundError("no calibration set has this tag", subject=f"rack {rack}", value=name, legal=legal)
     return calibrations.get(connection, rack, calibration_id)

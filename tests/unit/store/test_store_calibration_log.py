@@ -97,8 +97,9 @@ def test_tags_name_sets_and_are_not_taken_by_accident(store):
     store.tag_calibration(b, "good", move=True)
     assert store.tagged_calibration("good").calibration_id == b
     assert store.calibration_log()[0].tags == ("also",)
-    with pytest.raises(NotFoundError, match="bad"):
+    with pytest.raises(NotFoundError, match="bad") as missing:
         store.tagged_calibration("bad")
+    assert missing.value.legal == "also, good"
     with pytest.raises(NotFoundError, match="nowhere"):
         store.tag_calibration("nowhere", "x")
 
