@@ -128,7 +128,7 @@ class Routine(ABC):
     """Values without which it cannot run, without subject; a pair's as ``control.…`` and ``target.…``."""
     gives: ClassVar[tuple[str, ...]] = ()
     """Values it proposes, names without subject."""
-    disturbs: ClassVar[Literal["none", "neighbours"]] = "none"
+    disturbs: ClassVar[Literal["none", "neighbours", "all"]] = "none"
     """Which other targets may not be measured at the same time."""
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {}
     """For a check: by name, how far (absolute, relative) a value may be from the one in force."""

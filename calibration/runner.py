@@ -146,7 +146,7 @@ def colours(
     """Return groups of targets that are measured at once, greedily, in the order given.
 
     Targets with a qubit in common never share a group, nor do the ports of one instrument's analyser. When the routine
-    disturbs neighbours, no two targets of a group have coupled qubits.
+    disturbs neighbours, no two targets of a group have coupled qubits; when it disturbs all, each is a group of its own.
     """
     coupled = {frozenset((pair.control, pair.target)) for pair in device.couplings}
     groups: list[list[str]] = []
@@ -156,7 +156,7 @@ def colours(
         close = set(own)
         if apart or routine.disturbs == "neighbours":
             close |= {q for pair in coupled if pair & own for q in pair}
-        alone = routine.subject in ("port", "chip")
+        alone = routine.subject in ("port", "chip") or routine.disturbs == "all"
         for group, others in zip(groups, taken, strict=True):
             if not alone and not close & others:
                 group.append(target)

@@ -55,7 +55,7 @@ def _draw_limits(
     axes: Any, data: xarray.Dataset, lengths: npt.NDArray[np.float64], amplitude: float, offset: float, qubits: int
 ) -> None:
     d = 2**qubits
-    for key, label, style in (("coherence_limit", "coherence limit", "--"), ("alone", "neighbours at rest", ":")):
+    for key, label, style in (("coherence_limit", "coherence limit", "--"), ("alone", "others at rest", ":")):
         if key in data.attrs:
             p = 1 - float(data.attrs[key]) * d / (d - 1)
             axes.plot(lengths, amplitude * p**lengths + offset, style, color="grey", label=label)

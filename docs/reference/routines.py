@@ -23,6 +23,8 @@ IMAGES = DOCS / "images" / "routines"
 TARGETS = {"qubit": ("Q0", "Q1"), "pair": ("Q0-Q1",)}
 """Enough for every routine to have what it needs."""
 
+AT_ONCE = {"none": "all targets", "neighbours": "targets that are not coupled", "all": "one target"}
+
 HEAD = """# Calibration routines
 
 Each is run by `pulsed cal run NAME [TARGETS] --set KEY=VALUE`, and by the graph in the order of this page.
@@ -44,7 +46,7 @@ def section(routine: type[Routine], drawn: bool) -> str:
         "of": "each " + routine.subject if routine.subject != "chip" else "the chip",
         "needs": ", ".join(f"`{name}`" for name in routine.needs) or "nothing",
         "gives": ", ".join(f"`{name}`" for name in routine.gives) or "no value",
-        "at once": "targets that are not coupled" if routine.disturbs == "neighbours" else "all targets",
+        "at once": AT_ONCE[routine.disturbs],
         "parameters": parameters or "none",
     }
     text = [f"## {routine.name}", "", inspect.getdoc(routine) or "", "", "| | |", "|---|---|"]

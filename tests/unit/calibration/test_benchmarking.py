@@ -75,8 +75,10 @@ def bench():
 
 
 def test_a_pulse_errs_as_much_as_t1_and_t2_say(bench, tmp_path):
+    jobs = len(bench.connection.played)
     routine = find_routine("rb")(points=4, longest=1500, sequences=4, shots=1000, seed=SEED)
     finished = run(routine, ["Q0", "Q2"], bench, folder=tmp_path)
+    assert len(bench.connection.played) == jobs + 2, "one after the other"
     for target, item in finished.items():
         assert item.good, f"{target}, seed {SEED}: {item.record.reason}"
         error, limit = item.values[f"{target}.rb.error"], item.data.attrs["coherence_limit"]
