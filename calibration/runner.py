@@ -146,7 +146,8 @@ def colours(
     """Return groups of targets that are measured at once, greedily, in the order given.
 
     Targets with a qubit in common never share a group, nor do the ports of one instrument's analyser. When the routine
-    disturbs neighbours, no two targets of a group have coupled qubits; when it disturbs all, each is a group of its own.
+    disturbs neighbours, no two targets of a group have coupled qubits; when it disturbs all, each is a group
+    of its own.
     """
     coupled = {frozenset((pair.control, pair.target)) for pair in device.couplings}
     groups: list[list[str]] = []
