@@ -18,6 +18,7 @@ from pulsed.calibration.routine import Routine, find_routine, qubits_of
 from pulsed.calibration.runner import Finished
 from pulsed.calibration.runner import run as run_routine
 from pulsed.calibration.transaction import Transaction, commit
+from pulsed.cli.screens import show_value
 from pulsed.client import Client
 from pulsed.client.keys import home_directory
 from pulsed.model.errors import InvalidValueError
@@ -50,6 +51,10 @@ def run(
         chosen = list(targets) or [t for t in routine.targets(bench.device) if not bench.calibration.faulty(t)]
         for target in chosen:
             qubits_of(target, bench.device)
+            if target not in (legal := routine.targets(bench.device)):
+                raise InvalidValueError(
+                    "not a target of this routine", subject=f"routine {name}", value=target, legal=", ".join(legal)
+                )
         where = Path(folder) if folder is not None else home_directory(None) / "runs"
         console = Console(stderr=True, highlight=False)
         with console.status(f"{name} on {', '.join(chosen)} ..."):
@@ -85,18 +90,14 @@ def _show(finished: dict[str, Finished], written: Transaction | None, *, as_json
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("target", "outcome", "value", "", ""):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for target, item in finished.items():
         record = item.record
         head = (target, Text(record.outcome, _COLOURS[record.outcome]))
         if not record.values:
             table.add_row(*head, record.reason)
         for full, value in record.values.items():
-            if isinstance(value.value, tuple):
-                number = f"{len(value.value)} numbers"
-            else:
-                number = f"{value.value:.9g}" + ("" if value.stderr is None else f" ± {value.stderr:.2g}")
-            table.add_row(*head, full, f"{number} {value.unit}", refused.get(full, ""))
+            table.add_row(*head, full, show_value(value), refused.get(full, ""))
             head = ("", Text(""))
     console = Console(highlight=False)
     console.print(table)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,8 @@ _SUBJECTS = 6
 """Subjects that it lists instead when there are more names."""
 _DIFFERENCES = 30
 """Lines that are shown after a change."""
+_INDENT = 20
+"""Columns, the width of a time, by which what a run found is set in."""
 _OUTCOMES = {"good": "green", "out of spec": "yellow", "stopped": "yellow"}
 _BEYOND = 3.0
 """Standard errors by which two values differ for sure."""
@@ -100,19 +103,16 @@ def runs_screen(runs: Sequence[RunRecord]) -> RenderableType:
     """Return the screen of `pulsed cal runs`: what came of each measurement, with what it proposed or why not."""
     if not runs:
         return Text("no such measurement yet", "dim")
-    table = plain_table(
-        "when", "routine", "target", "", "outcome", "took", "values, or why none", "file", right=("took",)
-    )
-    for column in table.columns[:5]:
-        column.no_wrap = True
+    lines: list[RenderableType] = []
     for run in runs:
+        head = Text(f"{when(run.started)} {run.routine:22} {run.target:6} {run.kind:9} ")
+        head.append(f"{run.outcome:11} ", _OUTCOMES.get(run.outcome, "red")).append(duration(run.ended - run.started))
         values = ", ".join(f"{name} {show_value(value)}" for name, value in list(run.values.items())[:_NAMED])
         more = f" and {len(run.values) - _NAMED} more" if len(run.values) > _NAMED else ""
-        table.add_row(
-            when(run.started), run.routine, run.target, run.kind, Text(run.outcome, _OUTCOMES.get(run.outcome, "red")),
-            duration(run.ended - run.started), run.reason or values + more, Path(run.file).name,
-        )  # fmt: skip
-    return table
+        lines += [head, Padding(Text(run.reason or values + more), (0, 0, 0, _INDENT))]
+        if run.file:
+            lines.append(Padding(Text(Path(run.file).name, "dim"), (0, 0, 0, _INDENT)))
+    return Group(*lines)
 
 
 def difference(old: Value | None, new: Value | None) -> Text:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 STYLES = {
     "fresh": ("●", "green"), "stale": ("◐", "yellow"), "never": ("○", "dim"), "failed": ("✗", "red"),
-    "faulty": ("✗", "dim red"), "unused": ("·", "dim"),
+    "faulty": ("⊘", "dim red"), "unused": ("·", "dim"),
 }  # fmt: skip
 _VERDICTS = {"in spec": "green", "out of spec": "yellow", "bad data": "red"}
 
@@ -158,11 +159,9 @@ def graph_screen(graph: Graph, found: Mapping[Node, State]) -> RenderableType:
     """Return a table of routines, a column per kind of target, and the reason of each that is not fresh."""
     table = plain_table("routine", "targets")
     for step, targets in graph.rows(graph.nodes):
-        cells = Text()
-        for target in targets:
-            mark, style = STYLES[found[Node(step.routine, target)].status]
-            cells.append(f"{mark} {target}  ", style)
-        table.add_row(step.routine, cells)
+        marks = (STYLES[found[Node(step.routine, target)].status] for target in targets)
+        cells = [Text(f"{mark} {target}", style) for target, (mark, style) in zip(targets, marks, strict=True)]
+        table.add_row(step.routine, Columns(cells, padding=(0, 2)))
     reasons = plain_table("not fresh", "", "why")
     for node, state in found.items():
         if state.why and state.status in ("stale", "failed", "faulty"):

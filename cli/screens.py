@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 import msgspec
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -44,6 +46,14 @@ def plain_table(*columns: str, title: str = "", right: Sequence[str] = ()) -> Ta
 def when(seconds: float) -> str:
     """Return a Unix time as the local date and time."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(text: str) -> str:
+    """Return an ISO 8601 time as :func:`when` does; a date alone, or what is no time, as it is."""
+    try:
+        return when(datetime.fromisoformat(text).timestamp()) if "T" in text else text
+    except ValueError:
+        return text
 
 
 def duration(seconds: float) -> str:
@@ -233,8 +243,7 @@ def _row(values: Sequence[Value | None]) -> tuple[str, list[str]]:
 def _kind_table(kind: str, parameters: Mapping[str, Mapping[str, Value]]) -> RenderableType:
     """Return the values of one kind of subject: scalars as a table, lists as lines below it."""
     subjects = sorted({subject for values in parameters.values() for subject in values})
-    table = plain_table(kind, "", *subjects, right=subjects)
-    table.columns[0].no_wrap = True
+    table = _Columns(kind, subjects, [])
     lists = plain_table("", "", "")
     lists.show_header = False
     for parameter, values in parameters.items():
@@ -242,9 +251,35 @@ def _kind_table(kind: str, parameters: Mapping[str, Mapping[str, Value]]) -> Ren
             for subject, value in values.items():
                 lists.add_row(f"{subject}.{parameter}", show_value(value) + MARKS.get(value.quality, ""))
         else:
-            unit, texts = _row([values.get(subject) for subject in subjects])
-            table.add_row(parameter, Text(unit, "dim"), *texts)
-    return Group(*(part for part in (table, lists) if part.row_count))
+            table.rows.append((parameter, *_row([values.get(subject) for subject in subjects])))
+    return Group(*(part for part, there in ((table, table.rows), (lists, lists.row_count)) if there))
+
+
+@dataclass
+class _Columns:
+    """A table with a column per subject: as many side by side as the terminal is wide, the others below them."""
+
+    kind: str
+    subjects: Sequence[str]
+    rows: list[tuple[str, str, list[str]]]
+    """Parameter, unit, and a text per subject."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names = max(len(self.kind), *(len(parameter) for parameter, _, _ in self.rows))
+        left = names + max(len(unit) for _, unit, _ in self.rows) + 4
+        rest = list(range(len(self.subjects)))
+        while rest:
+            widths = [max(len(self.subjects[k]), *(len(texts[k]) for _, _, texts in self.rows)) for k in rest]
+            fitting = sum(left + end - 2 <= options.max_width for end in accumulate(width + 2 for width in widths))
+            block, rest = rest[: max(1, fitting)], rest[max(1, fitting) :]
+            shown = [self.subjects[k] for k in block]
+            table = plain_table(self.kind, "", *shown, right=shown)
+            table.columns[0].no_wrap = True
+            for parameter, unit, texts in self.rows:
+                table.add_row(parameter, Text(unit, "dim"), *(texts[k] for k in block))
+            yield table
+            if rest:
+                yield ""
 
 
 def calibration_screen(calibration: CalibrationSet, state: Text | None = None) -> RenderableType:
@@ -252,7 +287,7 @@ def calibration_screen(calibration: CalibrationSet, state: Text | None = None) -
     head = Text.assemble(
         "calibration set ",
         (calibration.calibration_id, "bold"),
-        f" of {calibration.device}, made {calibration.created}",
+        f" of {calibration.device}, made {moment(calibration.created)}",
     )
     if state is not None:
         head.append(", ").append_text(state)
@@ -277,7 +312,7 @@ def calibration_screen(calibration: CalibrationSet, state: Text | None = None) -
 
 def _faults(calibration: CalibrationSet) -> list[tuple[str, str]]:
     return [
-        (subject, ", ".join(filter(None, (fault.why, fault.by, fault.time))))
+        (subject, ", ".join(filter(None, (fault.why, fault.by, moment(fault.time)))))
         for subject, fault in sorted(calibration.faults.items())
     ]
 

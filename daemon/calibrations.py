@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -55,7 +56,8 @@ class CalibrationHandlers:
             return _reply(message, await call(store.calibration, str(message.calibration_id)))
         found = await call(store.calibration_as_of, message.time)
         if found is None:
-            raise NotFoundError("no calibration set was in force yet", subject="time", value=message.time)
+            asked = datetime.fromtimestamp(message.time, UTC).isoformat(timespec="seconds")
+            raise NotFoundError("no calibration set was in force yet", subject="time", value=asked)
         return _reply(message, found)
 
     async def _put(self, message: m.PutCalibration, parts: Sequence[Part], _peer: Peer) -> Answer:

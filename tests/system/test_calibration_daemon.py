@@ -90,6 +90,7 @@ def test_a_check_and_a_dry_look_change_nothing(cold):
     [
         (("t3",), "no such routine"),
         (("t1", "Q7"), "no such target"),
+        (("t1", "d0"), "not a target of this routine"),
         (("t1", "--set", "pionts=3"), "points"),
         (("t1", "--set", "points"), "KEY=VALUE"),
     ],

@@ -89,6 +89,17 @@ def test_a_run_says_what_it_found_or_why_it_did_not():
     assert "no such" in shown(screens.runs_screen([]))
 
 
+def test_a_run_is_readable_in_a_narrow_terminal():
+    """Its head is one line, and the reason does not become a column of single words."""
+    reason = "no peak in the window: the largest deviation is 2.1 standard errors"
+    run = RunRecord("b", "resonator-spectroscopy", "Q1", "calibrate", "out of spec", 1e9, 1e9 + 1, reason=reason,
+                    file="/data/b.nc")  # fmt: skip
+    lines = shown(screens.runs_screen([run]), 80).splitlines()
+    assert len(lines) <= 4
+    assert lines[0].endswith("out of spec 1 s")
+    assert " ".join(lines[1:3]).split() == reason.split()
+
+
 def test_many_changes_are_summed_up():
     big = OLD.with_values({f"Q{i}.f01": Value(float(i)) for i in range(40)}, "t")
     text = shown(screens.change_screen(OLD, big))

@@ -109,6 +109,21 @@ def test_a_calibration_set_shows_every_value():
         assert part in text
 
 
+def test_columns_that_do_not_fit_side_by_side_follow_below():
+    names = [f"Q{q}" for q in range(7)]
+    values = {f"{name}.readout.p01": Value(0.0265, stderr=0.0011) for name in names}
+    for width in (40, 80, 120):
+        lines = shown(screens.calibration_screen(CalibrationSet("sim5", values, "2026-11-21")), width).splitlines()
+        assert sum(line.count("0.0265(11)") for line in lines) == 7, width
+        assert [word for line in lines if line.startswith("qubit") for word in line.split()[1:]] == names, width
+        assert max(map(len, lines)) <= width
+
+
+def test_times_are_local_and_those_of_a_set_are_written_like_those_of_the_log():
+    assert screens.moment("2001-09-09T01:46:40+00:00") == screens.when(1e9)
+    assert screens.moment("2026-11-21") == "2026-11-21"
+
+
 def test_the_truth_shows_qubits_and_pairs():
     qubit = {"f01": 4.97e9, "t1": 95e-6, "thermal": 0.01, "readout_resonances": [1.0, 2.0]}
     truth = {"name": "chip-7", "qubits": [qubit, qubit], "couplings": [{"qubits": [0, 1], "j": 1.95e6, "zz": 5.1e4}]}
