@@ -128,7 +128,9 @@ class Run:
         for part in parts:
             resolve = partial(_condition, part.awg, entry, sent)
             shift = self._shift(part.awg, begin)
-            events = part.played(entry)
+            events, every = part.played(entry), part.tables[entry].events
+            for c, t in every[every["condition"] != 0][["condition", "time"]].tolist():
+                resolve(c, t + shift)  # markers, and what is on no cable, wait for their bits too
             conditions += [resolve(int(c), int(t) + shift) for c, t in events[["condition", "time"]].tolist()]
             for turn in part.turns(entry):
                 same = (events["pair"] == turn["pair"]) & (events["oscillator"] == turn["oscillator"])

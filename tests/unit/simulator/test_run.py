@@ -131,9 +131,14 @@ def test_a_condition_is_the_last_bit_of_its_number_that_came_in_time(bench, rack
 
 
 @pytest.mark.parametrize(("number", "time"), [(2, 425), (3, 450)])
-def test_a_bit_that_is_not_there_in_time_is_refused(bench, rack, number, time):
-    """One sample too early, or another number: the trigger is refused and everything stays armed."""
-    events = np.array([(1, 0, number, 1, time, 1.0, 0.0, 0.0)], EVENT_RECORD)
+@pytest.mark.parametrize("slot", [(1, 0, 1, 1.0), (1, 8, 16, 0.0), (4, 0, 1, 1.0), (1, 0, TURN, 0.0)])
+def test_a_bit_that_is_not_there_in_time_is_refused(bench, rack, number, time, slot):
+    """One sample too early, or another number: the trigger is refused and everything stays armed.
+
+    So it is for what is played, for a marker, on a pair without cable, and for a turn.
+    """
+    pair, oscillator, waveform, amplitude = slot
+    events = np.array([(pair, oscillator, number, waveform, time, amplitude, 0.0, 0.0)], EVENT_RECORD)
     load(bench, rack, follower=events, records=bits(bench, (0, 2, 10)), length=500)
     for client in reversed(rack):
         client.write("INIT")
