@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,17 +48,17 @@ def events(status: Status) -> list[Event]:
     return [Event(item.since, name, "was identified anew") for name, item in status.instruments.items() if item.since]
 
 
-@contextmanager
-def _lab(
-    without: Sequence[str], data: str | None, url: str | None, key: str | None
-) -> Iterator[tuple[Lab, Callable[[Action], None]]]:
-    """Yield a lab and a callback that shows what is done as it is done, on the error stream."""
+def _pass(
+    work: Callable[[Lab, Callable[[Action], None]], Sequence[Action]], without: Sequence[str], data: str | None,
+    url: str | None, key: str | None, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Do ``work`` with a lab, show each step on the error stream as it ends, and say how everything stands."""
     console = Console(stderr=True, highlight=False)
     bars = Progress(
         TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(), console=console, transient=True, disable=not sys.stderr.isatty(),
     )  # fmt: skip
-    with Client(url, key) as client, bars:
+    with Client(url, key) as client:
         playing = bars.add_task("schedules", total=1, visible=False)
 
         def progress(done: int, total: int) -> None:
@@ -77,10 +76,12 @@ def _lab(
             bars.update(walked, completed=_fresh(lab.states()))
 
         try:
-            yield lab, tell
+            with bars:
+                done = work(lab, tell)
         except KeyboardInterrupt:
             console.print("stopped; what was measured is kept, and the next pass goes on from here", style="yellow")
             raise
+        _say(lab, done, as_json=as_json)  # after the bars are gone: they redraw the lines that they take for theirs
 
 
 def _fresh(states: Mapping[Node, State]) -> int:
@@ -98,27 +99,21 @@ def bring_up(
     targets: Sequence[str], without: Sequence[str], data: str | None, url: str | None, key: str | None, *, as_json: bool
 ) -> None:
     """Tune up."""
-    with _lab(without, data, url, key) as (lab, tell):
-        done = bringup.bringup(lab, targets, tell=tell)
-        _say(lab, done, as_json=as_json)
+    _pass(lambda lab, tell: bringup.bringup(lab, targets, tell=tell), without, data, url, key, as_json=as_json)
 
 
 def maintain(
     targets: Sequence[str], without: Sequence[str], data: str | None, url: str | None, key: str | None, *, as_json: bool
 ) -> None:
     """Bring up to date."""
-    with _lab(without, data, url, key) as (lab, tell):
-        done = bringup.maintain(lab, targets, tell=tell)
-        _say(lab, done, as_json=as_json)
+    _pass(lambda lab, tell: bringup.maintain(lab, targets, tell=tell), without, data, url, key, as_json=as_json)
 
 
 def diagnose(
     target: str, routine: str | None, data: str | None, url: str | None, key: str | None, *, as_json: bool
 ) -> None:
     """Find a cause."""
-    with _lab((), data, url, key) as (lab, tell):
-        done = bringup.diagnose(lab, target, routine, tell=tell)
-        _say(lab, done, as_json=as_json)
+    _pass(lambda lab, tell: bringup.diagnose(lab, target, routine, tell=tell), (), data, url, key, as_json=as_json)
 
 
 def _say(lab: Lab, done: Sequence[Action], *, as_json: bool) -> None:
