@@ -1,0 +1,67 @@
+"""Integration weights from records: they tell 0 and 1 apart better, and the set that holds them plays them."""
+
+import numpy as np
+import pytest
+
+from pulsed.calibration.data import load
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.figures import save_figure
+from pulsed.calibration.routine import find_routine
+from pulsed.calibration.routines.readout_kernel import ReadoutKernel, clouds_of, weights
+from pulsed.calibration.runner import run
+from pulsed.testing.simulated_lab import SimulatedLab
+
+SEED, TARGETS = 8, ("Q0", "Q3")
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kernel")
+    bench, routine = Executor(SimulatedLab.sim5(seed=SEED)), ReadoutKernel()
+    finished = run(routine, TARGETS, bench, folder=folder)
+    for item in finished.values():
+        assert item.good, f"seed {SEED}: {item.record.reason}"
+    return bench, routine, finished, folder
+
+
+def test_states_are_farther_apart_with_the_weights(measured):
+    """A matched filter cannot be worse than a boxcar; while the resonator rings up it is better."""
+    for target, item in measured[2].items():
+        fits = clouds_of(item.data)
+        gain = fits["weighted"].values["separation"] - fits["boxcar"].values["separation"]
+        error = np.hypot(*(fit.stderr["separation"] for fit in fits.values()))
+        assert gain > 4 * error, f"{target}, seed {SEED}: {gain} +- {error}"
+
+
+def test_the_weights_rise_as_the_resonator_rings_up(measured):
+    for item in measured[2].values():
+        size = np.abs(weights(item.data))
+        assert size.sum() == pytest.approx(1)
+        assert size[:20].mean() < 0.3 * size[400:700].mean()
+
+
+def test_the_set_plays_them(measured):
+    """The points of the discriminator measured with the new set lie where the routine said."""
+    bench, _, finished, folder = measured
+    tuned = bench.propose({name: value for item in finished.values() for name, value in item.values.items()})
+    for target, item in run(find_routine("discriminator")(), TARGETS, tuned, folder=folder).items():
+        assert item.good, f"seed {SEED}: {item.record.reason}"
+        said = tuned.calibration.numbers(f"{target}.readout.discriminator")
+        fit = item.outcome.fits["clouds"]
+        for name, value in zip(("z0re", "z0im", "z1re", "z1im", "variance"), said, strict=True):
+            off = fit.values[name] - value
+            assert abs(off) < 4 * np.sqrt(2) * fit.stderr[name], f"{target} {name}, seed {SEED}: {off}"
+
+
+def test_a_file_gives_the_same_and_a_dead_line_gives_nothing(measured, tmp_path):
+    _, routine, finished, _ = measured
+    item = finished["Q0"]
+    data = load(item.record.file)
+    assert routine.analyse(data).values == item.outcome.values
+    assert save_figure(routine, data, item.outcome, tmp_path / "kernel.png").stat().st_size > 10_000
+    rng = np.random.default_rng(SEED)
+    for name in ("shot_i", "shot_q"):
+        data[name].to_numpy()[:] = 1e-3 * rng.standard_normal(data[name].shape)
+    outcome = routine.analyse(data)
+    assert not outcome.good, f"seed {SEED}"
+    assert "drive line" in outcome.reason
