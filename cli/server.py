@@ -24,13 +24,22 @@ _HOST = "127.0.0.1"
 _CONTROL_TIMEOUT = 60.0
 
 
-def free_ports(count: int) -> list[int]:
-    """Return TCP ports of this machine that nothing listens on now."""
-    sockets = [socket.create_server((_HOST, 0)) for _ in range(count)]
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
+_held: list[socket.socket] = []
+"""Sockets of :func:`own_ports`."""
+
+
+def own_ports(count: int) -> list[int]:
+    """Return TCP ports of this machine that nothing listens on, and that nobody else is given while this process lives.
+
+    A socket that is bound and does not listen keeps a port out of the system's choice for others' connections, and
+    leaves it to whoever asks for it by its number.
+    """
+    for _ in range(count):
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((_HOST, 0))
+        _held.append(held)
+    return [held.getsockname()[1] for held in _held[-count:]]
 
 
 def with_simulated_rack(device: DeviceDescription, config: Path) -> tuple[DeviceDescription, list[str]]:
@@ -38,7 +47,7 @@ def with_simulated_rack(device: DeviceDescription, config: Path) -> tuple[Device
 
     The ports are chosen here, so that the instruments keep their addresses when the rack is started again.
     """
-    ports = free_ports(len(device.instruments))
+    ports = own_ports(len(device.instruments))
     addresses = {name: f"TCPIP::{_HOST}::{port}::SOCKET" for name, port in zip(device.instruments, ports, strict=True)}
     return device.with_addresses(addresses), rack_command(config, ",".join(map(str, ports)))
 
