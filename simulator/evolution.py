@@ -20,11 +20,14 @@ from pulsed.simulator.report import ClusterReport
 from pulsed.simulator.residual import Residual
 from pulsed.simulator.state import DensityMatrix
 from pulsed.simulator.superoperators import Idle, small_unitaries
-from pulsed.simulator.trajectories import Trajectories
+from pulsed.simulator.trajectories import SimulationLimitError, Trajectories
 
 ZZ_STEP = 2000.0
 """Longest idle (ns) of coupled transmons in one step: decay and ZZ do not commute, the error is of order
 (ZZ_STEP/T1)^2."""
+
+MOST_BYTES = 2 << 30
+"""Bytes of a batch of density matrices that readouts may split it into; copies take twice as much meanwhile."""
 
 Complex = NDArray[np.complex128]
 
@@ -261,6 +264,9 @@ class Cluster:
         Returns:
             (shots,) the new owners.
 
+        Raises:
+            SimulationLimitError: more branches than fit.
+
         """
         qubits = self.measured(measurement)
         sites = tuple(self.qubits.index(q) for q in qubits)
@@ -281,6 +287,7 @@ class Cluster:
         key = np.stack([self._realisation[owner], after]) if len(qubits) == len(self.qubits) else whence
         _, first, new_owner = np.unique(key, axis=1, return_index=True, return_inverse=True)
         groups = whence[:, first]
+        self._check_branches(groups.shape[1])
         self.state = self.state.collapsed(sites, groups[0], groups[1], groups[2])
         self._detunings = self._detunings[groups[0]]
         self._realisation = self._realisation[groups[0]]
@@ -293,6 +300,19 @@ class Cluster:
             self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
             self._clock[qubit] = measurement.stop
         return np.asarray(new_owner, dtype=np.int64).ravel()
+
+    def _check_branches(self, count: int) -> None:
+        """Refuse (SimulationLimitError) more branches of density matrices than fit; other states look themselves."""
+        if not isinstance(self.state, DensityMatrix):
+            return
+        size = self.state.bytes_of(1)
+        if size * count > MOST_BYTES:
+            raise SimulationLimitError(
+                "measurements in mid-circuit leave too many branches of a large state",
+                subject=f"{len(self.qubits)} transmons in one state",
+                value=f"{count} branches",
+                legal=f"at most {MOST_BYTES // size}; use fewer shots",
+            )
 
     def _draw(
         self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool

@@ -147,6 +147,10 @@ class DensityMatrix:
         dim: int = LEVELS**count
         return x.reshape((len(x),) + (LEVELS,) * (2 * count)).transpose(axes).reshape(len(x), dim, dim)
 
+    def bytes_of(self, batch: int) -> int:
+        """Return the memory that a batch of as many states takes whose transmons are joined like these."""
+        return batch * sum(int(part.x[0].nbytes) for part in self._parts)
+
     def columns(self, sites: tuple[int, ...]) -> int:
         """Return by how many columns a map of ``sites`` is multiplied for one member of the batch."""
         parts = {id(part): len(part.sites) for part in map(self._part, sites)}

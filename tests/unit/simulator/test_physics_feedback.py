@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pulsed.pulse.library import Drag
+from pulsed.simulator import evolution
 from pulsed.simulator.chip import load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, SimulationLimitError, Window
 from pulsed.simulator.lines import ideal_correction
@@ -226,6 +227,18 @@ def test_a_readout_of_all_qubits_forgets_the_way(gates):
     outcome = Engine(chip, 3).play(replace(shot.sequence(400_000), conditions=None), 6000, (1,), "integrated")
     cluster = next(found for found in outcome.report.clusters if found.qubits == (0, 1))
     assert 32 * 4 <= cluster.members <= 32 * 9
+
+
+def test_more_branches_of_density_matrices_than_fit_are_refused_and_fewer_shots_are_not(gates, monkeypatch):
+    """Two coupled qubits of which one is read, over and over: each history has a state of 648 bytes of its own."""
+    monkeypatch.setattr(evolution, "MOST_BYTES", 64 * 648)
+    engine, shot = Engine(load_chip(CHIP), 3), Shot(load_chip(CHIP), gates)
+    for start in range(0, 6000, 2000):
+        shot.play("sx", 0, start).play("sx", 1, start).read(start + 40, 0)
+    played = replace(shot.sequence(400_000), conditions=None)
+    with pytest.raises(SimulationLimitError, match=r"2 transmons.*branches.*at most 64; use fewer shots"):
+        engine.play(played, 2000, (1,), "integrated")
+    assert len(engine.play(played, 20, (1,), "integrated").integrated) == 20
 
 
 def test_what_cannot_be_followed_is_refused(quiet, gates):
