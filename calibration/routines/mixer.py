@@ -84,8 +84,8 @@ class Mixer(Routine):
         p = self.parameters
         channel, carrier = _tone(bench.device, bench.calibration, target)
         lo = bench.device.oscillators[str(bench.device.ports[target].lo)].frequency
-        places = (carrier, lo, 2 * lo - carrier, lo + 1.5 * (carrier - lo))
-        # What has a waveform is a multiple of its granularity long.
+        places = (carrier, lo, 2 * lo - carrier, lo - 1.7 * (carrier - lo))
+        # The last place is far from the others and shows the noise. The length fits any granularity.
         length = round(p.duration / bench.blocks.dt / 64) * 64
         pulse = GaussianSquare(length, p.tone, sigma=_FLANK, width=length - 4 * _FLANK, name="tone")
         tone = [bench.blocks.play(pulse, channel)]
