@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray
 
 from pulsed.calibration.data import load
 from pulsed.calibration.executor import Executor
@@ -38,6 +39,18 @@ def test_the_weights_rise_as_the_resonator_rings_up(measured):
         size = np.abs(weights(item.data))
         assert size.sum() == pytest.approx(1)
         assert size[:20].mean() < 0.3 * size[400:700].mean()
+
+
+def test_every_sample_adds_with_the_same_sign():
+    """Of a difference whose phase turns by two turns within the record, each weighted sample is its magnitude."""
+    time = np.arange(800)
+    difference = (0.2 + time / 800) * np.exp(4j * np.pi * time / 800)
+    records = np.stack([np.full(800, 0.3 - 0.1j), 0.3 - 0.1j + difference])
+    data = xarray.Dataset({"record_i": (("p", "t"), records.real), "record_q": (("p", "t"), records.imag)})
+    weighted = weights(data) * difference
+    # The mean over 25 samples hardly turns; at the ends it is held, which turns it by a fifth of a radian at most.
+    assert np.all(np.abs(np.angle(weighted[25:-25])) < 0.01)
+    assert np.all(np.abs(np.angle(weighted)) < 0.2)
 
 
 def test_the_set_plays_them(measured):
