@@ -204,7 +204,11 @@ def diagnose(lab: Lab, target: str, routine: str | None = None, *, tell: Tell | 
     """Find what is wrong with a target, of one routine or of all it has, mend it and what hangs on it."""
     nodes = [node for node in lab.graph.nodes if node.target == target and routine in (None, node.routine)]
     if not nodes:
+        there = [node for node in lab.graph.nodes if node.target == target]
+        if there:
+            legal = ", ".join(node.routine for node in there)
+            raise InvalidValueError("no such routine of this target", subject=target, value=str(routine), legal=legal)
         legal = ", ".join(dict.fromkeys(node.target for node in lab.graph.nodes))
-        raise InvalidValueError("nothing to diagnose", subject=routine or "target", value=target, legal=legal)
+        raise InvalidValueError("nothing to diagnose", subject="target", value=target, legal=legal)
     last = [node for node in nodes if not any(child in nodes for child in lab.graph.children(node))]
     return Pass(lab.graph, lab, tell).diagnose(last)

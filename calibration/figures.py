@@ -32,7 +32,7 @@ def heading(title: str, data: xarray.Dataset, outcome: Outcome) -> str:
     if outcome.reason:
         head += f", {outcome.reason}"
     shown = [
-        f"{name} = {item.value:.{digits(item.value, item.stderr)}g} ± {item.stderr:.2g} {item.unit}"
+        f"{name} = {item.value:.{digits(item.value, item.stderr)}g} ± {item.stderr:.2g} {item.unit}".rstrip()
         for name, item in outcome.values.items()
         if not isinstance(item.value, tuple) and item.stderr is not None
     ]
@@ -44,6 +44,11 @@ def digits(value: float, error: float) -> int:
     return int(np.clip(np.log10(max(abs(value), 1e-300) / max(error, 1e-300)) + 3, 2, 15)) if error > 0 else 7
 
 
+def _label(name: object, axis: xarray.DataArray) -> str:
+    """Return the label of an axis: its name, and its unit where it has one."""
+    return f"{name} ({axis.attrs['units']})" if axis.attrs.get("units") else str(name)
+
+
 def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
     """Draw the means themselves, where no fit has taken them up."""
     if "i" not in data or data["i"].ndim != 1:
@@ -53,7 +58,7 @@ def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
     for name in ("i", "q"):
         error = data.get(f"{name}_error")
         axes.errorbar(at, data[name], error, fmt=".", label=name.upper())
-    axes.set_xlabel(f"{dimension} ({at.attrs.get('units', '')})")
+    axes.set_xlabel(_label(dimension, at))
     axes.set_ylabel("full scale")
     axes.legend()
 
@@ -76,7 +81,7 @@ def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) 
     alike = (item for item in data.coords.values() if item.shape == fit.x.shape and np.allclose(np.sort(item), fit.x))
     axis = next(alike, None)
     if axis is not None:
-        bottom.set_xlabel(f"{axis.name} ({axis.attrs.get('units', '')})")
+        bottom.set_xlabel(_label(axis.name, axis))
     bottom.set_ylabel("residuals")
 
 

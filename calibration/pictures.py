@@ -156,7 +156,7 @@ def draw_drift(name: str, history: Sequence[PastValue], figure: Any) -> None:
     rows = np.array([np.atleast_1d(np.asarray(item.value.value, dtype=float)) for item in past])
     unit = past[0].value.unit if past else ""
     errors = np.array([item.value.stderr or 0.0 for item in past])
-    small = np.ptp(rows) < 1e-3 * np.max(np.abs(rows)) if rows.size else False
+    small = 0 < np.ptp(rows) < 1e-3 * np.max(np.abs(rows)) if rows.size else False
     base = float(np.round(np.median(rows), -int(np.floor(np.log10(max(np.ptp(rows), 1e-300)))) + 1)) if small else 0.0
     for column in rows.T:
         line = axes.step(times, column - base, where="post", lw=0.8, alpha=0.6)[0]
@@ -166,7 +166,7 @@ def draw_drift(name: str, history: Sequence[PastValue], figure: Any) -> None:
     axes.set_ylabel(f"{label} − {base:.10g}" if base else label, fontsize="small")
     axes.tick_params(labelsize="x-small")
     axes.grid(alpha=0.25)
-    ticks = AutoDateLocator(maxticks=7)
+    ticks = AutoDateLocator(minticks=3, maxticks=7)  # with more, no interval fits three to five minutes or hours
     axes.xaxis.set_major_locator(ticks)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
 

@@ -140,6 +140,10 @@ def _stale(
     graph: Graph, node: Node, step: Step, situation: Situation, past: Mapping[Node, Sequence[RunRecord]],
     above: Mapping[Node, State], seen: float,
 ) -> str:  # fmt: skip
+    for name in (f"{node.target}.{name}" for name in step.gives):
+        value = situation.calibration.values.get(name)
+        if value is not None and value.quality == "set" and unix(value) > seen:
+            return f"{name} was set by hand"
     for parent in graph.parents(node):
         time = above[parent].calibrated
         newer = time is not None and time > seen and above[parent].status != "unused"

@@ -298,6 +298,11 @@ def invoke(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.secho(f"error: {error.filename}: {error.strerror}", err=True, fg="red")
+        return 1
     except _root_of_errors() as error:  # evaluated only when something was raised
         click.secho(f"error: {error}", err=True, fg="red")
         return 1

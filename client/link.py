@@ -20,7 +20,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from pulsed.client.keys import Key
-from pulsed.model.errors import ConnectionFailedError, ErrorInfo, PulsedError, from_info
+from pulsed.model.errors import ConnectionFailedError, ErrorInfo, InvalidValueError, PulsedError, from_info
 from pulsed.model.payload import Part
 from pulsed.wire.messages import AnyReply, Greeting, Request
 from pulsed.wire.protocol import Answered, ClientProtocol, ClientState, Event, Failed, Frames, Gap, Greeted, Noticed
@@ -143,9 +143,11 @@ class Link:
             self._notices.subscribe(b"")
             self._notices_at = ""
             monitor = self._requests.get_monitor_socket(_MONITORED)
-            self._requests.connect(self.url)
+            self._connect()
             self._loop(monitor)
             self._requests.disable_monitor()
+        except InvalidValueError as error:
+            self._end(error.to_info())
         except Exception as error:  # noqa: BLE001 - whatever ends the thread, nobody may wait for it any longer
             _log.warning("the connection to %s failed", self.url, exc_info=error)
             self._end(ConnectionFailedError(f"the connection failed: {error}", subject=self.url).to_info())
@@ -153,6 +155,14 @@ class Link:
             context.destroy(linger=200)
             self._wake_in.close()
             self._wake_out.close()
+
+    def _connect(self) -> None:
+        try:
+            self._requests.connect(self.url)
+        except zmq.ZMQError as error:
+            raise InvalidValueError(
+                "not an address that can be connected to", subject="url", value=self.url, legal="tcp://HOST:PORT"
+            ) from error
 
     def _socket(self, context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
         new = context.socket(kind)

@@ -129,6 +129,15 @@ def test_missing_design_suspect_and_restored_values():
     assert state(node, refined, ran, now=T0 + 150).status == "fresh", "another routine wrote over it"
 
 
+def test_a_value_that_was_set_by_hand_after_the_node_was_seen_is_looked_at():
+    node, later = Node("rabi", "Q0"), "2026-11-21T10:00:30+00:00"
+    ran = [record("rabi", "Q0", T0 + 5, run_id="r0", values=["Q0.x.amplitude"])]
+    by_hand = whole().with_values({"Q0.x.amplitude": Value(0.4, time=later, quality="set", routine="set")}, ISO)
+    assert state(node, by_hand, ran, now=T0 + 40) == State("stale", "Q0.x.amplitude was set by hand", T0 + 5, T0 + 5)
+    looked = [*ran, record("rabi", "Q0", T0 + 35, kind="check")]
+    assert state(node, by_hand, looked, now=T0 + 40).status == "fresh"
+
+
 def test_values_that_another_routine_put_there_say_nothing():
     node = Node("line", "Q0")
     refined = whole().with_values({"Q0.f01": Value(5e9, time=ISO, routine="rabi")}, ISO)

@@ -213,6 +213,8 @@ def test_diagnose_names_what_it_cannot(lab):
     assert lab.connection.calibration().number("Q0.level") == 0.45
     with pytest.raises(InvalidValueError, match="legal: Q0, Q1"):
         diagnose(lab, "Q9")
+    with pytest.raises(InvalidValueError, match="got t7; legal: test-level, "):
+        diagnose(lab, "Q0", "t7")
 
 
 def test_another_operator_in_between(lab, monkeypatch):

@@ -57,6 +57,13 @@ def test_drift_with_one_value_and_with_lists():
     assert "d0.mixer.offset" in texts(lambda figure: draw_drift("d0.mixer.offset", lists, figure))
 
 
+@pytest.mark.parametrize("span", [5, 170, 240, 3000, 4 * 3600, 86400, 3.5 * 86400, 4.5 * 30 * 86400, 4 * 366 * 86400])
+def test_drift_over_any_time_has_ticks(span):
+    """Warnings are errors here: matplotlib warns of a span that no interval divides."""
+    past = [PastValue(1.79e9 + span * k, Value(4.9e9, "Hz", 200.0), "id") for k in range(2)]
+    assert "Q0.f01 (Hz)" in texts(lambda figure: draw_drift("Q0.f01", past, figure))
+
+
 @pytest.mark.parametrize("status", ["fresh", "stale", "never", "failed", "faulty", "unused"])
 def test_every_node_of_the_graph_is_there(status):
     graph = Graph((Step("line", "qubit"), Step("cr", "pair", after=("line",))), DEVICE)

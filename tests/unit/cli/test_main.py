@@ -46,6 +46,8 @@ def _command(error):
          "error: shots: is out of bounds; got 0; legal: 1 to 9\n"),
         (click.UsageError("no"), 2, "Error: no\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (FileNotFoundError(2, "No such file or directory", "/no/such/a.png"), 1,
+         "error: /no/such/a.png: No such file or directory\n"),
     ],
 )  # fmt: skip
 def test_an_error_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code, text):
@@ -54,9 +56,10 @@ def test_an_error_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code,
     assert capsys.readouterr().err.endswith(text)
 
 
-def test_an_error_of_ours_to_write_is_not_hidden(monkeypatch):
-    monkeypatch.setitem(main.cli.commands, "status", _command(ZeroDivisionError("a mistake in the code")))
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("error", [ZeroDivisionError("a mistake in the code"), OSError("of no file")])
+def test_an_error_of_ours_to_write_is_not_hidden(monkeypatch, error):
+    monkeypatch.setitem(main.cli.commands, "status", _command(error))
+    with pytest.raises(type(error)):
         main.invoke(["status"])
 
 

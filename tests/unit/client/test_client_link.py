@@ -15,7 +15,7 @@ import zmq
 from pulsed.client import Client
 from pulsed.client.keys import Key, new_key, save_key
 from pulsed.client.link import Answer, Link
-from pulsed.model.errors import ConnectionFailedError
+from pulsed.model.errors import ConnectionFailedError, InvalidValueError
 from pulsed.wire import messages as m
 from pulsed.wire import protocol as p
 from pulsed.wire.roles import Role
@@ -181,3 +181,10 @@ def save(key: Key, home: Path) -> Path:
     path = home / "me.key"
     save_key(path, key)
     return path
+
+
+def test_an_address_that_is_none_is_told_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    key = save(CLIENT, tmp_path)
+    with pytest.raises(InvalidValueError, match="got banana; legal: tcp://HOST:PORT"):
+        Client("banana", key, home=tmp_path)
+    assert not caplog.records
