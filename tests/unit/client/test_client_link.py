@@ -184,7 +184,10 @@ def save(key: Key, home: Path) -> Path:
 
 
 def test_an_address_that_is_none_is_told_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    key = save(CLIENT, tmp_path)
+    def ask_it() -> None:
+        with Client("banana", save(CLIENT, tmp_path), home=tmp_path) as client:
+            client.status()
+
     with pytest.raises(InvalidValueError, match="got banana; legal: tcp://HOST:PORT"):
-        Client("banana", key, home=tmp_path)
+        ask_it()
     assert not caplog.records
