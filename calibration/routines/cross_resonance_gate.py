@@ -75,7 +75,7 @@ class FineEcr(Routine):
 
         rounds: int = Field(default=3, ge=1)
         """The most; it ends when what is left is within the noise."""
-        shots: PositiveInt = 150
+        shots: PositiveInt = 250
         """Of each of the 144 settings."""
         allowed: PositiveFloat = 1e-3
         """The coherent error that a check leaves in spec."""
