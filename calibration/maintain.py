@@ -98,7 +98,7 @@ class Pass:
             if verdicts[node].verdict == "bad data":
                 self._diagnose_above(node, set())
         self._calibrate(new)
-        self._calibrate([node for node in old if verdicts[node].verdict != "in spec"], mend=True)
+        self._calibrate(self._left([node for node in old if verdicts[node].verdict != "in spec"]), mend=True)
 
     def diagnose(self, nodes: Iterable[Node]) -> list[Action]:
         """Somebody says that ``nodes`` are wrong: find the cause above them, mend it and what hangs on it."""
@@ -116,7 +116,7 @@ class Pass:
         if found.verdict == "in spec":
             return False
         mended = found.verdict == "bad data" and self._diagnose_above(node, visited)
-        return bool(self._calibrate([node], mend=True)) or mended
+        return bool(self._calibrate(self._left([node]), mend=True)) or mended
 
     def _diagnose_above(self, node: Node, visited: set[Node]) -> bool:
         now = self._states()
@@ -139,6 +139,11 @@ class Pass:
             and (parent in self._given_up or now[parent].status in ("failed", "faulty", "never"))
             for parent in self.graph.above(node)
         )
+
+    def _left(self, nodes: Sequence[Node]) -> list[Node]:
+        """Return those that can still be measured: what is above one may have been given up since, and is the cause."""
+        now = self._states() if nodes else {}
+        return [node for node in nodes if self._able(node, now)]
 
     def _states(self) -> dict[Node, State]:
         return states(self.graph, self.runner.situation())

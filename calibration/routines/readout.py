@@ -26,6 +26,9 @@ from pulsed.calibration.routine import (
 from pulsed.model.calibration import CalibrationSet
 from pulsed.pulse.schedule import Schedule
 
+MOVED = 0.05
+"""How far a cloud may lie from its place in force, as a part of the distance of 0 and 1: by so much populations err."""
+
 
 def _clouds(data: xarray.Dataset) -> Fit:
     shots = data["shot_i"].to_numpy() + 1j * data["shot_q"].to_numpy()
@@ -77,6 +80,26 @@ class Readout(Routine):
         """Fit a Gaussian cloud to each state."""
         fits = {"clouds": _clouds(data)}
         return first_bad(fits) or Outcome("good", "", _discriminator(fits["clouds"]), fits)
+
+    def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
+        """Compare the assignment error, and where the clouds lie, with what is in force.
+
+        As well told apart as ever, clouds that have turned with the phase of an oscillator are told apart wrongly.
+        """
+        verdict, why = super().judge(data, calibration, target)
+        full = f"{target}.readout.discriminator"
+        if verdict != "in spec" or not calibration.has(full):
+            return verdict, why
+        fit, known = _clouds(data), calibration.numbers(full)
+        apart = float(np.hypot(known[2] - known[0], known[3] - known[1]))
+        for state in (0, 1):
+            names = (f"z{state}re", f"z{state}im")
+            moved = np.hypot(*(fit.values[name] - old for name, old in zip(names, known[2 * state :], strict=False)))
+            allowed = MOVED * apart + 3 * np.hypot(*(fit.stderr[name] for name in names))
+            if moved > allowed:
+                why = f"the points of {state} have moved by {moved:.2g}, {allowed:.1g} is allowed: {full}"
+                return "out of spec", why
+        return "in spec", ""
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the points of both states and the centres."""
