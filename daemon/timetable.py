@@ -73,7 +73,12 @@ class Timetable:
                 await asyncio.sleep(min(wait, _LOOK))
                 continue
             logs.get("maintenance").info("begins")
-            code = await self.errand.run()
+            try:
+                code = await self.errand.run()
+            except OSError as error:  # no process to be had: the next pass may have one, and jobs go on
+                logs.get("maintenance").error("cannot begin", error=str(error))
+                self._last = self._idle_since = time.time()
+                continue
             report = logs.get("maintenance").info if code == 0 else logs.get("maintenance").warning
             report("ended", code=code)
             self._last = self._idle_since = time.time()

@@ -40,7 +40,7 @@ def test_it_is_a_backend_v2_with_the_pulse_half_that_is_ours(backend):
     assert isinstance(backend, BackendV2)
     assert isinstance(backend.target, Target)
     assert (backend.version, backend.num_qubits, backend.dt) == (2, 5, 1e-9)
-    assert {"x", "sx", "rz", "ecr", "measure", "delay", "reset"} == set(backend.operation_names)
+    assert {"x", "sx", "rz", "ecr", "measure", "delay", "reset", "if_else"} == set(backend.operation_names)
     assert sorted(backend.coupling_map) == [(0, 1), (2, 1), (2, 3), (4, 3)]
     assert backend.qubit_properties(0).frequency == backend.calibration_set.number("Q0.f01")
     assert backend.instruction_durations.get("x", 0, "s") == backend.target["x"][0,].duration

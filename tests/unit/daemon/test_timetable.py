@@ -106,3 +106,33 @@ def test_a_record_from_the_future_is_one_of_now(tmp_path: Path) -> None:
         return found
 
     assert asyncio.run(measured()) <= time.time()
+
+
+def test_a_pass_that_cannot_begin_is_put_off_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> tuple[bool, int]:
+        store = StoreThread(Store(f"sqlite:///{tmp_path / 's.db'}", "sim5"))
+        store.start()
+        await store.call(store.store.open, time.time(), "test")
+        errand = Errand("maintenance", ["true"], lambda: None)
+        tries = []
+
+        async def refuse(**_: object) -> None:
+            tries.append(time.time())
+            raise BlockingIOError(11, "no more processes")
+
+        monkeypatch.setattr(errand, "_spawn", refuse)
+        table = Timetable(Maintenance(every=0.001, idle=0.0), errand, lambda: 0, store)
+        task = asyncio.create_task(table.run())
+        deadline = time.monotonic() + 5.0
+        while len(tries) < 2 and not task.done() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        running = not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await store.call(store.store.close)
+        await store.stop()
+        return running, len(tries)
+
+    running, tries = asyncio.run(run())
+    assert running
+    assert tries >= 2
