@@ -91,11 +91,11 @@ class Readout(Routine):
         if verdict != "in spec" or not calibration.has(full):
             return verdict, why
         fit, known = _clouds(data), calibration.numbers(full)
-        apart = float(np.hypot(known[2] - known[0], known[3] - known[1]))
-        for state in (0, 1):
-            names = (f"z{state}re", f"z{state}im")
-            moved = np.hypot(*(fit.values[name] - old for name, old in zip(names, known[2 * state :], strict=False)))
-            allowed = MOVED * apart + 3 * np.hypot(*(fit.stderr[name] for name in names))
+        centres = complex(known[0], known[1]), complex(known[2], known[3])
+        for state, centre in enumerate(centres):
+            re, im = f"z{state}re", f"z{state}im"
+            moved = abs(complex(fit.values[re], fit.values[im]) - centre)
+            allowed = MOVED * abs(centres[1] - centres[0]) + 3 * abs(complex(fit.stderr[re], fit.stderr[im]))
             if moved > allowed:
                 why = f"the points of {state} have moved by {moved:.2g}, {allowed:.1g} is allowed: {full}"
                 return "out of spec", why
