@@ -24,7 +24,7 @@ _DRAG = {
 }  # fmt: skip
 _READOUT = {
     "resonance": "Hz", "kappa": "Hz", "frequency": "Hz", "amplitude": _FULL_SCALE, "duration": "dt", "sigma": "dt",
-    "width": "dt", "p01": "", "p10": "", "error": "",
+    "width": "dt", "p01": "", "p10": "", "error": "", "highest": _FULL_SCALE, "ringdown": "s", "wait": "s",
 }  # fmt: skip
 _PAIR = {
     "amplitude": _FULL_SCALE, "duration": "dt", "sigma": "dt", "width": "dt", "rz_control": "rad", "rz_target": "rad",
@@ -41,11 +41,14 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         **{f"readout.{name}": Parameter(unit) for name, unit in _READOUT.items()},
         "readout.kernel": Parameter("", ()),
         "readout.discriminator": Parameter(_FULL_SCALE, (5, 8)),
+        "readout.assignment": Parameter("", (9,)),
     },
     "pair": {
         **{f"ecr.{name}": Parameter(unit) for name, unit in _CROSS_RESONANCE.items()},
         **{f"cz.{name}": Parameter(unit) for name, unit in _PAIR.items()},
-        "rb.error": Parameter(""),
+        **{f"cr.{name}": Parameter("Hz") for name in ("ix", "iy", "iz", "zx", "zy", "zz")},
+        **{name: Parameter("") for name in ("rb.error", "bell.fidelity", "cz.leakage")},
+        "zz": Parameter("Hz"),
     },
     "port": {
         "mixer.correction": Parameter("", (4,)),
