@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pulsed.calibration.data import load
+from pulsed.calibration.figures import digits
 from pulsed.calibration.graph import Node
 from pulsed.calibration.pictures import Draw, draw_chip, draw_drift, draw_graph, graph_size, save
 from pulsed.calibration.routine import find_routine
 from pulsed.model.calibration import RunRecord, Value
 from pulsed.model.errors import PulsedError
+from pulsed.model.units import format_quantity
 
 if TYPE_CHECKING:
     from pulsed.calibration.bringup import Lab
@@ -81,9 +83,15 @@ def _values(lab: Lab) -> Iterator[str]:
 
 def _row(name: str, value: Value) -> tuple[str, ...]:
     numbers = value.value if isinstance(value.value, tuple) else (value.value,)
-    shown = ", ".join(f"{number:.9g}" for number in numbers[:6]) + (", …" if len(numbers) > 6 else "")
-    error = "" if value.stderr is None else f"{value.stderr:.2g}"
-    return name, shown, error, value.unit, value.routine, value.time[:19], value.quality
+    prefixed = value.unit in ("Hz", "s", "A")
+
+    def text(number: float, places: int) -> str:
+        return format_quantity(number, value.unit, places) if prefixed else f"{number:.{places}g}"
+
+    places = digits(numbers[0], value.stderr) if value.stderr else 9
+    shown = ", ".join(text(number, places) for number in numbers[:6]) + (", …" if len(numbers) > 6 else "")
+    error = "" if value.stderr is None else text(value.stderr, 2)
+    return name, shown, error, "" if prefixed else value.unit, value.routine, value.time[:19], value.quality
 
 
 def _drift(lab: Lab) -> Iterator[str]:

@@ -109,9 +109,8 @@ def runs_screen(runs: Sequence[RunRecord]) -> RenderableType:
         head.append(f"{run.outcome:11} ", _OUTCOMES.get(run.outcome, "red")).append(duration(run.ended - run.started))
         values = ", ".join(f"{name} {show_value(value)}" for name, value in list(run.values.items())[:_NAMED])
         more = f" and {len(run.values) - _NAMED} more" if len(run.values) > _NAMED else ""
-        lines += [head, Padding(Text(run.reason or values + more), (0, 0, 0, _INDENT))]
-        if run.file:
-            lines.append(Padding(Text(Path(run.file).name, "dim"), (0, 0, 0, _INDENT)))
+        below = [Text(run.reason or values + more), Text(Path(run.file).name, "dim")]
+        lines += [head, *(Padding(text, (0, 0, 0, _INDENT)) for text in below if text)]
     return Group(*lines)
 
 

@@ -29,9 +29,8 @@ def parse_quantity(value: str | int | float | Fraction, unit: str) -> Fraction:
         return Fraction(str(value))
     match = _QUANTITY.fullmatch(str(value))
     if match is None or match.group(3) not in (unit, "") or (match.group(2) and not match.group(3)):
-        raise ValueError(
-            f"{value!r} is not a quantity in {unit}: write for example '4.9 G{unit}' or a number in {unit}"
-        )
+        example = f"4.9 {'G' if unit == 'Hz' else 'm'}{unit}"
+        raise ValueError(f"{value!r} is not a quantity in {unit}: write for example '{example}' or a number in {unit}")
     number, prefix, _ = match.groups()
     return Fraction(number.replace("_", "")) * Fraction(10) ** _PREFIXES[prefix]
 
@@ -42,7 +41,10 @@ def format_quantity(value: float, unit: str, digits: int = 6) -> str:
         return f"0 {unit}"
     for prefix, power in sorted(((p, e) for p, e in _PREFIXES.items() if p != "u"), key=lambda item: -item[1]):
         if abs(value) >= 10.0**power * (1 - 1e-12):
-            return f"{value / 10.0**power:.{digits}g} {prefix}{unit}"
+            number = value / 10.0**power
+            text = f"{number:.{digits}g}"
+            whole = "e" in text and abs(number) < 1000  # 250 to two digits is 2.5e+02
+            return f"{number:.0f} {prefix}{unit}" if whole else f"{text} {prefix}{unit}"
     return f"{value:.{digits}g} {unit}"
 
 

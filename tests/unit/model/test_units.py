@@ -36,3 +36,23 @@ def test_what_is_formatted_reads_back_to_six_digits(value, negative):
     value = -value if negative else value
     again = float(parse_quantity(format_quantity(value, "s"), "s"))
     assert again == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (250.0, 2, "250 Hz"),
+        (-123456.0, 2, "-123 kHz"),
+        (999.96e6, 3, "1000 MHz"),
+        (57e3, 2, "57 kHz"),
+        (5e15, 3, "5e+03 THz"),
+    ],
+)
+def test_a_number_below_a_thousand_has_no_exponent(value, digits, text):
+    assert format_quantity(value, "Hz", digits) == text
+
+
+@pytest.mark.parametrize(("unit", "example"), [("s", "4.9 ms"), ("Hz", "4.9 GHz")])
+def test_the_example_is_one_of_that_unit(unit, example):
+    with pytest.raises(ValueError, match=f"'{example}'"):
+        parse_quantity("1 nn", unit)
