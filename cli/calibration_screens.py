@@ -91,6 +91,8 @@ def history_screen(name: str, values: Sequence[PastValue]) -> RenderableType:
     if not values:
         return Text(f"{name} has had no value yet", "dim")
     table: Table = plain_table("since", name, "step", "routine", "quality", "set")
+    for column in (table.columns[0], table.columns[-1]):
+        column.no_wrap = True
     for i, past in enumerate(values):
         before = values[i + 1].value if i + 1 < len(values) else None
         step = difference(before, past.value) if before is not None else Text("")
