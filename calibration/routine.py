@@ -214,6 +214,11 @@ class Routine(ABC):
 _QUBIT, _PAIR = re.compile(r"Q(\d+)"), re.compile(r"Q(\d+)-Q(\d+)")
 
 
+def tone_pairs(device: DeviceDescription) -> tuple[str, ...]:
+    """Return the pairs whose gate is a tone on the control: those without a flux line."""
+    return tuple(f"Q{pair.control}-Q{pair.target}" for pair in device.couplings if pair.flux is None)
+
+
 def qubits_of(target: str, device: DeviceDescription) -> tuple[int, ...]:
     """Return the qubits of a target: one, two (control first), those of a port's line, or all.
 

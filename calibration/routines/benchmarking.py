@@ -29,11 +29,13 @@ from pulsed.calibration.routine import (
     bad_data,
     first_bad,
     qubits_of,
+    tone_pairs,
 )
 from pulsed.calibration.routines.benchmarking_cliffords import PULSES_PER_CLIFFORD, Step, Turn, benchmark
 from pulsed.calibration.routines.benchmarking_figures import draw_decays
 from pulsed.calibration.schedules import Blocks, sequence
 from pulsed.model.calibration import CalibrationSet
+from pulsed.model.device import DeviceDescription
 from pulsed.pulse.instructions import Instruction
 from pulsed.pulse.schedule import Schedule
 
@@ -242,6 +244,11 @@ class PairBenchmarking(Routine):
         points: int = Field(default=5, ge=4)
         longest: int = Field(default=51, ge=8)
         sequences: PositiveInt = 8
+
+    @classmethod
+    def targets(cls, device: DeviceDescription) -> tuple[str, ...]:
+        """Return the pairs without a flux line."""
+        return tone_pairs(device)
 
     def measure(self, bench: Executor, target: str) -> Measurement:
         """Play random sequences of each length, and others with an ECR behind each Clifford."""

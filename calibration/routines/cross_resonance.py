@@ -24,9 +24,11 @@ from pulsed.calibration.routine import (
     bad_data,
     first_bad,
     qubits_of,
+    tone_pairs,
 )
 from pulsed.calibration.schedules import Blocks, Part
 from pulsed.compiler.wiring import Wiring
+from pulsed.model.device import DeviceDescription
 from pulsed.pulse.channels import DriveChannel
 from pulsed.pulse.instructions import Play
 from pulsed.pulse.library import Drag, GaussianSquare
@@ -147,6 +149,11 @@ class CrHamiltonian(Routine):
 
     class Parameters(_Sweep):
         """Of the sweep."""
+
+    @classmethod
+    def targets(cls, device: DeviceDescription) -> tuple[str, ...]:
+        """Return the pairs without a flux line."""
+        return tone_pairs(device)
 
     def measure(self, bench: Executor, target: str) -> Measurement:
         """Measure under the tone of the working set."""

@@ -31,6 +31,7 @@ from pulsed.calibration.routine import (
     Verdict,
     first_bad,
     qubits_of,
+    tone_pairs,
 )
 from pulsed.calibration.routines.cross_resonance import Tone, rabi_rate
 from pulsed.calibration.routines.tomography import (
@@ -44,6 +45,7 @@ from pulsed.calibration.routines.tomography import (
     settings,
 )
 from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.device import DeviceDescription
 
 VALUES = ("amplitude", "angle", "cancel.amplitude", "cancel.angle", "rz_control", "rz_target")
 UNITS = {"amplitude": "full scale", "cancel.amplitude": "full scale"}
@@ -79,6 +81,11 @@ class FineEcr(Routine):
         """Of each of the 144 settings."""
         allowed: PositiveFloat = 1e-3
         """The coherent error that a check leaves in spec."""
+
+    @classmethod
+    def targets(cls, device: DeviceDescription) -> tuple[str, ...]:
+        """Return the pairs without a flux line."""
+        return tone_pairs(device)
 
     def measure(self, bench: Executor, target: str) -> Measurement:
         """Measure, turn the knobs, and measure again."""

@@ -13,7 +13,7 @@ import xarray
 import pulsed.configs
 from pulsed.calibration.bringup import Lab, bringup, diagnose, maintain
 from pulsed.calibration.collisions import collisions, directions
-from pulsed.calibration.graph import Node, Step
+from pulsed.calibration.graph import Graph, Node, Step
 from pulsed.calibration.order import USUAL, Row, usual
 from pulsed.calibration.report import write_report
 from pulsed.calibration.routine import Ask, Outcome, Proposal, Routine, bad_data, register
@@ -325,3 +325,13 @@ def test_the_report_is_one_page_with_its_pictures(lab, tmp_path):
     assert page.count("data:image/png;base64,") == 2 + 5 + 4 + 2
     assert "Q4-Q3: 1 values" in page
     assert "nothing there" in page
+
+
+def test_a_pair_is_calibrated_for_the_gate_that_its_lines_play():
+    """A cross-resonance tone where there is no flux line, a flux pulse where there is one; never both."""
+    for name, there, never in (("sim5", "cr-amplitude", "cz-chevron"), ("coupler2", "cz-chevron", "cr-amplitude")):
+        device = load_device(Path(pulsed.configs.__file__).parent / f"{name}.toml")
+        rows = {node.routine for node in Graph(usual(), device).nodes if "-" in node.target}
+        assert there in rows
+        assert never not in rows
+        assert ("rb-ecr" in rows) == ("fine-ecr" in rows) == (name == "sim5")
