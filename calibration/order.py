@@ -36,7 +36,7 @@ USUAL = (
     Row("qubit-spectroscopy", ("resonator-spectroscopy",), vital=True),
     Row("rabi", ("qubit-spectroscopy", "mixer"), vital=True),
     Row("ramsey", ("rabi",), age=HOUR, vital=True, mend=SMALL_RAMSEY, moves={"f01": (3e5, 0.0)}),
-    Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True, moves={"readout.error": (0.01, 0.3)}),
+    Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True, oscillator=True, moves={"readout.error": (0.01, 0.3)}),
     Row("readout-optimum", ("discriminator",), moves={"readout.frequency": (2e5, 0.0), "readout.error": (0.01, 0.3)}),
     Row("anharmonicity", ("ramsey", "readout-optimum"), age=7 * DAY, moves={"anharmonicity": (1e6, 0.0)}),
     Row("drag", ("anharmonicity",), moves={"x.beta": (0.1, 0.0)}),
