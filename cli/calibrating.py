@@ -53,8 +53,9 @@ def run(
             qubits_of(target, bench.device)
             if target not in (legal := routine.targets(bench.device)):
                 raise InvalidValueError(
-                    "not a target of this routine", subject=f"routine {name}", value=target, legal=", ".join(legal)
-                )
+                    "not a target of this routine", subject=f"routine {name}", value=target,
+                    legal=", ".join(legal) or "none of this rack",
+                )  # fmt: skip
         where = Path(folder) if folder is not None else home_directory(None) / "runs"
         console = Console(stderr=True, highlight=False)
         with console.status(f"{name} on {', '.join(chosen)} ..."):
