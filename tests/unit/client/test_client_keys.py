@@ -135,7 +135,7 @@ def test_peer_that_says_nothing_is_out_of_time(tmp_path: Path) -> None:
 
 def test_address_that_is_none_is_one_clear_error(tmp_path: Path) -> None:
     k.make_keys(tmp_path)
-    with pytest.raises(InvalidValueError, match="nonsense.*tcp://HOST:PORT"):
+    with pytest.raises(InvalidValueError, match=r"nonsense.*tcp://HOST:PORT"):
         Client("nonsense", home=tmp_path, timeout=2).connect()
 
 
