@@ -82,6 +82,14 @@ def _pass(
             console.print("stopped; what was measured is kept, and the next pass goes on from here", style="yellow")
             raise
         _say(lab, done, as_json=as_json)  # after the bars are gone: they redraw the lines that they take for theirs
+        found = lab.states()
+    if not all_well(done, found):
+        raise SystemExit(1)
+
+
+def all_well(done: Sequence[Action], states: Mapping[Node, State]) -> bool:
+    """Return whether everything that was measured came out well in the end."""
+    return not any(states[action.node].status in ("failed", "faulty") for action in done)
 
 
 def _fresh(states: Mapping[Node, State]) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 import pulsed.configs
 from pulsed.model.errors import InvalidValueError
+from pulsed.simulator import feedline, truncation
 from pulsed.simulator.chip import Chip, random_chip
 from pulsed.simulator.drift import NOTHING
 
@@ -22,7 +23,20 @@ _SHEET = Path(pulsed.configs.__file__).parent / "sim5.toml"
 
 
 def chip_toml(chip: Chip) -> str:
-    """Return the text that :func:`load_chip` reads as ``chip``."""
+    """Return the text that :func:`load_chip` reads as ``chip``.
+
+    Raises:
+        InvalidValueError: the chip has Purcell filters: its qubits' T1 have them in, those of a file do not.
+
+    """
+    if chip.feedline.purcell_linewidth is not None:
+        linewidth = chip.feedline.purcell_linewidth
+        raise InvalidValueError(
+            "a chip with this key cannot be written",
+            subject="feedline.purcell_linewidth",
+            value=linewidth,
+            legal="none",
+        )
     crosstalk = np.array(chip.crosstalk)
     data: dict[str, Any] = {
         "name": chip.name,
@@ -34,6 +48,10 @@ def chip_toml(chip: Chip) -> str:
     }
     if chip.drift != NOTHING:
         data["drift"] = asdict(chip.drift)
+    if chip.truncation != truncation.DEFAULT:
+        data["truncation"] = asdict(chip.truncation)
+    if chip.feedline != feedline.PLAIN:
+        data["feedline"] = {key: value for key, value in asdict(chip.feedline).items() if value is not None}
     return "\n".join(_lines(data)) + "\n"
 
 
@@ -73,9 +91,12 @@ def write_rack(folder: Path, seed: int, qubits: int = 5, *, collisions: bool = F
     """Write ``chip.toml``, a :func:`random_chip`, and ``rack.toml`` around it into ``folder``; return the latter.
 
     Raises:
-        InvalidValueError: the rack has no lines for so many qubits.
+        InvalidValueError: the rack has no lines for so many qubits, or the folder has a rack or a chip already.
 
     """
+    for path in (folder / "rack.toml", folder / "chip.toml"):
+        if path.exists():
+            raise InvalidValueError("is there already", subject=str(path), legal="a folder without it")
     name = f"random-{seed}-{qubits}" + ("-collisions" if collisions else "")
     rack = rack_toml(name, qubits, "chip.toml")
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import pulsed.configs
 from pulsed.calibration.graph import Graph, Node, Step
 from pulsed.calibration.maintain import Action
 from pulsed.calibration.states import Event, State
-from pulsed.cli.keeping import STYLES, action_line, events, files, graph_screen
+from pulsed.cli.keeping import STYLES, action_line, all_well, events, files, graph_screen
 from pulsed.cli.main import cli
 from pulsed.model.device import load_device
 from pulsed.wire.messages import InstrumentStatus, Status
@@ -43,6 +43,15 @@ def test_every_state_has_its_mark_and_what_is_not_fresh_its_reason():
 def test_a_line_per_action():
     line = action_line(Action("check", Node("line", "Q2"), "out of spec", "Q2.f01 is off")).plain
     assert line.split() == ["check", "line", "Q2", "out", "of", "spec", "Q2.f01", "is", "off"]
+
+
+def test_a_pass_went_well_when_what_it_measured_is_well_in_the_end():
+    node, other = GRAPH.nodes[:2]
+    found = {n: State("fresh") for n in GRAPH.nodes} | {other: State("faulty")}
+    mended = [Action("check", node, "out of spec"), Action("calibrate", node, "in spec")]
+    assert all_well(mended, found)
+    assert not all_well(mended, found | {node: State("failed")})
+    assert not all_well([*mended, Action("calibrate", other, "bad data")], found)
 
 
 def test_instruments_of_which_it_is_known_since_when():

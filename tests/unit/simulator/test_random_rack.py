@@ -14,7 +14,9 @@ from pulsed.model.device import load_device
 from pulsed.model.errors import InvalidValueError
 from pulsed.simulator.chip import load_chip, random_chip
 from pulsed.simulator.drift import Drift
+from pulsed.simulator.feedline import Feedline
 from pulsed.simulator.random_rack import chip_toml, write_rack
+from pulsed.simulator.truncation import Truncation
 
 CHIPS = Path(pulsed.configs.__file__).parent / "chips"
 
@@ -22,8 +24,9 @@ CHIPS = Path(pulsed.configs.__file__).parent / "chips"
 @pytest.mark.parametrize(
     "chip",
     [random_chip(3, 5), load_chip(CHIPS / "sim5.toml"), load_chip(CHIPS / "coupler2.toml"),
-     replace(random_chip(4, 3), drift=Drift(7, frequency_jump=(2e3, 2e4), dead_lines=("d1",)))],
-    ids=["random", "sim5", "coupler2", "drifting"],
+     replace(random_chip(4, 3), drift=Drift(7, frequency_jump=(2e3, 2e4), dead_lines=("d1",))),
+     replace(random_chip(4, 3), truncation=Truncation(32, 1e-4), feedline=Feedline(ripple=0.1, ripple_delay=8))],
+    ids=["random", "sim5", "coupler2", "drifting", "rippled"],
 )  # fmt: skip
 def test_a_chip_file_is_the_chip(chip, tmp_path):
     path = tmp_path / "chip.toml"
@@ -31,6 +34,19 @@ def test_a_chip_file_is_the_chip(chip, tmp_path):
     read = load_chip(path)
     assert np.allclose(read.crosstalk, chip.crosstalk, rtol=0, atol=1e-15)
     assert replace(read, crosstalk=chip.crosstalk) == chip
+
+
+def test_a_chip_whose_times_have_the_filter_in_is_refused():
+    with pytest.raises(InvalidValueError, match="purcell_linewidth"):
+        chip_toml(replace(random_chip(4, 3), feedline=Feedline(purcell_linewidth=3e7)))
+
+
+def test_a_rack_that_is_there_is_kept(tmp_path):
+    path = write_rack(tmp_path, 11, 2)
+    text = path.read_text()
+    with pytest.raises(InvalidValueError, match=r"rack\.toml: is there already"):
+        write_rack(tmp_path, 12, 2)
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize("qubits", [1, 2, 5])
