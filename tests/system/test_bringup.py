@@ -19,7 +19,10 @@ import pytest
 
 from pulsed.calibration.bringup import Lab, maintain
 from pulsed.calibration.collisions import directions
+from pulsed.calibration.executor import Executor
 from pulsed.calibration.order import usual
+from pulsed.calibration.routine import find_routine
+from pulsed.calibration.runner import run
 from pulsed.cli.keeping import events
 from pulsed.cli.processes import OwnDaemon
 from pulsed.cli.server import ask_rack, find_control
@@ -36,6 +39,8 @@ TRUE = {"f01": "f01", "anharmonicity": "anharmonicity", "t1": "t1", "t2": "t2_ec
 
 WITHOUT = ("rb", "rb-ecr") if QUBITS < 3 else ()
 """Benchmarking takes longer than all the rest together."""
+OF_OSCILLATORS = {"mixer", "discriminator", "cr-amplitude", "cr-phase", "cr-cancel", "fine-ecr"}
+"""Routines whose values depend on the phase and level of a local oscillator."""
 
 
 def command(home, runs, *words):
@@ -137,6 +142,9 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
         began = time.monotonic()
         drifted = mended(lab, QUBITS - 1)
         mending = time.monotonic() - began
+        fidelities = bell(client, runs)
+        cycled = power_cycled(lab, find_control(home), "sgs1")
+        left = {str(node): s.why for node, s in lab.states().items() if s.status not in ("fresh", "unused")}
         truth = ask_rack(find_control(home), "truth")
         client.close()
     rows = compared(calibration, truth)
@@ -144,6 +152,11 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
     print(f"\nseed {seed}, {QUBITS} qubits, {took:.0f} s after {KILLS} kills, {mending:.1f} s to mend a drift; pulls: "
           + ", ".join(f"{name} {pull:+.1f}" for name, pull in pulls.items()))  # fmt: skip
     said = f"seed {seed}: {rows}"
+    print(f"Bell pairs: {fidelities}")
+    assert len(fidelities) * 2 == len(lab.device.couplings)
+    assert all(fidelity - 3 * error >= 0.95 for fidelity, error in fidelities.values()), f"seed {seed}: {fidelities}"
+    assert {action.node.routine for action in cycled} == OF_OSCILLATORS, f"seed {seed}: {cycled}"
+    assert not left, f"seed {seed}: {left}"
     unused = directions(lab.device, calibration)
     assert len(unused) * 2 == len(lab.device.couplings), "one direction of each pair is used"
     assert not once_more["actions"], "nothing is stale: nothing is measured"
@@ -162,6 +175,29 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
         assert 0.7 < np.sqrt(np.mean(np.square(list(pulls.values())))) < 1.4, said
         assert np.mean(np.abs(list(pulls.values())) < 3) >= 0.95, said
     assert all(f"Q{QUBITS - 1}" in target.split("-") for target in drifted), f"seed {seed}: {drifted}"
+
+
+def bell(client, runs):
+    """Return the fidelity of a Bell state, and its standard error, of every pair that is used."""
+    bench = Executor(client)
+    pairs = [
+        name.removesuffix(".ecr.amplitude") for name in bench.calibration.values if name.endswith(".ecr.amplitude")
+    ]
+    found = run(find_routine("bell")(), pairs, bench, folder=runs)
+    values = {pair: done.values[f"{pair}.bell.fidelity"] for pair, done in found.items()}
+    return {pair: (value.value, value.stderr) for pair, value in values.items()}
+
+
+def power_cycled(lab, control, oscillator):
+    """Cycle the power of an oscillator, play until the daemon has noticed, maintain; return what was done."""
+    client = lab.connection
+    before = client.status().instruments[oscillator].since
+    ask_rack(control, "fault", instrument=oscillator, kind="reboot")
+    deadline = time.monotonic() + 60
+    while client.status().instruments[oscillator].since <= before:
+        assert time.monotonic() < deadline, client.status().instruments
+        run(find_routine("t1")(), ["Q0"], Executor(client), folder=lab.folder, kind="scan")
+    return maintain(lab)
 
 
 def mended(lab, qubit):
