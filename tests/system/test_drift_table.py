@@ -144,10 +144,10 @@ def test_what_is_redone_and_what_is_left_alone(row: Row, tuned: Tuned, tmp_path)
     played = len(connection.played)
     assert maintain(lab) == [], "the next pass finds nothing to do"
     assert len(connection.played) == played
-    agrees(tuned.calibration, now, before, connection.engine.truth())
+    agrees(tuned.calibration, now, before, connection.engine.truth(), said)
 
 
-def agrees(old: CalibrationSet, new: CalibrationSet, before, after) -> None:
+def agrees(old: CalibrationSet, new: CalibrationSet, before, after, said: str) -> None:
     """Check the values in force against the truth as it is now, on every target that is not faulty."""
     gains, turns = ({w["name"]: w[key] for w in after["lines"]} for key in ("gain", "phase"))
     were = {w["name"]: w for w in before["lines"]}
@@ -155,17 +155,17 @@ def agrees(old: CalibrationSet, new: CalibrationSet, before, after) -> None:
         name = f"Q{q}"
         if new.faulty(name) is not None:
             continue
-        assert abs(new.number(f"{name}.f01") - qubit["f01"]) < 5e3
-        assert abs(new.number(f"{name}.t1") - qubit["t1"]) < 0.1 * qubit["t1"]
+        assert abs(new.number(f"{name}.f01") - qubit["f01"]) < 5e3, said
+        assert abs(new.number(f"{name}.t1") - qubit["t1"]) < 0.1 * qubit["t1"], said
         step = qubit["readout_frequency"] - was["readout_frequency"]
-        assert abs(new.number(f"{name}.readout.frequency") - old.number(f"{name}.readout.frequency") - step) < 2e5
-        assert new.number(f"{name}.readout.error") < old.number(f"{name}.readout.error") + 0.01
+        assert abs(new.number(f"{name}.readout.frequency") - old.number(f"{name}.readout.frequency") - step) < 2e5, said
+        assert new.number(f"{name}.readout.error") < old.number(f"{name}.readout.error") + 0.01, said
         needed = old.number(f"{name}.x.amplitude") * were[f"d{q}"]["gain"] / gains[f"d{q}"]
-        assert new.number(f"{name}.x.amplitude") == pytest.approx(needed, rel=5e-3)
+        assert new.number(f"{name}.x.amplitude") == pytest.approx(needed, rel=5e-3), said
     if new.faulty(PAIR) is None:
         # The tone leaves on d0 and turns the target about an axis that d1 defines: the angle makes up for both.
         turned = (turns["d1"] - were["d1"]["phase"]) - (turns["d0"] - were["d0"]["phase"])
         angle = new.values[f"{PAIR}.ecr.angle"]
-        assert isinstance(angle.value, float)
+        assert isinstance(angle.value, float), said
         error = angle.value - old.number(f"{PAIR}.ecr.angle") - turned
-        assert abs(np.angle(np.exp(1j * error))) < CrPhase.tolerances["ecr.angle"][0] + 3 * (angle.stderr or 0.0)
+        assert abs(np.angle(np.exp(1j * error))) < CrPhase.tolerances["ecr.angle"][0] + 3 * (angle.stderr or 0.0), said
