@@ -39,7 +39,7 @@ TRUE = {"f01": "f01", "anharmonicity": "anharmonicity", "t1": "t1", "t2": "t2_ec
 
 WITHOUT = ("rb", "rb-ecr") if QUBITS < 3 else ()
 """Benchmarking takes longer than all the rest together."""
-OF_OSCILLATORS = {"mixer", "discriminator", "cr-amplitude", "cr-phase", "cr-cancel", "fine-ecr"}
+OF_OSCILLATORS = {"mixer", "discriminator", "cr-amplitude", "cr-phase", "cr-cancel", "fine-ecr", "rb-ecr"} - {*WITHOUT}
 """Routines whose values depend on the phase and level of a local oscillator."""
 
 
