@@ -28,7 +28,7 @@ from pulsed.calibration.routine import Answer, Ask, Measurement, Outcome, Routin
 from pulsed.calibration.schedules import memory_slots, together
 from pulsed.model.calibration import RunKind, RunOutcome, RunRecord, Value
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import CircuitError, InvalidValueError, LoweringError, PulsedError
+from pulsed.model.errors import CircuitError, InstrumentLimitError, InvalidValueError, LoweringError, PulsedError
 from pulsed.pulse.instructions import Acquire
 from pulsed.pulse.schedule import Schedule
 
@@ -198,6 +198,10 @@ def _windows(schedule: Schedule) -> tuple[tuple[int, int], ...]:
     return tuple((time - found[0][0], duration) for time, duration in found)
 
 
+_REFUSED = (LoweringError, CircuitError, InvalidValueError, InstrumentLimitError)
+"""Errors of what was asked for, not of the rack: tones of several targets may exceed a full scale together."""
+
+
 def _serve(group: Sequence[_Turn], bench: Executor) -> None:
     """Play what a group asks for as one, and let each go on with its share."""
     asks = [turn.ask for turn in group if turn.ask is not None]
@@ -209,7 +213,7 @@ def _serve(group: Sequence[_Turn], bench: Executor) -> None:
         player = bench.propose(values) if values else bench
         played = player.play(merged, ask.shots, average=ask.average, level=ask.level, **ask.options)
     except PulsedError as error:
-        if len(group) > 1 and isinstance(error, LoweringError | CircuitError | InvalidValueError):
+        if len(group) > 1 and isinstance(error, _REFUSED):
             for turn in group:  # one of them asks for what cannot be played: find out which
                 _serve([turn], bench)
             return

@@ -12,7 +12,8 @@ from pulsed.calibration.routine import Ask, Outcome, Proposal, Routine, RoutineP
 from pulsed.calibration.routines.relaxation import T1
 from pulsed.calibration.runner import colours, parameters_of, rerun, run
 from pulsed.calibration.schedules import first_acquisition, memory_slots, together
-from pulsed.model.errors import InvalidValueError
+from pulsed.model.errors import InstrumentLimitError, InvalidValueError
+from pulsed.pulse.channels import MeasureChannel
 from pulsed.pulse.instructions import Acquire
 from pulsed.testing.simulated_lab import SimulatedLab
 
@@ -142,6 +143,22 @@ def test_a_rack_that_dies_fails_all_and_is_told(lab, tmp_path, monkeypatch):
     finished = run(Level(), ["Q0", "Q1"], Executor(lab), folder=tmp_path)
     assert "awg1" in finished["Q0"].record.reason
     assert {record.target: record.outcome for record in lab.runs()} == {"Q0": "failed", "Q1": "failed"}
+
+
+def test_what_exceeds_a_limit_together_is_played_one_by_one(lab, tmp_path, monkeypatch):
+    play, played = Executor.play, []
+
+    def limited(self, schedules, *arguments, **options):
+        measured = {channel for channel in schedules[0].channels if isinstance(channel, MeasureChannel)}
+        if len(measured) > 1:
+            raise InstrumentLimitError("beyond full scale", subject="port ro", value=1.2, legal="at most 1")
+        played.append(measured)
+        return play(self, schedules, *arguments, **options)
+
+    monkeypatch.setattr(Executor, "play", limited)
+    finished = run(Level(), ["Q0", "Q1"], Executor(lab), folder=tmp_path)
+    assert {target: item.record.outcome for target, item in finished.items()} == {"Q0": "good", "Q1": "good"}
+    assert {channel for measured in played for channel in measured} == {MeasureChannel(0), MeasureChannel(1)}
 
 
 class Quiet(Level):
