@@ -87,7 +87,7 @@ class Client:
         self._link: Link | None = None
         self._lock = threading.Lock()
         self._watchers: dict[str, list[Callable[[JobInfo], None]]] = {}
-        self._subscribers: list[Callable[[AnyNotice], None]] = []
+        self._subscribers: list[tuple[Callable[[AnyNotice], None], tuple[type[AnyNotice], ...]]] = []
         self._notices: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._teller: threading.Thread | None = None
 
@@ -248,16 +248,20 @@ class Client:
             raise
         return end
 
-    def subscribe(self, callback: Callable[[AnyNotice], None]) -> Callable[[], None]:
-        """Call ``callback`` with every notice, in a thread of the client's. Returns a function that ends it."""
+    def subscribe(self, callback: Callable[[AnyNotice], None], *kinds: type[AnyNotice]) -> Callable[[], None]:
+        """Call ``callback`` with every notice of these ``kinds``, or of all, in a thread of the client's.
+
+        Returns a function that ends it.
+        """
+        subscriber = callback, kinds
         with self._lock:
-            self._subscribers.append(callback)
+            self._subscribers.append(subscriber)
         self._follow()
 
         def end() -> None:
             with self._lock:
-                if callback in self._subscribers:
-                    self._subscribers.remove(callback)
+                if subscriber in self._subscribers:
+                    self._subscribers.remove(subscriber)
 
         return end
 
@@ -347,7 +351,7 @@ class Client:
 
     def _tell_notice(self, notice: AnyNotice) -> None:
         with self._lock:
-            subscribers = list(self._subscribers)
+            subscribers = [callback for callback, kinds in self._subscribers if not kinds or isinstance(notice, kinds)]
         for callback in subscribers:
             self._notices.put(partial(callback, notice))
         if isinstance(notice, JobChanged):

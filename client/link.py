@@ -189,8 +189,8 @@ class Link:
                 frames = self._requests.recv_multipart(copy=False)
                 self._handle(self._protocol.receive([frame.buffer for frame in frames]))
             if self._notices in ready:
-                notice = self._notices.recv_multipart()
-                self._handle(self._welcomed() if notice == [WELCOME] else self._protocol.notice(notice))
+                notices = self._notices.recv_multipart()
+                self._handle(self._welcomed() if notices == [WELCOME] else self._protocol.notices(notices))
             self._flush()
         self._end(ConnectionFailedError("the connection was closed", subject=self.url).to_info())
 

@@ -28,6 +28,8 @@ from pulsed.wire.roles import Role, check_options_right, check_owner
 
 _HEARTBEAT = 5.0
 """Seconds without a notice after which one is sent."""
+_GATHER = 0.001
+"""Seconds that a job's notice waits for others, which go out in one message with it: it takes several steps at once."""
 _SPARE = 16 * 2**20
 """Bytes by which one frame may exceed the largest submission and still get an answer instead of a closed door."""
 
@@ -48,6 +50,7 @@ class Front:
         self._tasks: set[asyncio.Task[None]] = set()
         self._gate: Gate | None = None
         self._last_notice = time.monotonic()
+        self._gathered: list[bytes] = []
         self.handlers: dict[type[m.AnyRequest], Handler] = {
             m.Hello: self._hello,
             m.Submit: self._submit,
@@ -92,14 +95,24 @@ class Front:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(self._heart, *self._tasks, return_exceptions=True)
+        self._send_gathered()
         for end in (self._router, self._publisher):
             end.close()
         self.release()
 
     def publish(self, notice: m.AnyNotice) -> None:
-        """Send a notice to all subscribers."""
+        """Send a notice to all subscribers; one about a job lets what clients and workers wait for go first."""
         self._last_notice = time.monotonic()
-        self._publisher.send(self._notices.frames(notice))
+        self._gathered.append(self._notices.frame(notice))
+        if not isinstance(notice, m.JobChanged | m.Progress):
+            self._send_gathered()
+        elif len(self._gathered) == 1:
+            asyncio.get_running_loop().call_later(_GATHER, self._send_gathered)
+
+    def _send_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._publisher.send(gathered)
 
     async def _beat(self) -> None:
         while True:

@@ -29,7 +29,7 @@ from pulsed.model.result import ProgramResult
 _GRACE = 8.0
 """Seconds to make the outputs safe and close."""
 _PROGRESS = 0.05
-"""Seconds between two reports of progress."""
+"""Seconds between two reports of progress, and to the first: what is done sooner is not worth them."""
 
 
 class Rack(Protocol):
@@ -61,7 +61,7 @@ class RackWorker:
         self._orders: queue.SimpleQueue[tuple[orders.RackOrder, Sequence[Part]]] = queue.SimpleQueue()
         self._aborted = ""
         """The job that was aborted last; the daemon has one at a time on the rack."""
-        self._last_progress = ("", 0.0)
+        self._last_progress = 0.0
 
     def run(self) -> None:
         """Serve orders until the daemon goes or says so."""
@@ -137,6 +137,7 @@ class RackWorker:
     def _play(self, order: orders.Play, parts: Sequence[Part]) -> tuple[orders.Played, Sequence[Part]]:
         assert self._rack is not None
         chunk = Chunk.decode(parts)
+        self._last_progress = time.monotonic()
 
         def progress(what: str, fraction: float) -> None:
             if order.job_id == self._aborted:
@@ -152,11 +153,10 @@ class RackWorker:
         return orders.Checked(order.job_id, order.chunk)
 
     def _report(self, job_id: str, what: str, fraction: float) -> None:
-        last_what, last = self._last_progress
         now = time.monotonic()
-        if what == last_what and now - last < _PROGRESS and fraction < 1.0:
+        if now - self._last_progress < _PROGRESS:
             return
-        self._last_progress = (what, now)
+        self._last_progress = now
         self.pipe.send([orders.encode(orders.Playing(job_id, what, fraction))])
 
     def _make_safe(self) -> None:

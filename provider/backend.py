@@ -334,7 +334,9 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         """Have the daemon tell of other sets that come into force, and take them over."""
         if self._client is None:
             raise OfflineError("an offline backend has no daemon to follow", subject=f"backend {self.name}")
-        self._client.subscribe(self._noticed)
+        from pulsed.wire.messages import CalibrationChanged, StatusChanged
+
+        self._client.subscribe(self._noticed, CalibrationChanged, StatusChanged)
         self._take_over()
 
     def _noticed(self, notice: AnyNotice) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import (
     URL,
     Connection,
+    Delete,
     Engine,
     Insert,
     Select,
@@ -98,7 +99,7 @@ class Prepared:
     The usual way through SQLAlchemy costs several times what SQLite needs for one row.
     """
 
-    def __init__(self, statement: Select[Any] | Insert | Update) -> None:
+    def __init__(self, statement: Select[Any] | Insert | Update | Delete) -> None:
         self._statement = statement
         self._texts: dict[str, tuple[str, Callable[[Parameters], tuple[object, ...]] | None]] = {}
 

@@ -43,15 +43,18 @@ _HERE = job.c.rack == _RACK
 _LAST = Prepared(select(func.max(job.c.number)).where(_HERE))
 _BY_ID = Prepared(select(job.c.number, job.c.info).where(_HERE, job.c.job_id == bindparam("i")))
 _BY_IDS = select(job.c.job_id, job.c.info).where(_HERE, job.c.job_id.in_(bindparam("ids", expanding=True)))
-_INSERT_JOB, _INSERT_TAG, _INSERT_PAYLOAD = (Prepared(insert(table)) for table in (job, job_tag, payload))
+_INSERT_JOB, _INSERT_TAG, _INSERT_PAYLOAD, _INSERT_RESULT = (
+    Prepared(insert(table)) for table in (job, job_tag, payload, result)
+)
 _UPDATE = Prepared(
     update(job)
     .where(_HERE, job.c.number == _NUMBER)
     .values({name: bindparam(name) for name in ("owner", "state", "priority", "created", "name", "info")})
 )
 _DELETE_TAGS = delete(job_tag).where(job_tag.c.rack == _RACK, job_tag.c.number == _NUMBER)
-_DELETE_CHUNKS = delete(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
-_DELETE_CHUNK = _DELETE_CHUNKS.where(chunk.c.index == bindparam("k"))
+_CHUNKS_HERE = delete(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
+_DELETE_CHUNKS = Prepared(_CHUNKS_HERE)
+_DELETE_CHUNK = _CHUNKS_HERE.where(chunk.c.index == bindparam("k"))
 _COUNT_CHUNKS = select(func.count()).select_from(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
 _CHUNKS = select(chunk.c.index, chunk.c.data).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
 _UNFINISHED = (
@@ -128,7 +131,7 @@ def change(
         if new.tags:
             _INSERT_TAG.run_many(connection, _tag_rows(rack, number, new.tags))
     if state in FINAL_STATES:
-        connection.execute(_DELETE_CHUNKS, {"r": rack, "n": number})
+        _DELETE_CHUNKS.run(connection, {"r": rack, "n": number})
     return new
 
 
@@ -204,7 +207,7 @@ def chunks(connection: Connection, rack: str, job_id: str) -> dict[int, bytes]:
 def put_result(connection: Connection, rack: str, job_id: str, data: bytes) -> None:
     """Store the result of a job. Raises :class:`NotFoundError`."""
     number, _ = _find(connection, rack, job_id)
-    connection.execute(insert(result), {"rack": rack, "number": number, "data": data})
+    _INSERT_RESULT.run(connection, {"rack": rack, "number": number, "data": data})
 
 
 def get_payload(connection: Connection, rack: str, job_id: str) -> bytes:

@@ -134,10 +134,10 @@ class NoticeSource:
     def __init__(self) -> None:
         self.number = 0
 
-    def frames(self, notice: AnyNotice) -> Frames:
-        """Return ``notice`` under the next number."""
+    def frame(self, notice: AnyNotice) -> bytes:
+        """Return ``notice`` under the next number; several, in order, make one message."""
         self.number += 1
-        return frames_of(msgspec.structs.replace(notice, number=self.number))
+        return _encode(msgspec.structs.replace(notice, number=self.number))
 
 
 class ClientState(StrEnum):
@@ -300,14 +300,20 @@ class ClientProtocol:
         again, self._was_subscribed, self._expected = self._was_subscribed, True, None
         return [Gap(0, 0)] if again else []
 
-    def notice(self, frames: Sequence[Part]) -> list[Event]:
-        """Read a notice; a hole in the numbers gives a :class:`Gap` first. One of an unknown kind is counted only."""
+    def notices(self, frames: Sequence[Part]) -> list[Event]:
+        """Read the notices of one message; a hole in the numbers gives a :class:`Gap` in its place.
+
+        One of an unknown kind is counted only. Raises :class:`ProtocolError`.
+        """
+        return [event for frame in frames for event in self._notice(frame)]
+
+    def _notice(self, frame: Part) -> list[Event]:
         notice: AnyNotice | None = None
         try:
-            notice = _notices.decode(frames[0])
+            notice = _notices.decode(frame)
             number = notice.number
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
-            number = _number_of(frames)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            number = _number_of(frame)
         expected = number if self._expected is None else self._expected
         events: list[Event] = [] if number == expected else [Gap(expected, number)]
         self._expected = number + 1
@@ -320,8 +326,8 @@ class _Numbered(msgspec.Struct):
     number: int
 
 
-def _number_of(frames: Sequence[Part]) -> int:
+def _number_of(frame: Part) -> int:
     try:
-        return msgspec.msgpack.decode(frames[0], type=_Numbered).number
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError) as error:
+        return msgspec.msgpack.decode(frame, type=_Numbered).number
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"the notice cannot be read: {error}", subject="daemon") from error

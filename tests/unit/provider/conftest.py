@@ -98,7 +98,7 @@ class DaemonDouble:
         self.sets = {calibration.calibration_id: calibration}
         self.in_force = calibration
         self.log = [(0.0, calibration)]
-        self._subscribers: list[Callable[[AnyNotice], None]] = []
+        self._subscribers: list[tuple[Callable[[AnyNotice], None], tuple[type[AnyNotice], ...]]] = []
         self.greeting = SimpleNamespace(qpy=(13, qpy.QPY_VERSION), backends=(device.name,), max_payload=2**28)
         self.received: list[tuple[JobRequest, list[bytes]]] = []
         self.infos: dict[str, JobInfo] = {}
@@ -134,12 +134,14 @@ class DaemonDouble:
             self.tell(CalibrationChanged(1, calibration.calibration_id))
 
     def tell(self, notice: AnyNotice) -> None:
-        for callback in self._subscribers:
-            callback(notice)
+        for callback, kinds in self._subscribers:
+            if not kinds or isinstance(notice, kinds):
+                callback(notice)
 
-    def subscribe(self, callback: Callable[[AnyNotice], None]) -> Callable[[], None]:
-        self._subscribers.append(callback)
-        return lambda: self._subscribers.remove(callback)
+    def subscribe(self, callback: Callable[[AnyNotice], None], *kinds: type[AnyNotice]) -> Callable[[], None]:
+        subscriber = callback, kinds
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
 
     def status(self) -> Status:
         pending = sum(info.state not in FINAL_STATES for info in self.infos.values())

@@ -91,7 +91,7 @@ def test_no_bytes_make_either_end_do_more_than_a_typed_error(frames: list[bytes]
         assert isinstance(reply, m.ErrorReply)
         assert reply.error.message
     client = opened()
-    for read in (client.receive, client.notice):
+    for read in (client.receive, client.notices):
         with contextlib.suppress(ProtocolError):  # anything else is a bug
             read(frames)
 
@@ -237,13 +237,13 @@ def test_every_hole_in_the_numbers_is_seen_once(runs: list[int]) -> None:
     told, gaps, expected_gaps, lost = [], 0, 0, False
     for place, length in enumerate(runs):
         for _ in range(length):
-            frames = source.frames(m.CalibrationChanged(0, "c"))
+            frames = [source.frame(m.CalibrationChanged(0, "c"))]
             if place % 2:
                 lost = True
                 continue
             expected_gaps += lost
             lost = False
-            for event in client.notice(frames):
+            for event in client.notices(frames):
                 gaps += isinstance(event, p.Gap)
                 told += [event.notice.number] if isinstance(event, p.Noticed) else []
     assert gaps == expected_gaps
@@ -253,10 +253,20 @@ def test_every_hole_in_the_numbers_is_seen_once(runs: list[int]) -> None:
 def test_notice_of_an_unknown_kind_counts() -> None:
     client = opened()
     client.subscribed()
-    client.notice(p.frames_of(m.CalibrationChanged(1, "c")))
-    assert client.notice([msgspec.msgpack.encode({"type": "eclipse", "number": 2})]) == []
-    (event,) = client.notice(p.frames_of(m.CalibrationChanged(3, "c")))
+    client.notices(p.frames_of(m.CalibrationChanged(1, "c")))
+    assert client.notices([msgspec.msgpack.encode({"type": "eclipse", "number": 2})]) == []
+    (event,) = client.notices(p.frames_of(m.CalibrationChanged(3, "c")))
     assert isinstance(event, p.Noticed)
+
+
+def test_notices_of_one_message_are_read_in_order_with_the_hole_between_them() -> None:
+    source, client = p.NoticeSource(), opened()
+    client.subscribed()
+    one, _, three, four = (source.frame(m.CalibrationChanged(0, name)) for name in "abcd")
+    events = client.notices([one, three, four])
+    assert [event.notice.calibration_id if isinstance(event, p.Noticed) else event for event in events] == [
+        "a", p.Gap(2, 3), "c", "d",
+    ]  # fmt: skip
 
 
 def test_subscription_that_comes_again_is_a_gap() -> None:
