@@ -26,6 +26,7 @@ from pulsed.calibration.routine import (
     qubits_of,
     tone_pairs,
 )
+from pulsed.calibration.routines.rabi import CLOSE
 from pulsed.calibration.schedules import Blocks, Part
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.device import DeviceDescription
@@ -35,9 +36,11 @@ from pulsed.pulse.library import Drag, GaussianSquare
 from pulsed.pulse.schedule import Schedule
 
 SIGMA, LONG_SIGMA = 12.0, 24.0
-"""dt of the flanks, which are two sigma long; the long ones near a two-photon transition of the control."""
+"""dt of the flanks, which are two sigma long; the long ones near a transition of the control."""
 NEAR, RABI = 30e6, 25e6
 """Hz: what is near the two-photon transition 0-2 of the control, and the drive that is allowed there."""
+FOLLOWS = 0.6
+"""Of the detuning: the Rabi frequency at which a control near the tone still comes back to where it was."""
 MOST = 0.9
 """Full scale: the largest tone."""
 LONGEST = 600
@@ -251,8 +254,9 @@ def _polar(name: str, value: complex, error: float) -> dict[str, Proposal]:
 class CrAmplitude(CrHamiltonian):
     """Amplitude and length of one half of the echoed gate: the shortest that the limits of the drive allow.
 
-    The tone is 0.9 of full scale, or, where the control's two-photon transition is near, the Rabi frequency at most
-    25 MHz with longer flanks. A half turns the target by ±π/4.
+    The tone is 0.9 of full scale; where the control's two-photon transition is near, the Rabi frequency is at most
+    25 MHz and the flanks are longer. So they are where the control itself is near, at 0.6 of the detuning at most: a
+    faster or harder tone leaves the control turned. A half turns the target by ±π/4.
     """
 
     name: ClassVar = "cr-amplitude"
@@ -268,9 +272,12 @@ class CrAmplitude(CrHamiltonian):
         blocks, (control, target) = bench.blocks, qubits_of(pair, bench.device)
         difference = blocks.value(f"Q{control}.f01") - blocks.value(f"Q{target}.f01")
         two_photon = abs(blocks.value(f"Q{control}.anharmonicity")) / 2
-        if abs(difference - two_photon) >= NEAR:
-            return Tone(MOST)
-        return Tone(min(MOST, RABI / (rabi_rate(blocks, control) * _loss(bench, control, target))), 0j, LONG_SIGMA)
+        rate = rabi_rate(blocks, control) * _loss(bench, control, target)
+        if abs(difference) < CLOSE:
+            return Tone(min(MOST, FOLLOWS * abs(difference) / rate), 0j, LONG_SIGMA)
+        if abs(difference - two_photon) < NEAR:
+            return Tone(min(MOST, RABI / rate), 0j, LONG_SIGMA)
+        return Tone(MOST)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Take the rate of ZX and ZY together; the length is rounded up and the amplitude lowered in proportion."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,14 +23,21 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
-from pulsed.calibration.schedules import PULSE_DURATION, PULSE_SIGMA
+from pulsed.calibration.schedules import PULSE_DURATION
 from pulsed.pulse.library import Constant
+
+CLOSE = 52e6
+"""Hz: coupled qubits nearer to each other than this see each other's pulses, unless these are longer than usual."""
+LEAST = 20e6
+"""Hz: a pulse is not made longer for the sake of a neighbour nearer than this, with which the qubit collides."""
 
 
 class Rabi(Routine):
     """The amplitude of the π pulse, and of its half: the first values of x and sx.
 
-    The phase of a qubit's frame is free, so it is defined by its own pulses: their angle is 0.
+    The phase of a qubit's frame is free, so it is defined by its own pulses: their angle is 0. Next to a coupled qubit
+    of nearly the same frequency they are longer: the spectrum of a short pulse reaches the neighbour and turns it, one
+    way or the other with the state of the qubit that is driven, which no tone on another line can take away.
     """
 
     name: ClassVar = "rabi"
@@ -48,23 +56,34 @@ class Rabi(Routine):
         """Largest amplitude, full scale: the correction of a mixer needs some of it, too."""
         repeats: PositiveInt = 2
         """Pulses in a row."""
-        duration: PositiveInt = PULSE_DURATION
-        sigma: PositiveInt = PULSE_SIGMA
+        duration: PositiveInt | None = None
+        """dt, of the pulse; without, the one known or, where neighbours ask for more, as long as it has to be."""
+        sigma: PositiveFloat | None = None
+        """dt; without, a quarter of the duration, or the one known with it."""
         shots: PositiveInt = 300
 
     def measure(self, bench: Executor, target: str) -> Measurement:
         """Sweep the amplitude."""
         p, (qubit,) = self.parameters, qubits_of(target, bench.device)
         amplitudes = np.linspace(0, p.most, p.points)
-        shape = {"duration": p.duration, "sigma": p.sigma, "angle": 0.0}
+        duration, sigma = self._shape(bench, target)
+        shape = {"duration": duration, "sigma": sigma, "angle": 0.0}
         schedules = []
         for amplitude in amplitudes.tolist():
-            pulse = bench.blocks.drag(qubit, amplitude=amplitude, **shape)
+            pulse = bench.blocks.drag(qubit, "x", amplitude=amplitude, **shape)
             schedules.append(bench.blocks.shot(qubit, *[pulse] * p.repeats))
         answer = yield Ask(schedules, p.shots)
         data = sweep({"amplitude": (amplitudes, "full scale")}, answer)
         beta = bench.blocks.value(f"{target}.x.beta", 0.0)
-        return data.assign_attrs(repeats=p.repeats, duration=p.duration, sigma=p.sigma, beta=beta)
+        return data.assign_attrs(repeats=p.repeats, duration=duration, sigma=sigma, beta=beta)
+
+    def _shape(self, bench: Executor, target: str) -> tuple[float, float]:
+        """Return the duration and sigma of the pulse in dt."""
+        p, known = self.parameters, bench.blocks.value(f"{target}.x.duration", 0.0)
+        least = gentle_duration(bench, target)
+        duration = p.duration or max(least, known)
+        sigma = bench.blocks.value(f"{target}.x.sigma", duration / 4) if duration == known else duration / 4
+        return duration, p.sigma or sigma
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit a cosine that starts at its extremum."""
@@ -85,6 +104,21 @@ class Rabi(Routine):
             values[f"{gate}.duration"] = Proposal(float(data.attrs["duration"]), "dt")
             values[f"{gate}.sigma"] = Proposal(float(data.attrs["sigma"]), "dt")
         return Outcome("good", "", values, fits)
+
+
+def gentle_duration(bench: Executor, target: str) -> float:
+    """Return the dt of the shortest pulse that leaves the coupled neighbours of a qubit where they are.
+
+    With four sigma, 2 pi times sigma times the nearest neighbour's distance is at least that of the usual pulse of
+    32 dt at :data:`CLOSE`.
+    """
+    (qubit,), value = qubits_of(target, bench.device), bench.blocks.value
+    pairs = [{pair.control, pair.target} for pair in bench.device.couplings if pair.flux is None]
+    others = {other for pair in pairs if qubit in pair for other in pair - {qubit}}
+    apart = [abs(value(f"{target}.f01") - value(f"Q{other}.f01", np.inf)) for other in others]
+    nearest = max(min(apart, default=np.inf), LEAST)
+    grain = bench.device.timing.granularity
+    return max(PULSE_DURATION, grain * math.ceil(PULSE_DURATION * CLOSE / nearest / grain))
 
 
 class Chevron(Routine):
