@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -50,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True):
     by: str = ""
 
 
-class CalibrationSet(msgspec.Struct, frozen=True):
+class CalibrationSet(msgspec.Struct, frozen=True, dict=True):  # a dict for what is worked out once
     """One set. ``calibration_id`` is a hash of everything else, so equal sets have equal ids."""
 
     device: str
@@ -62,7 +63,7 @@ class CalibrationSet(msgspec.Struct, frozen=True):
     faults: dict[str, Fault] = {}
     """What is not used, by subject."""
 
-    @property
+    @cached_property
     def calibration_id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the content."""
         content = msgspec.json.encode(self, order="deterministic")
