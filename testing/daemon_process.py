@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -37,7 +38,7 @@ class DaemonProcess:
         self.endpoint = ""
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, timeout: float = 60.0) -> Self:
+    def start(self, *, timeout: float = 180.0) -> Self:
         """Start the daemon and wait until it is ready."""
         environment = {**os.environ, "PULSED_TEST_SCRIPT": str(self.script), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "pulsed.testing.daemon_process", str(self.home), json.dumps(self.options)]
@@ -81,7 +82,7 @@ class DaemonProcess:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 20.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """Wait for the end of the daemon; return its exit code."""
         assert self.process is not None
         code = self.process.wait(timeout)
@@ -102,14 +103,21 @@ class DaemonProcess:
             return self.wait()
 
 
-def eventually(condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
-    """Return the first true value of ``condition``; fail after ``timeout`` seconds."""
+def eventually(condition: Callable[[], Any], what: str, timeout: float = 120.0) -> Any:
+    """Return the first true value of ``condition``, which has to last; fail after ``timeout`` seconds."""
     end = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:g} s: {what}")
         time.sleep(0.02)
     return value
+
+
+def stored_state(home: Path, job_id: str) -> str:
+    """Return the state that a job has on disk, empty before it is there; what the daemon tells of may be ahead."""
+    with contextlib.closing(sqlite3.connect(home / "pulsed.sqlite", timeout=10)) as database:
+        found = database.execute("SELECT state FROM job WHERE job_id = ?", (job_id,)).fetchone()
+    return "" if found is None else str(found[0])
 
 
 def alive(pid: int) -> bool:

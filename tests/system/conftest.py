@@ -1,10 +1,11 @@
-"""One daemon with the simulated rack for all system tests that do not kill it."""
+"""One daemon with the simulated rack, and one with a scripted one, for all system tests that do not kill them."""
 
 import pytest
 
 from pulsed.cli.processes import OwnDaemon
 from pulsed.cli.server import ask_rack, find_control
 from pulsed.provider import PulsedProvider
+from pulsed.testing.daemon_process import DaemonProcess
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,17 @@ def backend(lab):
 @pytest.fixture(scope="session")
 def truth(lab):
     return ask_rack(find_control(lab[0].home), "truth")
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory):
+    process = DaemonProcess(tmp_path_factory.mktemp("scripted"), limits={"max_payload": 1_000_000}).start()
+    yield process
+    assert process.stop() == 0
+    assert process.lines("safe"), "the outputs were not made safe at the end"
+
+
+@pytest.fixture
+def client(daemon):
+    with daemon.client() as connected:
+        yield connected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import time
 import uuid
@@ -11,15 +10,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from qiskit import QuantumCircuit, qpy
 
 from pulsed.client import Client
 from pulsed.client.keys import add_client
 from pulsed.model.calibration import CalibrationSet, Fault, RunRecord, Value
 from pulsed.model.errors import ConflictError, InvalidValueError, NotAllowedError, NotFoundError, PulsedError
-from pulsed.model.job import JobRequest, JobState, RunOptions
+from pulsed.model.job import JobState
 from pulsed.provider import PulsedProvider
 from pulsed.testing.daemon_process import DaemonProcess, eventually
+from pulsed.testing.jobs import PATIENCE, submit
 from pulsed.wire.messages import AnyNotice, CalibrationChanged
 
 
@@ -34,21 +33,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 def client(daemon: DaemonProcess) -> Iterator[Client]:
     with daemon.client() as connected:
         yield connected
-
-
-def flip() -> bytes:
-    circuit = QuantumCircuit(1, 1)
-    circuit.x(0)
-    circuit.measure(0, 0)
-    file = io.BytesIO()
-    qpy.dump([circuit], file, version=13)
-    return file.getvalue()
-
-
-def submit(client: Client, **options: object) -> str:
-    job_id = uuid.uuid4().hex
-    client.submit(JobRequest(job_id, ("qpy",), 1, RunOptions(shots=10, **options)), [flip()])  # type: ignore[arg-type]
-    return job_id
 
 
 def nudged(current: CalibrationSet, name: str, by: float) -> CalibrationSet:
@@ -110,7 +94,7 @@ def test_jobs_play_with_a_candidate_and_finish_with_the_set_they_began_with(
     candidate = nudged(before, "Q0.x.amplitude", 1e-3)
     client.put_calibration(candidate)
     tried = submit(client, calibration_id=candidate.calibration_id)
-    assert client.result(tried, 20)[0].calibration_id == candidate.calibration_id
+    assert client.result(tried, PATIENCE)[0].calibration_id == candidate.calibration_id
     assert client.calibration() == before
     daemon.tell("hold")
     held = submit(client)
@@ -118,8 +102,8 @@ def test_jobs_play_with_a_candidate_and_finish_with_the_set_they_began_with(
     client.commit_calibration(candidate.calibration_id, before.calibration_id, "while a job plays")
     later = submit(client)
     daemon.untell("hold")
-    assert client.result(held, 20)[0].calibration_id == before.calibration_id
-    assert client.result(later, 20)[0].calibration_id == candidate.calibration_id
+    assert client.result(held, PATIENCE)[0].calibration_id == before.calibration_id
+    assert client.result(later, PATIENCE)[0].calibration_id == candidate.calibration_id
 
 
 def test_a_set_no_gate_can_be_made_of_fails_jobs_and_not_the_daemon(tmp_path: Path) -> None:
@@ -131,15 +115,15 @@ def test_a_set_no_gate_can_be_made_of_fails_jobs_and_not_the_daemon(tmp_path: Pa
             client.put_calibration(bad)
             client.commit_calibration(bad.calibration_id, good.calibration_id, "a slip of the hand")
             with pytest.raises(PulsedError):
-                client.result(submit(client), 20)
+                client.result(submit(client), PATIENCE)
         assert process.stop() == 0
         process.start()
         with process.client() as client:
             assert client.calibration() == bad
             with pytest.raises(PulsedError):
-                client.result(submit(client), 20)
+                client.result(submit(client), PATIENCE)
             client.commit_calibration(good.calibration_id, bad.calibration_id, "back")
-            assert client.result(submit(client), 20)[0].calibration_id == good.calibration_id
+            assert client.result(submit(client), PATIENCE)[0].calibration_id == good.calibration_id
     finally:
         assert process.stop() == 0
 

