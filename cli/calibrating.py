@@ -18,6 +18,7 @@ from pulsed.calibration.routine import Routine, find_routine, qubits_of
 from pulsed.calibration.runner import Finished
 from pulsed.calibration.runner import run as run_routine
 from pulsed.calibration.transaction import Transaction, commit
+from pulsed.cli.measuring import stoppable
 from pulsed.cli.screens import show_value
 from pulsed.client import Client
 from pulsed.client.keys import home_directory
@@ -46,7 +47,7 @@ def run(
     Ends with exit code 1 when a target did not.
     """
     routine = find_routine(name)(**parse_parameters(settings))
-    with Client(url, key) as client:
+    with stoppable(), Client(url, key) as client:
         bench = Executor(client)
         chosen = list(targets) or [t for t in routine.targets(bench.device) if not bench.calibration.faulty(t)]
         for target in chosen:

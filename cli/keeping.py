@@ -22,6 +22,7 @@ from pulsed.calibration.maintain import Action
 from pulsed.calibration.order import usual
 from pulsed.calibration.states import Event, State
 from pulsed.cli.asking import show
+from pulsed.cli.measuring import Behind, stoppable
 from pulsed.cli.screens import plain_table
 from pulsed.client import Client
 from pulsed.client.keys import home_directory
@@ -50,7 +51,7 @@ def events(status: Status) -> list[Event]:
 
 def _pass(
     work: Callable[[Lab, Callable[[Action], None]], Sequence[Action]], without: Sequence[str], data: str | None,
-    url: str | None, key: str | None, *, as_json: bool,
+    url: str | None, key: str | None, *, as_json: bool, priority: int = 0,
 ) -> None:  # fmt: skip
     """Do ``work`` with a lab, show each step on the error stream as it ends, and say how everything stands."""
     console = Console(stderr=True, highlight=False)
@@ -58,7 +59,7 @@ def _pass(
         TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(), console=console, transient=True, disable=not sys.stderr.isatty(),
     )  # fmt: skip
-    with Client(url, key) as client:
+    with stoppable(), Behind(url, key, priority) as client:
         playing = bars.add_task("schedules", total=1, visible=False)
 
         def progress(done: int, total: int) -> None:
@@ -111,10 +112,14 @@ def bring_up(
 
 
 def maintain(
-    targets: Sequence[str], without: Sequence[str], data: str | None, url: str | None, key: str | None, *, as_json: bool
-) -> None:
+    targets: Sequence[str], without: Sequence[str], data: str | None, url: str | None, key: str | None, *,
+    as_json: bool, priority: int,
+) -> None:  # fmt: skip
     """Bring up to date."""
-    _pass(lambda lab, tell: bringup.maintain(lab, targets, tell=tell), without, data, url, key, as_json=as_json)
+    _pass(
+        lambda lab, tell: bringup.maintain(lab, targets, tell=tell), without, data, url, key, as_json=as_json,
+        priority=priority,
+    )  # fmt: skip
 
 
 def diagnose(

@@ -58,12 +58,20 @@ def bringup(
 @targets_option
 @without_option
 @files_option
+@click.option(
+    "--priority",
+    type=click.IntRange(-100, 100),
+    default=0,
+    show_default=True,
+    help="Of its jobs: with -100 whatever else waits goes first.",
+)
 @daemon_options
 @as_json_option
 def maintain(
     targets: tuple[str, ...],
     without: tuple[str, ...],
     data: str | None,
+    priority: int,
     url: str | None,
     key: str | None,
     as_json: bool,
@@ -71,7 +79,7 @@ def maintain(
     """Check what is old or doubtful, and calibrate anew what has drifted and what hangs on it. Nothing else."""
     from pulsed.cli import keeping
 
-    keeping.maintain(targets, without, data, url, key, as_json=as_json)
+    keeping.maintain(targets, without, data, url, key, as_json=as_json, priority=priority)
 
 
 @cal.command()

@@ -17,6 +17,7 @@ from pulsed.calibration.figures import save_figure
 from pulsed.calibration.routine import Outcome, qubits_of
 from pulsed.calibration.routines.scan import Scan, parse_axis
 from pulsed.calibration.runner import run as run_routine
+from pulsed.cli.measuring import stoppable
 from pulsed.cli.scan_screens import scan_screen
 from pulsed.client import Client
 from pulsed.client.keys import home_directory
@@ -65,7 +66,8 @@ def scan(
     """
     console = Console(stderr=True, highlight=False)
     where = Path(folder) if folder is not None else home_directory(None) / "runs"
-    with Client(url, key) as client, Live(console=console, refresh_per_second=4, transient=as_json) as live:
+    live = Live(console=console, refresh_per_second=4, transient=as_json)
+    with stoppable(), Client(url, key) as client, live:
         bench = Executor(client)
         for target in targets:
             qubits_of(target, bench.device)

@@ -13,6 +13,7 @@ from pulsed.model.qpy import check_qpy
 
 MEAS_LEVELS = (0, 1, 2)
 MEAS_RETURNS = ("single", "avg")
+PRIORITIES = range(-100, 101)
 KINDS = ("qpy", "schedule", "gate")
 _MAX_TEXT = 1024
 _MAX_TAGS = 64
@@ -42,6 +43,11 @@ def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceD
         raise InvalidValueError(
             "too many or no circuits in one job", subject=f"{subject}: circuits", value=request.num_programs,
             legal=f"1 to {device.limits.max_circuits}",
+        )  # fmt: skip
+    if request.priority not in PRIORITIES:
+        raise InvalidValueError(
+            "not a priority", subject="priority", value=request.priority,
+            legal=f"{PRIORITIES[0]} to {PRIORITIES[-1]}",
         )  # fmt: skip
     check_options(request.options, device)
     for i, (kind, part) in enumerate(zip(request.kinds, parts, strict=True)):

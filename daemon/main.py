@@ -170,8 +170,7 @@ class Daemon:
         timetable = Timetable(plan, self._errand, lambda: self._jobs.pending, store)
         task = asyncio.create_task(timetable.run(), name="maintenance")
         task.add_done_callback(self._timetable_ended)
-        stack.push_async_callback(self._errand.stop)
-        stack.push_async_callback(_cancelled, task)  # first, so that it does not begin anew
+        stack.push_async_callback(_cancelled, task)  # ends the errand, too
 
     def _timetable_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -92,21 +92,25 @@ class Child:
         self._wanted = False
         process = self._process
         if process is not None:
-            self._step(ChildState.STOPPING)
-            for end, seconds in (
-                (self._ask_to_end, grace),
-                (lambda: self._signal(signal.SIGTERM), 2.0),
-                (self.kill, 5.0),
-            ):
-                end()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), seconds)
-                    break
+            await self._end(process, grace)
         if self._keeper is not None:
             if process is None:
                 self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
+
+    async def _end(self, process: asyncio.subprocess.Process, grace: float) -> None:
+        """End a process from the outside in; when this returns it has gone, or cannot be ended."""
+        self._step(ChildState.STOPPING)
+        for end, seconds in (
+            (self._ask_to_end, grace),
+            (lambda: self._signal(signal.SIGTERM), 2.0),
+            (self.kill, 5.0),
+        ):
+            end()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), seconds)
+                return
 
     def _step(self, state: ChildState) -> None:
         if state not in CHILD_STEPS[self.state]:

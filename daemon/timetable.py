@@ -13,20 +13,44 @@ from pulsed.model.device import Maintenance
 
 _LOOK = 1.0
 """Seconds between two looks at the queue."""
+_STOPPING = 30.0
+"""Seconds for a pass to cancel its job, to write what it has measured, and to end."""
+PRIORITY = -100
+"""Of the jobs of a pass: whatever else waits goes first."""
 
 
 class Errand(Child):
     """One command that is run when it is its time, and not started again by itself."""
 
-    async def run(self) -> int:
-        """Run it and return its exit code."""
-        self._process = await self._spawn()
+    async def run(self, limit: float | None = None) -> int | None:
+        """Run it and return its exit code; None when it was ended after ``limit`` seconds.
+
+        Whoever cancels this ends the command, too: it has gone when the cancellation comes out.
+        """
+        spawning = asyncio.ensure_future(self._spawn())
+        try:
+            self._process = await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            self._process = await spawning  # a process that nobody knows of would be left
+            self._step(ChildState.STARTING)
+            await self._gone(self._process)
+            raise
         self._step(ChildState.STARTING)
         self._step(ChildState.UP)
-        code = await self._process.wait()
+        process = self._process
+        try:
+            return await asyncio.wait_for(process.wait(), limit)
+        except TimeoutError:
+            return None
+        finally:
+            await self._gone(process)
+
+    async def _gone(self, process: asyncio.subprocess.Process) -> None:
+        """End the process, if it has not ended, with time to stop what it measures and to keep what it has."""
+        if process.returncode is None:
+            await self._end(process, _STOPPING)
         self._process = None
         self._step(ChildState.DOWN)
-        return code
 
 
 def seconds_until_due(plan: Maintenance, now: float, last: float, idle_since: float | None) -> float:
@@ -74,13 +98,16 @@ class Timetable:
                 continue
             logs.get("maintenance").info("begins")
             try:
-                code = await self.errand.run()
+                code = await self.errand.run(self.plan.limit)
             except OSError as error:  # no process to be had: the next pass may have one, and jobs go on
                 logs.get("maintenance").error("cannot begin", error=str(error))
                 self._last = self._idle_since = time.time()
                 continue
-            report = logs.get("maintenance").info if code == 0 else logs.get("maintenance").warning
-            report("ended", code=code)
+            if code is None:
+                logs.get("maintenance").warning("stopped: out of time", limit=self.plan.limit)
+            else:
+                report = logs.get("maintenance").info if code == 0 else logs.get("maintenance").warning
+                report("ended", code=code)
             self._last = self._idle_since = time.time()
 
     def _wait(self) -> float:
@@ -100,4 +127,5 @@ class Timetable:
 
 def maintain_command(python: str, url: str, key: str, data: str) -> Sequence[str]:
     """Return the command that makes one pass, with the key file ``key``."""
-    return (python, "-m", "pulsed.cli", "cal", "maintain", "--url", url, "--key", key, "--data", data, "--json")
+    command = (python, "-m", "pulsed.cli", "cal", "maintain", "--url", url, "--key", key, "--data", data, "--json")
+    return (*command, "--priority", str(PRIORITY))

@@ -197,6 +197,8 @@ class Maintenance(_Table):
     """Time from the last measurement of a calibration to the next pass; None: only by hand."""
     idle: Seconds = Field(default=10.0, ge=0)
     """Only when no job has waited or played for so long. Jobs that come in between have their turn."""
+    limit: Seconds = Field(default=3600.0, gt=0)
+    """How long one pass may take, jobs that it lets pass included; the next one goes on where it was stopped."""
 
 
 class DeviceDescription(_Table):
@@ -260,15 +262,15 @@ class DeviceDescription(_Table):
     def with_settings(self, settings: Mapping[str, float]) -> DeviceDescription:
         """Return this description with ``"oscillators.NAME.frequency"`` (Hz) or ``".power"`` (dBm) replaced.
 
-        ``"ports.NAME.bias"`` (A) is a setting too; it replaces a calibrated value, so it stays out of the description.
+        ``"ports.NAME.bias"`` (A), and 0 for ``"compensation.crosstalk"`` or ``".distortion"``, are settings too; they
+        replace calibrated values, so they stay out of the description.
         Raises :class:`ConfigError` for a name that is none.
         """
         oscillators = dict(self.oscillators)
         for key, value in settings.items():
             known("settings", key, dict.fromkeys(self.setting_names))
-            table, rest = key.split(".", 1)
-            name, what = rest.rsplit(".", 1)
-            if table == "oscillators":
+            if key.startswith("oscillators."):
+                name, what = key.removeprefix("oscillators.").rsplit(".", 1)
                 oscillators[name] = oscillators[name].model_copy(update={what: value})
         return self.model_copy(update={"oscillators": oscillators}) if settings else self
 
@@ -276,7 +278,8 @@ class DeviceDescription(_Table):
     def setting_names(self) -> tuple[str, ...]:
         """What a job may set for itself."""
         los = [f"oscillators.{name}.{what}" for name in self.oscillators for what in ("frequency", "power")]
-        return (*los, *(f"ports.{name}.bias" for name, port in self.ports.items() if port.bias is not None))
+        biases = [f"ports.{name}.bias" for name, port in self.ports.items() if port.bias is not None]
+        return (*los, *biases, "compensation.crosstalk", "compensation.distortion")
 
     @model_validator(mode="after")
     def _wiring_is_whole(self) -> DeviceDescription:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsed.daemon.store_thread import StoreThread
+from pulsed.daemon.supervisor import ChildState
 from pulsed.daemon.timetable import Errand, Timetable, seconds_until_due
 from pulsed.model.calibration import RunRecord
 from pulsed.model.device import Maintenance
 from pulsed.store import Store
+from pulsed.testing.daemon_process import alive
 
 PLAN = Maintenance(every=100.0, idle=10.0)
 times = st.floats(0, 1e6)
@@ -47,8 +50,8 @@ def test_after_the_wait_it_is_due_and_not_before(now, last, idle_since):
         assert seconds_until_due(PLAN, now + wait - 0.005, last, idle_since) > 0
 
 
-def looked_after(tmp_path: Path, *ended: float) -> bool:
-    """Whether a pass is made within a second and a half of its time, or soon if it is one.
+def looked_after(tmp_path: Path, *ended: float, made: bool) -> bool:
+    """Whether a pass is made: waited for if it has to be, else not within a while after a look at the records.
 
     ``ended``: seconds from now, of a record that is there at the start, and of others that come right after it.
     """
@@ -68,26 +71,24 @@ def looked_after(tmp_path: Path, *ended: float) -> bool:
             running = running or asyncio.create_task(table.run())
             await asyncio.sleep(0)
         running = running or asyncio.create_task(table.run())
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + (60.0 if made else 2.0)
         while time.monotonic() < deadline and not log.exists() and not running.done():
             await asyncio.sleep(0.02)
-        found = log.exists()  # not the errand's state: the command may be over between two looks
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await errand.stop()
         await store.call(store.store.close)
         await store.stop()
-        return found
+        return log.exists()
 
     return asyncio.run(run())
 
 
 @pytest.mark.parametrize(
     ("ended", "made"),
-    [((), False), ((-3600.0,), True), ((-1.0,), False), ((-599.5,), True), ((-599.5, 0.0), False), ((1e300,), False)],
+    [((), False), ((-3600.0,), True), ((-1.0,), False), ((-599.5,), True), ((-599.0, 0.0), False), ((1e300,), False)],
 )
 def test_measurements_that_others_make_count(tmp_path: Path, ended: tuple[float, ...], made: bool) -> None:
-    assert looked_after(tmp_path, *ended) is made
+    assert looked_after(tmp_path, *ended, made=made) is made
 
 
 def test_a_record_from_the_future_is_one_of_now(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_pass_that_cannot_begin_is_put_off_and_ends_nothing(tmp_path: Path, mo
         monkeypatch.setattr(errand, "_spawn", refuse)
         table = Timetable(Maintenance(every=0.001, idle=0.0), errand, lambda: 0, store)
         task = asyncio.create_task(table.run())
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 60.0
         while len(tries) < 2 and not task.done() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         running = not task.done()
@@ -135,3 +136,89 @@ def test_a_pass_that_cannot_begin_is_put_off_and_ends_nothing(tmp_path: Path, mo
     running, tries = asyncio.run(run())
     assert running
     assert tries >= 2
+
+
+LISTENING = (
+    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (open({told!r}, 'w').close(), sys.exit(7)));"
+)
+LISTENING += "open({ready!r}, 'w').close(); time.sleep(1000)"
+
+
+def listening(tmp_path: Path) -> list[str]:
+    """Return a command that writes ``ready`` when it listens to SIGTERM, and ``told`` when it gets it."""
+    code = LISTENING.format(told=str(tmp_path / "told"), ready=str(tmp_path / "ready"))
+    return [sys.executable, "-S", "-c", code]
+
+
+async def test_a_pass_out_of_time_is_asked_to_end_and_gone(tmp_path: Path) -> None:
+    steps: list[str] = []
+    errand = Errand("maintenance", listening(tmp_path), lambda: steps.append(str(errand.state)))
+    running = asyncio.create_task(errand.run(limit=2.0))
+    while not (tmp_path / "ready").exists() and not running.done():
+        await asyncio.sleep(0.01)
+    pid = errand.pid
+    assert await running is None
+    assert (tmp_path / "told").exists() == (tmp_path / "ready").exists(), "it was killed instead of asked"
+    assert steps == ["starting", "up", "stopping", "down"]
+    assert not pid or not alive(pid)
+    assert errand.pid == 0
+    again = Errand("maintenance", ["sh", "-c", "exit 3"], lambda: None)
+    assert [await again.run(60.0), await again.run(60.0)] == [3, 3]
+
+
+async def test_a_pass_that_is_cancelled_ends_before_the_cancellation_comes_out(tmp_path: Path) -> None:
+    errand = Errand("maintenance", listening(tmp_path), lambda: None)
+    running = asyncio.create_task(errand.run())
+    while not (tmp_path / "ready").exists():
+        await asyncio.sleep(0.01)
+    pid = errand.pid
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (tmp_path / "told").exists()
+    assert not alive(pid)
+    assert errand.state is ChildState.DOWN
+
+
+async def test_a_pass_that_is_cancelled_while_it_is_spawned_is_no_orphan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errand = Errand("maintenance", ["sleep", "1000"], lambda: None)
+    spawn, spawned = errand._spawn, []
+
+    async def slowly(**_: object) -> asyncio.subprocess.Process:
+        process = await spawn()
+        spawned.append(process.pid)
+        await asyncio.sleep(0.2)
+        return process
+
+    monkeypatch.setattr(errand, "_spawn", slowly)
+    running = asyncio.create_task(errand.run())
+    while not spawned:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not alive(spawned[0])
+    assert errand.state is ChildState.DOWN
+
+
+async def test_the_limit_of_the_plan_is_that_of_the_pass(tmp_path: Path) -> None:
+    """A command that would not end is ended, and another pass is made."""
+    log = tmp_path / "passes"
+    store = StoreThread(Store(f"sqlite:///{tmp_path / 's.db'}", "sim5"))
+    store.start()
+    await store.call(store.store.open, time.time(), "test")
+    errand = Errand("maintenance", ["sh", "-c", f"echo pass >> {log}; exec sleep 1000"], lambda: None)
+    table = Timetable(Maintenance(every=0.01, idle=0.0, limit=0.5), errand, lambda: 0, store)
+    running = asyncio.create_task(table.run())
+    deadline = time.monotonic() + 60.0
+    while not (log.exists() and len(log.read_text().splitlines()) >= 2):
+        assert time.monotonic() < deadline
+        assert not running.done()
+        await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert errand.pid == 0
+    await store.call(store.store.close)
+    await store.stop()
