@@ -137,6 +137,8 @@ class Mixer(Routine):
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Any, str]:
         """Ask whether leakage and image are below the bound with what is in force, the first setting looked at."""
         tone, leakage, image, floor = (*_powers(data)[0, :3], _last(data)[3])
+        if not np.isfinite([tone, leakage, image, floor]).all():
+            return "bad data", "a level is not a number"
         if tone < 100 * floor:
             return "bad data", "no tone: is the line alive, and the LO on?"
         bound = max(tone * 10 ** (float(data.attrs["bound"]) / 10), _ABOVE_FLOOR * floor)

@@ -31,6 +31,8 @@ from pulsed.pulse.schedule import Schedule
 
 _WINDOW = 24
 """Samples on either side of a step: short against the rise of a resonator."""
+_STAYS = 1.5
+"""How much higher a record is behind a pulse's arrival than before: noise that passes for a pulse is three times less."""
 
 
 class TimeOfFlight(Routine):
@@ -80,8 +82,14 @@ class TimeOfFlight(Routine):
         return data
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
-        """Find the sample at which the record steps up most: the mean of what follows against that before it."""
+        """Find the sample at which the record steps up most: the mean of what follows against that before it.
+
+        A tone that was there before steps with every half of its period, and is refused: behind the step the record
+        has to stay above what it was.
+        """
         time, z = data["time"].to_numpy(), points(data)
+        if not np.isfinite(z).all():
+            return bad_data(f"{np.count_nonzero(~np.isfinite(z))} of {z.size} samples are not a number")
         sums = np.concatenate([[0], np.cumsum(z)])
         edges = np.arange(_WINDOW, z.size - _WINDOW)
         steps = np.abs(sums[edges + _WINDOW] - 2 * sums[edges] + sums[edges - _WINDOW]) / _WINDOW
@@ -90,6 +98,10 @@ class TimeOfFlight(Routine):
         noise = float(np.median(np.abs(np.diff(z)))) / np.sqrt(2 * np.log(2)) / np.sqrt(_WINDOW)
         if steps.max() <= 6 * noise:
             return bad_data("no pulse stands out of the noise of the record")
+        means = np.abs(sums[_WINDOW:] - sums[:-_WINDOW]) / _WINDOW
+        before, after = float(np.quantile(means[: best - _WINDOW + 1], 0.9)), float(np.median(means[best:]))
+        if after < _STAYS * before:
+            return bad_data(f"no pulse: {after:.2g} behind the steepest step, {before:.2g} before it already")
         return Outcome("good", "", {"delay": Proposal(float(round(time[best])), "dt", 0.5)})
 
 
