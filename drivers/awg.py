@@ -17,6 +17,7 @@ from pulsed.drivers.contract import Capabilities, Handle, OutputSettings
 from pulsed.drivers.limits import check_playback
 from pulsed.drivers.memory import Memory
 from pulsed.drivers.scpi import BlockCommand, Command, Session
+from pulsed.drivers.steps import Steps, finish, stepwise
 from pulsed.drivers.tables import TableDriver, digest
 from pulsed.drivers.work import Playback, Rows, split_entries
 from pulsed.model.device import InstrumentDescription
@@ -121,7 +122,8 @@ class AwgDriver(TableDriver[Playback]):
         self._waveforms.check(self._wanted_waveforms(work))
         self._check_tables(work.events, work.entries)
 
-    def configure(self, settings: OutputSettings, deadline: float) -> None:
+    @stepwise
+    def configure(self, settings: OutputSettings, deadline: float) -> Steps[None]:
         """Set corrections and offsets and switch the pairs of ``settings`` on; only differences are sent."""
         awg = self._connected()
         wanted = []
@@ -132,11 +134,12 @@ class AwgDriver(TableDriver[Playback]):
                 (channel.offset, port.offset, f"OUTP{pair}:OFFS {_join(port.offset)}"),
                 (channel.output, True, f"OUTP{pair} ON"),
             ]
-        self._apply(wanted, deadline)
+        yield from self._applying(wanted, deadline)
 
-    def upload(self, work: Playback, deadline: float) -> Handle:
+    @stepwise
+    def upload(self, work: Playback, deadline: float) -> Steps[Handle]:
         """Send the waveforms, sequences and the list that the instrument does not hold."""
-        return self._upload(work, deadline)
+        return (yield from self._uploading(work, deadline))
 
     @property
     def _table_memory(self) -> tuple[str, Memory]:
@@ -177,7 +180,7 @@ class AwgDriver(TableDriver[Playback]):
         for length, own in zip(
             work.entries["length"].tolist(), split_entries(events, work.events["entry"], len(work.entries)), strict=True
         ):
-            used = ",".join(meaning[number] for number in np.unique(own["waveform"]).tolist() if number != _TURN)
+            used = ",".join(meaning[number] for number in sorted(set(own["waveform"].tolist())) if number != _TURN)
             marked = np.concatenate([own, self._shot_marker]) if len(self._shot_marker) else own
             name = digest(length.to_bytes(8, "little"), marked.tobytes(), used.encode())
             distinct[name] = (length, marked)
@@ -192,7 +195,7 @@ class AwgDriver(TableDriver[Playback]):
 
     def _on_connect(self, deadline: float) -> None:
         source, output = ("BUS", "ON") if self.is_leader else ("EXT", "OFF")
-        self._read_memory(("ABOR", f"TRIG:SOUR {source}", f"TRIG:OUTP {output}"), deadline)
+        finish(self._reading_memory(("ABOR", f"TRIG:SOUR {source}", f"TRIG:OUTP {output}"), deadline))
 
 
 def _shot_marker(name: str, description: InstrumentDescription) -> npt.NDArray[np.void]:
@@ -208,10 +211,10 @@ def _shot_marker(name: str, description: InstrumentDescription) -> npt.NDArray[n
     return records
 
 
-def _played(work: Playback) -> npt.NDArray[np.int32]:
+def _played(work: Playback) -> npt.NDArray[np.intp]:
     """Return the rows of the envelopes that are played."""
-    rows: npt.NDArray[np.int32] = np.unique(work.events["envelope"])
-    return rows[rows >= 0]
+    used = np.bincount(work.events["envelope"] + 1)
+    return np.flatnonzero(used[1:])
 
 
 def pack_events(events: Rows, numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.void]:

@@ -16,6 +16,7 @@ from pulsed.drivers.contract import (
     check_step,
 )
 from pulsed.drivers.scpi import Command, Session
+from pulsed.drivers.steps import Ask, Reply, Steps, stepwise
 from pulsed.model.device import InstrumentDescription
 from pulsed.model.errors import (
     InstrumentError,
@@ -174,20 +175,23 @@ class ScpiDriver:
             raise InstrumentUnreachableError("is not connected", subject=self.subject, value=self.description.address)
         return self.instrument
 
-    def _talk(self, commands: Sequence[Command], queries: Sequence[str], deadline: float) -> list[str]:
+    @stepwise
+    def _talk(self, commands: Sequence[Command], queries: Sequence[str], deadline: float) -> Steps[list[str]]:
         """One transaction; a failure puts the driver into the state fault."""
+        return (yield from self._talking(commands, queries, deadline))
+
+    def _talking(self, commands: Sequence[Command], queries: Sequence[str], deadline: float) -> Steps[list[str]]:
         try:
-            return self.session.transact(commands, queries, deadline)
+            answers, errors = yield Ask(self.session, commands, queries, deadline)
+            return self.session.texts(answers, errors, queries)
         except InstrumentError:
             self._fault()
             raise
 
-    def _exchange(
-        self, commands: Sequence[Command], queries: Sequence[str], deadline: float
-    ) -> tuple[list[str | memoryview], list[str]]:
+    def _exchanging(self, commands: Sequence[Command], queries: Sequence[str], deadline: float) -> Steps[Reply]:
         """As :meth:`_talk`, with blocks among the answers and the error queue given, not raised."""
         try:
-            return self.session.exchange(commands, queries, deadline)
+            return (yield Ask(self.session, commands, queries, deadline))
         except InstrumentError:
             self._fault()
             raise
@@ -217,11 +221,11 @@ class ScpiDriver:
             for parameter in module.parameters.values():
                 parameter.cache.invalidate()
 
-    def _apply(self, wanted: Sequence[tuple[Any, Any, str]], deadline: float) -> None:
+    def _applying(self, wanted: Sequence[tuple[Any, Any, str]], deadline: float) -> Steps[None]:
         """Send the commands of those ``(parameter, value, command)`` whose parameter has another value."""
         changed = [item for item in wanted if not (item[0].cache.valid and item[0].cache.get(False) == item[1])]
         if changed:
-            self._talk([command for _, _, command in changed], (), deadline)
+            yield from self._talking([command for _, _, command in changed], (), deadline)
             for parameter, value, _ in changed:
                 parameter.cache.set(value)
 

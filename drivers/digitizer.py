@@ -15,6 +15,7 @@ from pulsed.drivers.contract import Capabilities, Fetched, Handle, InstrumentSta
 from pulsed.drivers.limits import check_recording
 from pulsed.drivers.memory import Memory
 from pulsed.drivers.scpi import BlockCommand, Command, Session
+from pulsed.drivers.steps import Steps, finish, stepwise
 from pulsed.drivers.tables import TableDriver, digest
 from pulsed.drivers.work import Recording, Rows
 from pulsed.model.device import InstrumentDescription
@@ -73,20 +74,22 @@ class DigitizerDriver(TableDriver[Recording]):
         self._kernels.check(self._wanted_kernels(work))
         self._check_tables(work.rows, work.entries)
 
-    def upload(self, work: Recording, deadline: float) -> Handle:
+    @stepwise
+    def upload(self, work: Recording, deadline: float) -> Steps[Handle]:
         """Set the mode and send the kernels, tables and the list that the instrument does not hold."""
         instrument = self._connected()
         check_step(self.name, self._state, InstrumentState.IDLE)
-        self._apply(((instrument.mode, _MODES[work.mode], f"ACQ:MODE {_MODES[work.mode]}"),), deadline)
-        handle = self._upload(work, deadline)
+        yield from self._applying(((instrument.mode, _MODES[work.mode], f"ACQ:MODE {_MODES[work.mode]}"),), deadline)
+        handle = yield from self._uploading(work, deadline)
         self._work = {handle.name: work}
         return handle
 
-    def fetch(self, handle: Handle, deadline: float) -> Fetched:
+    @stepwise
+    def fetch(self, handle: Handle, deadline: float) -> Steps[Fetched]:
         """Return the data of the run that is done, one array per entry."""
         check_step(self.name, self._state, InstrumentState.DONE)
         work = self._work[handle.name]
-        answers, errors = self._exchange((), ("FETC:ALL?", "FETC:OVER?"), deadline)
+        answers, errors = yield from self._exchanging((), ("FETC:ALL?", "FETC:OVER?"), deadline)
         self.session.check(errors)
         if len(answers) != 2 or not isinstance(answers[0], memoryview):
             self._fault()
@@ -115,8 +118,7 @@ class DigitizerDriver(TableDriver[Recording]):
         return [data[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True)]
 
     def _wanted_kernels(self, work: Recording) -> dict[str, int]:
-        rows = np.unique(work.rows["kernel"])
-        return {work.envelopes.name(row): int(work.envelopes.lengths[row]) for row in rows[rows >= 0]}
+        return {work.envelopes.name(row): int(work.envelopes.lengths[row]) for row in _kernel_rows(work)}
 
     @property
     def _table_memory(self) -> tuple[str, Memory]:
@@ -124,13 +126,13 @@ class DigitizerDriver(TableDriver[Recording]):
 
     def _tables(self, work: Recording) -> tuple[list[Command], list[int]]:
         kernels = self._kernels.plan(self._wanted_kernels(work))
-        rows = {work.envelopes.name(row): int(row) for row in np.unique(work.rows["kernel"]) if row >= 0}
+        rows = {work.envelopes.name(row): row for row in _kernel_rows(work)}
         lookup = {row: kernels.numbers[name] for name, row in rows.items()}
         meaning = self._kernels.numbers()
         names, distinct = [], {}
         for index, length in enumerate(work.entries["length"].tolist()):
             records = pack_records(work.entry(index), lookup)
-            used = ",".join(meaning[number] for number in np.unique(records["kernel"]).tolist() if number)
+            used = ",".join(meaning[number] for number in sorted(set(records["kernel"].tolist())) if number)
             name = digest(length.to_bytes(8, "little"), records.tobytes(), used.encode())
             distinct[name] = (length, records)
             names.append(name)
@@ -152,7 +154,7 @@ class DigitizerDriver(TableDriver[Recording]):
         return Dig2(qcodes_name(self.name), self.session)
 
     def _on_connect(self, deadline: float) -> None:
-        self._read_memory(("ABOR", f"TRIG:SOUR {'BUS' if self.is_leader else 'EXT'}"), deadline)
+        finish(self._reading_memory(("ABOR", f"TRIG:SOUR {'BUS' if self.is_leader else 'EXT'}"), deadline))
 
 
 def pack_records(rows: Rows, kernels: dict[int, int]) -> npt.NDArray[np.void]:
@@ -163,6 +165,10 @@ def pack_records(rows: Rows, kernels: dict[int, int]) -> npt.NDArray[np.void]:
         records[name] = rows[name]
     records["kernel"] = [kernels[row] if row >= 0 else 0 for row in rows["kernel"].tolist()]
     return records
+
+
+def _kernel_rows(work: Recording) -> list[int]:
+    return sorted(row for row in set(work.rows["kernel"].tolist()) if row >= 0)
 
 
 def _shape(work: Recording, index: int) -> tuple[int, ...]:

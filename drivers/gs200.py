@@ -10,6 +10,7 @@ from qcodes.instrument_drivers.yokogawa.Yokogawa_GS200 import YokogawaGS200
 from pulsed.drivers.base import CONDITION_QUERIES, ScpiDriver, SessionIO, qcodes_name
 from pulsed.drivers.contract import BiasSettings, Capabilities, InstrumentState
 from pulsed.drivers.scpi import Command, Session
+from pulsed.drivers.steps import Steps, stepwise
 from pulsed.model.errors import InstrumentLimitError
 
 RANGES: dict[str, tuple[float, ...]] = {"VOLT": (10e-3, 100e-3, 1.0, 10.0, 30.0), "CURR": (1e-3, 10e-3, 100e-3, 200e-3)}
@@ -29,7 +30,8 @@ class Gs200Driver(ScpiDriver):
 
     capabilities = Capabilities()
 
-    def configure(self, settings: BiasSettings, deadline: float) -> None:
+    @stepwise
+    def configure(self, settings: BiasSettings, deadline: float) -> Steps[None]:
         """Set function, range and level and switch on; only differences are sent."""
         self.validate(settings)
         source = self._connected()
@@ -38,10 +40,10 @@ class Gs200Driver(ScpiDriver):
         changes = not (source.source_mode.cache.valid and source.source_mode.cache.get(False) == settings.function)
         if changes:
             # The output must be off for it; range and level are others afterwards.
-            self._talk(("OUTP 0", f"SOUR:FUNC {settings.function}"), (), deadline)
+            yield from self._talking(("OUTP 0", f"SOUR:FUNC {settings.function}"), (), deadline)
             self._forget_settings()
             source.source_mode.cache.set(settings.function)
-        self._apply(
+        yield from self._applying(
             (
                 (source.voltage_range if volt else source.current_range, limit, f"SOUR:RANG {limit!r}"),
                 (source.voltage if volt else source.current, settings.level, f"SOUR:LEV {settings.level:.6e}"),
@@ -65,9 +67,10 @@ class Gs200Driver(ScpiDriver):
                     f"the {what} is out of range", subject=self.subject, value=value, legal=legal
                 )
 
-    def status(self, deadline: float) -> InstrumentState:
+    @stepwise
+    def status(self, deadline: float) -> Steps[InstrumentState]:
         """Ask whether it still is as it was set: raises when it is hot, or was switched off and on."""
-        self.check_conditions(*self._talk((), CONDITION_QUERIES, deadline))
+        self.check_conditions(*(yield from self._talking((), CONDITION_QUERIES, deadline)))
         return self._state
 
     def _make_instrument(self) -> Any:

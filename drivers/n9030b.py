@@ -12,6 +12,7 @@ from qcodes.instrument_drivers.Keysight.Keysight_N9030B import KeysightN9030B
 from pulsed.drivers.base import CONDITION_QUERIES, ScpiDriver, SessionIO, qcodes_name
 from pulsed.drivers.contract import Capabilities, InstrumentState, Sweep
 from pulsed.drivers.scpi import Command, Session
+from pulsed.drivers.steps import finish
 from pulsed.model.errors import InstrumentDataError, InstrumentLimitError
 
 _NARROWEST, _FINEST, _WIDEST = 10.0, 1.0, 8e6
@@ -60,7 +61,7 @@ class N9030bDriver(ScpiDriver):
             f"SENS:BAND:RES {work.rbw!r}",
         )
         # A person's parameters may have changed behind our back, so all of it is sent.
-        answers, errors = self._exchange(commands, ("READ:SAN1?",), deadline)
+        answers, errors = finish(self._exchanging(commands, ("READ:SAN1?",), deadline))
         self.session.check(errors)
         self._forget_settings()
         block = answers[0] if len(answers) == 1 else ""

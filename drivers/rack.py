@@ -30,7 +30,7 @@ from pulsed.drivers.contract import (
 from pulsed.drivers.feedback import check_feedback
 from pulsed.drivers.spectrum import endless, look, sweeps
 from pulsed.drivers.together import together
-from pulsed.drivers.work import Playback, Shares, share_out
+from pulsed.drivers.work import Shares, share_out
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
     ConfigError,
@@ -70,8 +70,8 @@ def load_driver(name: str, key: str = "driver") -> Callable[..., Any]:
 class Rack:
     """The instruments of ``device``. The constructor loads the drivers and does no I/O.
 
-    One thread at a time speaks to an instrument: one of the rack's own, or the caller's while it waits. Whoever
-    calls the rack is the only caller at a time.
+    One thread at a time speaks to an instrument: the caller's, or one of the rack's own while the caller waits.
+    Whoever calls the rack is the only caller at a time.
     """
 
     def __init__(self, device: DeviceDescription) -> None:
@@ -301,14 +301,19 @@ class Rack:
         """Configure and upload side by side, then arm: followers first, the leader last."""
         report("upload", 0.0)
         with _timed(times, "upload"):
-            tasks: dict[str, Callable[[], Handle | None]] = {}
+            tasks: dict[str, Callable[[], None]] = {}
             for source, settings in self._source_settings(chunk):
                 tasks[source.name] = partial(source.configure, settings, deadline)
             for name, playback in shares.playbacks.items():
-                tasks[name] = partial(_load_generator, self._generators[name], playback, deadline)
+                tasks[name] = partial(self._generators[name].configure, OutputSettings(playback.pairs), deadline)
+            self._together(tasks)
+            uploads: dict[str, Callable[[], Handle]] = {
+                name: partial(self._generators[name].upload, playback, deadline)
+                for name, playback in shares.playbacks.items()
+            }
             for name, recording in shares.recordings.items():
-                tasks[name] = partial(self._digitizers[name].upload, recording, deadline)
-            handles = {name: handle for name, handle in self._together(tasks).items() if handle is not None}
+                uploads[name] = partial(self._digitizers[name].upload, recording, deadline)
+            handles = self._together(uploads)
             if verify:
                 self._together({n: partial(self._player(n).verify, handles[n], deadline) for n in handles})
         report("upload", 1.0)
@@ -361,13 +366,8 @@ class Rack:
             report("play", min(1.0, (time.monotonic() - began) / seconds) if waiting else 1.0)
 
     def _together(self, tasks: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-        """Do each task in its instrument's thread and wait for all; see :func:`together`."""
+        """Do each task and wait for all; see :func:`together`."""
         return together(self._threads, tasks)
-
-
-def _load_generator(driver: Generator, playback: Playback, deadline: float) -> Handle:
-    driver.configure(OutputSettings(playback.pairs), deadline)
-    return driver.upload(playback, deadline)
 
 
 def _pulse_seconds(shares: Shares, device: DeviceDescription) -> float:

@@ -93,6 +93,7 @@ class Session:
         """How often an answer was waited for."""
         self.bytes_sent = 0
         self._transport: Transport | None = None
+        self._asked = ""
         self._pending = bytearray()
         self._buffer = bytearray(_JOIN)
 
@@ -188,6 +189,10 @@ class Session:
         Raises :class:`InstrumentRefusedError` with what was in the error queue.
         """
         answers, errors = self.exchange(commands, queries, deadline)
+        return self.texts(answers, errors, queries)
+
+    def texts(self, answers: Sequence[Answer], errors: Sequence[str], queries: Sequence[str]) -> list[str]:
+        """Return the answers when there are no ``errors`` and each of ``queries`` has a text for an answer."""
         self.check(errors)
         if len(answers) != len(queries) or not all(isinstance(answer, str) for answer in answers):
             raise self._garbage(f"{len(answers)} answers to {';'.join(queries)}")
@@ -210,11 +215,23 @@ class Session:
 
         A query that fails has no answer, only an entry.
         """
-        last = ";".join((*(_absolute(query) for query in (*queries, "*OPC?")), ":SYST:ERR:ALL?"))
+        self.send(commands, queries, deadline)
+        return self.answer(deadline)
+
+    def send(self, commands: Sequence[Command], queries: Sequence[str], deadline: float) -> None:
+        """Send what :meth:`exchange` sends; :meth:`answer` has to follow."""
+        self._asked = ";".join((*(_absolute(query) for query in (*queries, "*OPC?")), ":SYST:ERR:ALL?"))
         try:
-            self._send([*commands, last], deadline)
+            self._send([*commands, self._asked], deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def answer(self, deadline: float) -> tuple[list[Answer], list[str]]:
+        """Wait for what :meth:`send` asked."""
+        try:
             self.round_trips += 1
-            answers = self._receive(deadline, last)
+            answers = self._receive(deadline, self._asked)
         except BaseException:
             # Also when a signal interrupts: the answer that is under way must not be read as another one's.
             self.close()

@@ -10,6 +10,7 @@ from qcodes.instrument_drivers.rohde_schwarz import RohdeSchwarzSGS100A
 from pulsed.drivers.base import CONDITION_QUERIES, ScpiDriver, SessionIO, qcodes_name
 from pulsed.drivers.contract import Capabilities, InstrumentState, SourceSettings
 from pulsed.drivers.scpi import Command, Session
+from pulsed.drivers.steps import Steps, stepwise
 from pulsed.model.errors import InstrumentLimitError
 
 
@@ -26,12 +27,13 @@ class Sgs100aDriver(ScpiDriver):
 
     capabilities = Capabilities(min_frequency=1e6, max_frequency=12.75e9, power=(-120.0, 25.0))
 
-    def configure(self, settings: SourceSettings, deadline: float) -> None:
+    @stepwise
+    def configure(self, settings: SourceSettings, deadline: float) -> Steps[None]:
         """Set frequency (Hz, to 0.01 Hz) and power (dBm, to 0.01 dB) and switch on; only differences are sent."""
         self.validate(settings)
         source = self._connected()
         frequency, power = round(settings.frequency, 2), round(settings.power, 2)
-        self._apply(
+        yield from self._applying(
             (
                 (source.frequency, frequency, f"SOUR:FREQ {frequency:.2f}"),
                 (source.power, power, f"SOUR:POW {power:.2f}"),
@@ -55,9 +57,10 @@ class Sgs100aDriver(ScpiDriver):
                     legal=f"{low:.6g} to {high:.6g} {unit}",
                 )
 
-    def status(self, deadline: float) -> InstrumentState:
+    @stepwise
+    def status(self, deadline: float) -> Steps[InstrumentState]:
         """Ask whether it still is as it was set: raises when it is hot, unlocked, or was switched off and on."""
-        self.check_conditions(*self._talk((), CONDITION_QUERIES, deadline))
+        self.check_conditions(*(yield from self._talking((), CONDITION_QUERIES, deadline)))
         return self._state
 
     def _make_instrument(self) -> Any:

@@ -17,6 +17,7 @@ from pulsed.drivers.base import ScpiDriver
 from pulsed.drivers.contract import Handle, InstrumentState, check_step, remaining
 from pulsed.drivers.memory import Memory
 from pulsed.drivers.scpi import BlockCommand, Command
+from pulsed.drivers.steps import Steps, stepwise
 from pulsed.drivers.work import Playback, Recording, Rows, split_entries
 from pulsed.model.device import InstrumentDescription
 from pulsed.model.errors import (
@@ -83,14 +84,14 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
 
     # Uploads.
 
-    def _upload(self, work: WorkT, deadline: float) -> Handle:
+    def _uploading(self, work: WorkT, deadline: float) -> Steps[Handle]:
         """Send what of ``work`` the instrument does not hold; nothing at all when it holds everything."""
         self._connected()
         check_step(self.name, self._state, InstrumentState.IDLE)
         if self._state in (InstrumentState.ARMED, InstrumentState.FAULT):
-            self.stop(deadline)
+            yield from self._stopping(deadline)
         if not self._known:
-            self._read_memory((), deadline)
+            yield from self._reading_memory((), deadline)
         # Until the transaction has succeeded nobody knows what is held.
         self._known = False
         commands, tables = self._tables(work)
@@ -99,7 +100,7 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
             commands = [*commands, BlockCommand("LIST:DATA ", records)]
         if commands:
             self._list = b""
-            self._talk(commands, (), deadline)
+            yield from self._talking(commands, (), deadline)
             self._list = records
         self._known = True
         self._step(InstrumentState.IDLE)
@@ -118,15 +119,15 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
         names = self._table_memory[1].numbers()
         return [names[table].encode() for table in tables]
 
-    def _read_memory(self, commands: Sequence[Command], deadline: float) -> None:
+    def _reading_memory(self, commands: Sequence[Command], deadline: float) -> Steps[None]:
         """Learn what the instrument holds, and throw out what cannot be used."""
         queries = [f"{keyword}:CAT?" for keyword in self.memories]
-        *catalogs, epoch = self._talk(commands, (*queries, "SYST:EPOC?"), deadline)
+        *catalogs, epoch = yield from self._talking(commands, (*queries, "SYST:EPOC?"), deadline)
         spare: list[Command] = []
         for (keyword, memory), catalog in zip(self.memories.items(), catalogs, strict=True):
             spare += [f"{keyword}:DEL {number}" for number in memory.load(parse_catalog(catalog))]
         if spare:
-            self._talk(spare, (), deadline)
+            yield from self._talking(spare, (), deadline)
         self.epoch = self._integer(epoch)
         self._list = b""
         self._known = True
@@ -137,10 +138,11 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
         except ValueError:
             raise InstrumentError("not a number", subject=self.subject, value=text[:80], legal="an integer") from None
 
-    def verify(self, handle: Handle, deadline: float) -> None:
+    @stepwise
+    def verify(self, handle: Handle, deadline: float) -> Steps[None]:
         """Ask whether the tables of ``handle`` are there. Raises :class:`InstrumentMemoryLostError`."""
         keyword, memory = self._table_memory
-        catalog, epoch = self._talk((), (f"{keyword}:CAT?", "SYST:EPOC?"), deadline)
+        catalog, epoch = yield from self._talking((), (f"{keyword}:CAT?", "SYST:EPOC?"), deadline)
         there = {number: name for number, _, name in parse_catalog(catalog)}
         expected = memory.numbers()
         missing = [number for number in handle.tables if there.get(number) != expected.get(number, "")]
@@ -166,12 +168,13 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
 
     # Runs.
 
-    def arm(self, handle: Handle, deadline: float) -> None:
+    @stepwise
+    def arm(self, handle: Handle, deadline: float) -> Steps[None]:
         """Arm. Raises :class:`InstrumentMemoryLostError` when ``handle`` is void."""
         check_step(self.name, self._state, InstrumentState.ARMED)
         if handle.epoch != self.epoch or not self._known:
             raise self._lost(self.epoch, handle)
-        answers, errors = self._exchange(("INIT",), ("SYST:EPOC?", "STAT?"), deadline)
+        answers, errors = yield from self._exchanging(("INIT",), ("SYST:EPOC?", "STAT?"), deadline)
         if answers and str(answers[0]) != str(handle.epoch):
             raise self._lost(answers[0], handle)
         if errors or answers[1:] != ["ARMED"]:
@@ -180,10 +183,11 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
             raise InstrumentError("did not arm", subject=self.subject, value=str(answers[1:]), legal="ARMED")
         self._step(InstrumentState.ARMED)
 
-    def start(self, deadline: float) -> None:
+    @stepwise
+    def start(self, deadline: float) -> Steps[None]:
         """Start a leader that is armed."""
         check_step(self.name, self._state, InstrumentState.RUNNING)
-        (state,) = self._talk(("*TRG",), ("STAT?",), deadline)
+        (state,) = yield from self._talking(("*TRG",), ("STAT?",), deadline)
         if self._parse_state(state) is InstrumentState.ARMED:
             self._fault()
             raise self.missed_trigger("was told to start and did not", state)
@@ -193,12 +197,17 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
         """Return the error about a trigger that was not taken."""
         return InstrumentTriggerMissedError(message, subject=self.subject, value=state, legal="RUN or DONE")
 
-    def stop(self, deadline: float) -> None:
+    @stepwise
+    def stop(self, deadline: float) -> Steps[None]:
         """Stop and disarm."""
-        self._talk(("ABOR",), (), deadline)
+        yield from self._stopping(deadline)
+
+    def _stopping(self, deadline: float) -> Steps[None]:
+        yield from self._talking(("ABOR",), (), deadline)
         self._step(InstrumentState.IDLE)
 
-    def wait_done(self, deadline: float) -> bool:
+    @stepwise
+    def wait_done(self, deadline: float) -> Steps[bool]:
         """Wait until the run is done, or a fraction of a second has passed. Returns whether it is done.
 
         Raises :class:`InstrumentTimeoutError` once the deadline has passed, with the instrument still running.
@@ -211,7 +220,7 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
             raise InstrumentTimeoutError("the run is not done within the deadline", subject=self.subject)
         # The answer shall be here before the deadline.
         milliseconds = max(1, int(1000 * min(_WAIT_SLICE, left / 2)))
-        (answer,) = self._talk((), (f"WAIT? {milliseconds}",), deadline)
+        (answer,) = yield from self._talking((), (f"WAIT? {milliseconds}",), deadline)
         state = self._parse_state(answer)
         if state is InstrumentState.DONE:
             self._step(state)
@@ -220,9 +229,11 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
             raise InstrumentError("the run ended by itself", subject=self.subject, value=answer, legal="DONE")
         return state is InstrumentState.DONE
 
-    def status(self, deadline: float) -> InstrumentState:
+    @stepwise
+    def status(self, deadline: float) -> Steps[InstrumentState]:
         """Ask the instrument where it is."""
-        return self._parse_state(self._talk((), ("STAT?",), deadline)[0])
+        (state,) = yield from self._talking((), ("STAT?",), deadline)
+        return self._parse_state(state)
 
     def _parse_state(self, text: str) -> InstrumentState:
         if text not in _STATES:

@@ -1,39 +1,75 @@
-"""One thread per instrument, and tasks that are done in them side by side."""
+"""Tasks of several instruments, done side by side: stepwise ones in turns in this thread, others in one thread each."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
+from pulsed.drivers.steps import Ask, Steps, finish, steps_of
 from pulsed.model.errors import PulsedError
 
 T = TypeVar("T")
 
 
 def together(threads: Mapping[str, ThreadPoolExecutor], tasks: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-    """Do each task in its instrument's thread and wait for all; one error stands for all that failed.
+    """Do each task and wait for all; one error stands for all that failed. A task is that of the instrument it names.
 
-    The last one is done here while the others are under way, which saves a change of threads.
+    What is not stepwise, or sends much, goes to the instrument's own thread.
     """
-    if not tasks:
-        return {}
-    *others, (own, task) = tasks.items()
-    futures = {name: threads[name].submit(call) for name, call in others}
-    futures[own] = _done(task)
-    errors = [error for future in futures.values() if (error := future.exception()) is not None]
+    steps = {name: found for name, task in tasks.items() if (found := steps_of(task)) is not None}
+    futures = {name: threads[name].submit(task) for name, task in tasks.items() if name not in steps}
+    futures |= _in_turns(threads, steps)
+    errors = [error for name in tasks if (error := futures[name].exception()) is not None]
     if errors:
         raise _one_error(errors)
-    return {name: future.result() for name, future in futures.items()}
+    return {name: futures[name].result() for name in tasks}
 
 
-def _done(task: Callable[[], T]) -> Future[T]:
-    future: Future[T] = Future()
+def _in_turns(threads: Mapping[str, ThreadPoolExecutor], steps: Mapping[str, Steps[T]]) -> dict[str, Future[T]]:
+    """Ask all instruments before waiting for the first; each is asked its next step as soon as it has answered."""
+    futures: dict[str, Future[T]] = {}
+    asked: deque[tuple[str, Ask]] = deque()
+
+    def go_on(name: str, resume: Callable[[], Ask]) -> None:
+        try:
+            ask = resume()
+            while not ask.is_bulk:
+                try:
+                    ask.send()
+                except PulsedError as error:
+                    ask = steps[name].throw(error)
+                else:
+                    asked.append((name, ask))
+                    return
+            futures[name] = threads[name].submit(finish, steps[name], ask)
+        except StopIteration as end:
+            futures[name] = Future()
+            futures[name].set_result(end.value)
+        except PulsedError as error:
+            futures[name] = Future()
+            futures[name].set_exception(error)
+
     try:
-        future.set_result(task())
-    except PulsedError as error:
-        future.set_exception(error)
-    return future
+        for name, own in steps.items():
+            go_on(name, partial(next, own))
+        while asked:
+            name, ask = asked[0]
+            resume: Callable[[], Any]
+            try:
+                resume = partial(steps[name].send, ask.answer())
+            except PulsedError as error:
+                resume = partial(steps[name].throw, error)
+            asked.popleft()
+            go_on(name, resume)
+    except BaseException:
+        # Also when a signal interrupts: an answer that is under way must not be read as another one's.
+        for _, ask in asked:
+            ask.session.close()
+        raise
+    return futures
 
 
 def _one_error(errors: list[BaseException]) -> BaseException:

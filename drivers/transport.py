@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import pyvisa.rname
@@ -35,10 +35,28 @@ class Transport(Protocol):
         """Receive some bytes of answers and return how many; 0 at the end of the connection."""
 
 
-def _timed(peer: socket.socket, deadline: float) -> socket.socket:
-    # Zero would make the socket non-blocking.
-    peer.settimeout(max(1e-4, remaining(deadline)))
-    return peer
+def _patient(peer: socket.socket, call: Callable[[memoryview], int], data: memoryview, deadline: float) -> int:
+    """Call a method of ``peer``, which waits until ``deadline``."""
+    while True:
+        left, has = remaining(deadline), peer.gettimeout()
+        # To set it is a system call, so one that is about right stays: never too long, and a shorter wait goes on.
+        if has is None or not left / 2 <= has <= left:
+            peer.settimeout(max(1e-4, left))  # zero would make the socket non-blocking
+        try:
+            return call(data)
+        except TimeoutError:
+            if not remaining(deadline):
+                raise
+
+
+def _receive(peer: socket.socket, into: memoryview, deadline: float) -> int:
+    return _patient(peer, peer.recv_into, into, deadline)
+
+
+def _send(peer: socket.socket, piece: Piece, deadline: float) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[_patient(peer, peer.send, view, deadline) :]
 
 
 class SocketTransport:
@@ -53,11 +71,11 @@ class SocketTransport:
     def send(self, pieces: Sequence[Piece], deadline: float) -> None:
         """Send whole lines."""
         for piece in _joined(pieces):
-            _timed(self._socket, deadline).sendall(piece)
+            _send(self._socket, piece, deadline)
 
     def receive(self, into: memoryview, deadline: float) -> int:
         """Receive some bytes of answers and return how many; 0 at the end of the connection."""
-        return _timed(self._socket, deadline).recv_into(into)
+        return _receive(self._socket, into, deadline)
 
 
 class HislipTransport:
@@ -86,7 +104,7 @@ class HislipTransport:
                 size -= len(message[-1])
             self._delivered = False
             for piece in _joined(message):
-                _timed(self._socket, deadline).sendall(piece)
+                _send(self._socket, piece, deadline)
 
     def receive(self, into: memoryview, deadline: float) -> int:
         """Receive some bytes of answers and return how many; 0 at the end of the connection."""
@@ -101,19 +119,19 @@ class HislipTransport:
             if number not in (self._last, _ANY_NUMBER):
                 while self._left:
                     self._left -= len(self._exactly(min(self._left, _JOIN), deadline)) or self._left
-        size = _timed(self._socket, deadline).recv_into(into[: self._left])
+        size = _receive(self._socket, into[: self._left], deadline)
         self._left -= size
         self._delivered = self._ends and not self._left
         return size
 
     def _exactly(self, size: int, deadline: float) -> bytes:
         """Return so many bytes, or none at the end of the connection."""
-        data = bytearray()
-        while len(data) < size:
-            more = _timed(self._socket, deadline).recv(size - len(data))
+        data, have = bytearray(size), 0
+        while have < size:
+            more = _receive(self._socket, memoryview(data)[have:], deadline)
             if not more:
                 return b""
-            data += more
+            have += more
         return bytes(data)
 
 
@@ -150,12 +168,12 @@ def probe_hislip(parsed: Any, deadline: float) -> None:
     sub_address, _, port = parsed.lan_device_name.partition(",")
     text = sub_address.encode()
     with socket.create_connection((parsed.host_address, int(port or _PORT)), max(1e-3, remaining(deadline))) as peer:
-        _timed(peer, deadline).sendall(_HEADER.pack(b"HS", _INITIALIZE, 0, 0x0100 << 16, len(text)) + text)
-        answer = b""
+        _send(peer, _HEADER.pack(b"HS", _INITIALIZE, 0, 0x0100 << 16, len(text)) + text, deadline)
+        answer, have = bytearray(_HEADER.size), 0
         with contextlib.suppress(ConnectionResetError):
-            while len(answer) < _HEADER.size and (more := _timed(peer, deadline).recv(_HEADER.size - len(answer))):
-                answer += more
-    if not answer:
+            while have < len(answer) and (more := _receive(peer, memoryview(answer)[have:], deadline)):
+                have += more
+    if not have:
         raise ConnectionResetError("the instrument closed the connection")
-    if len(answer) < _HEADER.size or answer[:3] != b"HS" + bytes((_INITIALIZE_RESPONSE,)):
-        raise ValueError(f"no answer of a HiSLIP server: {answer!r}")
+    if have < len(answer) or answer[:3] != b"HS" + bytes((_INITIALIZE_RESPONSE,)):
+        raise ValueError(f"no answer of a HiSLIP server: {bytes(answer[:have])!r}")
