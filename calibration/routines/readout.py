@@ -111,6 +111,8 @@ class ReadoutOptimum(Routine):
 
     The frequency is where the mean points of both states are farthest apart, weakly driven. More power is not always
     better: the amplitude is the one of the smallest assignment error, found by preparing both states and reading them.
+    Records are integrated evenly. Where a kernel is in force, which tells the states apart at another setting and turns
+    the points, ``readout.kernel`` is made a boxcar too: the points that are given are those that it reads.
     """
 
     name: ClassVar = "readout-optimum"
@@ -133,12 +135,13 @@ class ReadoutOptimum(Routine):
 
     def measure(self, bench: Executor, target: str) -> Measurement:
         """Sweep the frequency, then the amplitude at the best one, then read at the best of both."""
-        p, subject = self.parameters, f"{target}.readout"
+        p, subject, known = self.parameters, f"{target}.readout", bench.calibration
         frequency, amplitude = bench.blocks.value(f"{subject}.frequency"), bench.blocks.value(f"{subject}.amplitude")
         frequencies = frequency + np.linspace(-0.7 * p.span, 0.3 * p.span, p.points)
         answer = yield self._ask(bench, target, [(float(f), 0.5 * amplitude) for f in frequencies], p.shots)
         axes = {"frequency": (frequencies, "Hz"), "prepared": ([0, 1], "")}
-        data = sweep(axes, answer)
+        weighted = known.has(kernel := f"{subject}.kernel") and any(known.numbers(kernel))
+        data = sweep(axes, answer).assign_attrs(weighted=int(weighted))
         best = _contrast(data)
         if not best.ok:
             return data
@@ -173,6 +176,8 @@ class ReadoutOptimum(Routine):
             "readout.frequency": Proposal(frequency.values["extremum"], "Hz", frequency.stderr["extremum"]),
             "readout.amplitude": Proposal(_amplitude(data), "full scale"),
         }
+        if data.attrs.get("weighted"):
+            values["readout.kernel"] = Proposal((0.0,))
         return Outcome("good", "", {**values, **_discriminator(fits["clouds"])}, fits)
 
     def check(self, bench: Executor, target: str) -> Measurement:

@@ -37,7 +37,7 @@ class ReadoutKernel(Routine):
 
     In white noise no other linear weights tell the states apart better (Gambetta et al., Phys. Rev. A 76, 012325,
     2007, neglecting jumps). The discriminator is that of points integrated so. Both go together: readout-optimum
-    integrates without weights, so that this one is to be run again after it.
+    integrates without weights and puts a boxcar in their place, so that this one is to be run again after it.
     """
 
     name: ClassVar = "readout-kernel"
