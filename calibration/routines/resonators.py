@@ -32,7 +32,7 @@ from pulsed.pulse.schedule import Schedule
 _WINDOW = 24
 """Samples on either side of a step: short against the rise of a resonator."""
 _STAYS = 1.5
-"""How much higher a record is behind a pulse's arrival than before: noise that passes for a pulse is three times less."""
+"""How much higher a record is behind the arrival of a pulse than before; noise before is three times lower."""
 
 
 class TimeOfFlight(Routine):

@@ -66,6 +66,20 @@ def test_the_set_plays_them(measured):
             assert abs(off) < 4 * np.sqrt(2) * fit.stderr[name], f"{target} {name}, seed {SEED}: {off}"
 
 
+def test_an_optimum_found_without_weights_is_not_read_with_them(measured):
+    """The clouds that readout-optimum gives are those that a shot of the new set has."""
+    bench, _, finished, folder = measured
+    tuned = bench.propose({name: value for item in finished.values() for name, value in item.values.items()})
+    few = find_routine("readout-optimum")(points=11, amplitudes=4, amplitude_shots=600, final_shots=2000)
+    item = run(few, ["Q0"], tuned, folder=folder)["Q0"]
+    assert item.good, f"seed {SEED}: {item.record.reason}"
+    tuned = tuned.propose(item.values)
+    checked = run(find_routine("discriminator")(), ["Q0"], tuned, folder=folder, kind="check")["Q0"]
+    assert checked.good, f"seed {SEED}: {checked.record.reason}"
+    plain = run(few, ["Q0"], tuned, folder=folder)["Q0"]
+    assert "Q0.readout.kernel" not in plain.values, "a boxcar is in force"
+
+
 def test_a_file_gives_the_same_and_a_dead_line_gives_nothing(measured, tmp_path):
     _, routine, finished, _ = measured
     item = finished["Q0"]
