@@ -50,9 +50,10 @@ class Step:
     """How far, absolute and relative, each of its values must have moved for what hangs on it to be looked at again.
 
     What was measured before a slow drift was measured with the value right for then: a small correction since does not
-    make it doubtful, unless it gives the same value, only better. A value that is not named here says nothing; without
-    any, each new calibration counts.
+    make it doubtful. A value that is not named here says nothing; without any, each new calibration counts.
     """
+    rough: bool = True
+    """What hangs on it and gives the same values finds them better, and does so again when they are put anew here."""
     where: Callable[[DeviceDescription], tuple[str, ...]] | None = None
     """Its targets, where they are not all of its kind."""
 

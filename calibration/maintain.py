@@ -75,8 +75,9 @@ class Pass:
     def maintain(self, nodes: Iterable[Node]) -> list[Action]:
         """Bring ``nodes`` up to date; return what was done.
 
-        Row by row from the top: what its state says is fresh is left alone; what was never calibrated is; the rest is
-        checked, and calibrated when out of spec. Bad data mean that something above is wrong: that is diagnosed first.
+        Row by row from the top: what its state says is fresh is left alone; what was never calibrated is, and what a
+        rougher routine above has written over; the rest is checked, and calibrated when out of spec. Bad data mean
+        that something above is wrong: that is diagnosed first.
         """
         wanted = set(nodes)
         self._began = self.runner.situation().now
@@ -91,8 +92,8 @@ class Pass:
     def _row(self, nodes: Sequence[Node]) -> None:
         now = self._states()
         able = [node for node in nodes if self._able(node, now)]
-        new = [node for node in able if now[node].status in ("never", "failed")]
-        old = [node for node in able if now[node].status == "stale"]
+        new = [node for node in able if now[node].status in ("never", "failed") or now[node].overwritten]
+        old = [node for node in able if now[node].status == "stale" and node not in new]
         verdicts = self._check(old)
         for node in old:
             if verdicts[node].verdict == "bad data":

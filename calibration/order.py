@@ -22,6 +22,7 @@ class Row:
     attempts: tuple[Mapping[str, object], ...] = ({},)
     mend: Mapping[str, object] | None = None
     moves: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    rough: bool = True
 
 
 SMALL_RAMSEY: Mapping[str, object] = {"short_span": None, "points": 25, "shots": 150}
@@ -36,13 +37,14 @@ USUAL = (
     Row("qubit-spectroscopy", ("resonator-spectroscopy",), vital=True),
     Row("rabi", ("qubit-spectroscopy", "mixer"), vital=True),
     Row("ramsey", ("rabi",), age=HOUR, vital=True, mend=SMALL_RAMSEY, moves={"f01": (3e5, 0.0)}),
-    Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True, oscillator=True, moves={"readout.error": (0.01, 0.3)}),
+    Row("discriminator", ("ramsey",), age=6 * HOUR, vital=True, oscillator=True, moves={"readout.error": (0.01, 0.3)},
+        rough=False),
     Row("readout-optimum", ("discriminator",), moves={"readout.frequency": (2e5, 0.0), "readout.error": (0.01, 0.3)}),
     Row("anharmonicity", ("ramsey", "readout-optimum"), age=7 * DAY, moves={"anharmonicity": (1e6, 0.0)}),
     Row("drag", ("anharmonicity",), moves={"x.beta": (0.1, 0.0)}),
     Row("fine-amplitude", ("rabi", "drag"), age=6 * HOUR, vital=True, moves={"x.amplitude": (0.0, 0.01)}),
     Row("fine-drag", ("drag", "fine-amplitude"), moves={"x.beta": (0.1, 0.0)}),
-    Row("fine-frequency", ("ramsey", "fine-drag"), age=HOUR, moves={"f01": (2e4, 0.0)}),
+    Row("fine-frequency", ("ramsey", "fine-drag"), age=HOUR, moves={"f01": (3e5, 0.0)}),
     Row("t1", ("fine-amplitude",), age=2 * HOUR, attempts=({"shots": 1500},)),
     Row("echo", ("fine-amplitude",), age=2 * HOUR),
     Row("cr-amplitude", ("fine-frequency", "readout-optimum"), age=7 * DAY, vital=True, oscillator=True),
@@ -55,7 +57,7 @@ USUAL = (
     Row("cz-virtual-z", ("cz-phase",), age=6 * HOUR, vital=True),
     Row("rb", ("fine-frequency", "t1", "echo")),
     Row("rb-ecr", ("fine-ecr", "rb"), oscillator=True),
-)
+)  # fmt: skip
 """From mixers to benchmarking. Ages are those after which drift is to be expected in a lab."""
 
 
@@ -89,5 +91,6 @@ def _step(row: Row, before: Mapping[str, tuple[str, ...]]) -> Step:
         row.attempts,
         row.mend,
         row.moves,
+        row.rough,
         routine.targets,
     )

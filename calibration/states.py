@@ -34,6 +34,8 @@ class State:
     calibrated: float | None = None
     seen: float | None = None
     """When it was last calibrated or found in spec."""
+    overwritten: bool = False
+    """A rougher routine above has put its own values over what was found here: a check would only see how rough."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def states(graph: Graph, situation: Situation) -> dict[Node, State]:
     """Return the state of every node, in order.
 
     A node is fresh when it was calibrated or found in spec within its age, after each of its parents was calibrated,
-    and after everything that happened to its instruments. It is failed when its latest calibration came to nothing
-    since anything above it changed, and faulty or unused when its target, or a qubit of it, is.
+    and after everything that happened to its instruments, and its values are still its own. It is failed when its
+    latest calibration came to nothing since anything above it changed, and faulty or unused when its target, or a
+    qubit of it, is.
     """
     latest: dict[tuple[Node, str], RunRecord] = {}
     past: dict[Node, list[RunRecord]] = {}
@@ -93,6 +96,8 @@ def _state(
             return State("failed", trouble.reason, calibrated, seen)
     if calibrated is None or seen is None:
         return State("never", why, None, None)
+    if rougher := _overwritten(graph, node, step, situation.calibration):
+        return State("stale", rougher, calibrated, seen, overwritten=True)
     stale = why or _stale(graph, node, step, situation, past, above, seen)
     return State("stale" if stale else "fresh", stale, calibrated, seen)
 
@@ -136,6 +141,16 @@ def _in_force(record: RunRecord, calibration: CalibrationSet) -> bool:
     return True
 
 
+def _overwritten(graph: Graph, node: Node, step: Step, calibration: CalibrationSet) -> str:
+    """Return which value is no longer the node's own, because a rougher routine above was calibrated since."""
+    rough = {above.routine for above in graph.above(node) if above.target == node.target and graph.step(above).rough}
+    for name in (f"{node.target}.{name}" for name in step.gives):
+        value = calibration.values.get(name)
+        if value is not None and value.quality != "design" and value.routine in rough:
+            return f"{value.routine} has put {name} anew"
+    return ""
+
+
 def _stale(
     graph: Graph, node: Node, step: Step, situation: Situation, past: Mapping[Node, Sequence[RunRecord]],
     above: Mapping[Node, State], seen: float,
@@ -147,9 +162,7 @@ def _stale(
     for parent in graph.parents(node):
         time = above[parent].calibrated
         newer = time is not None and time > seen and above[parent].status != "unused"
-        rough = graph.step(parent)
-        refined = parent.target == node.target and set(rough.gives) & set(step.gives)
-        if newer and (moved := " " if refined else _moved(rough, past.get(parent, ()), seen)):
+        if newer and (moved := _moved(graph.step(parent), past.get(parent, ()), seen)):
             return f"{parent} is newer{moved}".rstrip()
     if step.oscillator:
         instruments = oscillators_of(node.target, graph.device)

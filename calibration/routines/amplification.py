@@ -195,7 +195,9 @@ class FineFrequency(Routine):
         if np.any(np.hypot(cosine, sine) < 4 * noise):
             return bad_data("the fringes have died away: the waits are too long")
         phase = np.unwrap(np.arctan2(sine, cosine))
-        fits = {"phase": line(data["wait"].to_numpy(), phase, noise / np.hypot(cosine, sine))}
+        # Where the fringe is near its end the one quadrature has little noise, and the phase has that of the other.
+        across = np.hypot(cosine * np.hypot(sigma[1], sigma[3]), sine * np.hypot(sigma[0], sigma[2]))
+        fits = {"phase": line(data["wait"].to_numpy(), phase, across / (cosine**2 + sine**2))}
         if refused := first_bad(fits):
             return refused
         # The ground state is the lower one: a qubit that is faster than its frame turns backwards.

@@ -212,17 +212,33 @@ def test_a_parent_that_hardly_moved_leaves_its_children_alone():
 
 
 def test_a_rough_value_over_a_fine_one_makes_the_fine_one_stale_however_little_it_moved():
-    rough = Step("rough", "qubit", gives=("f01",), moves={"f01": (1e9, 0.0)})
-    graph = Graph(
-        (rough, Step("fine", "qubit", after=("rough",), gives=("f01",)), Step("else", "qubit", ("rough",))), DEVICE
+    """Not in its direct parent alone, and a check since does not make the rough value fine."""
+    steps = (
+        Step("rough", "qubit", gives=("f01",), moves={"f01": (1e9, 0.0)}),
+        Step("between", "qubit", ("rough",), gives=("t2",), moves={"t2": (1.0, 0.0)}),
+        Step("fine", "qubit", ("between",), gives=("f01",)),
+        Step("else", "qubit", ("rough",)),
     )
 
-    def ran(routine, ended, *names):
+    def ran(routine, ended, *names, kind="calibrate"):
         values = {f"Q0.{name}": Value(5e9, routine=routine, run_id=f"r{ended}") for name in names}
-        return RunRecord(f"r{ended}", routine, "Q0", "calibrate", "good", ended - 1, ended, values=values)
+        return RunRecord(f"r{ended}", routine, "Q0", kind, "good", ended - 1, ended, values=values)
 
-    runs = [ran("rough", 10.0, "f01"), ran("fine", 20.0, "f01"), ran("else", 20.0), ran("rough", 30.0, "f01")]
-    calibration = CalibrationSet(DEVICE.name, runs[-1].values, ISO)
-    found = states(graph, Situation(calibration, runs, now=40.0))
-    assert found[Node("fine", "Q0")].why == "rough Q0 is newer"
-    assert found[Node("else", "Q0")].status == "fresh"
+    runs = [ran("rough", 10.0, "f01"), ran("between", 15.0, "t2"), ran("fine", 20.0, "f01"), ran("else", 20.0)]
+    values = runs[1].values | runs[2].values
+
+    def found(runs, values, steps=steps):
+        return states(Graph(steps, DEVICE), Situation(CalibrationSet(DEVICE.name, values, ISO), runs, now=60.0))
+
+    fine = Node("fine", "Q0")
+    assert found(runs, values)[fine] == State("fresh", "", 20.0, 20.0)
+    runs += [ran("rough", 30.0, "f01"), ran("fine", 40.0, kind="check")]
+    values = values | runs[-2].values
+    now = found(runs, values)
+    assert now[fine] == State("stale", "rough has put Q0.f01 anew", 20.0, 40.0, overwritten=True)
+    assert now[Node("else", "Q0")].status == now[Node("rough", "Q0")].status == "fresh"
+    no_worse = (replace(steps[0], rough=False), *steps[1:])
+    assert found(runs, values, no_worse)[fine].status == "fresh"
+    by_hand = {"Q0.f01": Value(5e9, quality="set")}
+    assert not found(runs, values | by_hand)[fine].overwritten
+    assert found([*runs, ran("fine", 50.0, "f01")], values | ran("fine", 50.0, "f01").values)[fine].status == "fresh"

@@ -43,6 +43,7 @@ class World:
     events: list = field(default_factory=list)
     played: list = field(default_factory=list)
     die_after: int = 10**9
+    graph: Graph = GRAPH
 
     def situation(self):
         return Situation(self.calibration, list(self.records), list(self.events), self.now)
@@ -63,7 +64,7 @@ class World:
         self.played.append((kind, node))
         run = f"run{len(self.played)}"
         values = {}
-        if node in self.dead or GRAPH.above(node) & (self.wrong | self.dead):
+        if node in self.dead or self.graph.above(node) & (self.wrong | self.dead):
             verdict = "bad data"
         elif kind == "check":
             verdict = "out of spec" if node in self.wrong else "in spec"
@@ -71,7 +72,7 @@ class World:
             verdict = "in spec"
             self.wrong.discard(node)
             time = datetime.fromtimestamp(self.now, UTC).isoformat(timespec="seconds")
-            names = [f"{node.target}.{name}" for name in GRAPH.step(node).gives]
+            names = [f"{node.target}.{name}" for name in self.graph.step(node).gives]
             values = {name: Value(0.5, "", 0.1, time, node.routine, run) for name in names}
             self.calibration = self.calibration.with_values(values, "")
         outcome = "good" if verdict == "in spec" else verdict
@@ -82,7 +83,7 @@ class World:
 
     def run(self, nodes=NODES, **more):
         self.played.clear()
-        return Pass(GRAPH, self, **more).maintain(nodes)
+        return Pass(self.graph, self, **more).maintain(nodes)
 
     def calibrated(self):
         return {node for kind, node in self.played if kind == "calibrate"}
@@ -276,3 +277,21 @@ def test_what_was_right_not_long_ago_is_mended_with_less():
     world.now += WEEK
     Pass(graph, world).maintain(graph.nodes)
     assert asked == [("ramsey", {"points": 9})]
+
+
+def test_what_refines_a_value_is_calibrated_again_when_a_rougher_routine_has_put_it_anew():
+    steps = (
+        Step("phase", "pair", gives=("angle",), age=86400.0),
+        Step("cancel", "pair", ("phase",), gives=("tone",), age=2 * WEEK),
+        Step("fine", "pair", ("cancel",), gives=("angle", "tone"), age=2 * WEEK),
+    )
+    graph = Graph(steps, DEVICE)
+    world = World(graph=graph)
+    world.run(graph.nodes)
+    world.wrong.add(Node("phase", "Q2-Q3"))
+    world.now += WEEK
+    world.run(graph.nodes)
+    assert world.calibrated() == {Node("phase", "Q2-Q3"), Node("fine", "Q2-Q3")}
+    assert [kind for kind, node in world.played if node == Node("fine", "Q2-Q3")] == ["calibrate"], "without a check"
+    assert world.calibration.values["Q2-Q3.angle"].routine == "fine"
+    assert world.run(graph.nodes) == []
