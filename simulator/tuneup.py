@@ -35,7 +35,8 @@ CR_AMPLITUDE, CR_RABI = 0.9, 25e6
 """Largest amplitude of a cross-resonance tone, and the largest Rabi frequency (Hz) near a two-photon transition."""
 CZ_SHAPES, CZ_WIDTH = ((88, 12.0), (112, 20.0)), 40.0
 """Duration and sigma of the flux pulses that are tried, and the width (samples) that the search begins with."""
-SHOTS = 20_000
+SHOTS, PERIOD = 20_000, 1_000_000
+"""Of the readout's errors: samples after which nothing of a shot is left in the next."""
 
 _ECR = np.zeros((4, 4), complex)
 _ECR[[0, 0, 1, 1, 2, 2, 3, 3], [2, 3, 2, 3, 0, 1, 0, 1]] = np.array([1, 1j, 1j, 1, 1, -1j, -1j, 1]) / math.sqrt(2)
@@ -335,7 +336,7 @@ class Tuneup:
             kernels.append(Kernel(offset, np.full(READOUT_LENGTH, 1 / READOUT_LENGTH, complex)))
         window = Window(start + self.chip.amplifier.delay, READOUT_LENGTH, tuple(kernels))
         keys = tuple(e.tobytes() for e in envelopes)
-        sequence = Sequence(self.lines, np.array(bursts, BURST), tuple(envelopes), keys, (window,), 500_000)
+        sequence = Sequence(self.lines, np.array(bursts, BURST), tuple(envelopes), keys, (window,), PERIOD)
         outcome = self.engine.play(sequence, SHOTS, (len(flips),), "integrated")
         assert outcome.integrated is not None  # the mode asked for
         return outcome.integrated.astype(complex)

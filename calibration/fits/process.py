@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from pulsed.calibration.fits.assignment import Assignment
 from pulsed.calibration.fits.fit import Data, Fit, Real, Start, bad, least_squares
 
 Complex = NDArray[np.complex128]
@@ -31,7 +32,9 @@ _UP = {
     "y": np.array([[1, -1j], [-1j, 1]]) / np.sqrt(2),
     "z": np.eye(2),
 }
-_PAIR_STATES = np.array([np.kron(a, b) for a, b in product(_STATES, repeat=2)])
+_OPPOSITE = np.stack([-_STATES[:, 1].conj(), _STATES[:, 0].conj()], axis=1)
+_PAIR_STATES = np.array([[np.kron(a, b) for a, b in product(c, t)] for c, t in product((_STATES, _OPPOSITE), repeat=2)])
+"""(4, 16, 4): as meant, target opposite, control opposite, both."""
 _PAIR_UPS = np.array([np.kron(_UP[a], _UP[b]) for a, b in product(MEASURED, repeat=2)])
 KNOBS = ("amplitude", "angle", "cancel_x", "cancel_y", "rz_control", "rz_target")
 """A relative change of both tones, a turn of both (rad), what the cancellation turns the target by in a half (rad)
@@ -106,18 +109,13 @@ def infidelity(fit: Fit) -> tuple[float, float]:
     return value, float(np.sqrt(np.sum((2 * found * errors) ** 2 + 2 * errors**4))) / 5
 
 
-def confusion(p10: float, p01: float) -> Real:
-    """Return (measured, true) probabilities of one qubit."""
-    return np.array([[1 - p10, p01], [p10, 1 - p01]])
-
-
-def echoed_process(counts: object, control: Real, target: Real) -> Fit:
+def echoed_process(counts: object, control: Assignment, target: Assignment) -> Fit:
     """Fit the errors of an echoed cross-resonance gate to its process tomography.
 
     Args:
         counts: (16, 9, 4) shots for each preparation, basis and outcome; the control is the slow index of each, in
             the order of :data:`PREPARED` and :data:`MEASURED`.
-        control: see :func:`confusion`.
+        control: how it is read, and how often it is in 1 before it is prepared.
         target: likewise.
 
     Returns:
@@ -131,14 +129,15 @@ def echoed_process(counts: object, control: Real, target: Real) -> Fit:
     shots = measured.sum(axis=2, keepdims=True)
     if not np.all(np.isfinite(measured)) or np.any(measured < 0) or np.any(shots < 4):
         return bad(_MODEL, "some settings have no counts, or counts that are not numbers")
-    wrong = np.asarray(np.kron(control, target), dtype=np.float64)
+    wrong = np.asarray(np.kron(control.matrix(), target.matrix()), dtype=np.float64)
+    excited = control.thermal, target.thermal
     turns = _best_turns(np.asarray(measured / shots, dtype=np.float64), wrong)
     offset = np.zeros(len(PAULIS))
     offset[[PAULIS.index("ZI"), PAULIS.index("IZ")]] = turns
     ideal = rotation(offset) @ echoed()
 
     def model(x: Real, *values: float) -> Real:
-        frequencies = predicted(rotation(np.array(values[:-1])) @ ideal, values[-1], wrong).ravel()
+        frequencies = predicted(rotation(np.array(values[:-1])) @ ideal, values[-1], wrong, excited).ravel()
         return frequencies if x.size == frequencies.size else frequencies[x.astype(int)]
 
     def slope(x: Real, *values: float) -> Real:
@@ -152,7 +151,7 @@ def echoed_process(counts: object, control: Real, target: Real) -> Fit:
 
     start = {name: Start(0.0, -2.0, 2.0) for name in PAULIS} | {"contrast": Start(0.95, 0.0, 1.2)}
     frequencies = (measured / shots).ravel()
-    weight = predicted(ideal, 0.8, wrong)
+    weight = predicted(ideal, 0.8, wrong, excited)
     fit = bad(_MODEL, "not fitted")
     for _ in range(2):
         # Pearson's errors: with those of all four outcomes a setting adds three degrees of freedom to chi squared.
@@ -169,10 +168,16 @@ def echoed_process(counts: object, control: Real, target: Real) -> Fit:
     return _judged(fit)
 
 
-def predicted(gate: Complex, contrast: float, wrong: Real) -> Real:
-    """Return (16, 9, 4) probabilities after a gate, with ``wrong`` (4, 4) measured over true."""
-    amplitudes = np.einsum("bij,sj->sbi", _PAIR_UPS, _PAIR_STATES @ gate.T)
-    return np.asarray((contrast * np.abs(amplitudes) ** 2 + (1 - contrast) / 4) @ wrong.T, dtype=np.float64)
+def predicted(gate: Complex, contrast: float, wrong: Real, excited: tuple[float, float] = (0.0, 0.0)) -> Real:
+    """Return (16, 9, 4) probabilities after a gate, with ``wrong`` (4, 4) measured over true.
+
+    ``excited`` is how often control and target were in 1 before they were prepared: a qubit that was comes out in the
+    state opposite to the one that is meant.
+    """
+    amplitudes = np.einsum("bij,osj->osbi", _PAIR_UPS, _PAIR_STATES @ gate.T)
+    share = np.kron(*([1 - part, part] for part in excited))
+    seen = np.einsum("o,osbi->sbi", share, np.abs(amplitudes) ** 2)
+    return np.asarray((contrast * seen + (1 - contrast) / 4) @ wrong.T, dtype=np.float64)
 
 
 def _best_turns(frequencies: Real, wrong: Real) -> Real:

@@ -11,6 +11,7 @@ import xarray
 from pydantic import Field, PositiveInt
 
 from pulsed.calibration.executor import Executor
+from pulsed.calibration.fits.assignment import Assignment
 from pulsed.calibration.fits.fit import Fit, Real
 from pulsed.calibration.fits.hamiltonian import TERMS, cross_resonance
 from pulsed.calibration.routine import (
@@ -113,16 +114,24 @@ def basis_change(blocks: Blocks, qubit: int, basis: str) -> tuple[Part, ...]:
     return (blocks.sx(qubit),) if basis == "y" else (blocks.rz(qubit, np.pi / 2), blocks.sx(qubit))
 
 
-def population(answer: Answer, column: int, p10: float, p01: float) -> tuple[Real, Real]:
-    """Return the population of 1 without the errors of the readout, and its standard error, per schedule."""
+def assignment(bench: Executor, qubit: int) -> Assignment:
+    """Return how a qubit is read, from the working set; what it does not know of the thermal population is 0."""
+    names = [f"Q{qubit}.{name}" for name in ("readout.p10", "readout.p01", "thermal")]
+    values = [bench.blocks.value(name, *([0.0] if name.endswith("thermal") else [])) for name in names]
+    known = bench.calibration.values
+    spread = [(known[name].stderr or 0.0) if name in known else 0.0 for name in names]
+    return Assignment.of([*values, *spread])
+
+
+def population(answer: Answer, column: int, reading: Assignment) -> tuple[Real, Real]:
+    """Return the population of 1 without the errors of the reading, and its standard error, per schedule."""
     assert answer.bits is not None, "level 2"
     ones = answer.bits[:, :, column] > 0
     shots = ones.shape[1]
     # A half more on either side, so that no error is 0.
     smooth = (ones.sum(axis=1) + 0.5) / (shots + 1)
-    contrast = 1 - p10 - p01
-    found: Real = (ones.mean(axis=1) - p10) / contrast
-    error: Real = np.sqrt(smooth * (1 - smooth) / shots) / contrast
+    found: Real = (ones.mean(axis=1) - reading.wrong_zero) / reading.contrast
+    error: Real = np.sqrt(smooth * (1 - smooth) / shots) / reading.contrast
     return found, error
 
 
@@ -177,8 +186,7 @@ class CrHamiltonian(Routine):
             for width in widths
         ]  # fmt: skip
         answer = yield Ask(schedules, p.shots, level=2)
-        wrong = [blocks.value(f"Q{target}.readout.{name}") for name in ("p10", "p01")]
-        found, error = population(answer, 0, *wrong)
+        found, error = population(answer, 0, assignment(bench, target))
         axis = f"width{suffix}"
         data = xarray.Dataset(coords={axis: (axis, np.array(widths) * blocks.dt, {"units": "s"})})
         data.coords["control"] = ("control", [0, 1], {"units": ""})

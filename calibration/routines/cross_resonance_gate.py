@@ -36,8 +36,8 @@ from pulsed.calibration.routine import (
 from pulsed.calibration.routines.cross_resonance import Tone, rabi_rate
 from pulsed.calibration.routines.tomography import (
     OUTCOMES,
+    assignments,
     both,
-    confusions,
     measured,
     pair_counts,
     prepared,
@@ -178,7 +178,7 @@ class FineEcr(Routine):
 
 def process(data: xarray.Dataset, suffix: str) -> Fit:
     """Fit one round of a file."""
-    return echoed_process(data[f"counts{suffix}"].to_numpy(), *confusions(data))
+    return echoed_process(data[f"counts{suffix}"].to_numpy(), *assignments(data))
 
 
 def _settled(fit: Fit) -> bool:

@@ -22,6 +22,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.readout import rested
 from pulsed.calibration.schedules import first_acquisition
 from pulsed.pulse.configuration import Kernel
 from pulsed.pulse.instructions import Acquire
@@ -75,7 +76,7 @@ class ReadoutKernel(Routine):
             data[name] = (("prepared", "time"), values, {"units": "full scale"})
         weighted = _with(blocks.measure(qubit), Kernel("weighted", weights=weights(data)))
         schedules = [blocks.shot(qubit, start, readout=readout) for readout in (boxcar, weighted) for start in starts]
-        answer = yield Ask(schedules, p.shots)
+        answer = yield Ask(schedules, p.shots, options=rested(bench))
         return data.merge(_shots(answer))
 
     def analyse(self, data: xarray.Dataset) -> Outcome:

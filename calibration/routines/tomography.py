@@ -10,8 +10,9 @@ import xarray
 from pydantic import PositiveInt
 
 from pulsed.calibration.executor import Executor
+from pulsed.calibration.fits.assignment import Assignment
 from pulsed.calibration.fits.fit import Real
-from pulsed.calibration.fits.process import MATRICES, MEASURED, PAULIS, PREPARED, confusion, echoed
+from pulsed.calibration.fits.process import MATRICES, MEASURED, PAULIS, PREPARED, echoed
 from pulsed.calibration.routine import (
     Answer,
     Ask,
@@ -23,7 +24,7 @@ from pulsed.calibration.routine import (
     bad_data,
     qubits_of,
 )
-from pulsed.calibration.routines.cross_resonance import basis_change
+from pulsed.calibration.routines.cross_resonance import assignment, basis_change
 from pulsed.calibration.schedules import Blocks, sequence
 from pulsed.pulse.schedule import Schedule
 
@@ -76,27 +77,23 @@ def pair_counts(bench: Executor, pair: str, answer: Answer) -> np.ndarray:
 
 
 def readout_errors(bench: Executor, pair: str) -> dict[str, list[float]]:
-    """Return p10 and p01 of the control and of the target, as attributes."""
+    """Return how the control and the target are read, as attributes."""
     rows = zip(("control", "target"), qubits_of(pair, bench.device), strict=True)
-    return {
-        f"readout_{side}": [bench.blocks.value(f"Q{qubit}.readout.{name}") for name in ("p10", "p01")]
-        for side, qubit in rows
-    }
+    return {f"readout_{side}": assignment(bench, qubit).numbers() for side, qubit in rows}
 
 
-def confusions(data: xarray.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return what :func:`readout_errors` put into the attributes as matrices (measured, true)."""
-    control, target = (confusion(*(float(x) for x in data.attrs[f"readout_{s}"])) for s in ("control", "target"))
-    return control, target
+def assignments(data: xarray.Dataset) -> tuple[Assignment, Assignment]:
+    """Return what :func:`readout_errors` put into the attributes."""
+    return Assignment.of(data.attrs["readout_control"]), Assignment.of(data.attrs["readout_target"])
 
 
 class Bell(Routine):
     """The state that ECR makes of (|0> + |1>)|0>, in nine bases, with the errors of the readout taken out.
 
-    The fidelity is the mean of the Pauli products that the ideal state has, a quarter each; the density matrix for
-    the figure is the nearest one without negative weights (Smolin, Gambetta, Smith, Phys. Rev. Lett. 108, 070502,
-    2012). Where the readout errors in force contain the thermal population, so does the correction, and the fidelity
-    may come out above 1 by about as much.
+    The fidelity is the mean of the Pauli products that the ideal state has, a quarter each; a linear estimate has no
+    bias, and may lie above 1 by its standard error. Only the errors of the reading are taken out: that the qubits were
+    in 1 now and then before the gate is an error of the state, and counts. The density matrix for the figure is the
+    nearest one without negative weights (Smolin, Gambetta, Smith, Phys. Rev. Lett. 108, 070502, 2012).
     """
 
     name: ClassVar = "bell"
@@ -129,10 +126,10 @@ class Bell(Routine):
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Add up the Pauli products."""
-        products, errors = pauli_products(data["counts"].to_numpy(), *confusions(data))
+        products, covariance = pauli_products(data["counts"].to_numpy(), *assignments(data))
         ideal = bell_products()
         fidelity = (1 + float(ideal @ products)) / 4
-        stderr = float(np.sqrt(ideal**2 @ errors**2)) / 4
+        stderr = float(np.sqrt(ideal @ covariance @ ideal)) / 4
         if fidelity - 3 * stderr <= 0.5:
             # No state of two qubits that are not entangled has more (Horodecki et al., Rev. Mod. Phys. 81, 865, 2009).
             return bad_data(
@@ -145,7 +142,8 @@ class Bell(Routine):
         from pulsed.calibration.figures import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
-        products, errors = pauli_products(data["counts"].to_numpy(), *confusions(data))
+        products, covariance = pauli_products(data["counts"].to_numpy(), *assignments(data))
+        errors = np.sqrt(np.diag(covariance))
         axes = figure.subplot_mosaic(
             [["products", "products"], ["left", "left"], ["re", "im"]], height_ratios=(3, 1, 3)
         )
@@ -173,24 +171,36 @@ def bell_products() -> Real:
     return np.array([(state.conj() @ matrix @ state).real for matrix in MATRICES])
 
 
-def pauli_products(counts: np.ndarray, control: Real, target: Real) -> tuple[Real, Real]:
-    """Return the expectations of :data:`PAULIS` and their standard errors from (9, 4) counts in all bases.
+def pauli_products(counts: np.ndarray, control: Assignment, target: Assignment) -> tuple[Real, Real]:
+    """Return the expectations of :data:`PAULIS` and their covariance (15, 15) from (9, 4) counts in all bases.
 
-    Each basis is corrected by the inverse of what the readout does; what several bases tell is averaged.
+    Each basis is corrected by the inverse of what the readout does; what several bases tell is averaged. The covariance
+    is that of the counts, and that of the errors of the readout, which all products share.
     """
+    shots = counts.sum(axis=1)
+    shares, smooth = counts / shots[:, None], (counts + 0.5) / (shots[:, None] + 2)
+    weights = _weights(control.matrix(), target.matrix())
+    spread = np.einsum("kbo,bo,lbo->kl", weights, smooth / shots[:, None], weights)
+    means = np.einsum("kbo,bo->kb", weights, smooth)
+    covariance = spread - np.einsum("kb,b,lb->kl", means, 1 / shots, means)
+    products = np.einsum("kbo,bo->k", weights, shares)
+    for zero, one in np.eye(2):
+        moved = (a.matrix(zero * a.errors[0], one * a.errors[1]) for a in (control, target))
+        for pair in ((next(moved), target.matrix()), (control.matrix(), next(moved))):
+            turned = np.einsum("kbo,bo->k", _weights(*pair), shares) - products
+            covariance += np.outer(turned, turned)
+    return products, covariance
+
+
+def _weights(control: Real, target: Real) -> Real:
+    """Return (15, 9, 4): what each outcome of each basis counts for each of :data:`PAULIS`."""
     inverse, bases = np.linalg.inv(np.kron(control, target)), list(product(MEASURED, MEASURED))
-    means, errors = [], []
-    for name in PAULIS:
-        found = []
-        for basis, row in zip(bases, counts, strict=True):
-            if all(letter in ("I", axis.upper()) for letter, axis in zip(name, basis, strict=True)):
-                signs = np.kron(*([1.0, 1.0 if letter == "I" else -1.0] for letter in name)) @ inverse
-                shares = row / row.sum()
-                mean = float(signs @ shares)
-                found.append((mean, max(float(signs**2 @ shares) - mean**2, 1 / row.sum()) / row.sum()))
-        means.append(np.mean([mean for mean, _ in found]))
-        errors.append(np.sqrt(np.sum([variance for _, variance in found])) / len(found))
-    return np.array(means), np.array(errors)
+    result = np.zeros((len(PAULIS), len(bases), 4))
+    for row, name in zip(result, PAULIS, strict=True):
+        signs = np.kron(*([1.0, 1.0 if letter == "I" else -1.0] for letter in name)) @ inverse
+        fits = [all(letter in ("I", axis.upper()) for letter, axis in zip(name, basis, strict=True)) for basis in bases]
+        row[fits] = signs / sum(fits)
+    return result
 
 
 def nearest_state(products: Real) -> np.ndarray:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from qiskit.circuit.library import ECRGate
 
+from pulsed.calibration.fits.assignment import Assignment
 from pulsed.calibration.fits.hamiltonian import TERMS, bloch_vectors, cross_resonance
 from pulsed.calibration.fits.process import (
     KNOBS,
     PAULIS,
-    confusion,
     corrections,
     echoed,
     echoed_process,
@@ -20,7 +20,7 @@ from pulsed.calibration.fits.process import (
 
 WIDTHS = np.linspace(0, 480e-9, 21)
 EDGE = 25e-9
-CONTROL, TARGET = confusion(0.02, 0.03), confusion(0.012, 0.025)
+CONTROL, TARGET = Assignment(0.03, 0.04, 0.01), Assignment(0.03, 0.035, 0.015)
 
 
 def bloch_data(vectors, rng, shots=400, contrast=0.97):
@@ -33,7 +33,8 @@ def bloch_data(vectors, rng, shots=400, contrast=0.97):
 
 def sampled(gate, rng, shots=200, contrast=0.97):
     """Counts (16, 9, 4) after a gate."""
-    chances = predicted(gate, contrast, np.kron(CONTROL, TARGET))
+    wrong, excited = np.kron(CONTROL.matrix(), TARGET.matrix()), (CONTROL.thermal, TARGET.thermal)
+    chances = predicted(gate, contrast, wrong, excited)
     return np.array([[rng.multinomial(shots, p / p.sum()) for p in row] for row in chances])
 
 

@@ -1,0 +1,70 @@
+"""The errors of a reading, told apart from what a qubit begins with."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulsed.calibration.fits.assignment import Assignment
+from pulsed.calibration.fits.process import PAULIS, echoed
+from pulsed.calibration.routines.tomography import bell_products, pauli_products
+
+SEED = 20261121
+
+
+def measured(zero, one, thermal, stderr=(0.0, 0.0, 0.0)):
+    """What a calibration finds of a reading with these errors, on a qubit that starts in 1 now and then."""
+    p10 = zero * (1 - thermal) + (1 - one) * thermal
+    p01 = one * (1 - thermal) + (1 - zero) * thermal
+    return Assignment(p10, p01, thermal, stderr)
+
+
+@given(st.floats(0, 0.3), st.floats(0, 0.3), st.floats(0, 0.2))
+def test_the_reading_is_found_behind_the_preparation(zero, one, thermal):
+    found = measured(zero, one, thermal)
+    assert found.wrong_zero == pytest.approx(zero, abs=1e-12)
+    assert found.wrong_one == pytest.approx(one, abs=1e-12)
+    assert found.matrix() @ [1 - thermal, thermal] == pytest.approx([1 - found.p10, found.p10])
+    assert Assignment.of(found.numbers()) == found
+
+
+def test_its_standard_errors_are_those_of_repeated_measurements():
+    rng, shots, zero, one, thermal = np.random.default_rng(SEED), 3000, 0.006, 0.02, 0.012
+    found, claimed = [], []
+    for _ in range(400):
+        excited = rng.random((2, shots)) < thermal
+        state = excited ^ np.array([[False], [True]])
+        read = np.where(state, rng.random(state.shape) >= one, rng.random(state.shape) < zero)
+        p10, p01, t = read[0].mean(), 1 - read[1].mean(), excited[0].mean()
+        spread = tuple(np.sqrt(p * (1 - p) / shots) for p in (p10, p01, t))
+        item = Assignment(p10, p01, t, spread)
+        found.append([item.wrong_zero, item.wrong_one])
+        claimed.append(item.errors)
+    assert np.std(found, axis=0) == pytest.approx(np.mean(claimed, axis=0), rel=0.2), SEED
+    assert np.mean(found, axis=0) == pytest.approx([zero, one], abs=4 * 0.003 / np.sqrt(400)), SEED
+
+
+def test_products_and_their_covariance_are_right_on_average():
+    """Of a Bell state with a part of noise, read with errors that are known only so well."""
+    rng, shots, readings = np.random.default_rng(SEED), 800, ((0.006, 0.02, 0.012), (0.01, 0.04, 0.02))
+    state = echoed() @ np.kron([1, 1], [1, 0]) / np.sqrt(2)
+    turns = {
+        "x": np.array([[1, 1], [-1, 1]]) / np.sqrt(2),
+        "y": np.array([[1, -1j], [-1j, 1]]) / np.sqrt(2),
+        "z": np.eye(2),
+    }
+    chances = [0.9 * np.abs(np.kron(turns[a], turns[b]) @ state) ** 2 + 0.025 for a in "xyz" for b in "xyz"]
+    wrong = np.kron(*(measured(*reading).matrix() for reading in readings))
+    ideal, pulls, fidelities = bell_products(), [], []
+    for _ in range(300):
+        counts = np.array([rng.multinomial(shots, wrong @ chance) for chance in chances])
+        # Known without their thermal parts, each with an error of its own.
+        wrongly = [rng.normal(reading[:2], 0.003) for reading in readings]
+        known = [Assignment(*pair, stderr=(0.003, 0.003, 0.0)) for pair in wrongly]
+        products, covariance = pauli_products(counts, *known)
+        pulls.append((products - 0.9 * ideal) / np.sqrt(np.diag(covariance)))
+        fidelities.append(((1 + ideal @ products) / 4 - 0.925) / np.sqrt(ideal @ covariance @ ideal) * 4)
+    assert len(pulls[0]) == len(PAULIS)
+    assert np.sqrt(np.mean(np.square(pulls), axis=0)) == pytest.approx(np.ones(15), abs=0.2), SEED
+    assert np.std(fidelities) == pytest.approx(1, abs=0.15), SEED
+    assert abs(np.mean(fidelities)) < 4 / np.sqrt(300), SEED
