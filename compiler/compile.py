@@ -14,18 +14,20 @@ from qiskit.circuit import Parameter
 from pulsed.compiler.branches import lower_parts
 from pulsed.compiler.chunks import Named, make_chunks
 from pulsed.compiler.circuits import ControlFlowError, describe, walk
+from pulsed.compiler.compensation import compensate
+from pulsed.compiler.crosstalk import SWITCH
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.expressions import Values
 from pulsed.compiler.flat import ACQUIRE, Late, NotLinearError, flatten
 from pulsed.compiler.gates import gate_table
-from pulsed.compiler.lowering import lower
+from pulsed.compiler.lowering import Lowered, lower
 from pulsed.compiler.memory import Memory
 from pulsed.compiler.operations import DELAY, Operations
 from pulsed.compiler.placement import Method, Timed, first_rows, place, to_rows, to_schedule
 from pulsed.compiler.preview import Preview
 from pulsed.compiler.program import Chunk
 from pulsed.compiler.render import bake
-from pulsed.compiler.sweeps import sweep
+from pulsed.compiler.sweeps import Sweep, sweep
 from pulsed.compiler.templates import Gates, OwnKey, Templates
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
@@ -68,7 +70,10 @@ class Compiler:
         table = self._table.copy()
         setup, device = self._plain, self.device.with_settings(options.settings)
         if device is not self.device or options.qubit_lo_freq is not None or options.meas_lo_freq is not None:
-            wiring = Wiring(device, self.calibration, options.qubit_lo_freq, options.meas_lo_freq)
+            wiring = Wiring(
+                device, self.calibration, options.qubit_lo_freq, options.meas_lo_freq,
+                compensated=options.settings.get(SWITCH, 1.0) != 0,
+            )  # fmt: skip
             setup = self._setup(wiring, table)
         return replace(setup, looked_at=options.spectrum is not None), table
 
@@ -151,7 +156,8 @@ class Compiler:
             except ControlFlowError:
                 if values is not None:
                     raise NotLinearError("late values in a circuit that branches", value=program.name) from None
-                return Named(program.name, lower_parts(program, templates, setup.wiring, own), *describe(program))
+                parts, _ = _compensated(lower_parts(program, templates, setup.wiring, own), setup, table)
+                return Named(program.name, parts, *describe(program))
             timed = place(operations, templates, self.device)
             rows, duration = to_rows(timed, templates), timed.duration
             if values is not None:
@@ -172,10 +178,19 @@ class Compiler:
         if not len(lowered.acquisitions) and not setup.looked_at:
             raise _nothing_measured(program)
         if not late or values is None:
+            lowered, _ = _compensated(lowered, setup, table)
             return Named(program.name, bake(lowered, setup.wiring, table), *labels)
         if setup.wiring.baked_ports:
             raise NotLinearError("late values on a port without an NCO", value=", ".join(setup.wiring.baked_ports))
-        return Named(program.name, lowered, *labels, sweep=sweep(rows, late, values, setup.wiring))
+        lowered, swept = _compensated(lowered, setup, table, sweep(rows, late, values, setup.wiring))
+        return Named(program.name, lowered, *labels, sweep=swept)
+
+
+def _compensated(
+    lowered: Lowered, setup: _Setup, table: EnvelopeTable, swept: Sweep | None = None
+) -> tuple[Lowered, Sweep | None]:
+    how = setup.wiring.compensation
+    return (lowered, swept) if how is None else compensate(lowered, how, table.lengths, swept)
 
 
 def _late_rows(circuit: QuantumCircuit, timed: Timed, templates: Templates, rows: npt.NDArray[np.void]) -> list[Late]:

@@ -139,7 +139,7 @@ def bake(lowered: Lowered, wiring: Wiring, table: EnvelopeTable) -> Lowered:
     plain = wiring.baked_ports
     if not plain:
         return lowered
-    port_of = np.array([plain.index(line.slot.port) if line.slot.port in plain else -1 for line in wiring.lines])
+    port_of = np.array([plain.index(slot.port) if slot.port in plain else -1 for slot in wiring.slots])
     where = port_of[lowered.events["slot"]]
     parts = [lowered.events[where < 0]]
     for number, name in enumerate(plain):

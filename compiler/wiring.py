@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pulsed.compiler.crosstalk import Compensation, compensation
 from pulsed.compiler.program import Discriminator, PortSettings, Slot
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription, samples_per_dt
@@ -60,7 +61,8 @@ class Line:
 class Wiring:
     """The channels of one device under one calibration set. A channel's row is its slot's number.
 
-    ``qubit_frequencies`` and ``readout_frequencies`` (Hz, one per qubit) replace the calibrated ones.
+    ``qubit_frequencies`` and ``readout_frequencies`` (Hz, one per qubit) replace the calibrated ones. With
+    ``compensated`` crosstalk is undone where the set knows it.
     """
 
     def __init__(
@@ -69,9 +71,11 @@ class Wiring:
         calibration: CalibrationSet,
         qubit_frequencies: Sequence[float] | None = None,
         readout_frequencies: Sequence[float] | None = None,
+        compensated: bool = True,
     ) -> None:
         self.device = device
         self.calibration = calibration
+        self._compensated = compensated
         self._qubit = _per_qubit("qubit_lo_freq", device, calibration, "f01", qubit_frequencies)
         self._readout = _per_qubit("meas_lo_freq", device, calibration, "readout.frequency", readout_frequencies)
 
@@ -135,8 +139,19 @@ class Wiring:
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
-        """One slot per line."""
+        """One slot per line, and those that compensate crosstalk where it is known."""
+        return self._own_slots if self.compensation is None else self.compensation.slots
+
+    @cached_property
+    def _own_slots(self) -> tuple[Slot, ...]:
         return tuple(line.slot for line in self.lines)
+
+    @cached_property
+    def compensation(self) -> Compensation | None:
+        """How crosstalk of the drive lines is undone; None where it is not. Raises :class:`ConfigError`."""
+        if not self._compensated:
+            return None
+        return compensation(self.device, self.calibration, self._own_slots, tuple(line.delay for line in self.lines))
 
     @cached_property
     def table(self) -> npt.NDArray[np.void]:

@@ -76,7 +76,8 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     """What to look at; such a job measures nothing else, and its programs need no Acquire."""
     settings: dict[str, float] = {}
     """In place of the device description's, for this job: ``"oscillators.NAME.frequency"`` (Hz) and
-    ``"oscillators.NAME.power"`` (dBm); in place of the calibrated one ``"ports.NAME.bias"`` (A)."""
+    ``"oscillators.NAME.power"`` (dBm); in place of the calibrated one ``"ports.NAME.bias"`` (A). With 0 for
+    ``"compensation.crosstalk"`` or ``"compensation.distortion"`` what is known of them is not undone."""
 
 
 class JobRequest(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -42,6 +42,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "readout.kernel": Parameter("", ()),
         "readout.discriminator": Parameter(_FULL_SCALE, (5, 8)),
         "readout.assignment": Parameter("", (9,)),
+        "crosstalk": Parameter("", ()),
     },
     "pair": {
         **{f"ecr.{name}": Parameter(unit) for name, unit in _CROSS_RESONANCE.items()},
@@ -55,6 +56,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "mixer.offset": Parameter("", (2,)),
         "delay": Parameter("dt"),
         "bias": Parameter("A"),
+        "distortion": Parameter("", ()),
     },
 }
 
