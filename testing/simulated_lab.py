@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -19,8 +19,9 @@ import numpy as np
 import pulsed.configs
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.program import Chunk
-from pulsed.drivers.collect import collect
+from pulsed.drivers.collect import collect, program_result
 from pulsed.drivers.contract import Fetched
+from pulsed.drivers.spectrum import look
 from pulsed.drivers.work import Recording, Shares, share_out
 from pulsed.model.calibration import (
     CalibrationSet,
@@ -32,14 +33,15 @@ from pulsed.model.calibration import (
 )
 from pulsed.model.device import DeviceDescription, load_device
 from pulsed.model.errors import ConflictError, NotFoundError
-from pulsed.model.job import JobInfo, JobRequest, JobState
-from pulsed.model.payload import Part
+from pulsed.model.job import JobInfo, JobRequest, JobState, Spectrum
+from pulsed.model.payload import Part, PartWriter
 from pulsed.model.result import JobResult, ProgramResult
 from pulsed.pulse.serialize import loads
 from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.engine import Engine
 from pulsed.simulator.sequence import BURST, Kernel, Line, Mode, Window
 from pulsed.simulator.sequence import Sequence as Played
+from pulsed.testing.simulated_analyser import Analyser
 
 _MODES: dict[str, Mode] = {"integrate": "integrated", "raw": "raw", "average": "averaged"}
 _OWNER = "tester"
@@ -68,6 +70,7 @@ class SimulatedLab:
     ) -> None:
         self._device = device
         self.engine = Engine(chip, seed)
+        self._seed = seed
         self.played: list[JobRequest] = []
         """Every job, in order."""
         self.rack_seconds = 0.0
@@ -139,8 +142,10 @@ class SimulatedLab:
 
     def _play(self, chunk: Chunk, number: int) -> tuple[list[ProgramResult], list[Part]]:
         shares = share_out(chunk, self._device)
-        ((_, recording),) = shares.recordings.items()
         lines = self._lines(chunk)
+        if chunk.settings.spectrum is not None:
+            return self._look(chunk, shares, lines, chunk.settings.spectrum, number)
+        ((_, recording),) = shares.recordings.items()
         arrays: list[Any] = []
         over: list[bool] = []
         for entry in range(len(chunk.programs)):
@@ -156,6 +161,21 @@ class SimulatedLab:
         fetched = Fetched(recording.mode, tuple(arrays), "full scale", tuple(over), scale)
         return collect(chunk, [(recording, fetched)])
 
+    def _look(
+        self, chunk: Chunk, shares: Shares, lines: tuple[Line, ...], wanted: Spectrum, number: int
+    ) -> tuple[list[ProgramResult], list[Part]]:
+        """Show each program to the analyser."""
+        (line,) = (line for line in lines if line.name == wanted.port)
+        wire, full_scale = self.engine.chip.wire(wanted.port), self._device.ports[wanted.port].full_scale
+        writer, results = PartWriter(), []
+        for entry, program in enumerate(chunk.programs):
+            played = self._sequence(chunk, shares, None, lines, entry)
+            noise = np.random.default_rng((self._seed, len(self.played), number, entry))
+            analyser = cast(Any, Analyser(line, wire, full_scale, played, noise))
+            seen = writer.add(look(analyser, wanted, 0.0))
+            results.append(program_result(chunk, program, overrange=False, spectrum=seen))
+        return results, writer.parts
+
     def _lines(self, chunk: Chunk) -> tuple[Line, ...]:
         lines = []
         for name, port in self._device.ports.items():
@@ -167,7 +187,7 @@ class SimulatedLab:
         return tuple(lines)
 
     def _sequence(
-        self, chunk: Chunk, shares: Shares, recording: Recording, lines: tuple[Line, ...], entry: int
+        self, chunk: Chunk, shares: Shares, recording: Recording | None, lines: tuple[Line, ...], entry: int
     ) -> Played:
         names = [line.name for line in lines]
         bursts = [np.empty(0, BURST)]
@@ -188,6 +208,8 @@ class SimulatedLab:
         used, everything["envelope"] = np.unique(everything["envelope"], return_inverse=True)
         envelopes = tuple(chunk.envelope(int(row)) for row in used)
         keys = tuple(chunk.head.keys[int(row)] for row in used)
+        if recording is None:
+            return Played(lines, everything, envelopes, keys, (), 0)
         period = int(recording.entries["period"][entry])
         return Played(lines, everything, envelopes, keys, _windows(chunk, recording, entry), period)
 
@@ -267,7 +289,7 @@ def _moved(result: ProgramResult, parts: int) -> ProgramResult:
     """Return ``result`` with its arrays counted from ``parts`` more."""
     moved = {
         name: msgspec.structs.replace(ref, part=ref.part + parts)
-        for name in ("bits", "levels", "iq", "records")
+        for name in ("bits", "levels", "iq", "records", "spectrum")
         if (ref := getattr(result, name)) is not None
     }
     return msgspec.structs.replace(result, **moved)

@@ -1,15 +1,20 @@
 """The fit of a mixer's nulls: honest standard errors, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from pulsed.calibration.executor import Executor
 from pulsed.calibration.figures import save_figure
 from pulsed.calibration.fits.paraboloids import paraboloid
 from pulsed.calibration.routines.mixer import PLACES, Mixer, _dataset
+from pulsed.calibration.runner import run
 from pulsed.model.device import load_device
 from pulsed.simulator.chip import Wire
 from pulsed.simulator.lines import ideal_correction, mixed
 from pulsed.simulator.random_rack import write_rack
+from pulsed.testing.simulated_lab import SimulatedLab
 
 NOISE = 1e-8
 """mW, of the analyser, against a tone of 0.09 mW."""
@@ -106,3 +111,23 @@ def test_a_saddle_and_too_few_settings_have_no_minimum():
 def test_its_targets_are_the_ports_with_a_mixer(tmp_path):
     device = load_device(write_rack(tmp_path, 3, 2))
     assert set(Mixer.targets(device)) == {n for n, p in device.ports.items() if p.direction == "output" and p.lo}
+
+
+@pytest.mark.parametrize("port", ["d4", "ro"])
+def test_offset_and_correction_of_a_port_of_the_simulated_rack(port, tmp_path):
+    """From an ideal mixer's settings, to what makes the rack's mixer ideal; and a dead line is told."""
+    seed = 11
+    lab = SimulatedLab.sim5(calibrated=False, seed=seed)
+    item = run(Mixer(), [port], Executor(lab), folder=tmp_path)[port]
+    assert item.good, f"seed {seed}: {item.record.reason}"
+    correction, offset = ideal_correction(lab.engine.chip.wire(port))
+    b, d = np.array(correction)[[1, 3]] / correction[0]
+    found = item.outcome.values
+    assert np.abs(np.subtract(found["mixer.correction"].value, (1, b, 0, d))).max() < 5e-4, f"seed {seed}"
+    # The offset is behind the correction, whose first number is 1.
+    assert np.abs(np.subtract(found["mixer.offset"].value, offset)).max() < 2e-4, f"seed {seed}"
+    wires = tuple(replace(wire, gain=0.0) if wire.name == port else wire for wire in lab.engine.chip.wires)
+    dead = SimulatedLab(lab.device(), replace(lab.engine.chip, wires=wires), lab.calibration(), seed)
+    item = run(Mixer(rounds=1), [port], Executor(dead), folder=tmp_path)[port]
+    assert item.record.outcome == "bad data"
+    assert "no tone" in item.record.reason

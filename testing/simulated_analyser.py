@@ -1,0 +1,51 @@
+"""The spectrum analyser of a :class:`SimulatedLab`: what the rack's own shows of a port, without an instrument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsed.drivers.contract import Sweep
+from pulsed.simulator.chip import Wire
+from pulsed.simulator.sequence import Line, Sequence
+from pulsed.simulator.spectrum import Tap, levels
+
+
+@dataclass
+class Analyser:
+    """Looks at one line while a sequence is played over and over.
+
+    Args:
+        line: as the instruments play on it.
+        wire: its mixer.
+        full_scale: dBm for full scale 1, at the port.
+        played: the sequence.
+        noise: of the input.
+
+    """
+
+    line: Line
+    wire: Wire
+    full_scale: float
+    played: Sequence
+    noise: np.random.Generator
+
+    def sweep(self, wanted: Sweep, deadline: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return frequencies (Hz) and levels (dBm) of one sweep; ``deadline`` is met at once."""
+        frequencies = np.linspace(wanted.start, wanted.stop, wanted.points)
+        shown = self._tap().amplitudes(
+            cast(Any, SimpleNamespace(sequence=lambda _: self.played)),
+            frequencies - self.line.lo_frequency, wanted.rbw,
+        )  # fmt: skip
+        return frequencies, levels(shown, self.full_scale, wanted.rbw, 0.0, self.noise.standard_normal)
+
+    def _tap(self) -> Tap:
+        """Return the coupler behind the mixer, at an output and an LO that are on."""
+        awg = SimpleNamespace(outputs=[SimpleNamespace(on=True)])
+        output = SimpleNamespace(line=self.line.name, pair=1, awg=awg, setting=lambda: self.line)
+        lo = SimpleNamespace(on=True, frequency=self.line.lo_frequency)
+        return Tap(cast(Any, output), cast(Any, lo), self.wire, self.full_scale)
