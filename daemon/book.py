@@ -30,6 +30,18 @@ Waiter = Callable[[JobInfo, Sequence[Part] | PulsedError], None]
 """Gets the job with the parts of its result, or with the error that there is instead."""
 
 
+Compilation = tuple[orders.Compiled, Sequence[Part]]
+"""The answer of the compile worker and the parts of all chunks."""
+
+
+@dataclass(frozen=True, eq=False)
+class EarlyCompilation:
+    """A compilation that began while the store took the submission, and the set it is made with."""
+
+    calibration_id: str
+    task: asyncio.Task[Compilation]
+
+
 @dataclass(eq=False)
 class ActiveJob:
     """One job that has not ended."""
@@ -45,6 +57,8 @@ class ActiveJob:
     since: float = field(default_factory=time.perf_counter)
     """When it began to wait for what it waits for."""
     compilations: int = 0
+    early: EarlyCompilation | None = None
+    """Its first compilation, when that did not wait for its turn."""
     finishing: bool = False
     """Its result is on the way to the store."""
 

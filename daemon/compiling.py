@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 
 import msgspec
 
 from pulsed.daemon import orders
-from pulsed.daemon.book import ActiveJob, Book
+from pulsed.daemon.book import ActiveJob, Book, Compilation, EarlyCompilation
 from pulsed.daemon.desks import CompileDesk
 from pulsed.daemon.scheduler import Phase
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.errors import PulsedError, WorkerDiedError
 from pulsed.model.job import JobInfo, JobRequest, JobState
-from pulsed.model.payload import split
+from pulsed.model.payload import Part, split
 
 MAX_ATTEMPTS = 10
 """Starts of one job: a job during which the daemon was killed so often is not started again."""
@@ -27,6 +29,23 @@ class Compiling:
     def __init__(self, book: Book, desk: CompileDesk) -> None:
         self.book, self.desk = book, desk
         self.calibration = desk.calibration
+        self._early: asyncio.Task[Compilation] | None = None
+
+    def begin(self, request: JobRequest, parts: Sequence[Part]) -> EarlyCompilation | None:
+        """Compile a submission while the store takes it, when there is no other job; None when that is not to be.
+
+        Nothing comes of it unless the job is accepted: :attr:`ActiveJob.early`.
+        """
+        idle = not self.book.jobs and (self._early is None or self._early.done())
+        calibration = self.calibration
+        if not idle or not self.desk.warm.is_set():
+            return None
+        if request.options.calibration_id not in (None, calibration.calibration_id):
+            return None
+        order = _order(request, calibration)
+        self._early = asyncio.create_task(self.desk.compile(order, parts, calibration), name="compile early")
+        self._early.add_done_callback(lambda task: task.cancelled() or task.exception())  # whoever takes it raises it
+        return EarlyCompilation(calibration.calibration_id, self._early)
 
     async def run(self) -> None:
         """Compile whenever there is something to compile and room for it."""
@@ -58,27 +77,26 @@ class Compiling:
                 "the daemon ended while it ran, too often to try again", subject=f"job {info.job_id}",
                 value=f"{info.attempts} starts", legal=f"{MAX_ATTEMPTS} starts",
             )  # fmt: skip
-        store = self.book.store
         calibration = await self._calibration_for(info)
-        payload = job.payload
-        if payload is None:
-            payload = await store.call(store.store.payload, info.job_id)
-        head, *parts = split(payload)
-        request = msgspec.msgpack.decode(head, type=JobRequest)
+        early, job.early = job.early, None
+        if early is not None and early.calibration_id != calibration.calibration_id:
+            early = None
+        submitted = None if early is not None else await self._submitted(job)
         await self.desk.warm.wait()
         if not self.book.alive(job):
             return
         job.compilations += 1
         job.spent("queue", time.perf_counter() - job.since)
         self.book.step(job, JobState.COMPILING, calibration_id=calibration.calibration_id)
-        order = orders.Compile(
-            info.job_id, request.kinds, request.num_programs, request.options, request.gates,
-            calibration.calibration_id,
-        )  # fmt: skip
         began = time.perf_counter()
-        answer, encoded = await self.desk.compile(order, parts, calibration)
+        if early is not None:
+            answer, encoded = await early.task
+        else:
+            assert submitted is not None
+            request, parts = submitted
+            answer, encoded = await self.desk.compile(_order(request, calibration), parts, calibration)
         job.spent("compile", answer.seconds)
-        job.spent("handover", time.perf_counter() - began - answer.seconds)
+        job.spent("handover", max(0.0, time.perf_counter() - began - answer.seconds))
         if not self.book.alive(job):
             return
         job.chunks, at = answer.chunks, 0
@@ -94,6 +112,13 @@ class Compiling:
         self.book.queue.move(info.job_id, Phase.READY)
         self.book.step(job, JobState.READY, chunks=len(job.chunks))
         self.book.to_play.set()
+
+    async def _submitted(self, job: ActiveJob) -> tuple[JobRequest, Sequence[Part]]:
+        payload = job.payload
+        if payload is None:
+            payload = await self.book.store.call(self.book.store.store.payload, job.info.job_id)
+        head, *parts = split(payload)
+        return msgspec.msgpack.decode(head, type=JobRequest), parts
 
     async def _calibration_for(self, info: JobInfo) -> CalibrationSet:
         """Return the set that the job names, or a half-played one began with, else the one in force."""
@@ -111,6 +136,12 @@ class Compiling:
             if index < len(job.chunks) and _is_same(head, job.chunks[index]):
                 finished.add(index)
         return finished
+
+
+def _order(request: JobRequest, calibration: CalibrationSet) -> orders.Compile:
+    return orders.Compile(
+        request.job_id, request.kinds, request.num_programs, request.options, request.gates, calibration.calibration_id
+    )
 
 
 def _is_same(stored: orders.StoredChunk, chunk: orders.ChunkInfo) -> bool:

@@ -54,6 +54,8 @@ class CompileDesk:
         self._device, self._factory, self._log = device, factory, log
         self._answer: asyncio.Future[tuple[orders.Compiled, Sequence[Part]]] | None = None
         self._sent = ""
+        self._turn = asyncio.Lock()
+        """One order at a time: a submission may be compiled before it has its place in the queue."""
         self.worker = Worker(
             "compile", "pulsed.daemon.compile_worker", self._hello, changed, self._on_message, self._on_end
         )
@@ -67,6 +69,12 @@ class CompileDesk:
         self, order: orders.Compile, parts: Sequence[Part], calibration: CalibrationSet
     ) -> tuple[orders.Compiled, Sequence[Part]]:
         """Compile one job. Raises its error, :class:`WorkerDiedError`, or :class:`JobFailedError` out of time."""
+        async with self._turn:
+            return await self._compile(order, parts, calibration)
+
+    async def _compile(
+        self, order: orders.Compile, parts: Sequence[Part], calibration: CalibrationSet
+    ) -> tuple[orders.Compiled, Sequence[Part]]:
         await self.warm.wait()
         if order.calibration_id != self._sent:
             self._sent = order.calibration_id

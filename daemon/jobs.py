@@ -113,13 +113,14 @@ class Jobs:
         )  # fmt: skip
         payload = join([orders.encode(request), *parts])
         adding = self._accepting[job_id] = self.store.add(info, payload)
+        early = self._compiling.begin(request, parts)  # it only plays once it is durable
         try:
             stored = await asyncio.shield(adding)
         finally:
             del self._accepting[job_id]
         if stored.state is not JobState.QUEUED or stored.created != info.created:
             return stored  # a second submission of a job that has ended
-        job = ActiveJob(stored)
+        job = ActiveJob(stored, early=early)
         job.spent("store", time.perf_counter() - began)
         self._book.keep_payload(job, payload)
         self._book.enter(job)
