@@ -2,16 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray
 
+from pulsed.calibration.data import signal
 from pulsed.calibration.fits.fit import Fit
+from pulsed.model.units import format_quantity
 
 if TYPE_CHECKING:
     from pulsed.calibration.routine import Outcome, Routine
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How numbers are shown on an axis: less ``offset``, times ``factor``, under ``label``."""
+
+    label: str
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, values: Any) -> Any:
+        """Return numbers as they are shown."""
+        return (np.asarray(values) - self.offset) * self.factor
+
+
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+_SCALED = ("Hz", "s", "A", "V")
+_NEAR = 1e-4
+"""Numbers that differ by less than this part of them are shown as what they are away from a round one."""
+
+
+def engineering(name: str, values: Any, unit: str) -> Scale:
+    """Return how ``values`` are shown: in ns, µs, MHz, GHz, such that no number is very large or very small."""
+    finite = np.abs(np.asarray(values, dtype=float))
+    finite = finite[np.isfinite(finite)]
+    name = name.replace("_", " ")
+    if not finite.size or not finite.max():
+        return Scale(_labelled(name, unit))
+    if unit == "full scale":
+        return Scale(f"{name} (10⁻³ full scale)", 1e3) if finite.max() < 0.02 else Scale(f"{name} (full scale)")
+    if unit not in _SCALED:
+        return Scale(_labelled(name, unit))
+    span, offset = float(np.ptp(finite)), 0.0
+    if 0 < span < _NEAR * finite.max():
+        step = 10.0 ** np.ceil(np.log10(span))
+        offset = float(np.round(np.median(np.asarray(values, dtype=float)) / step) * step)
+        name += f" − {format_quantity(offset, unit, 12)}"
+        finite = np.abs(np.asarray(values, dtype=float) - offset)
+    power = int(np.clip(3 * np.floor(np.log10(finite.max() * 1.0000001) / 3), -12, 9))
+    return Scale(_labelled(name, _PREFIXES[power] + unit), 10.0**-power, offset)
+
+
+def _labelled(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
+
+
+def axis_of(data: xarray.Dataset, name: str) -> Scale:
+    """Return how a coordinate of ``data`` is shown."""
+    found = data[name]
+    return engineering(str(found.attrs.get("long_name", name)), found, str(found.attrs.get("units", "")))
 
 
 def draw_fits(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
@@ -32,11 +85,18 @@ def heading(title: str, data: xarray.Dataset, outcome: Outcome) -> str:
     if outcome.reason:
         head += f", {outcome.reason}"
     shown = [
-        f"{name} = {item.value:.{digits(item.value, item.stderr)}g} ± {item.stderr:.2g} {item.unit}".rstrip()
+        f"{name} = {quantity(item.value, item.stderr, item.unit)}"
         for name, item in outcome.values.items()
         if not isinstance(item.value, tuple) and item.stderr is not None
     ]
     return "\n".join([head, *(", ".join(shown[k : k + 2]) for k in range(0, len(shown), 2))])
+
+
+def quantity(value: float, error: float, unit: str) -> str:
+    """Return a value with its standard error in words: ``4.9700000 GHz ± 120 Hz``."""
+    if unit not in _SCALED:
+        return f"{value:.{digits(value, error)}g} ± {error:.2g} {unit}".rstrip()
+    return f"{format_quantity(value, unit, digits(value, error))} ± {format_quantity(error, unit, 2)}"
 
 
 def digits(value: float, error: float) -> int:
@@ -44,22 +104,20 @@ def digits(value: float, error: float) -> int:
     return int(np.clip(np.log10(max(abs(value), 1e-300) / max(error, 1e-300)) + 3, 2, 15)) if error > 0 else 7
 
 
-def _label(name: object, axis: xarray.DataArray) -> str:
-    """Return the label of an axis: its name, and its unit where it has one."""
-    return f"{name} ({axis.attrs['units']})" if axis.attrs.get("units") else str(name)
-
-
 def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
     """Draw the means themselves, where no fit has taken them up."""
     if "i" not in data or data["i"].ndim != 1:
         return
     (dimension,) = data["i"].dims
-    at = data.coords[dimension] if dimension in data.coords else xarray.DataArray(np.arange(data.sizes[dimension]))
+    at = np.asarray(data.coords[dimension] if dimension in data.coords else np.arange(data.sizes[dimension]))
+    across = axis_of(data, str(dimension)) if dimension in data.coords else Scale(str(dimension))
+    up = engineering("mean", [data["i"], data["q"]], "full scale")
     for name in ("i", "q"):
         error = data.get(f"{name}_error")
-        axes.errorbar(at, data[name], error, fmt=".", label=name.upper())
-    axes.set_xlabel(_label(dimension, at))
-    axes.set_ylabel("full scale")
+        axes.errorbar(across(at), up(data[name]), error if error is None else up.factor * error, fmt=".",
+                      label=name.upper())  # fmt: skip
+    axes.set_xlabel(across.label)
+    axes.set_ylabel(up.label)
     axes.legend()
 
 
@@ -68,21 +126,48 @@ def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) 
     # Between whole numbers of repetitions there is nothing.
     counted = np.all(fit.x == np.round(fit.x)) and np.ptp(fit.x) < 1000
     smooth = fit.x if counted else np.linspace(fit.x.min(), fit.x.max(), 400)
+    across, up = _along(data, fit), _upward(data, fit)
+    error = None if sigma is None else up.factor * sigma
     parts = [("", np.real)] if not np.iscomplexobj(y) else [("I", np.real), ("Q", np.imag)]
     for label, part in parts:
-        line = top.errorbar(fit.x, part(y), sigma, fmt=".", label=label)
+        line = top.errorbar(across(fit.x), up(part(y)), error, fmt=".", label=label)
         colour = line[0].get_color()
         curve = fit.evaluate(smooth)
         if curve.size:
-            top.plot(smooth, part(curve), "-", color=colour)
-            bottom.errorbar(fit.x, part(y - fit.curve), sigma, fmt=".", color=colour)
+            top.plot(across(smooth), up(part(curve)), "-", color=colour)
+            bottom.errorbar(across(fit.x), up.factor * part(y - fit.curve), error, fmt=".", color=colour)
     bottom.axhline(0, color="grey", lw=0.8)
-    top.set_title(f"{name}: chi2 = {fit.chi2:.2f}" if fit.ok else f"{name}: {fit.reason}", fontsize="small")
-    alike = (item for item in data.coords.values() if item.shape == fit.x.shape and np.allclose(np.sort(item), fit.x))
-    axis = next(alike, None)
-    if axis is not None:
-        bottom.set_xlabel(_label(axis.name, axis))
+    if len(parts) > 1:
+        top.legend(fontsize="small")
+    top.set_title(f"{name}: χ² = {fit.chi2:.2f}" if fit.ok else f"{name}: {fit.reason}", fontsize="small")
+    for axes in (top, bottom):
+        axes.ticklabel_format(useOffset=False)
+    top.set_ylabel(up.label)
+    bottom.set_xlabel(across.label)
     bottom.set_ylabel("residuals")
+
+
+def _along(data: xarray.Dataset, fit: Fit) -> Scale:
+    """Return how the axis of a fit is shown: that of the coordinate with its numbers, where there is one."""
+    for name, item in data.coords.items():
+        if item.shape == fit.x.shape and item.dtype.kind in "iuf" and np.allclose(np.sort(item), fit.x):
+            return axis_of(data, str(name))
+    return Scale("")
+
+
+def _upward(data: xarray.Dataset, fit: Fit) -> Scale:
+    """Return how what was fitted is shown: as a population, or in full scales, where it is the signal itself."""
+    if np.iscomplexobj(fit.y):
+        return engineering("I, Q", [fit.y.real, fit.y.imag], "full scale")
+    for name in map(str, data.data_vars):
+        suffix = name[1:]
+        if name[:1] == "i" and f"i_error{suffix}" in data and data[name].size == fit.y.size:
+            values, _ = signal(data, suffix)
+            if np.allclose(np.sort(values.ravel()), np.sort(fit.y), atol=1e-12):
+                if "discriminator" in data.attrs:
+                    return Scale("population of 1")
+                return engineering("signal", values, "full scale")
+    return Scale("")
 
 
 def save_figure(routine: Routine, data: xarray.Dataset, outcome: Outcome, path: Path) -> Path:

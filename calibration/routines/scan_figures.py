@@ -9,6 +9,7 @@ import numpy.typing as npt
 import xarray
 
 from pulsed.calibration.data import points, signal
+from pulsed.calibration.figures import axis_of
 
 Real = npt.NDArray[np.float64]
 
@@ -40,11 +41,16 @@ def draw_scan(data: xarray.Dataset, figure: Any) -> None:
         f"{data.attrs['shots']} shots, {done} of {values.size} points",
         fontsize="medium",
     )
-    axes.set_xlabel(label(data, keys[-1]))
+    across = axis_of(data, keys[-1])
+    axes.set_xlabel(across.label)
+    axes.ticklabel_format(axis="x", useOffset=False)
     if len(keys) == 1:
-        axes.errorbar(data[keys[0]], values, sigma, fmt=".-", lw=0.8)
+        axes.errorbar(across(data[keys[0]]), values, sigma, fmt=".-", lw=0.8)
         axes.set_ylabel(what)
         return
-    axes.set_ylabel(label(data, keys[0]))
-    shading = axes.pcolormesh(data[keys[1]], data[keys[0]], np.ma.masked_invalid(values), shading="nearest")
+    up = axis_of(data, keys[0])
+    axes.set_ylabel(up.label)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    at = across(data[keys[1]]), up(data[keys[0]])
+    shading = axes.pcolormesh(*at, np.ma.masked_invalid(values), shading="nearest")
     figure.colorbar(shading, ax=axes, label=what)
