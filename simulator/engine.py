@@ -299,7 +299,7 @@ class Engine:
         """
         together = {p.qubits for p in pulses}
         driven = sorted({q for qubits in together for q in qubits})
-        links = [(qubits[0], qubits[-1]) for qubits in sorted(together)]
+        links = [(qubits[0], q) for qubits in sorted(together) for q in qubits]
         links += [c.qubits for c in self.chip.couplings if set(c.qubits) <= set(driven)]
         active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
         return [tuple(int(str(q)) for q in members) for members in union(active, links)]

@@ -202,10 +202,12 @@ class Cluster:
             for qubit in pulse.qubits:
                 self._idle(qubit, start)
             detunings = self._shifts(pulse)
-            turn = np.exp(1j * pulse.phase * step.excitations)
             small = small_unitaries(step.moments, detunings)
-            self.state.apply_unitaries(sites, turn[:, None] * small * turn.conj()[None, :])
-            self.state.apply(sites, step.turned(pulse.phase, step.superoperator)[None])
+            self.state.apply_unitaries(sites, step.turned_operators(pulse.phase, small))
+            if len(sites) > 2:
+                self.state.jump(sites, step.turned_operators(pulse.phase, step.kraus))
+            else:
+                self.state.apply(sites, step.turned(pulse.phase, step.superoperator)[None])
         self._leave(pulse)
 
     def _approach(self, pulse: Pulse) -> int:
@@ -213,7 +215,7 @@ class Cluster:
         start = max(pulse.start, *(self._clock[q] for q in pulse.qubits))
         middle = 0.5 * (pulse.start + pulse.stop)
         for pair in self._pairs:
-            if pair == pulse.qubits:
+            if pair[0] in pulse.qubits and pair[1] in pulse.qubits:
                 self._couple(pair, start)
             elif pair[0] in pulse.qubits or pair[1] in pulse.qubits:
                 self._couple(pair, middle)
@@ -222,8 +224,9 @@ class Cluster:
     def _leave(self, pulse: Pulse) -> None:
         for qubit in pulse.qubits:
             self._clock[qubit] = pulse.stop
-        if pulse.qubits in self._pairs:
-            self._pairs[(pulse.qubits[0], pulse.qubits[1])] = pulse.stop
+        if len(pulse.qubits) > 1:
+            inside = [pair for pair in self._pairs if pair[0] in pulse.qubits and pair[1] in pulse.qubits]
+            self._pairs.update(dict.fromkeys(inside, float(pulse.stop)))
 
     def measured(self, measurement: Measurement) -> tuple[int, ...]:
         """Return which of this cluster's qubits a readout measures."""

@@ -108,7 +108,7 @@ class ExactCluster(Cluster):
         if len(sites) == 1:
             self.density.apply(sites, self._map(pulse) @ locals_[0])
         else:
-            self._play_pair(pulse, (sites[0], sites[1]), locals_)
+            self._play_joint(pulse, sites, locals_)
         self._frame.update(dict.fromkeys(pulse.qubits, pulse.phase))
         self._leave(pulse)
 
@@ -148,19 +148,21 @@ class ExactCluster(Cluster):
         """Drop the maps: the members have changed."""
         self._maps, self._waits, self._bytes = {}, {}, 0
 
-    def _play_pair(self, pulse: Pulse, sites: tuple[int, int], locals_: list[Real]) -> None:
+    def _play_joint(self, pulse: Pulse, sites: tuple[int, ...], locals_: list[Real]) -> None:
+        """Play a pulse on a pair or on three, each after its own wait, whichever way multiplies least."""
         columns = self.density.columns(sites)
-        if columns < SIZE**2:
+        one_by_one = len(sites) > 2 or columns < SIZE**2
+        if one_by_one:
             for site, local in zip(sites, locals_, strict=True):
                 self.density.idle(site, local)
-        if columns == 1:
+        if len(sites) > 2 or columns == 1:
             detunings = self._shifts(pulse)
             if detunings.any():
                 self.density.conjugate(sites, small_unitaries(pulse.step.moments, detunings))
             self.density.apply(sites, pulse.step.real[None])
             return
         maps = self._map(pulse)
-        if columns >= SIZE**2:
+        if not one_by_one:
             maps = _after_locals(maps, locals_[0], locals_[1])
         self.density.apply(sites, maps)
 

@@ -99,7 +99,7 @@ class Gates:
 
         for pulse in pulses:
             for pair in joint:
-                if pair == pulse.qubits:
+                if set(pair) <= set(pulse.qubits):
                     wait(pair, pulse.start)
                 elif set(pair) & set(pulse.qubits):
                     wait(pair, 0.5 * (pulse.start + pulse.stop))
@@ -110,8 +110,7 @@ class Gates:
             rows = table(count, tuple(order.index(q) for q in pulse.qubits))
             u[rows] = np.matmul(step, u[rows])
             clock.update(dict.fromkeys(pulse.qubits, float(pulse.stop)))
-            if pulse.qubits in joint:
-                clock[pulse.qubits] = float(pulse.stop)
+            clock.update({pair: float(pulse.stop) for pair in joint if set(pair) <= set(pulse.qubits)})
         for what in list(clock):
             wait(what, float(end))
         frames = sum(self._frame(q) * numbers[i] for i, q in enumerate(order))

@@ -161,11 +161,38 @@ def moved(chip: Chip, index: int, quanta: float) -> Chip:
     return replace(chip, qubits=tuple(qubits), couplings=couplings)
 
 
+def _bare_three(chip: Chip, sites: tuple[int, ...], levels: tuple[int, ...], reference: float) -> NDArray[np.float64]:
+    """Return the bare Hamiltonian (dim, dim) in Hz, from ``reference``, of three whose dressed values are the chip's.
+
+    Dressed with both others in the ground state, as :func:`bare_parameters` has it for a pair.
+    """
+    numbers = _labels(levels).astype(float)
+    operators = [_embed(lowering(size), site, levels) for site, size in enumerate(levels)]
+    exchange = np.zeros((len(numbers[0]),) * 2)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        coupling = chip.coupled(sites[i], sites[j])
+        exchange += (coupling.j if coupling else 0.0) * (operators[i].T @ operators[j] + operators[j].T @ operators[i])
+    wanted = np.array([(chip.qubits[q].frequency - reference, chip.qubits[q].anharmonicity) for q in sites])
+    strides = [int(np.prod(levels[site + 1 :])) for site in range(len(sites))]
+    bare = wanted.copy()
+    for _ in range(60):
+        energy = bare[:, :1] * numbers + 0.5 * bare[:, 1:] * numbers * (numbers - 1)
+        h = np.diag(energy.sum(axis=0)) + exchange
+        e = dress(h)[0]
+        one, two = e[strides] - e[0], e[[2 * s for s in strides]] - e[0]
+        off = wanted - np.stack([one, two - 2 * one], axis=1)
+        if np.abs(off).max() < 1e-3:
+            break
+        bare += off
+    return np.asarray(h, dtype=np.float64)
+
+
 @lru_cache(maxsize=256)
 def static(chip: Chip, sites: tuple[int, ...], levels: tuple[int, ...], reference: float) -> Static:
-    """Return one transmon or one coupled pair of ``chip`` in the frame at ``reference`` (Hz).
+    """Return one transmon, one coupled pair or three transmons of ``chip`` in the frame at ``reference`` (Hz).
 
-    A pair with a coupler has it as its third site; the state keeps the labels in which it is empty.
+    A pair with a coupler has it as its third site; the state keeps the labels in which it is empty. Three have no
+    couplers.
     """
     if len(sites) == 1:
         numbers = _labels(levels).astype(float)
@@ -173,6 +200,10 @@ def static(chip: Chip, sites: tuple[int, ...], levels: tuple[int, ...], referenc
         n = numbers[0]
         energies = (qubit.frequency - reference) * n + 0.5 * qubit.anharmonicity * n * (n - 1)
         operators = lowering(levels[0])[None]
+    elif len(sites) > 2:
+        numbers = _labels(levels).astype(float)
+        energies, states = dress(_bare_three(chip, sites, levels, reference))
+        operators = np.array([states.T @ _embed(lowering(n), i, levels) @ states for i, n in enumerate(levels)])
     else:
         coupling, pair = chip.coupled(sites[0], sites[1]), (levels[0], levels[1])
         f, alpha, _ = bare_parameters(chip, sites[0], sites[1], pair)

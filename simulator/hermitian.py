@@ -58,27 +58,54 @@ def _bases() -> dict[int, Complex]:
 _BASES = _bases()
 
 
-def real_map(superoperator: Complex) -> Real:
-    """Return a map (m^2, m^2) on a row-major vec(rho) of one or two transmons as one on their coefficients.
+def _of_elements(x: Complex, count: int) -> Complex:
+    """Return the coefficients (rows, 9**count) of row-major vec(rho) (rows, m^2) of ``count`` transmons."""
+    axes = [0, *(a for s in range(count) for a in (1 + s, 1 + count + s))]
+    x = x.reshape((len(x),) + (LEVELS,) * (2 * count)).transpose(axes)
+    return _on_each(x, _BASES[LEVELS], count)
 
-    Those of two transmons are the products of theirs, the first one's slower.
+
+def _to_elements(x: Complex, count: int) -> Complex:
+    """Undo :func:`_of_elements`."""
+    axes = [0, *(1 + 2 * s for s in range(count)), *(2 + 2 * s for s in range(count))]
+    x = _on_each(x, _BASES[LEVELS].conj().T, count).reshape((len(x),) + (LEVELS,) * (2 * count))
+    return x.transpose(axes).reshape(len(x), -1)
+
+
+def _on_each(x: Complex, matrix: Complex, count: int) -> Complex:
+    for _ in range(count):  # each pass turns the last transmon's axis to the front of the others
+        x = np.matmul(matrix, x.reshape(len(x), -1, SIZE).transpose(0, 2, 1))
+    return x.reshape(len(x), -1)
+
+
+def _count(size: int) -> int:
+    """Return of how many transmons the matrices (m, m) have ``size`` = m^2 elements."""
+    return round(math.log(size, SIZE))
+
+
+def real_map(superoperator: Complex) -> Real:
+    """Return a map (m^2, m^2) on a row-major vec(rho) of some transmons as one on their coefficients.
+
+    Those of several transmons are the products of theirs, the first one's slowest.
     """
-    basis = _BASES[round(len(superoperator) ** 0.5)]
-    return np.ascontiguousarray((basis @ superoperator @ basis.conj().T).real)
+    count = _count(len(superoperator))
+    columns = _of_elements(superoperator.T, count).T
+    return np.ascontiguousarray(_of_elements(columns.conj(), count).real)
 
 
 def complex_map(real: Real) -> Complex:
     """Undo :func:`real_map`."""
-    basis = _BASES[round(len(real) ** 0.5)]
-    return basis.conj().T @ real @ basis
+    count = _count(len(real))
+    columns = _to_elements(real.T.astype(np.complex128), count).T
+    return _to_elements(columns.conj(), count).conj()
 
 
 def conjugated(x: Real, unitaries: Complex) -> Real:
-    """Return the coefficients of U rho U^+ of one or two transmons, (batch, m^2), one U (batch, m, m) per member."""
-    basis, m = _BASES[unitaries.shape[-1]], unitaries.shape[-1]
-    rho = (x @ basis.conj()).reshape(-1, m, m)
-    turned = unitaries @ rho @ unitaries.conj().transpose(0, 2, 1)
-    return np.ascontiguousarray((turned.reshape(len(x), -1) @ basis.T).real)
+    """Return the coefficients of U rho U^+ of some transmons, (batch, ..., m^2), one U (batch, m, m) per member."""
+    batch, m, _ = unitaries.shape
+    rho = _to_elements(x.reshape(-1, m * m).astype(np.complex128), _count(m * m)).reshape(batch, -1, m, m)
+    turned = unitaries[:, None] @ rho @ unitaries.conj().transpose(0, 2, 1)[:, None]
+    return np.ascontiguousarray(_of_elements(turned.reshape(-1, m * m), _count(m * m)).real).reshape(x.shape)
 
 
 def after_unitaries(step: Real, unitaries: Complex) -> Real:

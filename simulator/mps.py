@@ -89,7 +89,10 @@ class MatrixProducts:
 
     def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
         """Apply superoperators (batch, m^2, m^2), or (1, m^2, m^2) for all alike: one Kraus operator per member."""
-        kraus = kraus_operators(maps, LEVELS ** len(sites))
+        self.jump(sites, kraus_operators(maps, LEVELS ** len(sites)))
+
+    def jump(self, sites: tuple[int, ...], kraus: Complex) -> None:
+        """Apply one of the Kraus operators (batch or 1, k, m, m) to each member, drawn with its probability."""
         undo = self._gather(sites)
         block = self._local(sites)
         batch, _, m, _ = block.shape
@@ -200,11 +203,12 @@ class MatrixProducts:
         return MatrixProducts(line, list(self._place), self._rng)
 
     def _gather(self, sites: tuple[int, ...]) -> list[int]:
-        """Swap two transmons together; return the swaps."""
+        """Swap two or three transmons together, around the middle one; return the swaps."""
         if len(sites) == 1:
             return []
-        low, high = sorted(self._place[s] for s in sites)
-        swaps = list(range(high - 1, low, -1))
+        low, *middle, high = sorted(self._place[s] for s in sites)
+        fixed = middle[0] if middle else low
+        swaps = [*range(high - 1, fixed, -1), *range(low, fixed - 1)]
         for position in swaps:
             self._swap(position)
         return swaps
@@ -221,11 +225,15 @@ class MatrixProducts:
     def _local(self, sites: tuple[int, ...]) -> Complex:
         """Return the centre (batch, left, 3**k, right), the joint levels of neighbouring ``sites`` in their order."""
         places = [self._place[s] for s in sites]
-        block = self.line.local(min(places), max(places))
-        return _exchanged(block) if places[0] > places[-1] else block
+        block = self.line.triple(min(places)) if len(places) > 2 else self.line.local(min(places), max(places))
+        return _ordered(block, np.argsort(np.argsort(places)))
 
     def _store(self, sites: tuple[int, ...], block: Complex) -> None:
-        self.line.put(_exchanged(block) if self._place[sites[0]] > self._place[sites[-1]] else block)
+        block = _ordered(block, np.argsort([self._place[s] for s in sites]))
+        if len(sites) > 2:
+            self.line.put_triple(min(self._place[s] for s in sites), block)
+        else:
+            self.line.put(block)
 
     def _act(self, sites: tuple[int, ...], block: Complex, matrices: Complex) -> None:
         self._store(sites, np.matmul(matrices[:, None], block))
@@ -241,11 +249,14 @@ class MatrixProducts:
             )
 
 
-def _exchanged(block: Complex) -> Complex:
-    """Return (batch, left, 9, right) with the two transmons in the other order."""
+def _ordered(block: Complex, order: NDArray[np.int64]) -> Complex:
+    """Return (batch, left, 3**k, right) with the transmons in another order: ``order`` of those they have now."""
+    if (np.diff(order) > 0).all():
+        return block
     batch, rows, _, columns = block.shape
-    pair = block.reshape(batch, rows, LEVELS, LEVELS, columns).transpose(0, 1, 3, 2, 4)
-    return np.ascontiguousarray(pair).reshape(block.shape)
+    apart = block.reshape((batch, rows) + (LEVELS,) * len(order) + (columns,))
+    turned = apart.transpose((0, 1, *(2 + order), 2 + len(order)))
+    return np.ascontiguousarray(turned).reshape(block.shape)
 
 
 def _joint(tensors: list[Complex], measured: list[bool]) -> NDArray[np.float64]:

@@ -90,6 +90,26 @@ class TensorLine:
         else:
             self.tensors[self._centre] = flat.reshape(self.tensors[self._centre].shape)
 
+    def triple(self, first: int) -> Complex:
+        """Return (batch, left, 27, right): the levels of three neighbours, the centre being at the first."""
+        self.settle(first)
+        left, middle, right = self.tensors[first : first + 3]
+        batch, rows = left.shape[:2]
+        merged = np.matmul(left.reshape(batch, rows * LEVELS, -1), middle.reshape(batch, middle.shape[1], -1))
+        merged = np.matmul(merged.reshape(batch, -1, right.shape[1]), right.reshape(batch, right.shape[1], -1))
+        return np.asarray(merged.reshape(batch, rows, LEVELS**3, right.shape[3]))
+
+    def put_triple(self, first: int, block: Complex) -> None:
+        """Replace what :meth:`triple` returned, and normalise; the last two stay together."""
+        batch, rows, _, columns = block.shape
+        flat = block.reshape(batch, -1)
+        flat = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+        u, s, v = self._cut(flat.reshape(batch, rows * LEVELS, -1))
+        kept = s.shape[1]
+        self.tensors[first] = np.ascontiguousarray(u).reshape(batch, rows, LEVELS, kept)
+        self._centre = first + 1
+        self._pair = (s[:, :, None] * v).reshape(batch, kept, LEVELS, LEVELS, columns)
+
     def swap(self, first: int) -> None:
         """Exchange the transmons at ``first`` and the position after it."""
         block = self.focus(first, first + 1)
@@ -141,10 +161,8 @@ class TensorLine:
             return
         batch, rows, _, _, columns = self._pair.shape
         matrix = self._pair.reshape(batch, rows * LEVELS, LEVELS * columns)
-        u, s, v = _decomposed(matrix, self.truncation.bond_dimension)
-        kept = self._truncate(s**2)
-        u, v = u[:, :, :kept], v[:, :kept]
-        s = s[:, :kept] / np.linalg.norm(s[:, :kept], axis=1, keepdims=True)
+        u, s, v = self._cut(matrix)
+        kept = s.shape[1]
         if rightwards:
             v = s[:, :, None] * v
         else:
@@ -153,6 +171,12 @@ class TensorLine:
         self.tensors[first] = np.ascontiguousarray(u).reshape(batch, rows, LEVELS, kept)
         self.tensors[first + 1] = np.ascontiguousarray(v).reshape(batch, kept, LEVELS, columns)
         self._centre, self._pair = first + int(rightwards), None
+
+    def _cut(self, matrix: Complex) -> tuple[Complex, NDArray[np.float64], Complex]:
+        """Return left vectors, singular values (batch, kept), norm 1, and right vectors of (batch, m, n), truncated."""
+        u, s, v = _decomposed(matrix, self.truncation.bond_dimension)
+        kept = self._truncate(s**2)
+        return u[:, :, :kept], s[:, :kept] / np.linalg.norm(s[:, :kept], axis=1, keepdims=True), v[:, :kept]
 
     def _truncate(self, weights: NDArray[np.float64]) -> int:
         """Return how many Schmidt vectors are kept, of (batch, k) falling weights, and add up what is left out."""

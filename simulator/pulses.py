@@ -12,23 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip, Qubit, Wire
-from pulsed.simulator.clusters import Reach, Segment, reach, segments
+from pulsed.simulator.clusters import MOST_JOINT, Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
 from pulsed.simulator.hermitian import complex_map, real_map
 from pulsed.simulator.lines import TAIL, distort, low_pass, mixed, settling
 from pulsed.simulator.propagators import propagate, propagate_one
 from pulsed.simulator.sequence import Line, Sequence
-from pulsed.simulator.superoperators import dissipator, jump_operators, of_unitary
-from pulsed.simulator.trajectories import SimulationLimitError
+from pulsed.simulator.superoperators import dissipator, exponential, jump_operators
+from pulsed.simulator.trajectories import SimulationLimitError, kraus_operators
+from pulsed.simulator.triples import propagate_many
 
 Complex = NDArray[np.complex128]
 
 CACHE_BYTES = 64 << 20
-"""Bound of the propagator cache; a pair's entry is 110 kB, a transmon's 2 kB."""
+"""Bound of the propagator cache; a transmon's entry is 2 kB, a pair's 110 kB, one of three 4.5 MB or more."""
 
-PAIR_STRIDE = 8
-"""Samples per step of the dissipation integral under a pair's pulse; a transmon's pulse takes every sample."""
+STRIDE = 8
+"""Samples per step of the dissipation integral under a pulse of two or three; a transmon's pulse takes every sample."""
 
+LEAST_WEIGHT = 1e-9
+"""Chance of all jumps together that are left out of :attr:`Step.kraus`."""
 
 FLUX_STEPS = 4
 """Steps per sample of a flux pulse."""
@@ -53,19 +56,39 @@ class Step:
 
     def turned(self, phase: float, maps: Complex) -> Complex:
         """Return superoperators (..., m^2, m^2) of this step with the segment's first burst at ``phase``."""
-        p = np.exp(1j * phase * self.excitations)
-        turn = np.multiply.outer(p, p.conj()).ravel()
-        out: Complex = turn[:, None] * maps * turn.conj()[None, :]
+        turn = self._turn(phase)
+        out: Complex = turn.ravel()[:, None] * maps * turn.conj().ravel()[None, :]
         return out
+
+    def turned_operators(self, phase: float, operators: Complex) -> Complex:
+        """Return operators (..., m, m) of this step with the segment's first burst at ``phase``."""
+        turned: Complex = self._turn(phase) * operators
+        return turned
+
+    def _turn(self, phase: float) -> Complex:
+        p = np.exp(1j * phase * self.excitations)
+        turn: Complex = np.multiply.outer(p, p.conj())
+        return turn
 
     @cached_property
     def superoperator(self) -> Complex:
         """(m^2, m^2), the same on a row-major vec(rho)."""
         return complex_map(self.real)
 
+    @cached_property
+    def kraus(self) -> Complex:
+        """(1, k, m, m) Kraus operators of the same, without those that together weigh less than 1e-9."""
+        size = len(self.unitary)
+        every = kraus_operators(complex_map(self.real), size)[0]
+        weights = np.einsum("kij,kij->k", every, every.conj()).real / size
+        order = np.argsort(-weights)
+        left = np.cumsum(weights[order][::-1])[::-1]
+        kept: Complex = every[order[left > LEAST_WEIGHT]][None]
+        return kept
+
     @property
     def nbytes(self) -> int:
-        """Memory in bytes, :attr:`superoperator` included."""
+        """Memory in bytes, :attr:`superoperator` or :attr:`kraus`, at most half as large, included."""
         own = (self.real, self.unitary, self.moments, self.excitations)
         return sum(x.nbytes for x in own) + 2 * self.real.nbytes
 
@@ -157,7 +180,7 @@ class Pulses:
             short = (id(parts.of[first]), segment.tail, segment.qubits)
             step = known.get(short) if whole else None
             if step is None:
-                _check_size(segment)
+                _check_size(segment, self.chip)
                 segment.bursts.sort(key=lambda i: (parts.starts[i], parts.of[i].line.name))
                 first = segment.bursts[0]
                 step = self._step_of(parts, segment, reference)
@@ -262,15 +285,12 @@ class Pulses:
 
     def _is_control(self, parts: _Parts, segment: Segment, qubit: int) -> bool:
         """Return whether a tone for a partner leaves this qubit's line."""
-        if len(segment.qubits) == 1:
-            return False
-        (other,) = set(segment.qubits) - {qubit}
-        for i in segment.bursts:
-            part = parts.of[i]
+        others = [self.chip.qubits[q].frequency for q in segment.qubits if q != qubit]
+        for part in (parts.of[i] for i in segment.bursts):
             if part.wire.qubit == qubit:
                 carrier = part.line.lo_frequency + part.frequency
-                near = abs(carrier - self.chip.qubits[other].frequency)
-                if near < abs(carrier - self.chip.qubits[qubit].frequency):
+                own = abs(carrier - self.chip.qubits[qubit].frequency)
+                if any(abs(carrier - other) < own for other in others):
                     return True
         return False
 
@@ -314,7 +334,7 @@ class Pulses:
         return coupling.coupler.shift(distort(total, wire.distortion)) * TWO_PI_PER_NS
 
     def step(self, qubits: tuple[int, ...], levels: tuple[int, ...], drives: Complex, reference: float) -> Step:
-        """Propagate a transmon or a pair under ``drives`` (samples, sites), rad/ns in the frame at ``reference``.
+        """Propagate one to three transmons under ``drives`` (samples, sites), rad/ns in the frame at ``reference``.
 
         A pair with a coupler may have a third drive: the coupler's distance from its idle frequency.
         """
@@ -324,11 +344,14 @@ class Pulses:
             drive = np.ascontiguousarray(drives)
             one, moment, real = propagate_one(system.energies, system.lowering, drive, self._dissipator(qubits[0]))
             return Step(real, one, moment, excitations)
-        jumps = self._jump_operators(qubits, system.levels).astype(complex)
-        stride, fine = PAIR_STRIDE, 1
+        jumps = self._jump_operators(qubits, system.levels)
+        if len(qubits) > 2:
+            kept, moments, generator = propagate_many(system, drives, jumps, STRIDE)
+            return Step(joint_map(kept, generator), kept, moments, excitations)
+        stride, fine = STRIDE, 1
         if drives.shape[1] > len(qubits):
             # Held samples have images near the coupler's distance from the qubits; the line's filter joins them.
-            fine, stride = FLUX_STEPS, PAIR_STRIDE * FLUX_STEPS
+            fine, stride = FLUX_STEPS, STRIDE * FLUX_STEPS
             drives = np.column_stack([np.repeat(drives[:, :-1], fine, axis=0), _joined(drives[:, -1], fine)])
         drives = np.pad(drives, ((0, 0), (0, len(system.lowering) - drives.shape[1])))
         unitary, moments, generator = propagate(
@@ -336,13 +359,13 @@ class Pulses:
             system.lowering,
             system.numbers,
             np.ascontiguousarray(drives) / fine,
-            jumps / math.sqrt(fine),
+            jumps.astype(complex) / math.sqrt(fine),
             system.keep,
             stride,
         )
         moments = moments[: len(qubits)] / fine
         kept = np.ascontiguousarray(unitary[np.ix_(system.keep, system.keep)])
-        return Step(real_map(of_unitary(kept, generator)), kept, moments, excitations)
+        return Step(joint_map(kept, generator), kept, moments, excitations)
 
     def _dissipator(self, qubit: int) -> NDArray[np.float64]:
         """Return the (9, 9) generator of a transmon's dissipation on its coefficients, 1/ns."""
@@ -366,13 +389,24 @@ class Pulses:
         return found
 
 
-def _check_size(segment: Segment) -> None:
-    if len(segment.qubits) > 2:
+def joint_map(unitary: Complex, generator: Complex) -> NDArray[np.float64]:
+    """Return the map on coefficients: the dissipation in the interaction picture, then the unitary."""
+    real: NDArray[np.float64] = real_map(np.asarray(np.kron(unitary, unitary.conj()), complex)) @ exponential(
+        real_map(generator)
+    )
+    return real
+
+
+def _check_size(segment: Segment, chip: Chip) -> None:
+    qubits = segment.qubits
+    tuned = any(c.coupler is not None and set(c.qubits) <= set(qubits) for c in chip.couplings)
+    most = 2 if tuned else MOST_JOINT
+    if len(qubits) > most:
         raise SimulationLimitError(
-            "pulses that couple more than two transmons overlap",
-            subject=f"qubits {', '.join(map(str, segment.qubits))}",
-            value=f"{len(segment.qubits)} transmons from {segment.start} to {segment.end} ns",
-            legal="at most 2",
+            f"pulses that couple more than {most} transmons{' by a tunable coupler' if tuned else ''} overlap",
+            subject=f"qubits {', '.join(map(str, qubits))}",
+            value=f"{len(qubits)} transmons from {segment.start} to {segment.end} ns",
+            legal=f"at most {most} at once: barriers or delays that keep them apart",
         )
 
 

@@ -157,7 +157,7 @@ class DensityMatrix:
         return int(SIZE ** (sum(parts.values()) - len(sites)))
 
     def apply(self, sites: tuple[int, ...], maps: Real) -> None:
-        """Apply maps of the coefficients of one or two transmons, in rising order.
+        """Apply maps of the coefficients of one to three transmons, in rising order.
 
         Args:
             sites: the transmons.
@@ -184,9 +184,13 @@ class DensityMatrix:
         part.x = np.moveaxis(_multiplied(maps, x, 1).reshape(shape), front, axes).reshape(len(x), -1)
 
     def conjugate(self, sites: tuple[int, ...], unitaries: Complex) -> None:
-        """Apply U rho U^+ to transmons that share their state with no other, U (batch, m, m)."""
+        """Apply U rho U^+ to transmons, in rising order, U (batch, m, m)."""
         part = self._joined(sites)
-        part.x = conjugated(part.x, unitaries)
+        axes = [1 + part.sites.index(s) for s in sites]
+        back = list(range(1 + len(part.sites) - len(sites), 1 + len(part.sites)))
+        x = np.moveaxis(part.x.reshape((-1,) + (SIZE,) * len(part.sites)), axes, back)
+        turned = conjugated(x.reshape(len(x), -1, SIZE ** len(sites)), unitaries)
+        part.x = np.moveaxis(turned.reshape(x.shape), back, axes).reshape(len(x), -1)
 
     def follow(self, maps: Real, which: NDArray[np.int64], angles: Real) -> None:
         """Take a single transmon through maps (kinds, batch, 9, 9), transposed, each after a turn by exp(i angle n)."""

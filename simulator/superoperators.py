@@ -103,12 +103,12 @@ class Idle:
         return out
 
 
-def exponential(generator: NDArray[Any]) -> Complex:
-    """Return exp of generators (..., n, n), duration over T1 in size, by Taylor and squaring."""
+def exponential(generator: NDArray[Any]) -> NDArray[Any]:
+    """Return exp of generators (..., n, n), duration over T1 in size and real or complex, by Taylor and squaring."""
     norm = float(np.abs(generator).sum(axis=-1).max())
     squarings = max(0, math.ceil(math.log2(norm / 0.1))) if norm > 0.1 else 0
     generator = generator / 2**squarings
-    out = np.eye(generator.shape[-1], dtype=complex)
+    out = np.eye(generator.shape[-1], dtype=generator.dtype)
     term = out
     for order in range(1, 11):
         term = term @ generator / order
@@ -118,11 +118,6 @@ def exponential(generator: NDArray[Any]) -> Complex:
     for _ in range(squarings):
         out = out @ out
     return out
-
-
-def of_unitary(unitary: Complex, generator: Complex) -> Complex:
-    """Return (m^2, m^2): the dissipation in the interaction picture, then the unitary."""
-    return np.kron(unitary, unitary.conj()) @ exponential(generator)
 
 
 def small_unitaries(moments: Complex, detunings: NDArray[np.float64]) -> Complex:

@@ -108,8 +108,11 @@ class Trajectories:
 
     def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
         """Apply superoperators (batch, m^2, m^2), or (1, m^2, m^2) for all alike: one Kraus operator per member."""
+        self.jump(sites, kraus_operators(maps, LEVELS ** len(sites)))
+
+    def jump(self, sites: tuple[int, ...], kraus: Complex) -> None:
+        """Apply one of the Kraus operators (batch or 1, k, m, m) to each member, drawn with its probability."""
         m = LEVELS ** len(sites)
-        kraus = kraus_operators(maps, m)
         reduced = np.zeros((len(self.psi), m, m), complex)
         _reduce(self.psi, table(self.count, sites), reduced)
         weights = chances(kraus, reduced)

@@ -14,9 +14,9 @@ from pulsed.simulator.exact import ExactCluster
 from pulsed.simulator.hamiltonian import TWO_PI_PER_NS
 from pulsed.simulator.hermitian import after_unitaries, conjugated, real_map, turn, waits
 from pulsed.simulator.propagators import wait_and_step
-from pulsed.simulator.pulses import Pulse, Step
+from pulsed.simulator.pulses import Pulse, Step, joint_map
 from pulsed.simulator.state import DensityMatrix, Rest
-from pulsed.simulator.superoperators import jump_operators, of_unitary, small_unitaries
+from pulsed.simulator.superoperators import jump_operators, small_unitaries
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(deadline=None, max_examples=30)
@@ -179,7 +179,7 @@ def step_of(rng: np.random.Generator, sites: int) -> Step:
     generator += np.kron(jump, jump) - 0.5 * (np.kron(square, np.eye(m)) + np.kron(np.eye(m), square.T))
     g = rng.standard_normal((sites, m, m)) * 20
     excitations = np.indices((3,) * sites).reshape(sites, -1).sum(axis=0).astype(float)
-    return Step(real_map(of_unitary(unitary(rng, m), generator)), np.eye(m), g + g.transpose(0, 2, 1) + 0j, excitations)
+    return Step(joint_map(unitary(rng, m), generator), np.eye(m), g + g.transpose(0, 2, 1) + 0j, excitations)
 
 
 def test_what_is_left_out_after_the_last_pulses_changes_no_population():
