@@ -109,6 +109,29 @@ def graph(image: str | None, url: str | None, key: str | None, as_json: bool) ->
 
 
 @cal.command()
+@click.option(
+    "--older", "days", metavar="DAYS", type=click.FloatRange(1 / 24), default=90.0, show_default=True,
+    help="Only what is older than so many days.",
+)  # fmt: skip
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be forgotten.")
+@click.option("--files", "with_files", is_flag=True, help="Delete the data files and figures of these records, too.")
+@files_option
+@daemon_options
+@as_json_option
+def prune(
+    days: float, dry: bool, with_files: bool, data: str | None, url: str | None, key: str | None, as_json: bool
+) -> None:
+    """Forget old measurements and candidate sets that nothing refers to.
+
+    Every set stays that was ever in force, is tagged or is named by a job; every measurement stays that a value of
+    such a set came from, and the newest of each routine on each target. Jobs and their results stay.
+    """
+    from pulsed.cli import pruning
+
+    pruning.prune(days, data, url, key, dry=dry, with_files=with_files, as_json=as_json)
+
+
+@cal.command()
 @click.option("--out", metavar="FILE", default="report.html", show_default=True)
 @files_option
 @daemon_options

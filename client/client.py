@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import pulsed
 from pulsed.client.keys import find_key, find_url, home_directory
 from pulsed.client.link import Answer, Link
-from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, RunRecord, from_json
+from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord, from_json
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConnectionFailedError, InvalidValueError, JobTimeoutError, ProtocolError
 from pulsed.model.job import FINAL_STATES, JobInfo, JobRequest, JobState
@@ -45,6 +45,8 @@ from pulsed.wire.messages import (
     JobChanged,
     JobReply,
     JobsReply,
+    Prune,
+    PruneReply,
     PutCalibration,
     PutRun,
     Request,
@@ -264,6 +266,13 @@ class Client:
                     self._subscribers.remove(subscriber)
 
         return end
+
+    def prune(self, before: float, *, dry: bool = False) -> Pruned:
+        """Forget records and sets older than ``before`` that nothing refers to; the right of an admin.
+
+        With ``dry`` nothing is done, and what would be is returned. The files of the records are left alone.
+        """
+        return self._ask(PruneReply, Prune, before=before, dry=dry).pruned
 
     def stop_daemon(self) -> None:
         """Stop the daemon; the right of an admin."""

@@ -19,6 +19,8 @@ from pulsed.wire import messages as m
 
 _MAX_NAME = 255
 _MAX_WHY = 4096
+_YOUNGEST = 3600.0
+"""Seconds: younger sets and records are not forgotten."""
 
 Request = TypeVar("Request", bound=m.Request)
 
@@ -37,6 +39,7 @@ class CalibrationHandlers:
             m.GetValueHistory: self._history,
             m.PutRun: self._put_run,
             m.GetRuns: self._runs,
+            m.Prune: self._prune,
         }
 
     def _get(self, message: m.GetCalibration, _parts: Sequence[Part], _peer: Peer) -> Answer | Awaitable[Answer]:
@@ -115,6 +118,18 @@ class CalibrationHandlers:
         store = self.jobs.store
         found = await store.call(store.store.runs, message.routine, message.target, message.limit)
         return m.RunsReply(message.id, tuple(found)), ()
+
+    async def _prune(self, message: m.Prune, _parts: Sequence[Part], peer: Peer) -> Answer:
+        latest = time.time() - _YOUNGEST
+        if not message.before <= latest:
+            raise InvalidValueError(
+                "too young to be forgotten: somebody may be about to use it", subject="before", value=message.before,
+                legal=f"at most {latest:.0f}, {_YOUNGEST / 3600:g} h ago",
+            )  # fmt: skip
+        store = self.jobs.store
+        pruned = await store.call(store.store.prune, message.before, dry=message.dry)
+        logs.get("calibration").info("pruned", runs=pruned.runs, sets=pruned.sets, dry=message.dry, user=peer.user)
+        return m.PruneReply(message.id, pruned), ()
 
 
 def _reply(message: m.GetCalibration, found: CalibrationSet) -> Answer:

@@ -287,7 +287,7 @@ def serve(
         await daemon.run(ready)
 
     with _alone(directory):
-        logs.set_up(directory / "logs" / "daemon.jsonl", "daemon", console=True)
+        logs.set_up(directory / "logs" / "daemon.jsonl", "daemon", console=True, rotate=True)
         asyncio.run(main())
     return 0
 

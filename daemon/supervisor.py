@@ -140,6 +140,8 @@ class Child:
             await asyncio.sleep(pause)
 
     async def _spawn(self, **handles: Sequence[int]) -> asyncio.subprocess.Process:
+        if self._output is not None:
+            logs.begin_anew(self._output)
         output = None if self._output is None else self._output.open("ab")
         try:
             return await asyncio.create_subprocess_exec(

@@ -156,6 +156,17 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str = ""
 
 
+class Pruned(msgspec.Struct, frozen=True):
+    """What was forgotten of measurements and calibration sets."""
+
+    runs: int
+    """How many records."""
+    sets: int
+    """How many calibration sets."""
+    files: tuple[str, ...] = ()
+    """The data files that these records named, as they named them; they are left to whoever wrote them."""
+
+
 class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One set that came into force."""
 

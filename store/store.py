@@ -9,9 +9,9 @@ from typing import Unpack
 
 from sqlalchemy import Connection, Engine
 
-from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, RunRecord
+from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.job import JobInfo, JobState
-from pulsed.store import calibration_log, calibrations, engine, jobs, leases, runs
+from pulsed.store import calibration_log, calibrations, engine, jobs, leases, prune, runs
 from pulsed.store.errors import LeaseLostError, StoreError
 from pulsed.store.jobs import Changes
 
@@ -236,6 +236,11 @@ class Store:
         """Return the newest records first, of ``routine`` and of ``target`` if these are given."""
         with self._read() as connection:
             return runs.find(connection, self.rack, routine, target, limit)
+
+    def prune(self, before: float, *, dry: bool = False) -> Pruned:
+        """Delete records of measurements and sets older than ``before`` that nothing refers to, see :mod:`.prune`."""
+        with self._write() as connection:
+            return prune.prune(connection, self.rack, before, dry=dry)
 
     def current_calibration(self) -> CalibrationSet | None:
         """Return the set in force, None when there was never one."""

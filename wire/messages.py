@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pulsed.model.calibration import LogEntry, PastValue, RunRecord
+from pulsed.model.calibration import LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import ErrorInfo
 from pulsed.model.job import JobInfo, JobRequest, JobState
 
@@ -144,6 +144,15 @@ class GetRuns(Request, frozen=True, tag="runs"):
     limit: int = 100
 
 
+class Prune(Request, frozen=True, tag="prune"):
+    """Forget records of measurements and calibration sets that are old and that nothing refers to."""
+
+    before: float
+    """Unix time, seconds."""
+    dry: bool = False
+    """Only say what that would be."""
+
+
 class Stop(Request, frozen=True, tag="stop"):
     """Stop the daemon. Answered by :class:`StopReply`, then it goes."""
 
@@ -271,6 +280,12 @@ class RunsReply(Reply, frozen=True, tag="runs.reply"):
     runs: tuple[RunRecord, ...]
 
 
+class PruneReply(Reply, frozen=True, tag="prune.reply"):
+    """What is forgotten."""
+
+    pruned: Pruned
+
+
 class DoneReply(Reply, frozen=True, tag="done.reply"):
     """What was asked is done, and durable."""
 
@@ -325,10 +340,11 @@ class StatusChanged(Notice, frozen=True, tag="status.changed"):
 
 AnyRequest = (
     Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | PutCalibration
-    | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Stop
+    | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Prune
+    | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
-    | CalibrationLogReply | ValueHistoryReply | RunsReply | DoneReply | StopReply | ErrorReply
+    | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | StopReply | ErrorReply
 )  # fmt: skip
 AnyNotice = JobChanged | Progress | CalibrationChanged | StatusChanged

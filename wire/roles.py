@@ -20,6 +20,7 @@ from pulsed.wire.messages import (
     GetStatus,
     GetValueHistory,
     Hello,
+    Prune,
     PutCalibration,
     PutRun,
     Stop,
@@ -57,6 +58,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     CommitCalibration: Role.OPERATOR,
     TagCalibration: Role.OPERATOR,
     PutRun: Role.OPERATOR,
+    Prune: Role.ADMIN,
     Stop: Role.ADMIN,
 }
 """The lowest role that may send each request."""

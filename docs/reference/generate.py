@@ -110,6 +110,7 @@ def _tables() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "(top level)", device.DeviceDescription
     yield "[timing]", device.Timing
     yield "[limits]", device.Limits
+    yield "[maintenance]", device.Maintenance
     yield "[instruments.NAME]", device.InstrumentDescription
     yield "[instruments.NAME.identity]", device.Identity
     yield "[oscillators.NAME]", device.OscillatorDescription

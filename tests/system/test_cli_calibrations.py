@@ -197,3 +197,20 @@ def test_an_experimenter_looks_and_does_not_touch(cal: Said, daemon: DaemonProce
     key = str(add_client(daemon.home, "visitor", "experimenter"))
     assert "in force" in cal("show", "--key", key)
     assert "from operator on" in cal("set", "Q0.t1", "50us", "--why", "x", "--key", key, code=1)
+
+
+def test_prune_says_what_it_forgets_and_deletes_files_when_asked(daemon: DaemonProcess, cal: Said) -> None:
+    runs = daemon.home / "runs"
+    runs.mkdir(exist_ok=True)
+    with daemon.client() as client:
+        for number in range(2):
+            path = runs / f"{number}.nc"
+            path.touch()
+            record = RunRecord(f"past {number}", "echo", "Q1", "check", "good", 1.0, 2.0, file=str(path))
+            client.put_run(record)
+    assert "would forget 1 measurements, 0 calibration sets and 1 files" in cal("prune", "--files", "--dry-run")
+    assert (runs / "0.nc").exists()
+    found = json.loads(cal("prune", "--files", "--json"))
+    assert (found["runs"], found["files"]) == (1, [str(runs / "0.nc")])
+    assert not (runs / "0.nc").exists()
+    assert (runs / "1.nc").exists()

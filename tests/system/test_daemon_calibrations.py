@@ -205,3 +205,22 @@ def test_a_new_set_reaches_connected_backends_by_event(daemon: DaemonProcess) ->
         assert backend.calibration_id == broken.calibration_id
         operator.commit_calibration(before.calibration_id, broken.calibration_id, "it was the cable")
         eventually(lambda: (3,) in backend.target["x"], "the qubit comes back")
+
+
+def test_old_candidates_are_forgotten_when_an_admin_says_so(daemon: DaemonProcess, client: Client) -> None:
+    add_client(daemon.home, "mere-operator", "operator")
+    with daemon.client(key="mere-operator") as operator, pytest.raises(NotAllowedError, match="from admin on"):
+        operator.prune(0.0)
+    with pytest.raises(InvalidValueError, match=r"too young.*1 h ago"):
+        client.prune(time.time() - 60)
+    candidate = nudged(client.calibration(), "Q0.f01", 7e3)
+    client.put_calibration(candidate)
+    for number in range(2):
+        record = RunRecord(f"ancient {number}", "t2", "Q0", "check", "good", 1.0, 2.0, file=f"{number}.nc")
+        client.put_run(record)
+    would = client.prune(time.time() - 86400, dry=True)
+    assert would.files == ("0.nc",)
+    assert client.prune(time.time() - 86400) == would
+    assert [record.run_id for record in client.runs("t2")] == ["ancient 1"]
+    assert client.calibration(candidate.calibration_id) == candidate, "it was stored just now"
+    assert client.prune(time.time() - 86400).runs == 0
