@@ -64,12 +64,14 @@ def _peak(data: xarray.Dataset, axis: str, suffix: str) -> Fit:
 class QubitSpectroscopy(Routine):
     """The 0-1 transition: a pulse of about half a turn at many frequencies, wide first, then near the line.
 
-    When the first pulse shows no line, one three times as strong is tried, then one a third as strong.
+    When the first pulse shows no line, one three times as strong is tried, then one a third as strong. A neighbour may
+    turn out to have nearly the same frequency, and then answers to this qubit's tone: it is looked at another time.
     """
 
     name: ClassVar = "qubit-spectroscopy"
     needs: ClassVar = ("readout.amplitude",)
     gives: ClassVar = ("f01",)
+    disturbs: ClassVar = "neighbours"
     tolerances: ClassVar = {"f01": (3e5, 0.0)}
     quick: ClassVar = {"span": 10e6}
 
