@@ -139,9 +139,7 @@ def _pool() -> Iterator[Figure]:
             warm |= {future.result() for future in [workers.submit(_warm, 0.2) for _ in range(count)]}
 
         def pooled() -> None:
-            futures = [workers.submit(ramsey, seed) for seed in range(RAMSEYS)]
-            for future in futures:
-                future.result()
+            workers.map(ramsey, range(RAMSEYS))
 
         def serial() -> None:
             for seed in range(RAMSEYS):

@@ -1,8 +1,8 @@
-"""Heavy work that needs no instrument: ``submit(function, *args)`` gives a future.
+"""Heavy work that needs no instrument: ``submit(function, *args)`` gives a future, ``map(function, items)`` a list.
 
 A pool of processes of this machine does the work, or, where a scheduler is named, Dask distributed.
 """
 
-from pulsed.compute.pool import Settings, Workers, close, submit
+from pulsed.compute.pool import Settings, Workers, close, map, submit
 
-__all__ = ["Settings", "Workers", "close", "submit"]
+__all__ = ["Settings", "Workers", "close", "map", "submit"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,8 +18,11 @@ from typing import ParamSpec, TypeVar
 from pulsed.model.errors import ConfigError
 
 P = ParamSpec("P")
+A = TypeVar("A")
 T = TypeVar("T")
 
+_CHUNKS = 4
+"""Of one :meth:`Workers.map` for each process: so many that one with slow items does not keep the others waiting."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -94,6 +97,17 @@ class Workers:
                 self._executor = self._start()
                 return self._executor.submit(function, *args, **kwargs)
 
+    def map(self, function: Callable[[A], T], items: Iterable[A], /) -> list[T]:
+        """Have ``function`` called for each of ``items`` and return what it gave, in order, when all are done.
+
+        Items travel in chunks, some for each process: a task of its own costs about a millisecond. The error of the
+        first item that has one is raised. For the function, and for processes that die, see :meth:`submit`.
+        """
+        every = list(items)
+        size = max(1, -(-len(every) // (_CHUNKS * self.count)))
+        futures = [self.submit(_each, function, every[at : at + size]) for at in range(0, len(every), size)]
+        return [result for future in futures for result in future.result()]
+
     def close(self) -> None:
         """End the processes; tasks that have not begun are cancelled."""
         with self._lock:
@@ -153,6 +167,10 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _each(function: Callable[[A], T], items: list[A]) -> list[T]:
+    return [function(item) for item in items]
+
+
 def _begin() -> None:
     """Leave Ctrl-C to the parent, which ends the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -164,15 +182,24 @@ _making = Lock()
 
 def submit(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
     """Have ``function`` called by the workers that the environment names; see :meth:`Workers.submit`."""
+    return _of_process().submit(function, *args, **kwargs)
+
+
+def map(function: Callable[[A], T], items: Iterable[A], /) -> list[T]:
+    """Have ``function`` called for each of ``items`` by the workers of :func:`submit`; see :meth:`Workers.map`."""
+    return _of_process().map(function, items)
+
+
+def _of_process() -> Workers:
     global _default  # noqa: PLW0603 - one pool per process
     with _making:
         if _default is None:
             _default = Workers(Settings.from_environment(os.environ))
             atexit.register(close)
-    return _default.submit(function, *args, **kwargs)
+        return _default
 
 
 def close() -> None:
-    """End the workers of :func:`submit`; the next task starts new ones."""
+    """End the workers of :func:`submit` and :func:`map`; the next task starts new ones."""
     if _default is not None:
         _default.close()

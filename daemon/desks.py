@@ -212,6 +212,8 @@ class RackDesk:
 
     async def recovered(self, seconds: float) -> None:
         """Wait until the instruments answer. Raises the error that keeps them away."""
+        if self.available.is_set():
+            return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.available.wait(), seconds)
             return

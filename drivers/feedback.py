@@ -28,6 +28,8 @@ def check_feedback(
     ``latencies``: by AWG, samples of its clock from the end of an acquisition to the first event that its bit can
     decide. A bit stays until its memory slot is measured again.
     """
+    if not any(playback.events["condition"].any() for playback in playbacks.values()):
+        return
     ends: dict[tuple[int, int], float] = {}
     for recording in recordings.values():
         told = recording.rows[recording.rows["feedback"] > 0]

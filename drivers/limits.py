@@ -25,6 +25,8 @@ def _check(
     work: Playback | Recording, rows: Rows, subject: str, checks: list[tuple[str, npt.NDArray[np.bool_], object, str]]
 ) -> None:
     """Each check: what is wrong, where it is, the values, the legal ones."""
+    if not np.logical_or.reduce([bad for _, bad, _, _ in checks]).any():
+        return
     for what, bad, values, legal in checks:
         if bad.any():
             at = int(np.argmax(bad))

@@ -74,3 +74,29 @@ def test_settings_of_the_environment(tmp_path):
         compute.Workers(compute.Settings("tcp://a:1")).submit(math.factorial, 3)
     with pytest.raises(ConfigError, match="scheduler ca: no such file"):
         compute.Workers(compute.Settings("tls://a:1", str(tmp_path / "none"))).submit(math.factorial, 3)
+
+
+def test_a_map_keeps_the_order_and_goes_out_in_a_few_chunks(workers):
+    tasks = []
+
+    class Counting(compute.Workers):
+        def submit(self, *args, **kwargs):
+            tasks.append(args)
+            return workers.submit(*args, **kwargs)
+
+    counting = Counting(compute.Settings(workers=2))
+    assert counting.map(math.factorial, range(100)) == [math.factorial(n) for n in range(100)]
+    assert 4 <= len(tasks) <= 8
+    assert counting.map(math.factorial, (n for n in (3, 1))) == [6, 1]
+    assert counting.map(math.factorial, []) == []
+
+
+def test_a_map_raises_the_error_of_the_first_item_that_has_one(workers):
+    with pytest.raises(ValueError, match="domain"):
+        workers.map(math.sqrt, [1.0] * 20 + [-1.0] + [1.0] * 20)
+
+
+def test_a_map_by_the_pool_of_the_process(monkeypatch):
+    monkeypatch.setenv("PULSED_WORKERS", "1")
+    assert compute.map(math.factorial, [3, 4]) == [6, 24]
+    compute.close()
