@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pulsed.calibration.executor import Executor
+from pulsed.calibration.executor import Executor, Progress
 from pulsed.calibration.figures import save_figure
 from pulsed.calibration.routine import Routine, find_routine, qubits_of
 from pulsed.calibration.runner import Finished
 from pulsed.calibration.runner import run as run_routine
-from pulsed.calibration.transaction import Transaction, commit
+from pulsed.calibration.settling import settle
+from pulsed.calibration.transaction import Transaction
+from pulsed.cli.calibration_screens import difference
 from pulsed.cli.measuring import stoppable
-from pulsed.cli.screens import show_value
+from pulsed.cli.screens import plain_table, show_value
 from pulsed.client import Client
 from pulsed.client.keys import home_directory
+from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.errors import InvalidValueError
 
 _COLOURS = {"good": "green", "out of spec": "yellow", "bad data": "red", "failed": "red", "stopped": "yellow"}
@@ -59,13 +62,13 @@ def run(
                 )  # fmt: skip
         where = Path(folder) if folder is not None else home_directory(None) / "runs"
         console = Console(stderr=True, highlight=False)
-        with console.status(f"{name} on {', '.join(chosen)} ..."):
+        with _bar(console, f"{name} on {', '.join(chosen)}") as progress:
+            bench = Executor(client, bench.calibration, progress=progress)
             kind = "check" if check else "calibrate"
             finished = run_routine(routine, chosen, bench, folder=where, kind=kind)  # type: ignore[arg-type]
-        values = {full: value for item in finished.values() for full, value in item.values.items()}
-        written = None
-        if values and not no_commit:
-            written = commit(client, values, f"{name} on {', '.join(t for t in chosen if finished[t].good)}")
+            written = None
+            if not no_commit:
+                finished, written = settle(type(routine), finished, bench, folder=where)
     if figures:
         _draw(routine, finished)
     _show(finished, written, as_json=as_json)
@@ -73,13 +76,25 @@ def run(
         raise SystemExit(1)
 
 
+@contextlib.contextmanager
+def _bar(console: Console, what: str) -> Iterator[Progress]:
+    """Show on the error stream what is measured, and how many schedules of a job have been played."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[played]}"))
+    with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+        task = bars.add_task(what, total=None, played="")
+        yield lambda done, total: bars.update(task, completed=done, total=total, played=f"{done}/{total}")
+
+
 def _draw(routine: Routine, finished: dict[str, Finished]) -> None:
     for item in finished.values():
-        if item.data is not None and item.outcome is not None:
+        if item.data is not None:
             save_figure(routine, item.data, item.outcome, Path(item.record.file).with_suffix(".png"))
 
 
-def _show(finished: dict[str, Finished], written: Transaction | None, *, as_json: bool) -> None:
+def _show(
+    finished: dict[str, Finished], written: Transaction | None, found: Mapping[str, Mapping[str, Value]], *,
+    as_json: bool,
+) -> None:  # fmt: skip
     refused = {} if written is None else written.refused
     if as_json:
         answer = {
@@ -87,7 +102,7 @@ def _show(finished: dict[str, Finished], written: Transaction | None, *, as_json
             "calibration_id": None if written is None else written.calibration.calibration_id,
             "written": [] if written is None else sorted(written.written),
             "refused": refused,
-        }
+        } | ({"seen": found} if found else {})
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=1))
         return
     table = Table(box=None, pad_edge=False)
@@ -99,7 +114,7 @@ def _show(finished: dict[str, Finished], written: Transaction | None, *, as_json
         if not record.values:
             table.add_row(*head, record.reason)
         for full, value in record.values.items():
-            table.add_row(*head, full, show_value(value), refused.get(full, ""))
+            table.add_row(*head, full, show_value(value), refused.get(full, record.reason))
             head = ("", Text(""))
     console = Console(highlight=False)
     console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -91,14 +92,28 @@ def _calibration_problems(device: DeviceDescription, file: Path) -> list[PulsedE
     return []
 
 
-def check(text: str) -> int:
+def check(text: str, *, as_json: bool = False) -> int:
     """Print what is wrong with the configuration ``text``, or what it describes. Returns the exit code."""
+    path = find(text)
+    device, found = problems(path)
+    if as_json:
+        import click
+        import msgspec
+
+        answer: dict[str, object] = {"file": str(path), "problems": [problem.to_info() for problem in found]}
+        if device is not None:
+            answer |= {"name": device.name, "qubits": device.num_qubits, "instruments": list(device.instruments)}
+        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=1))
+    else:
+        _show(path, device, found)
+    return 1 if found else 0
+
+
+def _show(path: Path, device: DeviceDescription | None, found: Sequence[PulsedError]) -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    path = find(text)
-    device, found = problems(path)
     console = Console(stderr=bool(found), highlight=False)
     if device is not None and not found:
         good = Text.assemble(("ok", "green"), f" {path}: ", (device.name, "bold"), f", {device.description}")
@@ -107,7 +122,7 @@ def check(text: str) -> int:
             f"   {device.num_qubits} qubits, {len(device.couplings)} couplings, {len(device.instruments)} instruments, "
             f"{len(device.ports)} ports, dt = {float(device.dt) * 1e9:g} ns"
         )
-        return 0
+        return
     for problem in found:
         unknown_key = problem.subject.split(".")[-1] == problem.value
         line = Text.assemble(("✗ ", "red"), (problem.subject, "bold"))
@@ -118,4 +133,3 @@ def check(text: str) -> int:
         if problem.legal:
             console.print(Padding(Text.assemble("legal: ", (problem.legal, "green")), (0, 0, 0, 4), expand=False))
     console.print(f"{len(found)} problem{'s' * (len(found) != 1)} in {path}", soft_wrap=True)
-    return 1

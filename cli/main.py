@@ -243,12 +243,13 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", metavar="FILE|NAME")
+@as_json_option
 @click.pass_context
-def check(context: click.Context, file: str) -> None:
+def check(context: click.Context, file: str, as_json: bool) -> None:
     """Check a rack configuration: every problem with its key, the bad value and the legal ones."""
     from pulsed.cli import configs
 
-    context.exit(configs.check(file))
+    context.exit(configs.check(file, as_json=as_json))
 
 
 cli.add_command(cal)

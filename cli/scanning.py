@@ -35,6 +35,7 @@ class _Screen:
         self.drawn: dict[str, Path] = {}
         self._live, self._pictures = live, pictures
         self._when = 0.0
+        self._began = time.strftime("%Y%m%d-%H%M%S")
         self.scan: Scan | None = None
 
     def watch(self, target: str, data: xarray.Dataset) -> None:
@@ -50,7 +51,7 @@ class _Screen:
         assert self.scan is not None, "there are data"
         self._pictures.mkdir(parents=True, exist_ok=True)
         for target, data in self.latest.items():
-            path = self._pictures / f"scan-{target}.png"
+            path = self._pictures / f"scan-{target}-{self._began}.png"
             save_figure(self.scan, data, Outcome("good"), path.with_suffix(".part.png")).replace(path)
             self.drawn[target] = path
         self._when = time.monotonic()

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +32,8 @@ _STYLE = {
 MARKS = {"design": "°", "set": "*", "suspect": "?"}
 """What stands behind a value that is not simply good: of the design sheet, set by hand, doubted."""
 _SHORT = {"full scale": "FS"}
+_STATE_WIDTH = max(map(len, JobState))
+_ANY_WIDTH = 1000
 _BARS = " ▏▎▍▌▋▊▉█"
 
 
@@ -107,6 +111,7 @@ def status_screen(status: Status, now: float) -> RenderableType:
     running = status.running or "none"
     lines.append(Text(f"calibration set {status.calibration_id or 'none'}"))
     lines.append(Text(f"jobs waiting {status.pending_jobs}, on the rack {running}"))
+    lines += [Text(f"{subject} is faulty: {why}", "red") for subject, why in sorted(status.faults.items())]
     instruments = plain_table("instrument", "", "what it says it is")
     for name, item in status.instruments.items():
         if item.error is None and item.identity:
@@ -131,14 +136,31 @@ def jobs_screen(jobs: Sequence[JobInfo]) -> RenderableType:
     """Return the screen of `pulsed jobs`."""
     if not jobs:
         return Text("no jobs", "dim")
-    table = plain_table("job", "state", "created", "shots", "owner", "name", right=("shots",))
-    for column in table.columns[:4]:
-        column.no_wrap = True
-    for job in jobs:
-        shots = f"{job.num_programs}×{job.options.shots}"
-        created = when(job.created)[len("2026-") : -len(":00")]
-        table.add_row(job.job_id, state_text(job.state), created, shots, job.owner, job.name)
-    return table
+    return _Jobs(jobs)
+
+
+@dataclass
+class _Jobs:
+    """One line per job where the terminal is wide enough for all of them, else two."""
+
+    jobs: Sequence[JobInfo]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = plain_table("job", "state", "created", "shots", "owner", "name", right=("shots",))
+        lines: list[RenderableType] = []
+        for job in self.jobs:
+            shots = f"{job.num_programs}×{job.options.shots}"
+            created = when(job.created)[len("2026-") : -len(":00")]
+            table.add_row(job.job_id, state_text(job.state), created, shots, job.owner, job.name)
+            state = state_text(job.state)
+            state.pad_right(max(0, _STATE_WIDTH - len(state)))
+            lines.append(Text.assemble((job.job_id, "bold"), "  ", state, f"  {created}"))
+            about = f"{shots} shots, by {job.owner}" + (f": {job.name}" if job.name else "")
+            lines.append(Padding(Text(about, "dim"), (0, 0, 0, 4)))
+        if Measurement.get(console, options.update(max_width=_ANY_WIDTH), table).maximum <= options.max_width:
+            yield table
+        else:
+            yield from lines
 
 
 def job_screen(job: JobInfo) -> RenderableType:

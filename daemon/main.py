@@ -135,11 +135,13 @@ class Daemon:
             broken = self._compile.error or self._rack.broken or error
             problem = str(from_info(broken)) if broken is not None else ""
             message = problem or f"waiting for: {', '.join(waiting) or 'the instruments'}"
+        calibration = self._jobs.calibration
         processes = [*self._children, *([] if self._errand is None else [self._errand])]
         return Status(
             backend=self.device.name, version=pulsed.__version__, operational=operational, message=message,
             pending_jobs=self._jobs.pending, running=self._jobs.running,
-            calibration_id=self._jobs.calibration.calibration_id, started=self.started,
+            calibration_id=calibration.calibration_id, started=self.started,
+            faults={subject: fault.why for subject, fault in calibration.faults.items()},
             instruments=self._rack.instruments(), workers={child.name: child.status() for child in processes},
         )  # fmt: skip
 

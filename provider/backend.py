@@ -237,8 +237,8 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             warnings.warn("seed_simulator has no effect: the shots come from a rack", UserWarning, stacklevel=2)
         if self._client is None:
             raise OfflineError("an offline backend has no rack to run on", subject=f"backend {self.name}")
-        now = self._now
-        chosen = self._chosen_options(options)
+        now = self._now  # once: another set may come at any moment
+        chosen = self._chosen_options(options, now.calibration)
         calibration_id = options.get("calibration_id") or now.calibration_id
         self._check_stale(calibration_id, chosen["on_stale_calibration"])
         programs = read_programs(run_input, self.max_circuits)
@@ -255,7 +255,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         job.submit()
         return job
 
-    def _chosen_options(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _chosen_options(self, given: dict[str, Any], calibration: CalibrationSet) -> dict[str, Any]:
         defaults = dict(self._options)
         # None stands for "not given" where the option itself cannot be None.
         named = {
@@ -265,7 +265,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         }
         chosen = self._options.checked({**defaults, **named})
         if chosen["schedule_los"] is not None:
-            chosen.update(self._options.checked(merge_los(chosen, self._device, self._now.calibration)))
+            chosen.update(self._options.checked(merge_los(chosen, self._device, calibration)))
         return chosen
 
     def _check_stale(self, calibration_id: str, what: str) -> None:

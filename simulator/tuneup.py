@@ -311,6 +311,8 @@ class Tuneup:
             wrong1 = float(np.mean((excited[:, q] * axis.conjugate()).real <= threshold))
             name = f"Q{q}.readout"
             self.put(f"{name}.frequency", qubit.readout_frequency, "Hz")
+            self.put(f"{name}.resonance", qubit.readout_frequency - qubit.chi, "Hz")
+            self.put(f"{name}.kappa", qubit.kappa, "Hz")
             self.put(f"{name}.amplitude", amplitudes[q], "full scale")
             self.put(f"{name}.duration", READOUT_LENGTH, "dt")
             self.put(f"{name}.sigma", READOUT_SIGMA, "dt")

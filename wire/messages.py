@@ -241,6 +241,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """Unix time, seconds."""
     instruments: dict[str, InstrumentStatus] = {}
     workers: dict[str, WorkerStatus] = {}
+    faults: dict[str, str] = {}
+    """Qubits and pairs that are not used, with the reason."""
 
 
 class StatusReply(Reply, frozen=True, tag="status.reply"):

@@ -31,7 +31,9 @@ def test_a_scan_draws_saves_and_changes_nothing(lab, home, tmp_path, capsys):
     for target in ("Q0", "Q2"):
         assert f"{target}: good" in said.out
         assert f"{target}  population of 1, 5 of 5 points" in said.err
-        assert (tmp_path / f"scan-{target}.png").stat().st_size > 10_000
+        (picture,) = tmp_path.glob(f"scan-{target}-*.png")
+        assert str(picture) in said.out
+        assert picture.stat().st_size > 10_000
         record = lab[1].runs("scan", target)[0]
         assert (record.kind, record.outcome, record.before) == ("scan", "good", before.calibration_id)
         assert populations(load(record.file))[0].argmax() == 2, "the calibrated amplitude is in the middle"
@@ -63,7 +65,7 @@ def test_ctrl_c_keeps_what_has_been_measured(lab, tmp_path):
     )  # fmt: skip
     signal.signal(signal.SIGINT, handler)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("scan-Q1.png")):
+    while not list(tmp_path.glob("scan-Q1-*.png")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
+import xarray
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pulsed.calibration.routine import Outcome, Proposal, Routine
+from pulsed.calibration.runner import Finished
 from pulsed.cli import calibration_screens as screens
+from pulsed.cli.calibrating import check_screen, seen
 from pulsed.cli.calibrations import fresh_set, next_cooldown, parse_numbers, parse_time
 from pulsed.cli.configs import find
 from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, RunRecord, Value
@@ -187,3 +193,42 @@ def test_every_value_of_the_shipped_set_is_known():
         assert parameter.unit == value.unit, name
         count = len(value.value) if isinstance(value.value, tuple) else 1
         assert not parameter.counts or count in parameter.counts, name
+
+
+class Line(Routine):
+    """Finds what its data say; needs at least three points."""
+
+    name = "line"
+    gives = ("f01", "t1")
+    tolerances: ClassVar = {"f01": (1e3, 0.0)}
+
+    def measure(self, bench, target):
+        raise NotImplementedError("only its analysis is used")
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        if data["i"].size < 3:
+            raise IndexError("too few points")
+        value = float(data["i"].mean())
+        return Outcome("good", "", {"f01": Proposal(value, "Hz", 2e3), "t1": Proposal(1e-6, "s")})
+
+
+def checked(points: list[float], outcome: str, reason: str = "") -> Finished:
+    record = RunRecord("r", "line", "Q0", "check", outcome, 0.0, 1.0, reason)  # type: ignore[arg-type]
+    return Finished(record, None, xarray.Dataset({"i": ("n", points)}))
+
+
+def test_a_check_shows_what_it_saw_beside_what_is_in_force():
+    good, off = checked([4.9e9] * 5, "good"), checked([4.91e9] * 5, "out of spec", "Q0.f01 is off")
+    found = seen(Line(), off)
+    assert found == {"Q0.f01": Value(4.91e9, "Hz", 2e3)}, "what is judged, and nothing else"
+    text = shown(check_screen({"Q0": off}, {"Q0": found}, OLD))
+    for part in ("out of spec", "4.9 GHz ± 2 kHz", "4.91 GHz ± 2 kHz", "+10 MHz", "σ", "Q0.f01 is off"):
+        assert part in text
+    assert "in spec" in shown(check_screen({"Q0": good}, {"Q0": seen(Line(), good)}, OLD))
+
+
+def test_a_check_that_says_nothing_alone_still_has_its_verdict():
+    few, none = checked([4.9e9], "good"), Finished(checked([], "failed", "no rack").record)
+    assert seen(Line(), few) == seen(Line(), none) == {}
+    assert "in spec" in shown(check_screen({"Q0": few}, {"Q0": {}}, OLD))
+    assert "no rack" in shown(check_screen({"Q0": none}, {"Q0": {}}, OLD))

@@ -1,5 +1,6 @@
 """Rack configurations by name, and what `pulsed config check` says."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -84,3 +85,15 @@ def test_a_broken_calibration_set_is_a_problem(rack, capsys):
     (rack.parent / "calibrations" / "sim5.json").write_text("{}")
     assert invoke(["config", "check", str(rack)]) == 1
     assert "is not a calibration set" in capsys.readouterr().err
+
+
+def test_what_is_wrong_as_json(rack, capsys):
+    assert invoke(["config", "check", str(rack), "--json"]) == 0
+    good = json.loads(capsys.readouterr().out)
+    assert (good["name"], good["qubits"], good["problems"]) == ("sim5", 5, [])
+    change(rack, 'driver = "sgs100a"', 'driver = "sgs100b"')
+    assert invoke(["config", "check", str(rack), "--json"]) == 1
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert {(one["subject"], one["value"]) for one in problems} == {
+        ("instruments.sgs1.driver", "sgs100b"), ("instruments.sgs2.driver", "sgs100b"),
+    }  # fmt: skip

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
 import pulsed.configs
+from pulsed.calibration.collisions import directions
 from pulsed.calibration.graph import Graph, Node, Step
 from pulsed.calibration.maintain import Action
-from pulsed.calibration.states import Event, State
+from pulsed.calibration.order import usual
+from pulsed.calibration.states import Event, Situation, State, states
 from pulsed.cli.keeping import STYLES, action_line, all_well, events, files, graph_screen
 from pulsed.cli.main import cli
+from pulsed.model.calibration import load_calibration
 from pulsed.model.device import load_device
 from pulsed.wire.messages import InstrumentStatus, Status
 
@@ -71,3 +76,17 @@ def test_the_commands_are_there():
     help_text = CliRunner().invoke(cli, ["cal", "--help"]).output
     assert all(name in help_text for name in ("bringup", "maintain", "diagnose", "graph", "report"))
     assert "--target" in CliRunner().invoke(cli, ["cal", "maintain", "--help"]).output
+
+
+@pytest.mark.parametrize("name", ["sim5", "coupler2"])
+def test_of_a_shipped_set_the_graph_misses_what_nobody_has_measured_alone(name):
+    folder = Path(pulsed.configs.__file__).parent
+    device, shipped = load_device(folder / f"{name}.toml"), load_calibration(folder / "calibrations" / f"{name}.json")
+    graph = Graph(usual(), device)
+    found = states(graph, Situation(shipped, [], (), unix_now(shipped), directions(device, shipped)))
+    never = {node.routine for node, state in found.items() if state.status == "never"}
+    assert never <= {"rb", "rb-ecr", "cz-leakage"}
+
+
+def unix_now(calibration):
+    return datetime.fromisoformat(calibration.created).timestamp()

@@ -1,5 +1,7 @@
 """What the terminal shows of each value."""
 
+import uuid
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,10 +71,11 @@ def test_status_names_what_is_there_and_what_is_not():
             "awg2": InstrumentStatus(error=ErrorInfo("x", "gone")),
             "lo1": InstrumentStatus(error=ErrorInfo("x", "another one", "instrument lo1", "R&S,SGS,8", "R&S,SGS,9")),
         },
-        workers={"rack": WorkerStatus("up", 42, 1)},
+        workers={"rack": WorkerStatus("up", 42, 1)}, faults={"Q3": "line open"},
     )  # fmt: skip
     text = shown(screens.status_screen(status, now=3700.0))
     for part in ("sim5", "not operational", "up 1 h 0 min", "awg2 does not answer", "jobs waiting 3", "abcd",
+                 "Q3 is faulty: line open",
                  "serial 7", "absent", "gone", "42", "another one", "got R&S,SGS,8", "legal: R&S,SGS,9"):  # fmt: skip
         assert part in text
 
@@ -91,6 +94,23 @@ def test_a_job_shows_its_error_and_times():
     assert "failed" in listed
     assert "alice" in listed
     assert "no jobs" in shown(screens.jobs_screen([]))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_jobs_are_whole_lines_at_any_width(width):
+    name = str(uuid.UUID(int=7))
+    jobs = [
+        JobInfo(
+            name, "sim5", state, "local", 1e9, num_programs=300, options=RunOptions(shots=100_000), name="bell.qasm"
+        )
+        for state in JobState
+    ]
+    lines = shown(screens.jobs_screen(jobs), width).splitlines()
+    heads = [line for line in lines if name in line]
+    assert len(heads) == len(jobs), "no id is folded"
+    assert [str(job.state) in head for job, head in zip(jobs, heads, strict=True)] == [True] * len(jobs)
+    assert len(lines) == (2 * len(jobs) if width < 100 else len(jobs) + 1)
+    assert sum("300×100000" in line and "local" in line and "bell.qasm" in line for line in lines) == len(jobs)
 
 
 def test_a_calibration_set_shows_every_value():

@@ -13,6 +13,7 @@ from pulsed.model.calibration import CalibrationSet, Fault, Value
 from pulsed.model.errors import NotFoundError
 from pulsed.provider import PulsedBackend
 from pulsed.provider.errors import OfflineError, StaleCalibrationError, UnsupportedCircuitError
+from pulsed.provider.options import PulsedOptions
 from pulsed.pulse.channels import DriveChannel
 from pulsed.pulse.instructions import Play
 from pulsed.pulse.library import Constant
@@ -151,3 +152,20 @@ def test_gates_of_ones_own_live_beside_those_of_the_lab(backend: PulsedBackend, 
     assert request.gates == (("x", (0,), ()),)
     assert backend.instruction_schedule_map.get("x", (0,)) == lab
     assert daemon.in_force == calibration
+
+
+def test_a_job_is_of_one_set_whenever_another_comes(backend: PulsedBackend, daemon, calibration, monkeypatch) -> None:
+    """The set comes into force while the options of the run are looked at."""
+    moved = calibration.with_values({f"Q{q}.f01": Value(5.1e9 + q, "Hz") for q in range(5)}, "later")
+    look = PulsedOptions.checked
+
+    def meanwhile(self: PulsedOptions, fields: dict[str, object]) -> dict[str, object]:
+        daemon.put_in_force(moved)
+        return look(self, fields)
+
+    monkeypatch.setattr(PulsedOptions, "checked", meanwhile)
+    backend.run(measured(), schedule_los={DriveChannel(1): 4.8e9})
+    options = daemon.received[-1][0].options
+    assert backend.calibration_id == moved.calibration_id
+    assert options.calibration_id == calibration.calibration_id
+    assert options.qubit_lo_freq[0] == calibration.number("Q0.f01")
