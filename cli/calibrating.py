@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
@@ -71,7 +74,11 @@ def run(
                 finished, written = settle(type(routine), finished, bench, folder=where)
     if figures:
         _draw(routine, finished)
-    _show(finished, written, as_json=as_json)
+    found = {target: seen(routine, item) for target, item in finished.items()} if check else {}
+    if check and not as_json:
+        Console(highlight=False).print(check_screen(finished, found, bench.calibration))
+    else:
+        _show(finished, written, found, as_json=as_json)
     if not all(item.good for item in finished.values()):
         raise SystemExit(1)
 
@@ -83,6 +90,44 @@ def _bar(console: Console, what: str) -> Iterator[Progress]:
     with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
         task = bars.add_task(what, total=None, played="")
         yield lambda done, total: bars.update(task, completed=done, total=total, played=f"{done}/{total}")
+
+
+def seen(routine: Routine, item: Finished) -> dict[str, Value]:
+    """Return what the few points of a check say by themselves, by full name; empty where they say nothing alone.
+
+    A verdict may rest on something else: a routine judges in its own way.
+    """
+    if item.data is None:
+        return {}
+    try:
+        outcome = routine.analyse(item.data)
+    except Exception:  # noqa: BLE001 - the points of a check need not be those of a whole measurement
+        return {}
+    wanted = {name: found for name, found in outcome.values.items() if name in routine.tolerances and outcome.good}
+    return {f"{item.record.target}.{name}": Value(v.value, v.unit, v.stderr) for name, v in wanted.items()}
+
+
+def check_screen(
+    finished: Mapping[str, Finished], found: Mapping[str, Mapping[str, Value]], calibration: CalibrationSet
+) -> RenderableType:
+    """Return what a check saw beside what is in force, and why a target is out of spec."""
+    table = plain_table("target", "outcome", "value", "in force", "seen", "difference")
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+    reasons: list[RenderableType] = []
+    for target, item in finished.items():
+        record = item.record
+        outcome = "in spec" if record.outcome == "good" else record.outcome
+        head = (target, Text(outcome, _COLOURS[record.outcome]))
+        if record.reason:
+            reasons.append(Text(f"{target}: {record.reason}", _COLOURS[record.outcome]))
+        for full, value in found[target].items() or (("", None),):
+            old = calibration.values.get(full)
+            cells = ("", "", "") if value is None else (
+                "-" if old is None else show_value(old), show_value(value), difference(old, value)
+            )  # fmt: skip
+            table.add_row(*head, full.removeprefix(f"{target}."), *cells)
+            head = ("", Text(""))
+    return Group(table, *reasons)
 
 
 def _draw(routine: Routine, finished: dict[str, Finished]) -> None:
