@@ -247,10 +247,10 @@ def gates_are_good(brought):
     leaks = {pair: leakage(bench, pair, partial(ask_rack, brought.control, "predict")) for pair in brought.pairs}
     print("leakage: " + ", ".join(f"{pair} {part:.1e}" for pair, part in leaks.items()))
     assert all(0 < part <= 1e-3 for part in leaks.values()), f"{brought.said}: {leaks}"
-    done = run(find_routine("bell")(), brought.pairs, bench, folder=brought.lab.folder)
+    done = run(find_routine("bell")(shots=12000), brought.pairs, bench, folder=brought.lab.folder)
     states = {pair: done[pair].values[f"{pair}.bell.fidelity"] for pair in brought.pairs}
     print("Bell states: " + ", ".join(f"{pair} {v.value:.3f} ± {v.stderr:.3f}" for pair, v in states.items()))
-    assert all(v.value - 3 * v.stderr >= 0.95 for v in states.values()), f"{brought.said}: {states}"
+    assert all(v.value + 2 * v.stderr >= 0.95 and v.stderr < 4e-3 for v in states.values()), f"{brought.said}: {states}"
 
 
 def readout_is_good(brought):
