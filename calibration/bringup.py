@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from pulsed.calibration.collisions import collisions, directions
 from pulsed.calibration.executor import Connection, Executor, Progress
 from pulsed.calibration.graph import Graph, Node, Step
@@ -17,9 +15,9 @@ from pulsed.calibration.maintain import Action, Found, Pass, Tell
 from pulsed.calibration.order import usual
 from pulsed.calibration.routine import find_routine
 from pulsed.calibration.runner import Finished, run
+from pulsed.calibration.settling import settle
 from pulsed.calibration.states import Event, Situation, State, states
-from pulsed.calibration.transaction import Transaction, commit
-from pulsed.model.calibration import CalibrationSet, Fault, RunKind, RunRecord
+from pulsed.model.calibration import Fault, RunKind, RunRecord
 from pulsed.model.errors import ConflictError, InvalidValueError
 
 Events = Callable[[], Sequence[Event]]
@@ -65,8 +63,12 @@ class Lab:
 
     def situation(self) -> Situation:
         """Return the set in force, the records and events as they are now."""
-        new = self.connection.runs(limit=NEWEST if self._records else REMEMBERED)
-        known = {record.run_id for record in new}
+        old, known = {record.run_id for record in self._records}, set[str]()
+        for limit in (NEWEST, REMEMBERED) if old else (REMEMBERED,):
+            new = self.connection.runs(limit=limit)
+            known = {record.run_id for record in new}
+            if known & old:
+                break  # else there have been more since than were asked for
         self._records = [*new, *(record for record in self._records if record.run_id not in known)]
         calibration = self.connection.calibration()
         return Situation(calibration, self._records, self.events(), self.clock(), directions(self.device, calibration))
@@ -76,26 +78,37 @@ class Lab:
         return states(self.graph, self.situation())
 
     def check(self, step: Step, targets: Sequence[str]) -> dict[str, Found]:
-        """Take a few points of each target and judge the values in force."""
-        return {target: _judged(done.record) for target, done in self._run(step, targets, "check", {}).items()}
+        """Take a few points of each target and judge the values in force.
+
+        Raises :class:`PulsedError` when the rack or the daemon did not do its part: that says nothing about targets.
+        """
+        finished = self._run(step, targets, "check", {}, self._bench())
+        _heard(finished)
+        return {target: _judged(done.record) for target, done in finished.items()}
 
     def calibrate(self, step: Step, targets: Sequence[str], parameters: Mapping[str, object]) -> dict[str, Found]:
-        """Measure each target and commit what it gives. What it gave before is verified by a check, or taken back."""
-        finished = self._run(step, targets, "calibrate", parameters)
-        values = {name: value for done in finished.values() if done.good for name, value in done.values.items()}
-        if not values:
-            return {target: _judged(done.record) for target, done in finished.items()}
-        before = self.connection.calibration()
-        mended = {name for name in values if name in before.values and before.values[name].routine == step.routine}
+        """Measure each target and commit what it gives. What replaces a value is verified by a check, or taken back.
 
-        def verify(calibration: CalibrationSet) -> dict[str, str]:
-            own = sorted({target for target, done in finished.items() if any(name in done.values for name in mended)})
-            checks = self._run(step, own, "check", {}, calibration) if own else {}
-            return {target: done.record.reason for target, done in checks.items() if not done.good}
+        A target of which somebody else has changed a value in the meantime is measured again under the new set.
 
-        why = f"{step.routine} of {', '.join(target for target, done in finished.items() if done.good)}"
-        transaction = commit(self.connection, values, why, verify=verify if mended else None)
-        return {target: self._settled(done, transaction) for target, done in finished.items()}
+        Raises :class:`PulsedError` when the rack or the daemon did not do its part; what was good is committed then.
+        """
+        found: dict[str, Found] = {}
+        left = list(targets)
+        for _ in range(TRIES):
+            bench = self._bench()
+            finished, transaction = settle(
+                find_routine(step.routine), self._run(step, left, "calibrate", parameters, bench), bench,
+                folder=self.folder, tell=self.told, by=self.by, passing=self._refined(step),
+            )  # fmt: skip
+            _heard(finished)
+            found |= {target: _judged(done.record) for target, done in finished.items()}
+            conflicts = frozenset[str]() if transaction is None else transaction.conflicts
+            left = [target for target, done in finished.items() if conflicts & done.values.keys()]
+            if not left:
+                return found
+        raise ConflictError("somebody else changes the same values again and again", subject=step.routine,
+                            value=", ".join(sorted(conflicts)))  # fmt: skip
 
     def fault(self, target: str, why: str) -> None:
         """Mark a target as faulty in the set in force."""
@@ -103,29 +116,20 @@ class Lab:
 
     # --- how ----------------------------------------------------------------------------------------------------
 
+    def _refined(self, step: Step) -> set[str]:
+        """Return the values of a rough routine that finer ones below it measure anew when it has put them."""
+        nodes = [Node(step.routine, target) for target in step.targets(self.device)]
+        below = {one.routine for node in nodes for one in self.graph.below(node) if one.target == node.target}
+        return {name for routine in below for name in self.graph.steps[routine].gives} if step.rough else set()
+
+    def _bench(self) -> Executor:
+        return Executor(self.connection, progress=self.progress)
+
     def _run(
-        self, step: Step, targets: Sequence[str], kind: RunKind, parameters: Mapping[str, object],
-        calibration: CalibrationSet | None = None,
-    ) -> dict[str, Finished]:  # fmt: skip
-        bench = Executor(self.connection, calibration, progress=self.progress)
+        self, step: Step, targets: Sequence[str], kind: RunKind, parameters: Mapping[str, object], bench: Executor
+    ) -> dict[str, Finished]:
         routine = find_routine(step.routine)(**parameters)
         return run(routine, targets, bench, folder=self.folder, kind=kind, tell=self.told, by=self.by)
-
-    def _settled(self, done: Finished, transaction: Transaction) -> Found:
-        """Return what became of a run's values, and put it into its record."""
-        if not done.good:
-            return _judged(done.record)
-        if refused := {name: transaction.refused[name] for name in done.values if name in transaction.refused}:
-            why = "not written: " + "; ".join(f"{name}: {text}" for name, text in refused.items())
-        elif lost := [why for subject, why in transaction.rolled_back.items() if _owns(done, subject)]:
-            why = f"rolled back, the check after it failed: {lost[0]}"
-        else:
-            written = msgspec.structs.replace(done.record, after=transaction.calibration.calibration_id)
-            self.connection.put_run(written)
-            return Found("in spec")
-        record = msgspec.structs.replace(done.record, outcome="failed", reason=why)
-        self.connection.put_run(record)
-        return Found("bad data", why)
 
     def _faults(self, new: Mapping[str, str], gone: Iterable[str] | Mapping[str, str]) -> None:
         for attempt in range(TRIES):
@@ -156,8 +160,11 @@ def _judged(record: RunRecord) -> Found:
     return Found("out of spec" if record.outcome == "out of spec" else "bad data", record.reason)
 
 
-def _owns(done: Finished, subject: str) -> bool:
-    return done.record.target == subject or any(name.partition(".")[0] == subject for name in done.values)
+def _heard(finished: Mapping[str, Finished]) -> None:
+    """Raise what the rack or the daemon did wrong."""
+    for done in finished.values():
+        if done.error is not None:
+            raise done.error
 
 
 def maintain(lab: Lab, targets: Sequence[str] = (), *, again: bool = False, tell: Tell | None = None) -> list[Action]:
@@ -174,7 +181,7 @@ def maintain(lab: Lab, targets: Sequence[str] = (), *, again: bool = False, tell
     if len(single) < len(nodes):
         calibration = lab.connection.calibration()
         found = collisions(lab.device, calibration)
-        new = {pair: why for pair, why in found.items() if calibration.faulty(pair) is None}
+        new = {pair: why for pair, why in found.items() if pair not in calibration.faults}
         gone = [pair for pair, fault in calibration.faults.items() if _moved_apart(pair, fault, found)]
         if new or gone:
             lab._faults(new, gone)
@@ -201,7 +208,10 @@ def bringup(lab: Lab, targets: Sequence[str] = (), *, tell: Tell | None = None) 
 
 
 def diagnose(lab: Lab, target: str, routine: str | None = None, *, tell: Tell | None = None) -> list[Action]:
-    """Find what is wrong with a target, of one routine or of all it has, mend it and what hangs on it."""
+    """Find what is wrong with a target, of one routine or of all it has, mend it and what hangs on it.
+
+    What failed before is tried once more. Raises :class:`InvalidValueError` when nothing can be looked at.
+    """
     nodes = [node for node in lab.graph.nodes if node.target == target and routine in (None, node.routine)]
     if not nodes:
         there = [node for node in lab.graph.nodes if node.target == target]
@@ -210,5 +220,12 @@ def diagnose(lab: Lab, target: str, routine: str | None = None, *, tell: Tell | 
             raise InvalidValueError("no such routine of this target", subject=target, value=str(routine), legal=legal)
         legal = ", ".join(dict.fromkeys(node.target for node in lab.graph.nodes))
         raise InvalidValueError("nothing to diagnose", subject="target", value=target, legal=legal)
-    last = [node for node in nodes if not any(child in nodes for child in lab.graph.children(node))]
-    return Pass(lab.graph, lab, tell).diagnose(last)
+    now = lab.states()
+    chosen = [node for node in nodes if now[node].status == "failed"]
+    chosen += [node for node in nodes if not any(child in nodes for child in lab.graph.children(node))]
+    done = Pass(lab.graph, lab, tell, again=True).diagnose(chosen)
+    if not done:
+        why = "; ".join(dict.fromkeys(f"{now[node].status}: {now[node].why}" for node in chosen))
+        raise InvalidValueError("nothing of it can be looked at as it stands", subject=target, value=why,
+                                legal="a target that is in use and has been brought up")  # fmt: skip
+    return done

@@ -104,18 +104,34 @@ def digits(value: float, error: float) -> int:
     return int(np.clip(np.log10(max(abs(value), 1e-300) / max(error, 1e-300)) + 3, 2, 15)) if error > 0 else 7
 
 
-def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
-    """Draw the means themselves, where no fit has taken them up."""
-    if "i" not in data or data["i"].ndim != 1:
+def draw_run(routine: Routine, data: xarray.Dataset, outcome: Outcome | None, figure: Any) -> None:
+    """Draw a run as its routine does; one without an outcome, that was stopped or failed, as the means it has."""
+    if outcome is not None:
+        routine.draw(data, outcome, figure)
         return
-    (dimension,) = data["i"].dims
+    said = ", ".join(str(data.attrs[key]) for key in ("outcome", "reason") if data.attrs.get(key))
+    figure.suptitle(f"{routine.name} {data.attrs.get('target', '')}: {said}", fontsize="medium", wrap=True)
+    _draw_plain(data, figure.subplots())
+
+
+_LINES = 4
+"""Most lines of I, and of Q, in a picture without a fit."""
+
+
+def _draw_plain(data: xarray.Dataset, axes: Any) -> None:
+    """Draw the means themselves, where no fit has taken them up: along their first axis, a line for each other."""
+    if "i" not in data or not data["i"].ndim:
+        return
+    dimension = data["i"].dims[0]
     at = np.asarray(data.coords[dimension] if dimension in data.coords else np.arange(data.sizes[dimension]))
     across = axis_of(data, str(dimension)) if dimension in data.coords else Scale(str(dimension))
     up = engineering("mean", [data["i"], data["q"]], "full scale")
     for name in ("i", "q"):
-        error = data.get(f"{name}_error")
-        axes.errorbar(across(at), up(data[name]), error if error is None else up.factor * error, fmt=".",
-                      label=name.upper())  # fmt: skip
+        lines, error = data[name].to_numpy().reshape(len(at), -1).T, data.get(f"{name}_error")
+        for number, line in enumerate(lines[:_LINES]):
+            sigma = None if error is None else up.factor * error.to_numpy().reshape(len(at), -1).T[number]
+            label = name.upper() if len(lines) == 1 else f"{name.upper()} {number}"
+            axes.errorbar(across(at), up(line), sigma, fmt=".", label=label)
     axes.set_xlabel(across.label)
     axes.set_ylabel(up.label)
     axes.legend()
@@ -170,13 +186,13 @@ def _upward(data: xarray.Dataset, fit: Fit) -> Scale:
     return Scale("")
 
 
-def save_figure(routine: Routine, data: xarray.Dataset, outcome: Outcome, path: Path) -> Path:
-    """Draw a run into a PNG, without a display."""
+def save_figure(routine: Routine, data: xarray.Dataset, outcome: Outcome | None, path: Path) -> Path:
+    """Draw a run into a PNG, without a display; see :func:`draw_run`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     FigureCanvasAgg(figure)
-    routine.draw(data, outcome, figure)
+    draw_run(routine, data, outcome, figure)
     figure.savefig(path, dpi=110)
     return path

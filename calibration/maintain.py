@@ -103,10 +103,9 @@ class Pass:
 
     def diagnose(self, nodes: Iterable[Node]) -> list[Action]:
         """Somebody says that ``nodes`` are wrong: find the cause above them, mend it and what hangs on it."""
-        wanted, now = set(nodes), self._states()
         self._began = self.runner.situation().now
-        for node in sorted(wanted, key=self.graph.nodes.index):
-            if self._able(node, now):
+        for node in sorted(set(nodes), key=self.graph.nodes.index):
+            if self._able(node, self._states()):
                 self._diagnose(node, set())
         return self.actions
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pulsed.calibration.data import load
-from pulsed.calibration.figures import digits
+from pulsed.calibration.figures import digits, draw_run
 from pulsed.calibration.graph import Node
 from pulsed.calibration.pictures import Draw, draw_chip, draw_drift, draw_graph, graph_size, save
 from pulsed.calibration.routine import find_routine
 from pulsed.model.calibration import RunRecord, Value
-from pulsed.model.errors import PulsedError
 from pulsed.model.units import format_quantity
 
 if TYPE_CHECKING:
@@ -139,10 +138,10 @@ def _run(record: RunRecord) -> str:
     try:
         data = load(Path(record.file))
         routine = find_routine(record.routine)()
-        outcome = routine.analyse(data)
-        return head + picture(lambda figure: routine.draw(data, outcome, figure), (8, 4.5))
-    except (PulsedError, KeyError, ValueError, OSError) as error:
-        return head + f"<p class=bad>the data cannot be drawn: {html.escape(str(error))}</p>"
+        outcome = routine.analyse(data) if record.outcome not in ("failed", "stopped") else None
+        return head + picture(lambda figure: draw_run(routine, data, outcome, figure), (8, 4.5))
+    except Exception as error:  # noqa: BLE001 - a routine is anybody's code: the page is about the others, too
+        return head + f"<p class=bad>the data cannot be drawn: {html.escape(str(error) or type(error).__name__)}</p>"
 
 
 def picture(draw: Draw, size: tuple[float, float]) -> str:

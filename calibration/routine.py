@@ -184,6 +184,11 @@ class Routine(ABC):
         """Measure a few points, enough to see whether the values in force are right."""
         return type(self)(**{**self.parameters.model_dump(exclude_unset=True), **self.quick}).measure(bench, target)
 
+    @classmethod
+    def checkable(cls) -> bool:
+        """Whether a check is less than another run of the same, and says something of the values in force."""
+        return bool(cls.quick or cls.tolerances or cls.judge is not Routine.judge)
+
     def partial(self, bench: Executor, target: str, answers: Sequence[Answer]) -> xarray.Dataset | None:
         """Return what a run that was stopped had measured, in the routine's own form; None where it has none."""
         return None
@@ -191,7 +196,8 @@ class Routine(ABC):
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
         """Compare what a check measured with the values in force; return the verdict and the reason in words.
 
-        A value is out of spec when it is farther from the one in force than the tolerance and three standard errors.
+        A value is out of spec when it is farther from the one in force than the tolerance and three standard errors;
+        angles are the same a whole turn apart.
         """
         outcome = self.analyse(data)
         if not outcome.good:
@@ -204,7 +210,10 @@ class Routine(ABC):
                 return "out of spec", f"{full} has no value"
             old = calibration.number(full)
             allowed = absolute + relative * abs(old) + 3 * (found.stderr or 0.0)
-            if abs(found.value - old) > allowed:
+            off = found.value - old
+            if found.unit == "rad":
+                off = (off + np.pi) % (2 * np.pi) - np.pi
+            if abs(off) > allowed:
                 return "out of spec", f"{full} is {found.value:.7g}, {old:.7g} is in force, {allowed:.2g} is allowed"
         return "in spec", ""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import numpy as np
@@ -28,7 +28,17 @@ from pulsed.calibration.routine import Answer, Ask, Measurement, Outcome, Routin
 from pulsed.calibration.schedules import memory_slots, together
 from pulsed.model.calibration import RunKind, RunOutcome, RunRecord, Value
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import CircuitError, InstrumentLimitError, InvalidValueError, LoweringError, PulsedError
+from pulsed.model.errors import (
+    CircuitError,
+    ConfigError,
+    InstrumentLimitError,
+    InstrumentOverrangeError,
+    InvalidValueError,
+    LoweringError,
+    NotFoundError,
+    PulsedError,
+)
+from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.instructions import Acquire
 from pulsed.pulse.schedule import Schedule
 
@@ -42,6 +52,8 @@ class Finished:
     record: RunRecord
     outcome: Outcome | None = None
     data: xarray.Dataset | None = None
+    error: PulsedError | None = None
+    """What the rack or the daemon did wrong: it says nothing about the target, and its record says "stopped"."""
 
     @property
     def good(self) -> bool:
@@ -89,6 +101,8 @@ def run(
 
     Each run is a netCDF file in ``folder`` and a record at the daemon. Nothing is committed. ``tell`` is called with
     each target as it is finished. Ctrl-C keeps what has been measured, puts records that say so, and is raised again.
+    An error of the rack is in what it returns, see :class:`Finished`; one of keeping the files and records is raised
+    when everything else of the same group is kept.
 
     Args:
         routine: with its parameters.
@@ -104,17 +118,21 @@ def run(
     finished: dict[str, Finished] = {}
     for group in colours(routine, targets, bench.device, apart=apart):
         turns = [_start(routine, target, bench, kind) for target in group]
+        stopped: BaseException | None = None
         try:
             _lockstep(turns, bench)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised again when what was measured is kept
+            stopped = error
             for turn in turns:
                 turn.error = turn.error or (None if turn.data is not None else error)
-                finished[turn.target] = _finish(routine, turn, bench, folder, kind, by)
-            raise
-        for turn in turns:
-            finished[turn.target] = _finish(routine, turn, bench, folder, kind, by)
+        ended = [_finish(routine, turn, bench, folder, kind, by) for turn in turns]
+        unkept = _keep(ended, bench)
+        for done in ended:
+            finished[done.record.target] = done
             if tell is not None:
-                tell(finished[turn.target])
+                tell(done)
+        if (wrong := stopped or unkept) is not None:
+            raise wrong
     return {target: finished[target] for target in targets}
 
 
@@ -234,16 +252,16 @@ def _share(played: Played, ask: Ask) -> Answer:
 def _finish(
     routine: Routine, turn: _Turn, bench: Executor, folder: Path, kind: RunKind, by: str
 ) -> Finished:  # fmt: skip
-    """Analyse one target, write its file and put its record."""
+    """Analyse one target and make its record."""
     outcome: Outcome | None = None
-    data, verdict, reason = turn.data, "failed", ""
-    if turn.error is not None:
-        stopped = isinstance(turn.error, KeyboardInterrupt)
-        verdict, reason = ("stopped" if stopped else "failed"), "by hand" if stopped else _words(turn.error)
-        own = routine.partial(bench, turn.target, turn.answers)
-        data = _rest(turn) if own is None else _described(own, routine, turn, bench, kind)
-    elif data is not None:
+    verdict, reason = "failed", ""
+    data = turn.data if turn.error is None else _partial(routine, turn, bench)
+    if data is not None:
         data = _described(data, routine, turn, bench, kind)
+    if turn.error is not None:
+        verdict = "stopped" if _of_rack(turn.error) or not isinstance(turn.error, Exception) else "failed"
+        reason = "by hand" if isinstance(turn.error, KeyboardInterrupt) else _words(turn.error)
+    elif data is not None:
         try:
             if kind == "check":
                 verdict, reason = routine.judge(data, bench.calibration, turn.target)
@@ -253,16 +271,40 @@ def _finish(
                 verdict, reason = outcome.quality, outcome.reason
         except Exception as error:  # noqa: BLE001 - a routine is anybody's code: its failure is this target's alone
             verdict, reason = "failed", f"the analysis failed: {_words(error)}"
-    path = folder / f"{turn.run_id}.nc"
     if data is not None:
-        files.save(data.assign_attrs(outcome=verdict, reason=reason), path)
+        data = data.assign_attrs(outcome=verdict, reason=reason)
     record = RunRecord(
         run_id=turn.run_id, routine=routine.name, target=turn.target, kind=kind, outcome=_outcome(verdict),
         started=turn.started, ended=time.time(), reason=reason, before=bench.calibration.calibration_id,
-        file=str(path) if data is not None else "", values=_values(routine, turn, outcome), by=by,
+        file=str(folder / f"{turn.run_id}.nc") if data is not None else "", values=_values(routine, turn, outcome),
+        by=by,
     )  # fmt: skip
-    bench.connection.put_run(record)
-    return Finished(record, outcome, data)
+    return Finished(record, outcome, data, turn.error if _of_rack(turn.error) else None)
+
+
+_TARGETS_OWN = (*_REFUSED, PulseError, InstrumentOverrangeError, NotFoundError, ConfigError)
+
+
+def _of_rack(error: BaseException | None) -> TypeGuard[PulsedError]:
+    """Whether an error is one of the rack, of the daemon or of the way there, whatever was asked for."""
+    return isinstance(error, PulsedError) and not isinstance(error, _TARGETS_OWN)
+
+
+def _keep(ended: Sequence[Finished], bench: Executor) -> Exception | None:
+    """Write all files, then put all records; return the first error of those that could not be kept."""
+    wrong: list[Exception] = []
+    for done in ended:
+        if done.data is not None:
+            try:
+                files.save(done.data, Path(done.record.file))
+            except OSError as error:
+                wrong.append(error)
+    for done in ended:
+        try:
+            bench.connection.put_run(done.record)
+        except PulsedError as error:
+            wrong.append(error)
+    return wrong[0] if wrong else None
 
 
 def _outcome(verdict: str) -> RunOutcome:
@@ -307,14 +349,26 @@ def _described(data: xarray.Dataset, routine: Routine, turn: _Turn, bench: Execu
     )
 
 
+def _partial(routine: Routine, turn: _Turn, bench: Executor) -> xarray.Dataset | None:
+    """Return what a run that did not come to its end had measured, in the routine's own form when it has one."""
+    try:
+        own = routine.partial(bench, turn.target, turn.answers)
+    except Exception:  # noqa: BLE001 - a routine is anybody's code, and the means are worth keeping without it
+        own = None
+    return _rest(turn) if own is None else own
+
+
 def _rest(turn: _Turn) -> xarray.Dataset | None:
-    """Return what a run that did not come to its end had measured: means by the number of the schedule."""
+    """Return the means of a run that did not come to its end, by the number of the schedule."""
     kept = [answer.iq for answer in turn.answers if answer.iq is not None]
     if not kept:
         return None
-    means = np.concatenate([iq.mean(axis=1) if iq.ndim == 3 else iq for iq in kept])
-    data = xarray.Dataset({"i": (("schedule", "slot"), means.real), "q": (("schedule", "slot"), means.imag)})
-    return files.describe(data, target=turn.target, run_id=turn.run_id, schedule_hash=" ".join(turn.hashes))
+    means = [iq.mean(axis=1) if iq.ndim == 3 else iq for iq in kept]
+    slots = max(iq.shape[1] for iq in means)
+    whole = np.concatenate([np.pad(iq, ((0, 0), (0, slots - iq.shape[1])), constant_values=np.nan) for iq in means])
+    unit = {"units": "full scale"}
+    variables = {name: (("schedule", "slot"), part, unit) for name, part in (("i", whole.real), ("q", whole.imag))}
+    return xarray.Dataset(variables, {"schedule": np.arange(len(whole)), "slot": np.arange(slots)})
 
 
 def rerun(routine: Routine, path: Path | str) -> Outcome:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
+
 from pulsed.calibration.graph import Graph, Node, Step
 from pulsed.calibration.routine import qubits_of
 from pulsed.model.calibration import CalibrationSet, RunRecord, Value
@@ -57,25 +59,29 @@ def states(graph: Graph, situation: Situation) -> dict[Node, State]:
     A node is fresh when it was calibrated or found in spec within its age, after each of its parents was calibrated,
     and after everything that happened to its instruments, and its values are still its own. It is failed when its
     latest calibration came to nothing since anything above it changed, and faulty or unused when its target, or a
-    qubit of it, is.
+    qubit of it, is. A run whose record names no set that it led to was not brought into force, or stopped before what
+    it brought into force was verified: then a check is due.
     """
     latest: dict[tuple[Node, str], RunRecord] = {}
     past: dict[Node, list[RunRecord]] = {}
+    loose: dict[str, float] = {}
     for record in sorted(situation.records, key=lambda record: record.ended):
         group = record.kind if record.outcome == "good" else "trouble"
-        if record.kind != "scan" and record.outcome != "stopped":
+        if group == "calibrate" and record.values and not record.after:
+            loose[record.run_id] = record.ended
+        elif record.kind != "scan" and record.outcome != "stopped":
             latest[Node(record.routine, record.target), group] = record
             if group == "calibrate":
                 past.setdefault(Node(record.routine, record.target), []).append(record)
     found: dict[Node, State] = {}
     for node in graph.nodes:
-        found[node] = _state(graph, node, situation, latest, past, found)
+        found[node] = _state(graph, node, situation, latest, past, loose, found)
     return found
 
 
 def _state(
     graph: Graph, node: Node, situation: Situation, latest: Mapping[tuple[Node, str], RunRecord],
-    past: Mapping[Node, Sequence[RunRecord]],
+    past: Mapping[Node, Sequence[RunRecord]], loose: Mapping[str, float],
     above: Mapping[Node, State],
 ) -> State:  # fmt: skip
     step = graph.step(node)
@@ -98,6 +104,7 @@ def _state(
         return State("never", why, None, None)
     if rougher := _overwritten(graph, node, step, situation.calibration):
         return State("stale", rougher, calibrated, seen, overwritten=True)
+    why = why or _unverified(step, node, situation.calibration, loose, seen)
     stale = why or _stale(graph, node, step, situation, past, above, seen)
     return State("stale" if stale else "fresh", stale, calibrated, seen)
 
@@ -148,6 +155,17 @@ def _overwritten(graph: Graph, node: Node, step: Step, calibration: CalibrationS
         value = calibration.values.get(name)
         if value is not None and value.quality != "design" and value.routine in rough:
             return f"{value.routine} has put {name} anew"
+    return ""
+
+
+def _unverified(
+    step: Step, node: Node, calibration: CalibrationSet, loose: Mapping[str, float], seen: float
+) -> str:  # fmt: skip
+    """Return which value is in force without having been verified: not by its own run, nor by a check since."""
+    for name in (f"{node.target}.{name}" for name in step.gives):
+        value = calibration.values.get(name)
+        if value is not None and value.routine == step.routine and loose.get(value.run_id, -np.inf) >= seen:
+            return f"{name} was not verified"
     return ""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pulsed.calibration.executor import Connection
 from pulsed.model.calibration import CalibrationSet, Value
-from pulsed.model.errors import ConflictError
+from pulsed.model.errors import ConflictError, PulsedError
 
 Verify = Callable[[CalibrationSet], Mapping[str, str]]
 """Measures quickly under the new set; returns the subjects that are not in spec, with the reason."""
@@ -46,6 +46,7 @@ LIMITS: dict[str, Limit] = {
     "*.x.beta": Limit(-50, 50),
     "*.sx.beta": Limit(-50, 50),
     "*.error": Limit(0, 1),
+    "*.cz.amplitude": Limit(-1, 1),
     "*.amplitude": Limit(0, 1),
     "*.angle": Limit(-7, 7),
     "*.t1": Limit(0, 1),
@@ -65,6 +66,8 @@ class Transaction:
     written: dict[str, Value] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     """By name: why it was not written."""
+    conflicts: frozenset[str] = frozenset()
+    """Names among the refused that somebody else has changed since they were measured, and what came with them."""
     rolled_back: dict[str, str] = field(default_factory=dict)
     """By subject: why its values were taken back."""
 
@@ -92,51 +95,82 @@ def validate(values: Mapping[str, Value], calibration: CalibrationSet) -> tuple[
 
     Values of one run stand or fall together, because a pulse's amplitude without its frequency is of no use.
     """
-    reasons = {name: why for name, value in values.items() if (why := refusal(name, value, calibration))}
+    return _sorted_out(values, {n: why for n, value in values.items() if (why := refusal(n, value, calibration))})
+
+
+def _sorted_out(
+    values: Mapping[str, Value], reasons: Mapping[str, str], also: str = "another value of the same run was refused"
+) -> tuple[dict[str, Value], dict[str, str]]:
+    """Return the values of runs without a reason against any of them, and the reason against each of the others."""
     bad_runs = {values[name].run_id for name in reasons if values[name].run_id}
-    good, refused = {}, dict(reasons)
-    for name, value in values.items():
-        if name in reasons:
-            continue
-        if value.run_id in bad_runs:
-            refused[name] = "another value of the same run was refused"
-        else:
-            good[name] = value
-    return good, refused
+    refused = {name: reasons.get(name, also) for name, v in values.items() if name in reasons or v.run_id in bad_runs}
+    return {name: value for name, value in values.items() if name not in refused}, refused
 
 
 def commit(
-    connection: Connection, values: Mapping[str, Value], why: str, *, verify: Verify | None = None
-) -> Transaction:
+    connection: Connection, values: Mapping[str, Value], why: str, *, base: CalibrationSet | None = None,
+    verify: Verify | None = None,
+) -> Transaction:  # fmt: skip
     """Bring ``values`` into force as far as they are valid, over whatever is in force now.
 
-    Another operator's commit in between is taken along unless it changed one of the same names. ``verify`` measures
-    under the new set; what it finds out of spec goes back to what it was, and only that.
+    Another operator's commit since they were measured is taken along; a run of which somebody else has changed a value
+    is refused. ``verify`` measures under the new set; what it finds out of spec goes back to what it was, and only
+    that. When it does not come to its end, everything goes back.
+
+    Args:
+        connection: with an operator's key.
+        values: by full name.
+        why: for the log.
+        base: the set that they were measured under; None for the one in force.
+        verify: measures under the new set.
 
     Raises:
-        ConflictError: somebody else has changed one of these values in the meantime.
+        ConflictError: a cooldown has begun since they were measured.
 
     """
-    before = connection.calibration()
-    good, refused = validate(values, before)
-    if not good:
-        return Transaction(before, {}, refused)
-    after = _commit(connection, before, lambda base: base.with_values(good, _now()), good, why)
+    base = connection.calibration() if base is None else base
+    while True:
+        before = connection.calibration()
+        _same_cooldown(base, before)
+        theirs = set(base.changed(before))
+        kept, refused = _sorted_out(values, {name: _THEIRS for name in values if name in theirs}, _WITH_THEIRS)
+        conflicts = frozenset(refused)
+        good, invalid = validate(kept, before)
+        refused |= invalid
+        if not good:
+            return Transaction(before, {}, refused, conflicts)
+        after = before.with_values(good, _now())
+        if _committed(connection, before, after, why):
+            break
     if verify is None:
-        return Transaction(after, good, refused)
-    failed = verify(after)
-    back = {name for name in good if _subject(name) in failed}
+        return Transaction(after, good, refused, conflicts)
+    try:
+        failed = verify(after)
+    except BaseException as stopped:
+        try:
+            _take_back(connection, before, after, set(good), "rolled back: the check after it did not come to its end")
+        except PulsedError as error:
+            stopped.add_note(f"what was not checked is in force: {error}")
+        raise
+    runs = {value.run_id for name, value in good.items() if _subject(name) in failed} - {""}
+    back = {name for name, value in good.items() if _subject(name) in failed or value.run_id in runs}
     if not back:
-        return Transaction(after, good, refused)
-    reasons = {subject: failed[subject] for subject in sorted({_subject(name) for name in back})}
-    now = _commit(
-        connection,
-        after,
-        lambda base: restored(base, before, back),
-        back,
-        f"rolled back: {'; '.join(reasons.values())}",
-    )
-    return Transaction(now, {n: v for n, v in good.items() if n not in back}, refused, reasons)
+        return Transaction(after, good, refused, conflicts)
+    reasons = dict(sorted(failed.items()))
+    now = _take_back(connection, before, after, back, f"rolled back: {'; '.join(reasons.values())}")
+    return Transaction(now, {n: v for n, v in good.items() if n not in back}, refused, conflicts, reasons)
+
+
+_THEIRS = "somebody else has changed it since it was measured"
+_WITH_THEIRS = "somebody else has changed another value of the same run since it was measured"
+
+
+def _same_cooldown(base: CalibrationSet, now: CalibrationSet) -> None:
+    if base.cooldown != now.cooldown:
+        raise ConflictError(
+            "a cooldown has begun since this was measured: its values are not written", subject="calibration set",
+            value=now.cooldown or "none", legal=f"values of cooldown {now.cooldown or 'none'}",
+        )  # fmt: skip
 
 
 def restored(calibration: CalibrationSet, old: CalibrationSet, names: Iterable[str]) -> CalibrationSet:
@@ -147,26 +181,30 @@ def restored(calibration: CalibrationSet, old: CalibrationSet, names: Iterable[s
     return msgspec.structs.replace(calibration, values=kept, parent=calibration.calibration_id, created=_now())
 
 
-def _commit(
-    connection: Connection,
-    base: CalibrationSet,
-    change: Callable[[CalibrationSet], CalibrationSet],
-    names: Iterable[str],
-    why: str,
+def _take_back(
+    connection: Connection, before: CalibrationSet, after: CalibrationSet, names: set[str], why: str
 ) -> CalibrationSet:
-    ours = set(names)
+    """Let ``names`` be as they were ``before``, but for what somebody else has written over since; return the set."""
     while True:
-        candidate = change(base)
-        connection.put_calibration(candidate)
-        try:
-            connection.commit_calibration(candidate.calibration_id, base.calibration_id, why)
-        except ConflictError:
-            now = connection.calibration()
-            if ours & set(base.changed(now)) or now.calibration_id == base.calibration_id:
-                raise
-            base = now
-            continue
-        return candidate
+        now = connection.calibration()
+        ours = {name for name in names if now.values.get(name) == after.values[name]}
+        if not ours:
+            return now
+        candidate = restored(now, before, ours)
+        if _committed(connection, now, candidate, why):
+            return candidate
+
+
+def _committed(connection: Connection, base: CalibrationSet, candidate: CalibrationSet, why: str) -> bool:
+    """Bring a candidate into force in place of ``base``; False when another set is in force by now."""
+    connection.put_calibration(candidate)
+    try:
+        connection.commit_calibration(candidate.calibration_id, base.calibration_id, why)
+    except ConflictError:
+        if connection.calibration().calibration_id == base.calibration_id:
+            raise
+        return False
+    return True
 
 
 def _subject(name: str) -> str:

@@ -77,13 +77,15 @@ def scan(
             screen.watch, axes=[parse_axis(text, bench.device) for text in axes], program=program, shots=shots
         )  # fmt: skip
         screen.scan = routine
-        started = time.time()
+        records: list[RunRecord] = []
         try:
-            run_routine(routine, targets, bench, folder=where, kind="scan", apart=apart)
+            run_routine(
+                routine, targets, bench, folder=where, kind="scan", apart=apart,
+                tell=lambda done: records.append(done.record),
+            )  # fmt: skip
         finally:
             if screen.latest:
                 screen.draw()
-            records = [r for r in client.runs("scan", limit=len(targets)) if r.started >= started - 1]
             live.stop()
             if not as_json:
                 console.print()

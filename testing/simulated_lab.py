@@ -252,8 +252,9 @@ class SimulatedLab:
         self._tags[tag] = calibration_id
 
     def put_run(self, run: RunRecord) -> None:
-        """Keep the record of a run."""
-        self._runs.append(run)
+        """Keep the record of a run, in place of an older one with its id."""
+        known = next((number for number, old in enumerate(self._runs) if old.run_id == run.run_id), len(self._runs))
+        self._runs[known : known + 1] = [run]
 
     def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
         """Return the newest records first."""

@@ -29,6 +29,7 @@ from pulsed.calibration.routine import (
     Routine,
     RoutineParameters,
     Verdict,
+    bad_data,
     first_bad,
     qubits_of,
     tone_pairs,
@@ -126,6 +127,8 @@ class FineEcr(Routine):
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit every round. The values are the mean of what the rounds near the end say that they should be."""
         count = sum(str(name).startswith("counts_") for name in data.data_vars)
+        if not count:
+            return bad_data("no round was measured to its end")
         fits = {f"round {k + 1}": process(data, f"_{k}") for k in range(count)}
         if refused := first_bad(fits):
             return refused

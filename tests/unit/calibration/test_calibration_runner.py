@@ -8,11 +8,30 @@ import xarray
 
 from pulsed.calibration.data import load, points, signal, sweep, to_qcodes
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.routine import Ask, Outcome, Proposal, Routine, RoutineParameters, find_routine, routine_names
+from pulsed.calibration.figures import save_figure
+from pulsed.calibration.routine import (
+    Ask,
+    Outcome,
+    Proposal,
+    Routine,
+    RoutineParameters,
+    find_routine,
+    routine_names,
+)
 from pulsed.calibration.routines.relaxation import T1
 from pulsed.calibration.runner import colours, parameters_of, rerun, run
 from pulsed.calibration.schedules import first_acquisition, memory_slots, together
-from pulsed.model.errors import InstrumentLimitError, InvalidValueError
+from pulsed.model.errors import (
+    ConnectionFailedError,
+    InstrumentLimitError,
+    InstrumentOverrangeError,
+    InstrumentUnreachableError,
+    InvalidValueError,
+    JobCancelledError,
+    LoweringError,
+    PulsedError,
+    WorkerDiedError,
+)
 from pulsed.pulse.channels import MeasureChannel
 from pulsed.pulse.instructions import Acquire
 from pulsed.testing.simulated_lab import SimulatedLab
@@ -133,16 +152,64 @@ def test_ctrl_c_keeps_what_was_measured(lab, tmp_path):
     assert load(outcomes["Q1"].file).sizes["schedule"] == 1
 
 
-def test_a_rack_that_dies_fails_all_and_is_told(lab, tmp_path, monkeypatch):
-    from pulsed.model.errors import InstrumentUnreachableError
-
+@pytest.mark.parametrize("error", [InstrumentUnreachableError, WorkerDiedError, JobCancelledError, PulsedError])
+def test_a_rack_that_dies_says_nothing_about_the_targets(lab, tmp_path, monkeypatch, error):
     def dead(*_):
-        raise InstrumentUnreachableError("nothing answers", subject="instrument awg1")
+        raise error("nothing answers", subject="instrument awg1")
 
     monkeypatch.setattr(lab, "finished", dead)
     finished = run(Level(), ["Q0", "Q1"], Executor(lab), folder=tmp_path)
     assert "awg1" in finished["Q0"].record.reason
-    assert {record.target: record.outcome for record in lab.runs()} == {"Q0": "failed", "Q1": "failed"}
+    assert isinstance(finished["Q1"].error, error)
+    assert {record.target: record.outcome for record in lab.runs()} == {"Q0": "stopped", "Q1": "stopped"}
+
+
+@pytest.mark.parametrize("error", [LoweringError, InvalidValueError, InstrumentLimitError, InstrumentOverrangeError])
+def test_what_a_target_asks_for_in_vain_is_its_own_failure(lab, tmp_path, monkeypatch, error):
+    def refused(*_):
+        raise error("cannot be played", subject="port ro")
+
+    monkeypatch.setattr(lab, "finished", refused)
+    finished = run(Level(), ["Q0"], Executor(lab), folder=tmp_path)["Q0"]
+    assert (finished.error, finished.record.outcome) == (None, "failed")
+
+
+def test_a_record_that_cannot_be_put_loses_no_data(lab, tmp_path, monkeypatch):
+    put, tried = lab.put_run, []
+
+    def gone(record):
+        tried.append(record.target)
+        if record.target == "Q0":
+            raise ConnectionFailedError("the daemon is gone")
+        put(record)
+
+    monkeypatch.setattr(lab, "put_run", gone)
+    with pytest.raises(ConnectionFailedError):
+        run(T1(points=7, shots=50), ["Q0", "Q2", "Q4"], Executor(lab), folder=tmp_path)
+    assert tried == ["Q0", "Q2", "Q4"]
+    assert {load(path).attrs["target"] for path in tmp_path.iterdir()} == {"Q0", "Q2", "Q4"}
+    assert {record.target for record in lab.runs()} == {"Q2", "Q4"}
+
+
+def test_the_file_of_a_run_that_was_stopped_says_what_it_is(lab, tmp_path, monkeypatch):
+    submit, told = lab.submit, []
+
+    def interrupted(request, parts):
+        if lab.played:
+            raise KeyboardInterrupt
+        return submit(request, parts)
+
+    monkeypatch.setattr(lab, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(Level(), ["Q1"], Executor(lab), folder=tmp_path, tell=told.append)
+    (done,) = told
+    data = load(done.record.file)
+    assert (data.attrs["routine"], data.attrs["target"], data.attrs["outcome"]) == ("level", "Q1", "stopped")
+    assert data.attrs["calibration_id"] == lab.calibration().calibration_id
+    assert parameters_of(data) == {"shots": 50, "trouble": "", "at": "Q1"}
+    assert {variable.attrs["units"] for variable in data.data_vars.values()} == {"full scale"}
+    picture = save_figure(Level(), data, None, tmp_path / "stopped.png")
+    assert picture.stat().st_size > 5000
 
 
 def test_what_exceeds_a_limit_together_is_played_one_by_one(lab, tmp_path, monkeypatch):

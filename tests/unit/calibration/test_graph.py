@@ -78,9 +78,11 @@ def whole(time=ISO, quality="good"):
     return CalibrationSet(DEVICE.name, values, time)
 
 
-def record(routine, target, ended, *, kind="calibrate", outcome="good", run_id="r0", values=()):
+def record(routine, target, ended, *, kind="calibrate", outcome="good", run_id="r0", values=(), after="set"):
     given = {name: Value(0.5, run_id=run_id, routine=routine) for name in values}
-    return RunRecord(run_id, routine, target, kind, outcome, ended - 5, ended, values=given, reason="because")
+    return RunRecord(
+        run_id, routine, target, kind, outcome, ended - 5, ended, values=given, reason="because", after=after
+    )
 
 
 def state(node, calibration=None, records=(), *, now=T0 + 10, **more) -> State:
@@ -127,6 +129,29 @@ def test_missing_design_suspect_and_restored_values():
     assert state(node, having(Value(5e9, time=ISO, routine="line", run_id="r0")), ran, now=T0 + 150).status == "stale"
     refined = having(Value(5e9, time=ISO, routine="ramsey", run_id="r10"))
     assert state(node, refined, ran, now=T0 + 150).status == "fresh", "another routine wrote over it"
+
+
+def test_a_run_that_was_not_brought_into_force_makes_nothing_fresh():
+    """With --no-commit, say: the values in force are another routine's, and old."""
+    node = Node("rabi", "Q0")
+    others = whole().with_values({"Q0.x.amplitude": Value(0.5, time=ISO, routine="rb", run_id="r7")}, ISO)
+    loose = record("rabi", "Q0", T0 + 150, run_id="r9", values=["Q0.x.amplitude"], after="")
+    assert state(node, others, now=T0 + 200).status == "stale"
+    assert state(node, others, [loose], now=T0 + 200).status == "stale"
+    settled = record("rabi", "Q0", T0 + 150, run_id="r9", values=["Q0.x.amplitude"])
+    assert state(node, others, [settled], now=T0 + 200).status == "fresh"
+
+
+def test_values_of_a_run_that_was_stopped_before_they_were_verified_are_looked_at():
+    """The process was killed between the commit and the end of the check after it."""
+    node, name = Node("rabi", "Q0"), "Q0.x.amplitude"
+    time = "2026-11-21T10:00:40+00:00"
+    now = whole().with_values({name: Value(0.4, time=time, routine="rabi", run_id="r9")}, ISO)
+    runs = [record("rabi", "Q0", T0 + 5, values=[name]), record("rabi", "Q0", T0 + 41, run_id="r9", values=[name],
+                                                                after="")]  # fmt: skip
+    assert state(node, now, runs, now=T0 + 60) == State("stale", f"{name} was not verified", T0 + 40, T0 + 40)
+    assert state(node, now, [*runs, record("rabi", "Q0", T0 + 45, kind="check")], now=T0 + 60).status == "fresh"
+    assert state(Node("rabi", "Q1"), now, runs, now=T0 + 60).status == "fresh"
 
 
 def test_a_value_that_was_set_by_hand_after_the_node_was_seen_is_looked_at():
@@ -194,7 +219,9 @@ def test_a_parent_that_hardly_moved_leaves_its_children_alone():
 
     def ran(ended, f01):
         values = {"Q0.f01": Value(f01, routine="line", run_id=f"r{ended}")}
-        return RunRecord(f"r{ended}", "line", "Q0", "calibrate", "good", ended - 1, ended, values=values)
+        return RunRecord(
+            f"r{ended}", "line", "Q0", "calibrate", "good", ended - 1, ended, values=values, after="set"
+        )  # fmt: skip
 
     def of(*runs):
         newest = max(runs, key=lambda run: run.ended)
@@ -222,7 +249,7 @@ def test_a_rough_value_over_a_fine_one_makes_the_fine_one_stale_however_little_i
 
     def ran(routine, ended, *names, kind="calibrate"):
         values = {f"Q0.{name}": Value(5e9, routine=routine, run_id=f"r{ended}") for name in names}
-        return RunRecord(f"r{ended}", routine, "Q0", kind, "good", ended - 1, ended, values=values)
+        return RunRecord(f"r{ended}", routine, "Q0", kind, "good", ended - 1, ended, values=values, after="set")
 
     runs = [ran("rough", 10.0, "f01"), ran("between", 15.0, "t2"), ran("fine", 20.0, "f01"), ran("else", 20.0)]
     values = runs[1].values | runs[2].values

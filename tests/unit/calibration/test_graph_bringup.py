@@ -1,7 +1,7 @@
 """A rack is brought up, maintained and reported on: the routines are of the test, everything between is real."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,16 +11,17 @@ import pytest
 import xarray
 
 import pulsed.configs
-from pulsed.calibration.bringup import Lab, bringup, diagnose, maintain
+from pulsed.calibration.bringup import NEWEST, Lab, bringup, diagnose, maintain
 from pulsed.calibration.collisions import collisions, directions
+from pulsed.calibration.data import save
 from pulsed.calibration.graph import Graph, Node, Step
 from pulsed.calibration.order import USUAL, Row, usual
 from pulsed.calibration.report import write_report
 from pulsed.calibration.routine import Ask, Outcome, Proposal, Routine, bad_data, register
 from pulsed.calibration.states import Event
-from pulsed.model.calibration import CalibrationSet, Fault, Value, design_sheet
+from pulsed.model.calibration import CalibrationSet, Fault, RunRecord, Value, design_sheet
 from pulsed.model.device import load_device
-from pulsed.model.errors import ConflictError, InvalidValueError
+from pulsed.model.errors import ConflictError, InstrumentUnreachableError, InvalidValueError
 from pulsed.testing.simulated_lab import SimulatedLab
 
 DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
@@ -197,6 +198,111 @@ def test_ctrl_c_keeps_what_was_committed(lab):
     assert {node: state for node, state in lab.states().items() if state.status != "fresh"} == {}
 
 
+def test_a_rack_that_is_away_ends_the_pass_and_marks_nothing(lab):
+    bringup(lab)
+    lo = DEVICE.oscillators[DEVICE.ports["d0"].lo].instrument
+    now = time.time()
+    lab.events = lambda: [Event(now, lo, "was identified anew")]
+    for routine in ("test-level", "test-turn", "test-both"):
+        TRUTH.values[routine] = InstrumentUnreachableError("does not answer", subject="instrument awg1")
+    with pytest.raises(InstrumentUnreachableError, match="awg1"):
+        maintain(lab)
+    assert not lab.connection.calibration().faults
+    assert {lab.states()[Node("test-both", pair)].status for pair in ("Q0-Q1", "Q4-Q3")} == {"stale"}
+    TRUTH.values.clear()
+    assert {action.kind for action in maintain(lab)} == {"check"}, "it goes on as soon as the rack is back"
+    assert {state.status for state in lab.states().values()} == {"fresh"}
+
+
+@pytest.mark.parametrize("away", [{"Q2"}, {"Q3", "Q4"}, {"Q0", "Q1", "Q2", "Q3", "Q4"}])
+def test_a_rack_that_dies_in_the_middle_of_a_row_says_nothing_about_its_targets(lab, away):
+    for target in away:
+        TRUTH.values["test-level", target] = InstrumentUnreachableError("does not answer", subject="instrument awg1")
+    with pytest.raises(InstrumentUnreachableError):
+        bringup(lab)
+    calibration = lab.connection.calibration()
+    assert not calibration.faults
+    everyone = {f"Q{q}" for q in range(5)}
+    assert {target for target in everyone if calibration.has(f"{target}.level")} == everyone - away
+    assert all(lab.states()[Node("test-level", target)].status == "never" for target in away), "not failed"
+    TRUTH.values.clear()
+    bringup(lab)
+    assert {state.status for state in lab.states().values()} == {"fresh"}
+
+
+def test_ctrl_c_during_the_check_after_a_commit_leaves_nothing_unverified(lab, monkeypatch):
+    bringup(lab)
+    doubted = lab.connection.calibration().values["Q2.level"]
+    _commit(lab, {"Q2.level": msgspec.structs.replace(doubted, quality="suspect")})
+    answers = iter([0.9, 0.9, KeyboardInterrupt()])
+    monkeypatch.setattr(TRUTH, "of", lambda routine, target: next(answers) if target == "Q2" else 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        maintain(lab, ["Q2"])
+    assert lab.connection.calibration().number("Q2.level") == 0.5
+    assert lab.states()[Node("test-level", "Q2")].status == "stale"
+
+
+def test_values_that_another_routine_put_there_are_verified_when_they_are_replaced(lab):
+    bringup(lab)
+    measured()
+    rough = lab.connection.calibration().values["Q2.turn.amplitude"]
+    _commit(lab, {"Q2.turn.amplitude": msgspec.structs.replace(rough, routine="test-rough", quality="suspect")})
+    TRUTH.values["test-turn", "Q2"] = 0.45
+    maintain(lab, ["Q2"])
+    assert measured() == [("test-turn", "Q2")] * 3, "a check, a calibration, the check that verifies it"
+
+
+def test_what_somebody_else_calibrates_meanwhile_is_not_lost_and_measured_again(lab, monkeypatch):
+    bringup(lab)
+    doubted = lab.connection.calibration().values
+    names = ("Q1.turn.amplitude", "Q2.turn.amplitude")
+    _commit(lab, {name: msgspec.structs.replace(doubted[name], quality="suspect") for name in names})
+    measured()
+    rival = iter([("test-turn", "Q2")])
+
+    def of(routine, target):
+        calibrating = len([one for one in TRUTH.measured if one == ("test-turn", "Q2")]) == 2
+        if calibrating and target == "Q2" and next(rival, None):
+            _commit(lab, {"Q2.turn.amplitude": Value(0.44, "", 1e-6, routine="test-turn", run_id="rival")})
+        return 0.45 if routine == "test-turn" else 0.5
+
+    monkeypatch.setattr(TRUTH, "of", of)
+    maintain(lab, ["Q1", "Q2"])
+    runs = lab.connection.runs("test-turn", "Q2")
+    assert [run.outcome for run in runs if run.kind == "calibrate"][:2] == ["good", "stopped"]
+    assert "somebody else" in next(run.reason for run in runs if run.outcome == "stopped")
+    newest = lab.connection.calibration_log(1, "Q2.turn.amplitude")[0].calibration_id
+    was = lab.connection.calibration(lab.connection.calibration(newest).parent)
+    assert was.number("Q2.turn.amplitude") == 0.44, "it was measured under what the other one had found"
+    assert not lab.connection.calibration().faults
+    assert {lab.states()[Node("test-turn", q)].status for q in ("Q1", "Q2")} == {"fresh"}
+
+
+def test_a_cooldown_that_begins_during_a_measurement_ends_the_pass(lab, monkeypatch):
+    def of(routine, target):
+        now = lab.connection.calibration()
+        if not now.cooldown:
+            cold = msgspec.structs.replace(design_sheet(DEVICE), cooldown="2", parent=now.calibration_id)
+            lab.connection.put_calibration(cold)
+            lab.connection.commit_calibration(cold.calibration_id, now.calibration_id, "warm and cold again")
+        return 0.5
+
+    monkeypatch.setattr(TRUTH, "of", of)
+    with pytest.raises(ConflictError, match="cooldown"):
+        bringup(lab)
+    assert not lab.connection.calibration().has("Q0.level")
+
+
+def test_no_record_is_missed_however_many_there_have_been_since(lab):
+    bringup(lab)
+    lab.situation()
+    scans = [RunRecord(f"s{number}", "scan", "Q0", "scan", "good", 1.0, 2.0) for number in range(NEWEST)]
+    lab.connection.put_run(RunRecord("looked", "test-turn", "Q3", "check", "good", 1.0, time.time() + 1))
+    for scan in scans:
+        lab.connection.put_run(scan)
+    assert {"looked", "s0"} <= {record.run_id for record in lab.situation().records}
+
+
 def test_an_oscillator_that_was_identified_anew(lab):
     bringup(lab)
     lo = DEVICE.oscillators[DEVICE.ports["d0"].lo].instrument
@@ -215,6 +321,24 @@ def test_diagnose_names_what_it_cannot(lab):
         diagnose(lab, "Q9")
     with pytest.raises(InvalidValueError, match="got t7; legal: test-level, "):
         diagnose(lab, "Q0", "t7")
+
+
+def test_diagnose_tries_what_failed_once_more(lab):
+    lab.graph = Graph(tuple(replace(step, vital=False) for step in STEPS), DEVICE)
+    TRUTH.values["test-turn", "Q0"] = float("nan")
+    bringup(lab)
+    assert lab.states()[Node("test-turn", "Q0")].status == "failed"
+    TRUTH.values.clear()
+    done = diagnose(lab, "Q0")
+    assert [(action.kind, action.node.routine) for action in done][-1] == ("calibrate", "test-turn")
+    assert lab.states()[Node("test-turn", "Q0")].status == "fresh"
+
+
+def test_diagnose_says_when_nothing_can_be_looked_at(lab):
+    bringup(lab)
+    lab.fault("Q0", "its line is on the bench")
+    with pytest.raises(InvalidValueError, match=r"Q0: nothing of it .* faulty: its line is on the bench"):
+        diagnose(lab, "Q0")
 
 
 def test_another_operator_in_between(lab, monkeypatch):
@@ -284,6 +408,16 @@ def test_colliding_pairs_are_faulty_with_the_collision_named(lab):
     assert lab.connection.calibration().has("Q0-Q1.ecr.amplitude")
 
 
+def test_a_collision_is_named_where_it_has_cost_a_qubit_too(lab):
+    """A neighbour of nearly the same frequency is turned along: the pulse's fit fails, and the collision says why."""
+    _commit(lab, {f"Q{q}.f01": Value(f, "Hz") for q, f in enumerate((4.89e9, 4.88e9, 5.02e9, 4.905e9, 4.995e9))})
+    lab.fault("Q0", "test-level: no fit")
+    maintain(lab)
+    assert {subject: fault.why for subject, fault in lab.connection.calibration().faults.items()} == {
+        "Q0": "test-level: no fit", "Q0-Q1": "collision: Q0 and Q1 are 10.0 MHz apart"
+    }  # fmt: skip
+
+
 def _commit(lab, values):
     now = lab.connection.calibration()
     new = now.with_values(values, "later")
@@ -325,6 +459,19 @@ def test_the_report_is_one_page_with_its_pictures(lab, tmp_path):
     assert page.count("data:image/png;base64,") == 2 + 5 + 4 + 2
     assert "Q4-Q3: 1 values" in page
     assert "nothing there" in page
+
+
+def test_the_report_shows_runs_that_did_not_come_to_their_end_and_survives_a_routine(lab, tmp_path, monkeypatch):
+    bringup(lab)
+    for number, outcome in enumerate(("stopped", "failed", "good")):
+        means = {name: (("schedule", "slot"), np.ones((4, 2)), {"units": "full scale"}) for name in "iq"}
+        file = save(xarray.Dataset(means, attrs={"outcome": outcome}), tmp_path / f"r{number}.nc")
+        record = RunRecord(f"r{number}", "test-level", f"Q{number}", "calibrate", outcome, 1e9, time.time() + 1)
+        lab.connection.put_run(msgspec.structs.replace(record, file=str(file)))
+    monkeypatch.setattr(Level, "analyse", lambda self, data: data["nothing"])
+    page = write_report(lab, tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 + 2 + 5 + 4, "all but those of the routine that cannot"
+    assert page.count("the data cannot be drawn: ") == 3
 
 
 def test_a_pair_is_calibrated_for_the_gate_that_its_lines_play():

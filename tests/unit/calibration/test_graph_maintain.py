@@ -76,8 +76,11 @@ class World:
             values = {name: Value(0.5, "", 0.1, time, node.routine, run) for name in names}
             self.calibration = self.calibration.with_values(values, "")
         outcome = "good" if verdict == "in spec" else verdict
+        after = self.calibration.calibration_id if values else ""
         self.records.append(
-            RunRecord(run, node.routine, node.target, kind, outcome, self.now - 10, self.now, reason="x", values=values)
+            RunRecord(
+                run, node.routine, node.target, kind, outcome, self.now - 10, self.now, "x", "", after, "", values
+            )
         )
         return Found(verdict, "x")
 

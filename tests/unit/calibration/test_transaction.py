@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsed.calibration.transaction import LIMITS, Limit, commit, refusal, restored, validate
-from pulsed.model.calibration import Value
-from pulsed.model.errors import ConflictError
+from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.errors import ConflictError, InstrumentUnreachableError
 from pulsed.testing.simulated_lab import SimulatedLab
 
 
@@ -70,11 +70,51 @@ def test_the_commit_of_somebody_else_is_taken_along(lab, monkeypatch):
     assert (now.number("Q0.t1"), now.number("Q3.t1")) == (80e-6, 50e-6)
 
 
-def test_a_conflict_names_what_changed_and_writes_nothing(lab, monkeypatch):
+def test_what_somebody_else_has_changed_in_between_is_refused_by_name(lab, monkeypatch):
     _meanwhile(lab, monkeypatch, {"Q0.t1": Value(50e-6, "s")})
-    with pytest.raises(ConflictError, match=r"Q0\.t1"):
-        commit(lab, {"Q0.t1": Value(80e-6, "s")}, "ours")
-    assert lab.calibration().number("Q0.t1") == 50e-6
+    ours = {"Q0.t1": Value(80e-6, "s", run_id="a"), "Q0.t2": Value(80e-6, "s", run_id="a"), "Q1.t1": Value(81e-6, "s")}
+    found = commit(lab, ours, "ours")
+    assert "somebody else" in found.refused["Q0.t1"]
+    assert found.conflicts == {"Q0.t1", "Q0.t2"}, "values of one run stand or fall together"
+    now = lab.calibration()
+    assert (now.number("Q0.t1"), now.number("Q1.t1")) == (50e-6, 81e-6)
+    assert set(now.changed(lab.calibration(now.parent))) == {"Q1.t1"}
+
+
+def test_a_commit_while_we_measured_is_not_lost(lab):
+    """What counts is the set that was played under, not the moment in which the values are written."""
+    working = lab.calibration()
+    _put(lab, {"Q0.f01": Value(4.9701e9, "Hz", 1e3, run_id="B")})
+    ours = {"Q0.f01": Value(4.96995e9, "Hz", 1e3, run_id="A"), "Q0.t1": Value(80e-6, "s", run_id="other")}
+    found = commit(lab, ours, "A", base=working)
+    assert found.conflicts == {"Q0.f01"}
+    assert set(found.written) == {"Q0.t1"}
+    assert lab.calibration().number("Q0.f01") == 4.9701e9
+    assert commit(lab, ours, "A", base=lab.calibration()).conflicts == frozenset()
+
+
+def test_no_value_crosses_a_cooldown(lab):
+    working = lab.calibration()
+    cold = CalibrationSet(working.device, {}, "then", working.calibration_id, "2")
+    lab.put_calibration(cold)
+    lab.commit_calibration(cold.calibration_id, working.calibration_id, "a new cooldown")
+    with pytest.raises(ConflictError, match="cooldown"):
+        commit(lab, {"Q0.x.amplitude": Value(0.31)}, "measured before", base=working)
+    assert lab.calibration() == cold
+
+
+def test_the_amplitude_of_a_flux_pulse_has_a_sign():
+    calibration = SimulatedLab.sim5().calibration()
+    assert refusal("Q0-Q1.cz.amplitude", Value(-0.2), calibration) == ""
+    assert "outside" in refusal("Q0-Q1.cz.amplitude", Value(-1.2), calibration)
+    assert "outside" in refusal("Q0-Q1.ecr.amplitude", Value(-0.2), calibration)
+
+
+def _put(lab, values):
+    now = lab.calibration()
+    new = now.with_values(values, "then")
+    lab.put_calibration(new)
+    lab.commit_calibration(new.calibration_id, now.calibration_id, "theirs")
 
 
 def _meanwhile(lab, monkeypatch, values):
@@ -110,6 +150,35 @@ def test_what_fails_verification_goes_back_and_the_rest_stays(lab):
     assert now.values["Q1.t1"] == before.values["Q1.t1"]
     assert not now.has("Q1.new")
     assert "out of spec" in lab.calibration_log(1)[0].why
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), InstrumentUnreachableError("does not answer")])
+def test_what_was_not_verified_to_the_end_goes_back(lab, stop):
+    before = lab.calibration()
+
+    def verify(calibration):
+        _put(lab, {"Q3.t1": Value(50e-6, "s")})
+        raise stop
+
+    with pytest.raises(type(stop)):
+        commit(lab, {"Q0.t1": Value(80e-6, "s"), "Q1.new": Value(1.0)}, "ours", verify=verify)
+    assert before.changed(lab.calibration()) == ("Q3.t1",), "what somebody else did in between stays"
+
+
+def test_all_values_of_a_run_that_fails_verification_go_back(lab):
+    before = lab.calibration()
+    values = {"Q0-Q1.ecr.angle": Value(0.3, run_id="a"), "Q0.t1": Value(80e-6, "s", run_id="a")}
+    commit(lab, values, "both", verify=lambda _: {"Q0-Q1": "out of spec"})
+    assert before.changed(lab.calibration()) == ()
+
+
+def test_a_rival_during_verification_keeps_what_he_wrote(lab):
+    def verify(calibration):
+        _put(lab, {"Q0.t1": Value(51e-6, "s")})
+        return {"Q0": "out of spec"}
+
+    commit(lab, {"Q0.t1": Value(80e-6, "s"), "Q0.t2": Value(80e-6, "s")}, "ours", verify=verify)
+    assert lab.calibration().number("Q0.t1") == 51e-6
 
 
 @given(st.sets(st.sampled_from(["Q0.t1", "Q1.t1", "Q2.f01", "Q9.new"])))
