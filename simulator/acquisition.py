@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pulsed.model.errors import InvalidValueError
 from pulsed.simulator.chip import Chip
-from pulsed.simulator.evolution import Measurement
 from pulsed.simulator.feedline import rippled
 from pulsed.simulator.lines import low_pass, mixed
+from pulsed.simulator.measurement import Measurement
 from pulsed.simulator.readout import Integrals, Jumps, digitize, integrals, integrate, trajectories
 from pulsed.simulator.residual import GONE
 from pulsed.simulator.sequence import Mode, Outcome, Sequence, Window

@@ -12,12 +12,13 @@ from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.simulator import drift, noise
 from pulsed.simulator.acquisition import Acquisition
 from pulsed.simulator.chip import Chip
-from pulsed.simulator.clusters import union
-from pulsed.simulator.evolution import Cluster, Free, Measurement, Plan, clear
+from pulsed.simulator.evolution import Cluster, Free
 from pulsed.simulator.exact import cluster_of
 from pulsed.simulator.feedback import Branching
 from pulsed.simulator.hamiltonian import TWO_PI_PER_NS, moved, zz_rate
-from pulsed.simulator.pulses import Pulse, Pulses
+from pulsed.simulator.measurement import Measurement, clear
+from pulsed.simulator.plan import Plan, plan, reference_of
+from pulsed.simulator.pulses import Pulses
 from pulsed.simulator.readings import Readings
 from pulsed.simulator.report import ClusterReport, DroppedZz, Report
 from pulsed.simulator.sequence import (
@@ -30,6 +31,7 @@ from pulsed.simulator.sequence import (
     Sequence,
     Window,
 )
+from pulsed.simulator.step import Pulse
 from pulsed.simulator.trajectories import SimulationLimitError, Trajectories
 
 __all__ = [
@@ -145,7 +147,7 @@ class Engine:
 
     def _play(self, sequence: Sequence, shots: int, stream: tuple[int, ...], mode: Mode) -> Outcome:
         self._bias(sequence.lines)
-        reference = _reference(self.chip, sequence)
+        reference = reference_of(self.chip, sequence.lines)
         plan = self._plan(sequence, reference)
         if sequence.conditions is not None:
             branching = Branching(self, sequence, plan, reference)
@@ -154,8 +156,8 @@ class Engine:
         clear(plan.measurements, shots)
         initial = self._initial(sequence, plan, reference)
         clusters = []
-        for index, (qubits, pulses) in enumerate(zip(plan.clusters, plan.pulses, strict=True)):
-            clusters.append(self._run(plan, qubits, pulses, shots, (*stream, index), initial, reference))
+        for index in range(len(plan.clusters)):
+            clusters.append(self._run(plan, index, shots, (*stream, index), initial, reference))
         report = Report(tuple(clusters), self._dropped(plan, reference))
         rng = noise.generator(self.seed, *stream, 1 << 20)
         outcome = Acquisition(self.chip, sequence, plan.measurements, shots, rng, mode).outcome()
@@ -164,7 +166,7 @@ class Engine:
     def predict(self, sequence: Sequence) -> Prediction:
         """Return the truth about a sequence: joint populations before the last readout, quasi-static noise averaged."""
         self._bias(sequence.lines)
-        reference = _reference(self.chip, sequence)
+        reference = reference_of(self.chip, sequence.lines)
         plan = self._plan(sequence, reference)
         if sequence.conditions is not None:
             return Branching(self, sequence, plan, reference).predict()
@@ -172,13 +174,13 @@ class Engine:
         last = next((m for m in reversed(plan.measurements) if m.response.measured), None)
         joint: NDArray[np.float64] = np.ones(1)
         order: list[int] = []
-        for qubits, pulses in zip(plan.clusters, plan.pulses, strict=True):
+        for qubits, pulses, ends in zip(plan.clusters, plan.pulses, plan.ends, strict=True):
             measured = () if last is None else tuple(q for q in last.response.measured if q in qubits)
             if last is None or not measured:
                 continue
             rng = noise.generator(0, *qubits)
             spread = noise.detunings(self.chip, _blocks(len(qubits)), rng)
-            cluster = self._cluster(qubits, initial, spread, reference, ends=_ends(qubits, pulses))
+            cluster = self._cluster(qubits, initial, spread, reference, ends=ends)
             found: list[NDArray[np.float64]] = []
 
             def look(
@@ -277,38 +279,13 @@ class Engine:
         return found
 
     def _plan(self, sequence: Sequence, reference: float) -> Plan:
-        pulses = self._pulses.find(sequence, reference)
-        measurements = [Measurement(r.start, r.stop, r.response) for r in self._readings.find(sequence)]
-        end = max([p.stop for p in pulses] + [m.stop for m in measurements], default=0)
-        if end > sequence.period:
-            raise InvalidValueError(
-                "the sequence is longer than its repetition period",
-                subject="period",
-                value=f"{sequence.period} ns",
-                legal=f">= {end} ns",
-            )
-        clusters = self._clusters(pulses, measurements)
-        own = [[p for p in pulses if p.qubits[0] in c] for c in clusters]
-        return Plan(clusters, own, measurements)
-
-    def _clusters(self, pulses: list[Pulse], measurements: list[Measurement]) -> list[tuple[int, ...]]:
-        """Return which qubits share a state: those that a pulse joins, and coupled ones that are both driven.
-
-        A driven qubit beside one that nothing drives is left alone: the neighbour stays in its thermal state,
-        whose ZZ is part of the dressed frequency but for the percent of shots in which it is excited.
-        """
-        together = {p.qubits for p in pulses}
-        driven = sorted({q for qubits in together for q in qubits})
-        links = [(qubits[0], q) for qubits in sorted(together) for q in qubits]
-        links += [c.qubits for c in self.chip.couplings if set(c.qubits) <= set(driven)]
-        active = sorted({*driven, *(q for m in measurements for q in m.response.measured)})
-        return [tuple(int(str(q)) for q in members) for members in union(active, links)]
+        return plan(self.chip, sequence, reference, self._pulses, self._readings)
 
     def _dropped(self, plan: Plan, reference: float) -> tuple[DroppedZz, ...]:
         """Return the coupled qubits in different states, of which one is driven."""
         zz = self._free_at(reference).zz
         owner = {q: index for index, members in enumerate(plan.clusters) for q in members}
-        driven = {q for members, pulses in zip(plan.clusters, plan.pulses, strict=True) if pulses for q in members}
+        driven = {q for members, ends in zip(plan.clusters, plan.ends, strict=True) if ends for q in members}
         return tuple(
             DroppedZz(c.qubits, float(zz[min(c.qubits), max(c.qubits)][1, 1] / TWO_PI_PER_NS))
             for c in self.chip.couplings
@@ -321,12 +298,12 @@ class Engine:
         Shots are given the mean of what their predecessors leave (the fixed point of the period), not each its own.
         """
         initial = self.thermal(reference)
-        for qubits, pulses in zip(plan.clusters, plan.pulses, strict=True):
+        for qubits, pulses, ends in zip(plan.clusters, plan.pulses, plan.ends, strict=True):
             for _ in range(4):
                 batch = 1 if len(qubits) <= MAX_EXACT else _blocks(len(qubits))
                 batch = min(batch, _SETTLING) if len(qubits) > MAX_VECTOR else batch
                 still = np.zeros((batch, len(self.chip.qubits)))
-                cluster = self._cluster(qubits, initial, still, reference, ends=_ends(qubits, pulses))
+                cluster = self._cluster(qubits, initial, still, reference, ends=ends)
                 cluster.walk(pulses, plan.measurements, cluster.pass_unread)
                 final = cluster.final(sequence.period)
                 change = float(np.abs(final - initial[list(qubits)]).max())
@@ -340,7 +317,7 @@ class Engine:
     def begin(
         self,
         qubits: tuple[int, ...],
-        pulses: list[Pulse],
+        ends: dict[int, float],
         shots: int,
         stream: tuple[int, ...],
         initial: NDArray[np.float64],
@@ -348,10 +325,14 @@ class Engine:
     ) -> tuple[Cluster, NDArray[np.int64], np.random.Generator]:
         """Return one cluster at the start of its shots, each shot's member of its batch, and the source of draws."""
         rng = noise.generator(self.seed, *stream)
-        blocks = min(_blocks(len(qubits)) if pulses else 1, shots)
+        blocks = min(_blocks(len(qubits)) if ends else 1, shots)
         spread = noise.detunings(self.chip, blocks, rng)
-        cluster = self._cluster(qubits, initial, spread, reference, stream, _ends(qubits, pulses))
+        cluster = self._cluster(qubits, initial, spread, reference, stream, ends)
         return cluster, np.arange(shots) * blocks // shots, rng
+
+    def reached(self, sequence: Sequence, reference: float) -> list[tuple[tuple[int, ...], int]]:
+        """Return what each burst of a sequence acts on by itself, and when that has ended."""
+        return self._pulses.reached(sequence, reference)
 
     def find(self, sequence: Sequence, reference: float) -> list[Pulse]:
         """Return the pulses of all bursts of a sequence, in the frame at ``reference`` (Hz)."""
@@ -364,15 +345,15 @@ class Engine:
     def _run(
         self,
         plan: Plan,
-        qubits: tuple[int, ...],
-        pulses: list[Pulse],
+        index: int,
         shots: int,
         stream: tuple[int, ...],
         initial: NDArray[np.float64],
         reference: float,
     ) -> ClusterReport:
         """Take one cluster through the shot and fill the measurements of its qubits; return how."""
-        cluster, owner, rng = self.begin(qubits, pulses, shots, stream, initial, reference)
+        qubits, pulses, ends = plan.clusters[index], plan.pulses[index], plan.ends[index]
+        cluster, owner, rng = self.begin(qubits, ends, shots, stream, initial, reference)
         mine = [m for m in plan.measurements if cluster.measured(m)]
 
         def read(measurement: Measurement) -> None:
@@ -388,24 +369,5 @@ class Engine:
         return cluster.report()
 
 
-def _ends(qubits: tuple[int, ...], pulses: list[Pulse]) -> dict[int, float]:
-    """Return the middle of the last pulse on each qubit; ``pulses`` are by the middle of their time."""
-    found: dict[int, float] = {}
-    for pulse in reversed(pulses):
-        for q in pulse.qubits:
-            found.setdefault(q, 0.5 * (pulse.start + pulse.stop))
-        if len(found) == len(qubits):
-            break
-    return found
-
-
 def _blocks(qubits: int) -> int:
     return _BLOCKS.get(qubits, _WIDE_BLOCKS)
-
-
-def _reference(chip: Chip, sequence: Sequence) -> float:
-    """Return the frame: the LO of the first drive line, in which held samples are constant."""
-    for line in sequence.lines:
-        if chip.wire(line.name).qubit is not None:
-            return line.lo_frequency
-    return chip.qubits[0].frequency

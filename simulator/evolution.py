@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip
 from pulsed.simulator.hamiltonian import LEVELS, zz
+from pulsed.simulator.measurement import Measurement
 from pulsed.simulator.mps import MatrixProducts
-from pulsed.simulator.pulses import Pulse, Step
-from pulsed.simulator.readout import Jumps, Response, sample_jumps
+from pulsed.simulator.readout import sample_jumps
 from pulsed.simulator.report import ClusterReport
 from pulsed.simulator.residual import Residual
 from pulsed.simulator.state import DensityMatrix
+from pulsed.simulator.step import Pulse, Step
 from pulsed.simulator.superoperators import Idle, small_unitaries
 from pulsed.simulator.trajectories import SimulationLimitError, Trajectories
 
@@ -26,42 +26,15 @@ ZZ_STEP = 2000.0
 """Longest idle (ns) of coupled transmons in one step: decay and ZZ do not commute, the error is of order
 (ZZ_STEP/T1)^2."""
 
+MARK_DIGITS = 9
+"""Members of a batch are alike when their marks are the same to so many digits."""
+
 MOST_BYTES = 2 << 30
 """Bytes of a batch of density matrices that readouts may split it into; copies take twice as much meanwhile."""
 
 Complex = NDArray[np.complex128]
 
-
-@dataclass
-class Measurement:
-    """One readout: when it acts on which qubits, how the resonators respond, and what the shots did.
-
-    ``levels`` and ``jumps`` are filled cluster by cluster: (shots, measured) initial levels, jumps per qubit.
-    """
-
-    start: int
-    stop: int
-    response: Response
-    levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
-    jumps: list[Jumps] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A sequence, worked out: clusters of qubits with their pulses, and the readouts in order of time."""
-
-    clusters: list[tuple[int, ...]]
-    pulses: list[list[Pulse]]
-    measurements: list[Measurement]
-
-
-def clear(measurements: list[Measurement], shots: int) -> None:
-    """Make readouts ready for what so many shots do."""
-    for measurement in measurements:
-        measured = len(measurement.response.measured)
-        measurement.levels = np.zeros((shots, measured), dtype=np.int64)
-        empty = np.zeros(0, dtype=np.int64)
-        measurement.jumps = [Jumps(empty, empty, empty, empty) for _ in range(measured)]
+State = DensityMatrix | Trajectories | MatrixProducts
 
 
 class Free:
@@ -97,7 +70,7 @@ class Cluster:
         free: Free,
         qubits: tuple[int, ...],
         detunings: NDArray[np.float64],
-        state: DensityMatrix | Trajectories | MatrixProducts,
+        state: State,
     ) -> None:
         self._chip = free.chip
         self.qubits = qubits
@@ -105,7 +78,7 @@ class Cluster:
         self._zz = free.zz
         self._detunings = detunings
         self._realisation = np.arange(len(detunings))
-        self.state = state
+        self.state: State = state
         self._residual: dict[int, Residual] = {}
         self._clock = dict.fromkeys(qubits, 0)
         self._pairs = dict.fromkeys(free.pairs(qubits), 0.0)
@@ -302,7 +275,27 @@ class Cluster:
             photons = measurement.response.photons[i, left[k]]
             self._residual[qubit] = Residual(self._chip.qubits[qubit], photons, measurement.stop)
             self._clock[qubit] = measurement.stop
-        return np.asarray(new_owner, dtype=np.int64).ravel()
+        new_owner = np.asarray(new_owner, dtype=np.int64).ravel()
+        return new_owner if len(qubits) == len(self.qubits) else self._joined(new_owner)
+
+    def _joined(self, owner: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Let members that a readout has left alike be one, whatever was found before; return the new owners."""
+        if not isinstance(self.state, DensityMatrix):
+            return owner
+        ringing = [r.photons for r in self._residual.values()]
+        marks = np.column_stack([self._realisation, *np.round(self.state.marks().T, MARK_DIGITS), *ringing])
+        _, first, which = np.unique(marks, axis=0, return_index=True, return_inverse=True)
+        if len(first) < len(marks):
+            self._keep(first)
+        return np.asarray(which.ravel()[owner], dtype=np.int64) if len(first) < len(marks) else owner
+
+    def _keep(self, members: NDArray[np.int64]) -> None:
+        """Go on with some members of the batch."""
+        nothing = np.zeros(len(members), dtype=np.int64)
+        self.state = self.state.collapsed((), members, nothing, nothing)
+        self._detunings, self._realisation = self._detunings[members], self._realisation[members]
+        for residual in self._residual.values():
+            residual.photons = residual.photons[members]
 
     def _check_branches(self, count: int) -> None:
         """Refuse (SimulationLimitError) more branches of density matrices than fit; other states look themselves."""
@@ -327,15 +320,36 @@ class Cluster:
     def branch(self, members: NDArray[np.int64]) -> Cluster:
         """Return a cluster of its own with some ``members`` of the batch, for shots that go another way from here."""
         other = copy(self)
-        nothing = np.zeros(len(members), dtype=np.int64)
-        other.state = self.state.collapsed((), members, nothing, nothing)
-        other._detunings = self._detunings[members]
-        other._realisation = self._realisation[members]
         other._residual = {qubit: copy(residual) for qubit, residual in self._residual.items()}
-        for residual in other._residual.values():
-            residual.photons = residual.photons[members]
         other._clock, other._pairs = dict(self._clock), dict(self._pairs)
+        other._keep(members)
         return other
+
+    @property
+    def members(self) -> int:
+        """How many members the batch has."""
+        return len(self._detunings)
+
+    def keeps_time_with(self, other: Cluster) -> bool:
+        """Return whether everything that acts on either from here on acts on both alike."""
+        rings = [{q: r.origin for q, r in c._residual.items() if c._rings_still(q)} for c in (self, other)]
+        return (self._clock, self._pairs, rings[0]) == (other._clock, other._pairs, rings[1])
+
+    def with_members_of(self, others: list[Cluster]) -> Cluster:
+        """Return a cluster with the members of this one, then those of others that keep time with it."""
+        every, whole = [self, *others], copy(self)
+        whole.state = _merged([c.state for c in every])
+        whole._detunings = np.concatenate([c._detunings for c in every])
+        whole._realisation = np.concatenate([c._realisation for c in every])
+        whole._residual = {}
+        for qubit in (q for q in self._residual if self._rings_still(q)):
+            photons = np.concatenate([c._residual[qubit].photons for c in every])
+            whole._residual[qubit] = Residual(self._chip.qubits[qubit], photons, self._residual[qubit].origin)
+        whole._clock, whole._pairs = dict(self._clock), dict(self._pairs)
+        return whole
+
+    def _rings_still(self, qubit: int) -> bool:
+        return self._residual[qubit].lasts(self._clock[qubit])
 
     def report(self) -> ClusterReport:
         """Return how the state has been followed so far."""
@@ -357,6 +371,15 @@ class Cluster:
             p = every.mean(axis=0) if weights is None else weights @ every
             out.append(self._idles[qubit].populations(until - self._clock[qubit]) @ p)
         return np.array(out)
+
+
+def _merged(states: list[State]) -> State:
+    first = states[0]
+    if isinstance(first, DensityMatrix):
+        return DensityMatrix.merged([s for s in states if isinstance(s, DensityMatrix)])
+    if isinstance(first, Trajectories):
+        return Trajectories.merged([s for s in states if isinstance(s, Trajectories)])
+    return MatrixProducts.merged([s for s in states if isinstance(s, MatrixProducts)])
 
 
 def _detuned(step: Step, detunings: NDArray[np.float64]) -> Complex:

@@ -14,13 +14,14 @@ from operator import is_
 import numpy as np
 from numpy.typing import NDArray
 
-from pulsed.simulator.evolution import ZZ_STEP, Cluster, Free, Measurement
+from pulsed.simulator.evolution import ZZ_STEP, Cluster, Free
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS
 from pulsed.simulator.hermitian import SIZE, after_unitaries, turn, waits
+from pulsed.simulator.measurement import Measurement
 from pulsed.simulator.mps import MatrixProducts
 from pulsed.simulator.propagators import wait_and_step
-from pulsed.simulator.pulses import Pulse, Step
 from pulsed.simulator.state import DensityMatrix, Rest, sampled
+from pulsed.simulator.step import Pulse, Step
 from pulsed.simulator.superoperators import small_unitaries
 from pulsed.simulator.trajectories import Trajectories
 
@@ -119,6 +120,19 @@ class ExactCluster(Cluster):
         other._frame = dict(self._frame)
         other._forget()
         return other
+
+    def with_members_of(self, others: list[Cluster]) -> Cluster:
+        """Return a cluster with the members of this one, then those of others that keep time with it."""
+        whole = super().with_members_of(others)
+        assert isinstance(whole, ExactCluster)
+        whole._frame = dict(self._frame)
+        whole._forget()
+        return whole
+
+    def keeps_time_with(self, other: Cluster) -> bool:
+        """Return whether everything that acts on either from here on acts on both alike."""
+        assert isinstance(other, ExactCluster)
+        return self._frame == other._frame and super().keeps_time_with(other)
 
     def read(
         self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool

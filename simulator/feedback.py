@@ -2,150 +2,34 @@
 
 The shot is cut where a readout with such bits ends. Up to there every cluster goes its way; then the digitizer's
 windows are taken, and the shots of a cluster part by the values of those bits that matter to it. A bit matters to the
-clusters that any of its pulses reaches, by crosstalk too.
+clusters that any of its pulses reaches, by crosstalk too. Once a bit has nothing more to decide, shots that it parted
+go on together: their states stay apart, as members of one batch, until a readout leaves them the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator import noise
-from pulsed.simulator.acquisition import Acquisition, owner
+from pulsed.simulator.acquisition import Acquisition
 from pulsed.simulator.chip import Chip
-from pulsed.simulator.evolution import Cluster, Measurement, Plan, clear
-from pulsed.simulator.pulses import Pulse
+from pulsed.simulator.evolution import Cluster
+from pulsed.simulator.fork import Fork, Stage
+from pulsed.simulator.measurement import Measurement, clear
+from pulsed.simulator.plan import Plan
 from pulsed.simulator.readout import Jumps
 from pulsed.simulator.report import ClusterReport
 from pulsed.simulator.sequence import Mode, Outcome, Prediction, Sequence
-from pulsed.simulator.trajectories import SimulationLimitError
+from pulsed.simulator.step import Pulse
 
 TRIALS = 1024
 """Shots that tell what a shot leaves to the next, and what a prediction is the mean of."""
 
 _TRIAL_STREAM = 1 << 22
-
-Find = Callable[[Sequence], list[Pulse]]
-"""Returns the pulses of a sequence."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the shot: ``measurements`` of which the last one ends it, at ``stop``, and tells ``bits``."""
-
-    measurements: tuple[Measurement, ...]
-    start: int
-    stop: float
-    bits: tuple[int, ...]
-    windows: int
-    """Windows of the sequence that are complete at the end."""
-
-
-class Fork:
-    """What a sequence plays, by what is known of its bits.
-
-    Args:
-        sequence: with conditions.
-        chip: the chip.
-        measurements: its readouts, in order of time.
-        find: returns the pulses of a sequence.
-
-    Raises:
-        SimulationLimitError: a readout pulse waits for a bit, or a pulse waits for one of a readout that is still on.
-
-    """
-
-    def __init__(self, sequence: Sequence, chip: Chip, measurements: list[Measurement], find: Find) -> None:
-        self.sequence = sequence
-        self._chip = chip
-        self._find = find
-        self._known: dict[tuple[tuple[int, bool], ...], list[Pulse]] = {}
-        owners = [owner(w, measurements, chip.amplifier.delay) for w in sequence.windows]
-        self._waiting = {i: self._bursts_of(i) for i in range(len(sequence.bits))}
-        used = [i for i, bursts in self._waiting.items() if len(bursts)]
-        told = {i: next(k for k, m in enumerate(measurements) if m is owners[sequence.bits[i].window]) for i in used}
-        self._check(told, measurements)
-        ends = [-1, *sorted(set(told.values())), len(measurements) - 1]
-        self.stages: list[Stage] = []
-        for before, last in pairwise(ends):
-            final = len(self.stages) == len(ends) - 2
-            start = measurements[before].stop if before >= 0 else 0
-            stop = np.inf if final else float(measurements[last].stop)
-            own = tuple(measurements[before + 1 : last + 1])
-            windows = sum(any(found is m for m in measurements[: last + 1]) for found in owners)
-            bits = () if final else tuple(i for i in used if told[i] == last)
-            self.stages.append(Stage(own, start, stop, bits, windows))
-        self._reached = {i: self._reach(i) for i in used}
-
-    def _bursts_of(self, bit: int) -> NDArray[np.int64]:
-        """Return the bursts that a bit decides something about, by index."""
-        conditions = self.sequence.conditions
-        assert conditions is not None
-        turned = [turn.bursts for turn in self.sequence.turns if abs(turn.condition) == bit + 1]
-        found = np.concatenate([np.flatnonzero(np.abs(conditions) == bit + 1), *turned])
-        return np.unique(found.astype(np.int64))
-
-    def _check(self, told: Mapping[int, int], measurements: list[Measurement]) -> None:
-        bursts = self.sequence.bursts
-        for bit, k in told.items():
-            for burst in bursts[self._waiting[bit]]:
-                line = self.sequence.lines[burst["line"]].name
-                if self._chip.wire(line).reads:
-                    message, legal = "a readout pulse that waits for a bit cannot be followed", "pulses on other lines"
-                elif burst["start"] < measurements[k].stop:
-                    message = "a pulse waits for a bit of a readout that is still on at the chip"
-                    legal = f"from {measurements[k].stop} ns"
-                else:
-                    continue
-                raise SimulationLimitError(
-                    message, subject=f"line {line}", value=f"a pulse at {burst['start']} ns", legal=legal
-                )
-
-    def _reach(self, bit: int) -> set[int]:
-        """Return the qubits that the pulses of a bit reach."""
-        bursts = self.sequence.bursts[self._waiting[bit]]
-        found = self._find(replace(self.sequence, bursts=bursts, conditions=None, turns=()))
-        return {q for pulse in found for q in pulse.qubits}
-
-    def matters(self, bit: int, qubits: tuple[int, ...]) -> bool:
-        """Return whether a bit decides about pulses of a cluster."""
-        return bool(self._reached[bit] & set(qubits))
-
-    def pulses(self, known: Mapping[int, bool], qubits: tuple[int, ...], stage: Stage) -> list[Pulse]:
-        """Return the pulses of a cluster in a stage when some bits are known."""
-        every = self._under(known)
-        return [p for p in every if p.qubits[0] in qubits and stage.start <= p.start < stage.stop]
-
-    def check_past(
-        self, old: Mapping[int, bool], new: Mapping[int, bool], qubits: tuple[int, ...], stop: float
-    ) -> None:
-        """Refuse (SimulationLimitError) a bit that would change pulses which began before it was known."""
-        before, after = (
-            [p for p in self._under(known) if p.qubits[0] in qubits and p.start < stop] for known in (old, new)
-        )
-        if len(before) != len(after) or not all(map(_alike, before, after)):
-            raise SimulationLimitError(
-                "a pulse that waits for a bit overlaps one that began before the bit was measured",
-                subject=f"qubits {', '.join(map(str, qubits))}",
-                value=f"a pulse from before {stop:g} ns",
-                legal="pulses that end before those that wait begin",
-            )
-
-    def _under(self, known: Mapping[int, bool]) -> list[Pulse]:
-        key = tuple(sorted(known.items()))
-        if key not in self._known:
-            self._known[key] = self._find(self.sequence.under(known))
-        return self._known[key]
-
-
-def _alike(one: Pulse, other: Pulse) -> bool:
-    same = (one.start, one.stop, one.qubits, one.phase) == (other.start, other.stop, other.qubits, other.phase)
-    return same and (one.step is other.step or np.array_equal(one.step.unitary, other.step.unitary))
 
 
 @dataclass
@@ -195,6 +79,9 @@ class Branches:
                 for way in ways:
                     self._advance(which, way, stage)
             acquisition.take(stage.windows)
+            if stage.bits:
+                for which in range(len(self.ways)):
+                    self._unite(which, stage)
             for bit in stage.bits:
                 self._part(bit, acquisition.bit(bit), stage.stop)
 
@@ -244,6 +131,18 @@ class Branches:
 
         cluster.walk(pulses, list(stage.measurements), read)
 
+    def _unite(self, which: int, stage: Stage) -> None:
+        """Let shots of a cluster go on together that nothing to come tells apart but their states."""
+        ways, last = self.ways[which], self._last[which]
+        if len(ways) == 1 or (not self._to_the_end and (last is None or last.stop <= stage.stop)):
+            return
+        groups: dict[tuple[tuple[int, bool], ...], list[Way]] = {}
+        for way in ways:
+            way.known = self._fork.remembered(way.known, way.cluster.qubits, stage.stop)
+            way.cluster.wait(int(stage.stop))
+            groups.setdefault(tuple(sorted(way.known.items())), []).append(way)
+        self.ways[which] = [way for group in groups.values() for way in _united(group)]
+
     def _look(self, which: int, way: Way, populations: NDArray[np.float64]) -> None:
         if which not in self.seen:
             self.seen[which] = np.zeros((self._shots, populations.shape[1]))
@@ -267,6 +166,19 @@ class Branches:
                     cluster = way.cluster.branch(members)
                     parted.append(Way(cluster, way.shots[mine], member.ravel().astype(np.int64), known))
             self.ways[which] = parted
+
+
+def _united(ways: list[Way]) -> list[Way]:
+    """Return ways with the same pulses ahead as one; as they are, where a pulse or photons still tell them apart."""
+    first, *others = (way.cluster for way in ways)
+    if not others or not all(first.keeps_time_with(other) for other in others):
+        return ways
+    sizes = [way.cluster.members for way in ways]
+    offsets = np.cumsum([0, *sizes[:-1]])
+    shots = np.concatenate([way.shots for way in ways])
+    owner = np.concatenate([way.owner + offset for way, offset in zip(ways, offsets, strict=True)])
+    order = np.argsort(shots)
+    return [Way(first.with_members_of(others), shots[order], owner[order], ways[0].known)]
 
 
 def _shadow(measurement: Measurement, shots: int) -> Measurement:
@@ -298,7 +210,7 @@ class Host(Protocol):
     def begin(
         self,
         qubits: tuple[int, ...],
-        pulses: list[Pulse],
+        ends: dict[int, float],
         shots: int,
         stream: tuple[int, ...],
         initial: NDArray[np.float64],
@@ -308,6 +220,9 @@ class Host(Protocol):
 
     def find(self, sequence: Sequence, reference: float) -> list[Pulse]:
         """Return the pulses of all bursts of a sequence."""
+
+    def reached(self, sequence: Sequence, reference: float) -> list[tuple[tuple[int, ...], int]]:
+        """Return what each burst of a sequence acts on by itself, and when that has ended."""
 
     def thermal(self, reference: float) -> NDArray[np.float64]:
         """Return (qubits, 3) populations in equilibrium."""
@@ -321,7 +236,13 @@ class Branching:
         self._sequence = sequence
         self._plan = plan
         self._reference = reference
-        self._fork = Fork(sequence, host.chip, plan.measurements, lambda found: host.find(found, reference))
+        self._fork = Fork(
+            sequence,
+            host.chip,
+            plan.measurements,
+            lambda found: host.find(found, reference),
+            lambda found: host.reached(found, reference),
+        )
 
     def play(self, shots: int, stream: tuple[int, ...], mode: Mode) -> tuple[Branches, Outcome]:
         """Play the shots and record them."""
@@ -373,8 +294,8 @@ class Branching:
         host, plan = self._host, self._plan
         clear(plan.measurements, shots)
         ways, rngs = [], []
-        for index, (qubits, pulses) in enumerate(zip(plan.clusters, plan.pulses, strict=True)):
-            begun = host.begin(qubits, pulses, shots, (*stream, index), initial, self._reference)
+        for index, (qubits, ends) in enumerate(zip(plan.clusters, plan.ends, strict=True)):
+            begun = host.begin(qubits, ends, shots, (*stream, index), initial, self._reference)
             ways.append(Way(begun[0], np.arange(shots), begun[1], {}))
             rngs.append(begun[2])
         branches = Branches(self._fork, ways, rngs, to_the_end, watched)

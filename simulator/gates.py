@@ -14,9 +14,10 @@ from pulsed.simulator.evolution import Free
 from pulsed.simulator.exact import ExactCluster
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS
 from pulsed.simulator.lines import gain
-from pulsed.simulator.pulses import Pulse, Pulses
+from pulsed.simulator.pulses import Pulses
 from pulsed.simulator.sequence import BURST, Line, Sequence
 from pulsed.simulator.state import DensityMatrix, table
+from pulsed.simulator.step import Pulse
 
 Complex = NDArray[np.complex128]
 

@@ -82,6 +82,11 @@ class MatrixProducts:
             tensors.append(tensor)
         return cls(TensorLine(tensors, truncation), [order.index(s) for s in range(len(order))], rng)
 
+    @classmethod
+    def merged(cls, states: list[MatrixProducts]) -> MatrixProducts:
+        """Return the batches of some states on the same line, one after the other."""
+        return cls(TensorLine.merged([state.line for state in states]), list(states[0]._place), states[0]._rng)
+
     @property
     def discarded(self) -> NDArray[np.float64]:
         """(batch,) the weight that truncation has left out of each state."""

@@ -41,6 +41,20 @@ class TensorLine:
         self._centre = 0
         self._pair: Complex | None = None
 
+    @classmethod
+    def merged(cls, lines: list[TensorLine]) -> TensorLine:
+        """Return the batches of some lines, one after the other; narrower bonds are filled with zeros."""
+        tensors = []
+        for same in zip(*(line.settle(0) for line in lines), strict=True):
+            rows, columns = (max(t.shape[axis] for t in same) for axis in (1, 3))
+            fill = [((0, 0), (0, rows - t.shape[1]), (0, 0), (0, columns - t.shape[3])) for t in same]
+            tensors.append(np.concatenate([np.pad(t, pad) for t, pad in zip(same, fill, strict=True)]))
+        out = cls(tensors, lines[0].truncation)
+        out.discarded = np.concatenate([line.discarded for line in lines])
+        out.widest = max(line.widest for line in lines)
+        out.rebuild()
+        return out
+
     def focus(self, first: int, last: int) -> Complex:
         """Make the centre cover positions ``first`` to ``last``, one or two neighbours; return it.
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.simulator.chip import Chip, Qubit, Wire
-from pulsed.simulator.clusters import MOST_JOINT, Reach, Segment, reach, segments
+from pulsed.simulator.clusters import MOST_JOINT, Item, Reach, Segment, reach, segments
 from pulsed.simulator.hamiltonian import LEVELS, TWO_PI_PER_NS, static
-from pulsed.simulator.hermitian import complex_map, real_map
+from pulsed.simulator.hermitian import real_map
 from pulsed.simulator.lines import TAIL, distort, low_pass, mixed, settling
 from pulsed.simulator.propagators import propagate, propagate_one
 from pulsed.simulator.sequence import Line, Sequence
-from pulsed.simulator.superoperators import dissipator, exponential, jump_operators
-from pulsed.simulator.trajectories import SimulationLimitError, kraus_operators
+from pulsed.simulator.step import Pulse, Step, joint_map
+from pulsed.simulator.superoperators import dissipator, jump_operators
+from pulsed.simulator.trajectories import SimulationLimitError
 from pulsed.simulator.triples import propagate_many
 
 Complex = NDArray[np.complex128]
@@ -30,77 +29,8 @@ CACHE_BYTES = 64 << 20
 STRIDE = 8
 """Samples per step of the dissipation integral under a pulse of two or three; a transmon's pulse takes every sample."""
 
-LEAST_WEIGHT = 1e-9
-"""Chance of all jumps together that are left out of :attr:`Step.kraus`."""
-
 FLUX_STEPS = 4
 """Steps per sample of a flux pulse."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """The effect of one segment in the frame of its first burst's phase.
-
-    Attributes:
-        real: (m^2, m^2) on the coefficients of :mod:`pulsed.simulator.hermitian`, dissipation included.
-        unitary: (m, m), dissipation left out.
-        moments: (sites, m, m) for the quasi-static detuning.
-        excitations: (m,) number of excitations of each kept label.
-
-    """
-
-    real: NDArray[np.float64]
-    unitary: Complex
-    moments: Complex
-    excitations: NDArray[np.float64]
-
-    def turned(self, phase: float, maps: Complex) -> Complex:
-        """Return superoperators (..., m^2, m^2) of this step with the segment's first burst at ``phase``."""
-        turn = self._turn(phase)
-        out: Complex = turn.ravel()[:, None] * maps * turn.conj().ravel()[None, :]
-        return out
-
-    def turned_operators(self, phase: float, operators: Complex) -> Complex:
-        """Return operators (..., m, m) of this step with the segment's first burst at ``phase``."""
-        turned: Complex = self._turn(phase) * operators
-        return turned
-
-    def _turn(self, phase: float) -> Complex:
-        p = np.exp(1j * phase * self.excitations)
-        turn: Complex = np.multiply.outer(p, p.conj())
-        return turn
-
-    @cached_property
-    def superoperator(self) -> Complex:
-        """(m^2, m^2), the same on a row-major vec(rho)."""
-        return complex_map(self.real)
-
-    @cached_property
-    def kraus(self) -> Complex:
-        """(1, k, m, m) Kraus operators of the same, without those that together weigh less than 1e-9."""
-        size = len(self.unitary)
-        every = kraus_operators(complex_map(self.real), size)[0]
-        weights = np.einsum("kij,kij->k", every, every.conj()).real / size
-        order = np.argsort(-weights)
-        left = np.cumsum(weights[order][::-1])[::-1]
-        kept: Complex = every[order[left > LEAST_WEIGHT]][None]
-        return kept
-
-    @property
-    def nbytes(self) -> int:
-        """Memory in bytes, :attr:`superoperator` or :attr:`kraus`, at most half as large, included."""
-        own = (self.real, self.unitary, self.moments, self.excitations)
-        return sum(x.nbytes for x in own) + 2 * self.real.nbytes
-
-
-class Pulse(NamedTuple):
-    """One segment placed in time: ``stop`` includes the ringing of the line."""
-
-    qubits: tuple[int, ...]
-    start: int
-    stop: int
-    phase: float
-    step: Step
 
 
 @dataclass(frozen=True)
@@ -123,6 +53,17 @@ class _Parts:
     of: list[_Part]
     starts: list[int]
     phases: list[float]
+
+    def items(self) -> tuple[list[Item], list[Item]]:
+        """Return what the bursts act on, and what crosstalk adds."""
+        items: list[Item] = []
+        felt: list[Item] = []
+        for index, (part, start) in enumerate(zip(self.of, self.starts, strict=True)):
+            if part.reach is not None:
+                end = start + len(part.envelope)
+                items.append((start, end, part.reach.main, index))
+                felt += [(start, end, (q,), index) for q in part.reach.crosstalk]
+        return items, felt
 
 
 class Pulses:
@@ -165,12 +106,7 @@ class Pulses:
         alone = self._alone(parts, reference, tail)
         if alone is not None:
             return alone
-        items, felt = [], []
-        for index, (part, start) in enumerate(zip(parts.of, parts.starts, strict=True)):
-            if part.reach is not None:
-                end = start + len(part.envelope)
-                items.append((start, end, part.reach.main, index))
-                felt += [(start, end, (q,), index) for q in part.reach.crosstalk]
+        items, felt = parts.items()
         known: dict[tuple[int, int, tuple[int, ...]], Step] = {}
         found = []
         for segment in segments(items, felt, tail):
@@ -189,6 +125,11 @@ class Pulses:
             stop = segment.end + segment.tail
             found.append(Pulse(segment.qubits, segment.start, stop, parts.phases[first], step))
         return found
+
+    def reached(self, sequence: Sequence, reference: float) -> list[tuple[tuple[int, ...], int]]:
+        """Return what each burst of a sequence acts on by itself, and when that has ended."""
+        items, felt = self._parts(sequence, reference).items()
+        return [(qubits, end + TAIL) for _, end, qubits, _ in (*items, *felt)]
 
     def _alone(self, parts: _Parts, reference: float, tail: int) -> list[Pulse] | None:
         """Return the pulses if each burst is one: on a transmon each, none overlapping, none felt elsewhere. Else None.
@@ -387,14 +328,6 @@ class Pulses:
                     parts.append(full)
             found = self._jumps[key] = np.array(parts)
         return found
-
-
-def joint_map(unitary: Complex, generator: Complex) -> NDArray[np.float64]:
-    """Return the map on coefficients: the dissipation in the interaction picture, then the unitary."""
-    real: NDArray[np.float64] = real_map(np.asarray(np.kron(unitary, unitary.conj()), complex)) @ exponential(
-        real_map(generator)
-    )
-    return real
 
 
 def _check_size(segment: Segment, chip: Chip) -> None:

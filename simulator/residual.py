@@ -38,6 +38,11 @@ class Residual:
         self.photons = photons
         self._origin = time
 
+    @property
+    def origin(self) -> float:
+        """Time (samples) that :attr:`photons` are counted at."""
+        return self._origin
+
     def lasts(self, time: float) -> bool:
         """Return whether there is something left at ``time``."""
         return bool(self.photons.max(initial=0.0) * math.exp(-self._kappa * (time - self._origin)) > GONE)

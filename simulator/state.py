@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pulsed.simulator.clusters import union
 from pulsed.simulator.hamiltonian import LEVELS
 from pulsed.simulator.hermitian import (
     COHERENCES,
@@ -137,6 +138,19 @@ class DensityMatrix:
         part = _Part(tuple(range(count)), np.zeros((0, 0)))
         part.set_elements(np.array(x, dtype=np.complex128))
         return cls([part], [True] * count)
+
+    @classmethod
+    def merged(cls, states: list[DensityMatrix]) -> DensityMatrix:
+        """Return the batches of some states, one after the other; transmons joined in one of them are so in all."""
+        links = [(part.sites[0], s) for state in states for part in state._parts for s in part.sites]
+        groups = [tuple(int(str(s)) for s in group) for group in union(range(len(states[0]._coherent)), links)]
+        parts = [_Part(sites, np.concatenate([state._joined(sites).x for state in states])) for sites in groups]
+        return cls(parts, [any(c) for c in zip(*(state._coherent for state in states), strict=True)])
+
+    def marks(self) -> Real:
+        """Return (batch, 2 parts) numbers that are the same for equal members, and hardly ever for others."""
+        rng = np.random.default_rng(0)
+        return np.concatenate([part.x @ rng.normal(size=(part.x.shape[1], 2)) for part in self._parts], axis=1)
 
     @property
     def rho(self) -> Complex:

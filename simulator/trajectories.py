@@ -106,6 +106,11 @@ class Trajectories:
         psi[np.arange(batch), index] = 1
         return cls(psi, len(populations), rng)
 
+    @classmethod
+    def merged(cls, states: list[Trajectories]) -> Trajectories:
+        """Return the batches of some states, one after the other."""
+        return cls(np.concatenate([state.psi for state in states]), states[0].count, states[0]._rng)
+
     def apply(self, sites: tuple[int, ...], maps: Complex) -> None:
         """Apply superoperators (batch, m^2, m^2), or (1, m^2, m^2) for all alike: one Kraus operator per member."""
         self.jump(sites, kraus_operators(maps, LEVELS ** len(sites)))

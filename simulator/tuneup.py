@@ -21,6 +21,7 @@ from scipy.optimize import least_squares
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.device import load_device
 from pulsed.pulse.library import Drag, GaussianSquare
+from pulsed.simulator.angles import ECR, conditional, generators, transverse, virtual
 from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
 from pulsed.simulator.gates import Burst, Gates, rotation
@@ -37,10 +38,6 @@ CZ_SHAPES, CZ_WIDTH = ((88, 12.0), (112, 20.0)), 40.0
 """Duration and sigma of the flux pulses that are tried, and the width (samples) that the search begins with."""
 SHOTS, PERIOD = 20_000, 1_000_000
 """Of the readout's errors: samples after which nothing of a shot is left in the next."""
-
-_ECR = np.zeros((4, 4), complex)
-_ECR[[0, 0, 1, 1, 2, 2, 3, 3], [2, 3, 2, 3, 0, 1, 0, 1]] = np.array([1, 1j, 1j, 1, 1, -1j, -1j, 1]) / math.sqrt(2)
-# Qiskit's ECRGate with the control as the slow index: (X 1 - Y X)/sqrt(2) on (control, target).
 
 
 class Tuneup:
@@ -106,7 +103,7 @@ class Tuneup:
             wanted = rotation(theta)
 
             def residual(p: NDArray[np.float64], wanted: Complex = wanted) -> NDArray[np.float64]:
-                return _generators(wanted.conj().T @ self.gates.unitary([self.drag(q, p)], (q,), 32))
+                return generators(wanted.conj().T @ self.gates.unitary([self.drag(q, p)], (q,), 32))
 
             guess = self._guess(q, theta)
             found = least_squares(residual, guess, xtol=1e-12, ftol=1e-14, gtol=1e-14)
@@ -174,7 +171,7 @@ class Tuneup:
         for _ in range(12):
             tones = self._tones(control, target, duration, sigma, drive, cancel)
             u = self.gates.unitary(tones, (control, target), duration)
-            zero, one = _transverse(u[:2, :2]), _transverse(u[2:, 2:])
+            zero, one = transverse(u[:2, :2]), transverse(u[2:, 2:])
             common, split = (zero + one) / 2, (zero - one) / 2
             if abs(split - math.pi / 4) < 1e-3 and abs(common) < 1e-3:
                 break
@@ -206,15 +203,15 @@ class Tuneup:
 
         def residual(p: NDArray[np.float64]) -> NDArray[np.float64]:
             bursts, z = unpack(p)
-            return _generators(_ECR.conj().T @ z @ self.gates.unitary(bursts, pair, total))
+            return generators(ECR.conj().T @ z @ self.gates.unitary(bursts, pair, total))
 
         first = self.gates.unitary(self._echo(control, target, duration, sigma, half), pair, total)
-        rz = _virtual(first)
+        rz = virtual(first)
         guess = np.array([half[0].real, half[0].imag, half[1].real, half[1].imag, *rz])
         found = least_squares(residual, guess, x_scale=np.array([0.1, 0.1, 0.02, 0.02, 1, 1]), xtol=1e-9)
         bursts, z = unpack(found.x)
         drive, cancel = complex(*found.x[:2]), complex(*found.x[2:4])
-        error = self.gates.error(bursts, pair, total, z.conj().T @ _ECR)
+        error = self.gates.error(bursts, pair, total, z.conj().T @ ECR)
         name = f"Q{control}-Q{target}.ecr"
         self.put(f"{name}.duration", duration, "dt")
         self.put(f"{name}.sigma", sigma, "dt")
@@ -250,12 +247,12 @@ class Tuneup:
             def residual(p: NDArray[np.float64], unitary: Callable[..., Complex] = unitary) -> NDArray[np.float64]:
                 u = unitary(*p)
                 lost = np.sqrt(np.maximum(0.0, 1 - (np.abs(u) ** 2).sum(axis=0)))
-                return np.array([_wrapped(_conditional(u) - math.pi), lost[2], lost[3]])
+                return np.array([_wrapped(conditional(u) - math.pi), lost[2], lost[3]])
 
             amplitudes = np.linspace(0.05, 0.95, 61)
             phases = np.zeros(1)
             for amplitude in amplitudes:
-                phases = np.unwrap([*phases, _conditional(unitary(amplitude, CZ_WIDTH))])
+                phases = np.unwrap([*phases, conditional(unitary(amplitude, CZ_WIDTH))])
                 if abs(phases[-1]) >= math.pi:
                     break
             else:
@@ -342,39 +339,6 @@ class Tuneup:
         outcome = self.engine.play(sequence, SHOTS, (len(flips),), "integrated")
         assert outcome.integrated is not None  # the mode asked for
         return outcome.integrated.astype(complex)
-
-
-def _generators(m: Complex) -> NDArray[np.float64]:
-    """Return the traceless Pauli components of -Im(M), M's mean phase taken out: 0 where M is the identity."""
-    n = len(m)
-    paulis = [np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])]
-    basis = paulis if n == 2 else [np.kron(a, b) for a in paulis for b in paulis]
-    components = np.array([np.trace(p.conj().T @ m) / n for p in basis])
-    return np.asarray((components[1:] * np.exp(-1j * np.angle(components[0]))).imag, dtype=np.float64)
-
-
-def _transverse(u: Complex) -> complex:
-    """Return x + iy of the rotation vector (rad) of a 2x2 unitary up to its phase."""
-    u = u / np.sqrt(np.linalg.det(u))
-    if np.trace(u).real < 0:
-        u = -u
-    x, y, z = -u[1, 0].imag, u[1, 0].real, -u[0, 0].imag
-    sine = math.sqrt(x * x + y * y + z * z)
-    angle = 2 * math.atan2(sine, u[0, 0].real)
-    return complex(x, y) / sine * angle if sine > 0 else 0j
-
-
-def _virtual(u: Complex) -> tuple[float, float]:
-    """Return the rz angles (control, target) after ``u`` that bring it closest to ECR, from the phases of its rows."""
-    overlap = np.array([np.vdot(_ECR[i], u[i]) for i in range(4)])
-    control = float(np.angle(overlap[2] * overlap[0].conjugate()) + np.angle(overlap[3] * overlap[1].conjugate())) / 2
-    target = float(np.angle(overlap[1] * overlap[0].conjugate()) + np.angle(overlap[3] * overlap[2].conjugate())) / 2
-    return -control, -target
-
-
-def _conditional(u: Complex) -> float:
-    """Return the phase that 11 gathers beyond those of 01 and 10."""
-    return float(np.angle(u[3, 3] * u[0, 0] / (u[1, 1] * u[2, 2])))
 
 
 def _wrapped(angle: float) -> float:

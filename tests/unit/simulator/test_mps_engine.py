@@ -114,6 +114,33 @@ def test_a_ring_is_followed_on_a_line():
     assert np.abs(open_chain.populations((4, 0, 2)) - exact).max() > 1e-3
 
 
+@pytest.mark.parametrize(("batch", "seed", "on_line"), [(3, None, False), (3, 5, False), (3, 5, True)])
+def test_batches_put_together_go_on_as_each_of_them(batch, seed, on_line):
+    """After two layers, and of narrower bonds after a wait alone: joint populations, also after two more layers."""
+    chip = chain(4, 1e3)
+    rngs = [None if seed is None else np.random.default_rng(seed) for _ in range(2)]
+    busy = cluster(chip, batch, rngs[0], on_line)
+    idle = cluster_of(
+        Free(chip, LO), (0, 1, 2, 3), np.tile([1.0, 0.0, 0.0], (4, 1)), np.zeros((2, 4)), rngs[1], on_line
+    )
+    idle.wait(1000)
+    assert busy.keeps_time_with(idle)
+    half = busy.branch(np.array([0]))
+    half.wait(1200)
+    assert not busy.keeps_time_with(half)
+    whole = busy.with_members_of([idle])
+    assert whole.members == batch + 2
+    late = circuit(chip, start=1100)
+    pulses = Pulses(chip).find(Gates(chip, lines(chip)).sequence(late), LO)
+    for again in (False, True):
+        if again:
+            for one in (busy, idle, whole):
+                one.walk(pulses, [], lambda measurement: None)
+        parts = np.concatenate([c.state.populations((0, 2, 3)) for c in (busy, idle)])
+        np.testing.assert_allclose(whole.state.populations((0, 2, 3)), parts, atol=1e-4 if on_line else 1e-6)
+        assert np.abs(parts[0] - parts[-1]).max() > 0.02
+
+
 def test_shots_of_twelve_are_reproducible_and_reported():
     chip = chain(12, 60e-6)
     played = sequence(chip, tuple(range(12)))

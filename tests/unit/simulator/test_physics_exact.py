@@ -14,8 +14,8 @@ from pulsed.simulator.exact import ExactCluster
 from pulsed.simulator.hamiltonian import TWO_PI_PER_NS
 from pulsed.simulator.hermitian import after_unitaries, conjugated, real_map, turn, waits
 from pulsed.simulator.propagators import wait_and_step
-from pulsed.simulator.pulses import Pulse, Step, joint_map
 from pulsed.simulator.state import DensityMatrix, Rest
+from pulsed.simulator.step import Pulse, Step, joint_map
 from pulsed.simulator.superoperators import jump_operators, small_unitaries
 
 seeds = st.integers(0, 2**32 - 1)

@@ -13,6 +13,7 @@ from pulsed.pulse.library import Drag
 from pulsed.simulator import evolution
 from pulsed.simulator.chip import load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, SimulationLimitError, Window
+from pulsed.simulator.feedback import Branches
 from pulsed.simulator.lines import ideal_correction
 from pulsed.simulator.sequence import Bit, Turn
 from pulsed.simulator.tuneup import Tuneup
@@ -227,6 +228,100 @@ def test_a_readout_of_all_qubits_forgets_the_way(gates):
     outcome = Engine(chip, 3).play(replace(shot.sequence(400_000), conditions=None), 6000, (1,), "integrated")
     cluster = next(found for found in outcome.report.clusters if found.qubits == (0, 1))
     assert 32 * 4 <= cluster.members <= 32 * 9
+
+
+def resets(chip, gates, rounds, other=False):
+    """Active reset of Q0's coin, over and over, each round half undone; with ``other`` Q1 turned before all of it."""
+    shot = Shot(chip, gates).play("sx", 0, 0)
+    if other:
+        shot.play("sx", 1, 0)
+    for k in range(rounds):
+        start = 40 + 1500 * k
+        shot.read(start, 0).play("x", 0, start + LENGTH + LATENCY, k + 1).play("sx", 0, start + 1400)
+    if other:
+        shot.read(40 + 1500 * rounds, 1)
+    return shot.read(40 + 1500 * rounds if not other else 2000 + 1500 * rounds, 0).sequence()
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_ten_rounds_of_active_reset_cost_ten_times_one(gates, monkeypatch, other):
+    """Ways do not double: as many readouts of a batch in each round, and members as after the first two.
+
+    Q1, coupled and in a state of its own that nothing reads meanwhile, has a phase of each history of Q0: what is kept
+    of it grows, to a member for each shot at most, but it is followed in as many ways.
+    """
+    chip, read = load_chip(CHIP), []
+    plain = evolution.Cluster.read
+    monkeypatch.setattr(evolution.Cluster, "read", lambda self, *args: read.append(self.members) or plain(self, *args))
+    sequence, shots = resets(chip, gates, 10, other), 600
+    outcome = Engine(chip, 3).play(sequence, shots, (1,), "integrated")
+    assert outcome.integrated.shape == (shots, 12 if other else 11)
+    # Those of the shots themselves, and of up to four runs of 1024 that find what a shot leaves; two ways at most.
+    assert len(read) <= 5 * 2 * (12 if other else 11)
+    if not other:
+        assert max(read) <= 2 * 32 * 3
+
+
+def test_statistics_are_those_without_uniting(gates, monkeypatch):
+    """Three rounds, 6000 shots: the odds of each of the 16 records within 5 standard deviations; other draws."""
+    chip, count, found = load_chip(CHIP), 6000, []
+    sequence = resets(chip, gates, 3)
+    for united in (True, False):
+        if not united:
+            monkeypatch.setattr(Branches, "_unite", lambda *_: None)
+        bits = measured(sequence, chip, shots=count)
+        found.append(np.bincount(bits @ (1 << np.arange(4)), minlength=16))
+    one, other = found
+    assert (one > 50).sum() >= 8
+    assert (np.abs(one - other) < 5 * np.sqrt(np.maximum(one + other, 10))).all(), (one, other)
+    assert (one != other).any()
+
+
+def test_united_members_keep_their_states(quiet, gates):
+    """A coin parts the shots, Q1 is turned over in half of them, the bit is forgotten: Q1 still shows the coin."""
+    shot = Shot(quiet, gates).play("sx", 0, 0).read(40, 0).play("x", 1, 1400, 1)
+    shot.play("sx", 0, 1400).read(1500, 0).play("x", 0, 2900, 2).read(3000, 0)
+    shot.play("x", 1, 4400, 3).read(4500, 1)
+    coin, _, third, copy = measured(shot.sequence(), quiet).T
+    assert np.mean(copy == (coin ^ third)) > 0.99
+    assert abs(coin.mean() - 0.5) < 5 * 0.5 / math.sqrt(SHOTS)
+
+
+def test_members_that_a_readout_leaves_alike_are_one(gates):
+    """Q1 stays in its thermal state beside Q0, whose coin is read four times: no member for each history."""
+    chip, shot = load_chip(CHIP), Shot(load_chip(CHIP), gates)
+    for start in range(0, 8000, 2000):
+        shot.play("sx", 0, start).read(start + 40, 0)
+    late = replace(shot.play("sx", 1, 9000).read(9100, 1).sequence(400_000), conditions=None)
+    report = Engine(chip, 3).play(late, 4000, (1,), "integrated").report
+    cluster = next(found for found in report.clusters if found.qubits == (0, 1))
+    assert cluster.members <= 32 * 9
+
+
+def test_alternatives_are_not_played_at_once(gates):
+    """Tones that would couple four transmons, or exclude each other: where Q0 shows 0, the other is what is played."""
+    chip = load_chip(CHIP)
+    chip = replace(chip, qubits=tuple(replace(q, thermal=1e-6) for q in chip.qubits),
+                   amplifier=replace(chip.amplifier, noise_lsb=4.0, efficiency=1.0))  # fmt: skip
+    f, tone = [q.frequency - DRIVE for q in chip.qubits], np.full(300, 0.5)
+
+    def shot(alternatives):
+        found = Shot(chip, gates).read(40, 0)
+        start = 40 + LENGTH + LATENCY
+        if 1 in alternatives:
+            found._add(2, start, tone, 1.0, 0.0, f[3], 1)
+            found._add(4, start, tone, 1.0, 0.0, f[3], 1)
+        if -1 in alternatives:
+            found._add(2, start, tone, 1.0, 0.0, f[1], -1)
+        return found.read(start + 400, 1).sequence()
+
+    both, only = shot((1, -1)), shot((-1,))
+    engine = Engine(chip)
+    with pytest.raises(SimulationLimitError, match="qubits 1, 2, 3, 4"):
+        engine.play(replace(both, conditions=None), 10, (1,), "integrated")
+    assert engine.play(both, 50, (1,), "integrated").integrated.shape == (50, 2)
+    found, plain = engine.predict(both).populations, engine.predict(replace(only, conditions=None)).populations
+    np.testing.assert_allclose(found, plain, atol=5e-3)
 
 
 def test_more_branches_of_density_matrices_than_fit_are_refused_and_fewer_shots_are_not(gates, monkeypatch):
