@@ -24,7 +24,7 @@ from pulsed.daemon.leash import die_with
 from pulsed.daemon.pipe import WorkerPipe
 from pulsed.model.calibration import CalibrationSet, from_json
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import CircuitError, InvalidValueError, PulsedError
+from pulsed.model.errors import CircuitError, InvalidValueError, JobCancelledError, PulsedError
 from pulsed.model.job import RunOptions
 from pulsed.model.payload import Part
 from pulsed.model.qpy import QPY_MIN, check_qpy
@@ -38,6 +38,10 @@ class _Compiler(Protocol):
     def compile(self, programs: Sequence[Any], options: RunOptions, gates: Any = None) -> list[Any]: ...
 
 
+class _Aborted(BaseException):
+    """The daemon does not want the job any more: out of whatever is under way."""
+
+
 class CompileWorker:
     """Compilers by calibration set, and the orders."""
 
@@ -47,6 +51,16 @@ class CompileWorker:
         self._sent: tuple[str, CalibrationSet] | None = None
         """The last set that came with an order: the daemon does not send it again, whatever became of it."""
         self._newest = 0
+        self._compiling = False
+
+    def interrupt(self, *_: object) -> None:
+        """Leave the job that is compiled, if there is one. The handler of SIGUSR1, which the daemon sends for its job.
+
+        The daemon gives its next order after the answer to this one: a signal never means another job.
+        """
+        if self._compiling:
+            self._compiling = False
+            raise _Aborted
 
     def run(self) -> None:
         """Serve orders until the daemon goes."""
@@ -55,13 +69,26 @@ class CompileWorker:
             if isinstance(order, orders.Quit):
                 return
             try:
-                answer, parts = self._serve(order, message[1:])
+                answer, parts = self._interruptible(order, message[1:])
+            except _Aborted:
+                self._compilers.clear()  # whatever they keep may be half made
+                aborted = JobCancelledError("was cancelled", subject=f"job {order.job_id}")
+                answer, parts = orders.Failed(aborted.to_info(), order.job_id), []
             except (Exception, MemoryError) as error:  # noqa: BLE001 - whatever a job does, it is the job that fails
                 if not isinstance(error, PulsedError):
                     logs.get("compile").exception("compiling failed")
                 job_id = order.job_id if isinstance(order, orders.Compile) else ""
                 answer, parts = orders.Failed(_describe(error), job_id), []
             self.pipe.send([orders.encode(answer), *parts])
+
+    def _interruptible(
+        self, order: orders.SetUp | orders.Compile, parts: Sequence[Part]
+    ) -> tuple[orders.CompileAnswer, list[Part]]:
+        try:
+            self._compiling = isinstance(order, orders.Compile)
+            return self._serve(order, parts)
+        finally:
+            self._compiling = False
 
     def _serve(
         self, order: orders.SetUp | orders.Compile, parts: Sequence[Part]
@@ -217,7 +244,9 @@ def main(argv: Sequence[str]) -> None:
     """Run the worker on the pipe with the number ``argv[0]``, as a child of the process ``argv[1]``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(int(argv[1]))
-    CompileWorker(WorkerPipe(int(argv[0]))).run()
+    worker = CompileWorker(WorkerPipe(int(argv[0])))
+    signal.signal(signal.SIGUSR1, worker.interrupt)
+    worker.run()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
     ErrorInfo,
     InstrumentUnreachableError,
+    JobCancelledError,
     JobFailedError,
     PulsedError,
     WorkerDiedError,
@@ -30,6 +31,8 @@ START_SECONDS = 120.0
 """For a worker to import what it needs."""
 CONNECT_SECONDS = 4.0
 """For all instruments to answer."""
+HEED_SECONDS = 2.0
+"""For the compile worker to leave a job that was cancelled; then it is ended."""
 CHECK_SECONDS = 60.0
 """For the limits of one chunk."""
 _RETRY_FIRST, _RETRY_LONGEST = 0.2, 5.0
@@ -56,6 +59,8 @@ class CompileDesk:
         self._sent = ""
         self._turn = asyncio.Lock()
         """One order at a time: a submission may be compiled before it has its place in the queue."""
+        self._job, self._aborted = "", ""
+        """The job that is compiled, and the one that was aborted last."""
         self.worker = Worker(
             "compile", "pulsed.daemon.compile_worker", self._hello, changed, self._on_message, self._on_end
         )
@@ -68,14 +73,23 @@ class CompileDesk:
     async def compile(
         self, order: orders.Compile, parts: Sequence[Part], calibration: CalibrationSet
     ) -> tuple[orders.Compiled, Sequence[Part]]:
-        """Compile one job. Raises its error, :class:`WorkerDiedError`, or :class:`JobFailedError` out of time."""
+        """Compile one job. Raises its error, :class:`WorkerDiedError`, or :class:`JobFailedError` out of time.
+
+        Raises :class:`JobCancelledError` when it was aborted.
+        """
         async with self._turn:
-            return await self._compile(order, parts, calibration)
+            try:
+                return await self._compile(order, parts, calibration)
+            finally:
+                self._job = ""
 
     async def _compile(
         self, order: orders.Compile, parts: Sequence[Part], calibration: CalibrationSet
     ) -> tuple[orders.Compiled, Sequence[Part]]:
+        self._job = order.job_id
         await self.warm.wait()
+        if self._aborted == order.job_id:
+            raise JobCancelledError("was cancelled", subject=f"job {order.job_id}")
         if order.calibration_id != self._sent:
             self._sent = order.calibration_id
             order = orders.Compile(
@@ -96,6 +110,22 @@ class CompileDesk:
             ) from None  # fmt: skip
         finally:
             self._answer = None
+
+    def abort(self, job_id: str) -> None:
+        """Stop compiling a job: the worker leaves it, or is ended when it does not within a moment."""
+        self._aborted, answer = job_id, self._answer
+        if job_id != self._job or answer is None or answer.done():
+            return
+        self._sent = ""  # the set may have been cut off with the job
+        self.worker.interrupt()
+
+        def end() -> None:
+            if not answer.done():
+                logs.get("compile").warning("ended, it did not leave a cancelled job", job=job_id)
+                self.warm.clear()
+                self.worker.kill()
+
+        asyncio.get_running_loop().call_later(HEED_SECONDS, end)
 
     def _on_message(self, message: Message) -> None:
         answer = orders.answers.decode(message[0])

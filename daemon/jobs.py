@@ -155,6 +155,8 @@ class Jobs:
             return False
         if job.info.state is JobState.RUNNING:
             self._rack.abort(job_id)
+        else:
+            self._compiler.abort(job_id)
         error = JobCancelledError("was cancelled", subject=f"job {job_id}")
         self._book.end(job, JobState.CANCELLED, error.to_info())
         return True

@@ -185,6 +185,10 @@ class Worker(Child):
         if self._pipe is not None:
             self._pipe.send([orders.encode(order), *parts])
 
+    def interrupt(self) -> None:
+        """Have the worker leave what it does."""
+        self._signal(signal.SIGUSR1)
+
     def up(self) -> None:
         """The worker has said that it is ready; too late when it is being ended."""
         if self.state is ChildState.STARTING:

@@ -295,6 +295,25 @@ def test_compiling_is_bounded_in_time_and_memory(start: Start) -> None:
         assert client.status().workers["rack"].restarts == 0
 
 
+def test_cancel_stops_the_compilation(start: Start) -> None:
+    """The worker leaves a job that lets itself be left, and is ended for one that does not; the next one is compiled."""
+    daemon = start(compiler="pulsed.testing.scripted_rack:BadCompiler", limits={"compile_seconds": 3000.0})
+    with daemon.client() as client:
+        for shots, restarts in ((11, 0), (14, 1), (11, 1)):
+            long, waiting = job(shots=shots), job(shots=shots)
+            for request in (long, waiting):
+                client.submit(request, [packed(flip())])
+            eventually(lambda long=long: client.job(long.job_id).state is JobState.COMPILING, "it is compiled")
+            assert client.cancel(waiting.job_id)
+            assert client.cancel(long.job_id)
+            assert client.job(long.job_id).state is JobState.CANCELLED
+            following = job(shots=12)
+            client.submit(following, [packed(flip())])
+            with pytest.raises(CircuitError, match="more memory"):
+                client.result(following.job_id, PATIENCE)
+            assert client.status().workers["compile"].restarts == restarts, f"{shots} shots"
+
+
 def test_interrupt_stops_cleanly_in_the_middle_of_a_job(start: Start) -> None:
     daemon = start("hold")
     with daemon.client() as client:
