@@ -296,7 +296,7 @@ def test_compiling_is_bounded_in_time_and_memory(start: Start) -> None:
 
 
 def test_cancel_stops_the_compilation(start: Start) -> None:
-    """The worker leaves a job that lets itself be left, and is ended for one that does not; the next one is compiled."""
+    """The worker leaves one job, and is ended for another that does not let itself be left; the next is compiled."""
     daemon = start(compiler="pulsed.testing.scripted_rack:BadCompiler", limits={"compile_seconds": 3000.0})
     with daemon.client() as client:
         for shots, restarts in ((11, 0), (14, 1), (11, 1)):
