@@ -74,6 +74,17 @@ class Fit:
             stderr={**self.stderr, name: float(np.sqrt(max(variance, 0.0)))},
         )
 
+    def swapped(self, pairs: Mapping[str, str]) -> Fit:
+        """Return this fit with the names of values exchanged, of parameters that the model treats alike."""
+        other = {**pairs, **{two: one for one, two in pairs.items()}}
+        order = [self.names.index(other.get(name, name)) for name in self.names]
+        return replace(
+            self,
+            values={name: self.values[other.get(name, name)] for name in self.values},
+            stderr={name: self.stderr[other.get(name, name)] for name in self.stderr},
+            covariance=self.covariance[np.ix_(order, order)],
+        )
+
 
 def bad(model: str, reason: str, x: Real | None = None) -> Fit:
     """Return a fit that has nothing but the reason why there is none."""

@@ -300,12 +300,4 @@ def _two_frequencies(data: Data, kind: str, single: Fit) -> Fit:
 def _stronger_first(fit: Fit) -> Fit:
     if not fit.names or fit.values["amplitude"] >= fit.values["amplitude2"]:
         return fit
-    swap = {name: name + "2" for name in ("amplitude", "frequency", "phase")}
-    swap |= {other: name for name, other in swap.items()}
-    order = [fit.names.index(swap.get(name, name)) for name in fit.names]
-    return replace(
-        fit,
-        values={name: fit.values[swap.get(name, name)] for name in fit.values},
-        stderr={name: fit.stderr[swap.get(name, name)] for name in fit.stderr},
-        covariance=fit.covariance[np.ix_(order, order)],
-    )
+    return fit.swapped({name: name + "2" for name in ("amplitude", "frequency", "phase")})

@@ -24,6 +24,10 @@ from pulsed.calibration.routine import (
     qubits_of,
 )
 from pulsed.calibration.routines.drag import pair, tilted
+from pulsed.calibration.routines.phases import TURNS, even_waits, followed, phasor, quadrature_error
+
+_OFF_LINE = 0.3
+"""rad, rms: phases farther from a line than this, and than their errors, are those of another turn or of two lines."""
 
 
 def _counted(counts: Sequence[int], suffix: str, answer: object, bench: Executor, target: str) -> xarray.Dataset:
@@ -156,19 +160,22 @@ class FineDrag(Routine):
 
 
 class FineFrequency(Routine):
-    """The frequency, finely: how the phase grows with the wait between two π/2 pulses, in four quadratures."""
+    """The frequency, finely: how the phase grows with the wait between two π/2 pulses, in four quadratures.
+
+    The first two waits are short, so that a qubit that is off by up to 1.6 MHz is seen where it is.
+    """
 
     name: ClassVar = "fine-frequency"
     needs: ClassVar = ("sx.amplitude", "readout.discriminator")
     gives: ClassVar = ("f01",)
     disturbs: ClassVar = "neighbours"
     tolerances: ClassVar = {"f01": (3e3, 0.0)}
-    quick: ClassVar = {"points": 6, "shots": 200}
+    quick: ClassVar = {"points": 7, "shots": 200}
 
     class Parameters(RoutineParameters):
         """Of the sweep."""
 
-        points: int = Field(default=11, ge=4)
+        points: int = Field(default=11, ge=6)
         span: PositiveFloat = 20e-6
         """s, of the longest wait."""
         shots: PositiveInt = 600
@@ -177,29 +184,28 @@ class FineFrequency(Routine):
         """Sweep the wait, with the last pulse turned by each quarter."""
         p, (qubit,) = self.parameters, qubits_of(target, bench.device)
         blocks = bench.blocks
-        sx, waits = blocks.sx(qubit), [round(wait) for wait in np.linspace(0, p.span / blocks.dt, p.points)]
-        turns = np.pi / 2 * np.arange(4)
+        sx, waits = blocks.sx(qubit), even_waits(p.span, p.points, blocks.dt)
         schedules = [
-            blocks.shot(qubit, sx, wait, blocks.rz(qubit, turn), sx) for turn in turns.tolist() for wait in waits
+            blocks.shot(qubit, sx, wait, blocks.rz(qubit, turn), sx) for turn in TURNS.tolist() for wait in waits
         ]
         answer = yield Ask(schedules, p.shots)
-        axes = {"turn": (turns, "rad"), "wait": (np.array(waits) * blocks.dt, "s")}
+        axes = {"turn": (TURNS, "rad"), "wait": (np.array(waits) * blocks.dt, "s")}
         data = sweep(axes, answer, known=bench.calibration, target=target)
         return data.assign_attrs(f01=blocks.value(f"{target}.f01"))
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit a straight line to the phase, which does not depend on how the fringes decay."""
         y, sigma = signal(data)
-        cosine, sine = y[0] - y[2], y[3] - y[1]
-        noise = np.sqrt(np.sum(sigma**2, axis=0) / 2)
-        if np.any(np.hypot(cosine, sine) < 4 * noise):
+        waits, (z, error) = data["wait"].to_numpy(), phasor(y, sigma)
+        if not np.all(np.abs(z) >= 4 * quadrature_error(sigma)):
             return bad_data("the fringes have died away: the waits are too long")
-        phase = np.unwrap(np.arctan2(sine, cosine))
-        # Where the fringe is near its end the one quadrature has little noise, and the phase has that of the other.
-        across = np.hypot(cosine * np.hypot(sigma[1], sigma[3]), sine * np.hypot(sigma[0], sigma[2]))
-        fits = {"phase": line(data["wait"].to_numpy(), phase, across / (cosine**2 + sine**2))}
+        fits = {"phase": line(waits, followed(waits, np.angle(z), error), error)}
         if refused := first_bad(fits):
             return refused
+        fit = fits["phase"]
+        off = float(np.sqrt(np.mean((fit.y - fit.curve) ** 2)))
+        if fit.chi2 > 5 and off > _OFF_LINE:
+            return bad_data(f"the phases are {off:.2g} rad off any line: the qubit is off by more than 1.6 MHz", **fits)
         # The ground state is the lower one: a qubit that is faster than its frame turns backwards.
-        found = float(data.attrs["f01"]) - fits["phase"].values["slope"] / (2 * np.pi)
-        return Outcome("good", "", {"f01": Proposal(found, "Hz", fits["phase"].stderr["slope"] / (2 * np.pi))}, fits)
+        found = float(data.attrs["f01"]) - fit.values["slope"] / (2 * np.pi)
+        return Outcome("good", "", {"f01": Proposal(found, "Hz", fit.stderr["slope"] / (2 * np.pi))}, fits)

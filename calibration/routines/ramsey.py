@@ -10,8 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits import Fit, damped_cosine
-from pulsed.calibration.fits.fringes import fringes
+from pulsed.calibration.fits.fringes import beating_fringes, fringes
 from pulsed.calibration.routine import (
     Ask,
     Measurement,
@@ -22,10 +21,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
-
-_TURNS = np.array([0.0, np.pi / 2, np.pi, 3 * np.pi / 2])
-"""Of the second pulse's frame: with opposite ones subtracted, cosine and sine of the phase without an offset."""
-
+from pulsed.calibration.routines.phases import TURNS, even_waits, phasor, quadrature_error
 
 _BEATS = 2.0
 """Reduced chi squared of one frequency, above which a second one is looked for."""
@@ -43,7 +39,7 @@ class Ramsey(Routine):
     gives: ClassVar = ("f01", "t2star")
     disturbs: ClassVar = "neighbours"
     tolerances: ClassVar = {"f01": (5e3, 0.0)}
-    quick: ClassVar = {"points": 15, "short_span": None, "shots": 100}
+    quick: ClassVar = {"points": 16, "short_span": None, "shots": 100, "decay": False}
 
     class Parameters(RoutineParameters):
         """Of the two sweeps."""
@@ -54,6 +50,8 @@ class Ramsey(Routine):
         """Longest wait in s of the second one."""
         points: int = Field(default=41, ge=9)
         fringes: PositiveFloat = 6.0
+        decay: bool = True
+        """Whether T2* is asked for; without, a window too short for it is good enough."""
         shots: PositiveInt = 300
 
     def measure(self, bench: Executor, target: str) -> Measurement:
@@ -71,38 +69,37 @@ class Ramsey(Routine):
     def _sweep(self, bench: Executor, target: str, frame: float, span: float, axis: str) -> Measurement:
         p, (qubit,) = self.parameters, qubits_of(target, bench.device)
         blocks = bench.blocks
-        waits = [round(wait) for wait in np.linspace(0, span / blocks.dt, p.points)]
+        waits = even_waits(span, p.points, blocks.dt)
         seconds, sx = np.array(waits) * blocks.dt, blocks.sx(qubit)
         schedules = [
             blocks.shot(
                 qubit, sx, wait, blocks.rz(qubit, turn + 2 * np.pi * p.fringes * time / span), sx, frequency=frame
             )
-            for turn in _TURNS.tolist()
+            for turn in TURNS.tolist()
             for wait, time in zip(waits, seconds.tolist(), strict=True)
         ]
         answer = yield Ask(schedules, p.shots)
-        axes = {"turn": (_TURNS, "rad"), axis: (seconds, "s")}
+        axes = {"turn": (TURNS, "rad"), axis: (seconds, "s")}
         data = sweep(axes, answer, suffixes=(f"_{axis}",), known=bench.calibration, target=target)
-        return data.assign_attrs({f"frame_{axis}": frame, f"turned_{axis}": p.fringes / span})
+        return data.assign_attrs({f"frame_{axis}": frame, f"turned_{axis}": p.fringes / span, "decay": int(p.decay)})
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit both quadratures of the longer sweep at once; of two frequencies that beat, the stronger one counts."""
         axis = "wait" if "wait" in data.coords else "short"
-        frame, (times, z, noise) = float(data.attrs[f"frame_{axis}"]), _quadratures(data, axis)
-        fits = {"fringes": fringes(times, z, noise)}
-        if not fits["fringes"].ok or fits["fringes"].chi2 > _BEATS:
-            parts = {"cosine": damped_cosine(times, z.real, noise), "sine": damped_cosine(times, z.imag, noise)}
-            if "frequency2" in parts["cosine"].values or "frequency2" in parts["sine"].values:
-                return _beating(parts, data, axis)
+        frame, measured = float(data.attrs[f"frame_{axis}"]), _quadratures(data, axis)
+        timed = bool(data.attrs.get("decay", 1))
+        fit = fringes(*measured, timed=timed)
+        if not fit.ok or fit.chi2 > _BEATS:
+            fit = beating_fringes(fit, *measured, timed=timed)
+        fits = {"fringes": fit}
         if refused := first_bad(fits):
             return refused
-        fit = fits["fringes"]
         detuning = float(data.attrs[f"turned_{axis}"]) - fit.values["frequency"]
-        values = {
-            "f01": Proposal(frame + detuning, "Hz", fit.stderr["frequency"]),
-            "t2star": Proposal(fit.values["time"], "s", fit.stderr["time"]),
-        }
-        return Outcome("good", "", values, fits)
+        values = {"f01": Proposal(frame + detuning, "Hz", fit.stderr["frequency"])}
+        if timed:
+            values["t2star"] = Proposal(fit.values["time"], "s", fit.stderr["time"])
+        beat = abs(fit.values.get("frequency2", fit.values["frequency"]) - fit.values["frequency"])
+        return Outcome("good", f"two frequencies, {beat / 1e3:.1f} kHz apart" if beat else "", values, fits)
 
 
 def _detuning(data: xarray.Dataset) -> float | None:
@@ -121,29 +118,4 @@ def _detuning(data: xarray.Dataset) -> float | None:
 def _quadratures(data: xarray.Dataset, axis: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return times (s), complex fringes whose phase grows with the angle of rz, and the error of a quadrature."""
     y, sigma = signal(data, f"_{axis}")
-    # A further turn by a quarter gives minus the sine.
-    return data[axis].to_numpy(), (y[0] - y[2]) - 1j * (y[1] - y[3]), np.sqrt(np.sum(sigma**2, axis=0) / 2)
-
-
-def _beating(parts: dict[str, Fit], data: xarray.Dataset, axis: str) -> Outcome:
-    """Return what fits of two frequencies to either quadrature give."""
-    if refused := first_bad(parts):
-        return refused
-    _, z, _ = _quadratures(data, axis)
-    power = np.abs(np.fft.fft(z, 8 * z.size))
-    sign = 1.0 if np.fft.fftfreq(8 * z.size)[int(np.argmax(power))] >= 0 else -1.0
-    found, error = _mean([(fit.values["frequency"], fit.stderr["frequency"]) for fit in parts.values()])
-    time, time_error = _mean([(fit.values["time"], fit.stderr["time"]) for fit in parts.values()])
-    detuning = float(data.attrs[f"turned_{axis}"]) - sign * found
-    values = {
-        "f01": Proposal(float(data.attrs[f"frame_{axis}"]) + detuning, "Hz", error),
-        "t2star": Proposal(time, "s", time_error),
-    }
-    return Outcome("good", "", values, parts)
-
-
-def _mean(found: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the weighted mean of values with standard errors, and its own."""
-    weights = np.array([1 / max(error, 1e-300) ** 2 for _, error in found])
-    values = np.array([value for value, _ in found])
-    return float(values @ weights / weights.sum()), float(1 / np.sqrt(weights.sum()))
+    return data[axis].to_numpy(), phasor(y, sigma)[0], quadrature_error(sigma)

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits import Fit, damped_cosine
+from pulsed.calibration.fits.fringes import fringes
 from pulsed.calibration.routine import (
     Ask,
     Measurement,
@@ -21,18 +21,16 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.phases import TURNS, phasor, quadrature_error
 from pulsed.calibration.routines.tomography import both
-
-_TURNS = np.array([0.0, np.pi / 2, np.pi, 3 * np.pi / 2])
-"""Of the last pulse's frame: with opposite ones subtracted, two quadratures without an offset."""
 
 
 class ZZ(Routine):
     """An echo of the target in whose middle the control is flipped too: what is left is half of the ZZ.
 
     Joint amplification of ZZ (Garbow, Weitekamp, Pines, Chem. Phys. Lett. 93, 504, 1982): the target's own detuning is
-    echoed away, and so is slow noise. The last pulse's frame turns by ``fringes`` turns over the span, which gives the
-    sign.
+    echoed away, and so is slow noise. The last pulse's frame turns by ``fringes`` turns over the span, so that little
+    ZZ shows too; two quadratures give the sign.
     """
 
     name: ClassVar = "zz"
@@ -50,7 +48,6 @@ class ZZ(Routine):
         """Longest wait in s, both halves together."""
         points: int = Field(default=31, ge=9)
         fringes: PositiveFloat = 5.0
-        """Half a ZZ of up to as many turns in the span has the right sign."""
         shots: PositiveInt = 200
 
     def measure(self, bench: Executor, target: str) -> Measurement:
@@ -65,24 +62,22 @@ class ZZ(Routine):
                 qubit, sx, half, flip, half,
                 blocks.rz(qubit, turn + 2 * np.pi * p.fringes * time / p.span), sx,
             )
-            for turn in _TURNS.tolist()
+            for turn in TURNS.tolist()
             for half, time in zip(halves, seconds.tolist(), strict=True)
         ]  # fmt: skip
         answer = yield Ask(schedules, p.shots)
-        axes = {"turn": (_TURNS, "rad"), "wait": (seconds, "s")}
+        axes = {"turn": (TURNS, "rad"), "wait": (seconds, "s")}
         data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
         return data.assign_attrs(turned=p.fringes / p.span)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit both quadratures; a target that the control makes faster turns backwards."""
         y, sigma = signal(data)
-        fits: dict[str, Fit] = {}
-        for k, name in enumerate(("cosine", "sine")):
-            fits[name] = damped_cosine(data["wait"].to_numpy(), y[k] - y[k + 2], np.hypot(sigma[k], sigma[k + 2]))
+        waits, z = data["wait"].to_numpy(), phasor(y, sigma)[0]
+        fits = {"fringes": fringes(waits, z, quadrature_error(sigma), timed=False)}
         if refused := first_bad(fits):
             return refused
-        turned = float(data.attrs["turned"])
-        found = np.array([2 * (turned - fit.values["frequency"]) for fit in fits.values()])
-        weights = np.array([1 / (2 * fit.stderr["frequency"]) ** 2 for fit in fits.values()])
-        value = Proposal(float(found @ weights / weights.sum()), "Hz", float(weights.sum() ** -0.5))
+        fit = fits["fringes"]
+        found = 2 * (float(data.attrs["turned"]) - fit.values["frequency"])
+        value = Proposal(found, "Hz", 2 * fit.stderr["frequency"])
         return Outcome("good", "", {"zz": value}, fits)

@@ -5,6 +5,7 @@ import pytest
 import xarray
 
 from pulsed.calibration.routine import find_routine
+from pulsed.calibration.routines.phases import TURNS, even_waits
 from pulsed.model.calibration import CalibrationSet, Value
 
 SEED = 11
@@ -73,3 +74,80 @@ def test_levels_that_are_not_numbers_are_not_in_spec():
         levels[hole] = np.nan
         data = xarray.Dataset({"level": (("setting", "place"), levels)}, places, {"bound": -50.0})
         assert find_routine("mixer")().judge(data, in_force(), "d0") == ("bad data", "a level is not a number"), hole
+
+
+# --- frequencies ---------------------------------------------------------------------------------------------------
+
+
+def phases(rng, lines, routine, points, shots, span, turned=0.0, time=45e-6):
+    """Return the data of Ramsey fringes of (detuning, weight) pairs with the waits of ``routine``, at 5 GHz."""
+    waits = np.array(even_waits(span, points, 1e-9)) * 1e-9
+    fringe = sum(w * np.cos(2 * np.pi * (turned - off) * waits + TURNS[:, None]) for off, w in lines)
+    population = 0.5 + 0.48 * np.exp(-waits / time) * fringe
+    if routine == "fine-frequency":
+        return sweep({"turn": TURNS, "wait": waits}, population, shots, rng, f01=5e9)
+    known = {"frame_wait": 5e9, "turned_wait": turned, "decay": 0}
+    return sweep({"turn": TURNS, "wait": waits}, population, shots, rng, "_wait", **known)
+
+
+def quick(routine):
+    """Return what a check of a frequency measures."""
+    p = {**find_routine(routine)().parameters.model_dump(), **find_routine(routine).quick}
+    return p["points"], p["shots"], p["span"], p.get("fringes", 0.0) / p["span"]
+
+
+@pytest.mark.parametrize("routine", ["ramsey", "fine-frequency"])
+def test_a_check_of_the_frequency_is_not_fooled_by_whole_turns(routine):
+    points, shots, span, turned = quick(routine)
+    known, wrong = in_force(f01=5e9), []
+    steps = [1 / (span / n) for n in range(2, points)]
+    for trial, off in enumerate([0.0, 0.0, *steps, *(-2 * x for x in steps), 233.33e3, 250e3, 500e3, 1.4e6]):
+        for again in range(4):
+            rng = np.random.default_rng([SEED, 3, trial, again])
+            data = phases(rng, [(off, 1.0)], routine, points, shots, span, turned)
+            verdict, why = find_routine(routine)().judge(data, known, "Q0")
+            wrong += [] if (verdict == "in spec") == (off == 0) else [(off, verdict, why)]
+    assert not wrong, f"seed {SEED}: {wrong}"
+
+
+@pytest.mark.parametrize("routine", ["ramsey", "fine-frequency"])
+def test_the_frequency_is_found_where_it_is(routine):
+    """60 detunings up to 1.4 MHz: the rms of pulls is 1 ± 0.09, and 0.65 to 1.35 is four of these away."""
+    points, shots, span, turned = quick(routine)
+    pulls = []
+    for trial in range(60):
+        rng = np.random.default_rng([SEED, 4, trial])
+        off = rng.uniform(-1.4e6, 1.4e6)
+        data = phases(rng, [(off, 1.0)], routine, points, shots, span, turned, time=rng.uniform(30e-6, 90e-6))
+        outcome = find_routine(routine)().analyse(data)
+        assert outcome.good, f"seed {SEED}, trial {trial}: {outcome.reason}"
+        found = outcome.values["f01"]
+        pulls.append((found.value - 5e9 - off) / found.stderr)
+    assert 0.65 < np.sqrt(np.mean(np.square(pulls))) < 1.35, f"seed {SEED}: {np.round(pulls, 1)}"
+
+
+@pytest.mark.parametrize("routine", ["ramsey", "fine-frequency"])
+def test_noise_is_not_taken_for_fringes(routine):
+    points, shots, span, turned = quick(routine)
+    for trial in range(40):
+        rng = np.random.default_rng([SEED, 5, trial])
+        data = phases(rng, [(0.0, 0.0)], routine, points, shots, span, turned)
+        assert not find_routine(routine)().analyse(data).good, f"seed {SEED}, trial {trial}"
+
+
+def test_of_two_frequencies_the_stronger_one_counts():
+    """A neighbour that is now up, now down: neither the other line nor anything between them is the frequency."""
+    pulls, refused = [], 0
+    for trial in range(60):
+        rng = np.random.default_rng([SEED, 6, trial])
+        off, gap = rng.uniform(-4e4, 4e4), rng.uniform(2e4, 1.5e5) * rng.choice([-1, 1])
+        weight = rng.uniform(0.6, 0.8)
+        data = phases(rng, [(off, weight), (off + gap, 1 - weight)], "ramsey", 41, 300, 60e-6, 1e5)
+        outcome = find_routine("ramsey")().analyse(data)
+        refused += not outcome.good
+        if outcome.good:
+            assert "two frequencies" in outcome.reason, f"seed {SEED}, trial {trial}"
+            pulls.append((outcome.values["f01"].value - 5e9 - off) / outcome.values["f01"].stderr)
+    assert refused <= 1, f"seed {SEED}: {refused}"
+    assert np.abs(pulls).max() < 5, f"seed {SEED}: {np.round(pulls, 1)}"
+    assert 0.65 < np.sqrt(np.mean(np.square(pulls))) < 1.35, f"seed {SEED}: {np.round(pulls, 1)}"
