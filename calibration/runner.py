@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ import xarray
 
 import pulsed
 from pulsed.calibration import data as files
+from pulsed.calibration.analyses import Verdict, analyse_all, words
 from pulsed.calibration.executor import Executor, Played, schedule_hash
 from pulsed.calibration.routine import Answer, Ask, Measurement, Outcome, Routine, qubits_of
 from pulsed.calibration.schedules import memory_slots, together
@@ -80,6 +80,7 @@ class _Turn:
     hashes: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     instruments: dict[str, str] = field(default_factory=dict)
+    verdict: Verdict = (None, "failed", "")
 
     def advance(self, answer: Answer | None) -> None:
         """Let the routine go on to its next ask, to its end, or to its error."""
@@ -125,6 +126,7 @@ def run(
             stopped = error
             for turn in turns:
                 turn.error = turn.error or (None if turn.data is not None else error)
+        _analyse(routine, turns, bench, kind)
         ended = [_finish(routine, turn, bench, folder, kind, by) for turn in turns]
         unkept = _keep(ended, bench)
         for done in ended:
@@ -249,28 +251,28 @@ def _share(played: Played, ask: Ask) -> Answer:
     return Answer.of(played, memory_slots(ask.schedules), slice(0, len(ask.schedules)))
 
 
+def _analyse(routine: Routine, turns: Sequence[_Turn], bench: Executor, kind: RunKind) -> None:
+    """Describe what was measured on each target, and analyse where that is all that was to be."""
+    whole = []
+    for turn in turns:
+        data = turn.data if turn.error is None else _partial(routine, turn, bench)
+        turn.data = None if data is None else _described(data, routine, turn, bench, kind)
+        if turn.error is None and turn.data is not None:
+            whole.append((turn, turn.data))
+    verdicts = analyse_all(routine, kind, bench.calibration, [(data, turn.target) for turn, data in whole])
+    for (turn, _), verdict in zip(whole, verdicts, strict=True):
+        turn.verdict = verdict
+
+
 def _finish(
     routine: Routine, turn: _Turn, bench: Executor, folder: Path, kind: RunKind, by: str
 ) -> Finished:  # fmt: skip
-    """Analyse one target and make its record."""
-    outcome: Outcome | None = None
-    verdict, reason = "failed", ""
-    data = turn.data if turn.error is None else _partial(routine, turn, bench)
-    if data is not None:
-        data = _described(data, routine, turn, bench, kind)
+    """Make the record of one target."""
+    outcome, verdict, reason = turn.verdict
+    data = turn.data
     if turn.error is not None:
         verdict = "stopped" if _of_rack(turn.error) or not isinstance(turn.error, Exception) else "failed"
-        reason = "by hand" if isinstance(turn.error, KeyboardInterrupt) else _words(turn.error)
-    elif data is not None:
-        try:
-            if kind == "check":
-                verdict, reason = routine.judge(data, bench.calibration, turn.target)
-                verdict = "good" if verdict == "in spec" else verdict
-            else:
-                outcome = routine.analyse(data)
-                verdict, reason = outcome.quality, outcome.reason
-        except Exception as error:  # noqa: BLE001 - a routine is anybody's code: its failure is this target's alone
-            verdict, reason = "failed", f"the analysis failed: {_words(error)}"
+        reason = "by hand" if isinstance(turn.error, KeyboardInterrupt) else words(turn.error)
     if data is not None:
         data = data.assign_attrs(outcome=verdict, reason=reason)
     record = RunRecord(
@@ -310,14 +312,6 @@ def _keep(ended: Sequence[Finished], bench: Executor) -> Exception | None:
 def _outcome(verdict: str) -> RunOutcome:
     found: RunOutcome = msgspec.convert(verdict, RunOutcome)
     return found
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, PulsedError):
-        return str(error)
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    where = f" ({Path(last[0].filename).name}:{last[0].lineno})" if last else ""
-    return f"{type(error).__name__}: {error}{where}"
 
 
 def _values(routine: Routine, turn: _Turn, outcome: Outcome | None) -> dict[str, Value]:
