@@ -1,4 +1,4 @@
-"""CZ by a flux pulse on a tunable coupler: chevron of 11, conditional phase, leakage, and the virtual z after it."""
+"""CZ by a flux pulse on a tunable coupler: conditional phase, leakage, and the virtual z after it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
-from scipy.interpolate import RectBivariateSpline
 
 from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
@@ -26,6 +25,7 @@ from pulsed.calibration.routine import (
 )
 from pulsed.calibration.schedules import Blocks, Part
 from pulsed.compiler.wiring import Wiring
+from pulsed.model.calibration import Value
 from pulsed.model.device import DeviceDescription
 from pulsed.pulse.library import GaussianSquare
 from pulsed.pulse.schedule import Schedule
@@ -34,10 +34,10 @@ TURNS = np.array([0.0, np.pi / 2, np.pi, 3 * np.pi / 2])
 """Of the frame before the last pulse: the differences of opposite ones are two quadratures without an offset."""
 SETTLED = 160
 """dt after a flux pulse until nothing is left of it on its line."""
-_NEEDS = (
+NEEDS = (
     "control.x.amplitude", "target.x.amplitude", "target.sx.amplitude", "target.readout.discriminator",
 )  # fmt: skip
-_GATE = ("cz.amplitude", "cz.duration", "cz.sigma", "cz.width")
+GATE = ("cz.amplitude", "cz.duration", "cz.sigma", "cz.width")
 
 
 def flux_pairs(device: DeviceDescription) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def phasor(y: Real, sigma: Real) -> tuple[np.ndarray, Real]:
     return z, error
 
 
-class _Cz(Routine):
+class Cz(Routine):
     """A routine of pairs with a tunable coupler."""
 
     subject: ClassVar = "pair"
@@ -103,120 +103,14 @@ class _Cz(Routine):
         return flux_pairs(device)
 
 
-class CzChevron(_Cz):
-    """What a flux pulse does to 11, and the phase it leaves on it, against amplitude and width: a first CZ.
-
-    As the coupler comes nearer, 11 is exchanged with the state of two excitations in one qubit, and comes back after
-    whole periods (Strauch et al., Phys. Rev. Lett. 91, 167005, 2003): the target, seen in 0, has lost its excitation.
-    A CZ is where 11 is back with a phase of π, that of the target with the control in 1 against that with it in 0.
-    """
-
-    name: ClassVar = "cz-chevron"
-    needs: ClassVar = _NEEDS
-    gives: ClassVar = _GATE
-
-    class Parameters(RoutineParameters):
-        """Of the sweeps."""
-
-        lowest: float = Field(default=0.16, ge=-1, le=1)
-        """Full scale of the flux line, of either sign."""
-        highest: float = Field(default=0.26, ge=-1, le=1)
-        amplitudes: int = Field(default=11, ge=4)
-        widths: int = Field(default=9, ge=4)
-        longest: PositiveInt = 80
-        """dt, of the flat top."""
-        shortest: int = Field(default=16, ge=0)
-        sigma: PositiveFloat = 12.0
-        """dt, of the flanks, which are two sigma long."""
-        apart: int = Field(default=SETTLED, ge=0)
-        """dt after each pulse: until the flux line has settled."""
-        shots: PositiveInt = 200
-
-    def measure(self, bench: Executor, target: str) -> Measurement:
-        """At each setting: the target after 11, and two quadratures of its phase with the control in 0 and in 1."""
-        p, blocks = self.parameters, bench.blocks
-        control, qubit = qubits_of(target, bench.device)
-        x = blocks.x(control)
-        amplitudes = np.linspace(p.lowest, p.highest, p.amplitudes)
-        widths = np.linspace(p.shortest, p.longest, p.widths)
-        schedules = []
-        for amplitude in amplitudes.tolist():
-            for width in widths.tolist():
-                pulse = flux_pulse(bench, target, amplitude=amplitude, width=width, sigma=p.sigma)
-                schedules.append(blocks.shot(qubit, x, blocks.x(qubit), pulse))
-                for before in ((), (x,)):
-                    schedules += [ramsey(blocks, qubit, before, (pulse, p.apart), turn) for turn in TURNS[:2].tolist()]
-        answer = yield Ask(schedules, p.shots)
-        axes = {"amplitude": (amplitudes, "full scale"), "width": (widths, "dt"), "setting": (np.arange(5), "")}
-        data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
-        return data.assign_attrs(sigma=p.sigma, granularity=bench.device.timing.granularity)
-
-    def analyse(self, data: xarray.Dataset) -> Outcome:
-        """Interpolate what is lost and the conditional phase, and take the setting at which both are right."""
-        lost, ratio, noise = chevron_maps(data)
-        if np.median(np.abs(ratio)) < 5 * noise or not np.all(np.isfinite(lost)):
-            return bad_data("the target shows no fringe: is its drive line alive?")
-        a, w = data["amplitude"].to_numpy(), data["width"].to_numpy()
-        fine_a, fine_w = np.linspace(a[0], a[-1], 201), np.linspace(w[0], w[-1], 201)
-        # What is wrong with the gate: (1 + r)/2 is 0 for a phase of pi with the whole contrast.
-        wrong = [RectBivariateSpline(a, w, part)(fine_a, fine_w) for part in (lost, ratio.real, ratio.imag)]
-        score = wrong[0] + ((1 + wrong[1]) ** 2 + wrong[2] ** 2) / 4
-        best = float(score.min())
-        if best > 0.15 + 3 * noise:
-            return bad_data(f"no CZ within the sweep: the best setting is wrong by {best:.2f}")
-        # Of settings that are as good the shorter one: the qubits lose less meanwhile.
-        score += 0.02 * (fine_w - w[0]) / (w[-1] - w[0])
-        i, j = np.unravel_index(int(np.argmin(score)), score.shape)
-        if i in (0, fine_a.size - 1) or j in (0, fine_w.size - 1):
-            return bad_data(f"the best CZ is at the edge of the sweep: {fine_a[i]:.4g}, {fine_w[j]:.3g} dt")
-        sigma, step = float(data.attrs["sigma"]), int(data.attrs["granularity"])
-        length = -(-int(np.ceil(fine_w[j] + 4 * sigma)) // step) * step
-        values = {
-            "cz.amplitude": Proposal(float(fine_a[i]), "full scale"),
-            "cz.duration": Proposal(float(length), "dt"),
-            "cz.sigma": Proposal(sigma, "dt"),
-            "cz.width": Proposal(float(fine_w[j]), "dt"),
-        }
-        return Outcome("good", "", values)
-
-    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
-        """Draw what is lost of 11 and the conditional phase, and the setting that was chosen."""
-        from pulsed.calibration.figures import heading
-
-        lost, ratio, _ = chevron_maps(data)
-        chosen = [f"{name} = {item.value:.5g} {item.unit}" for name, item in outcome.values.items()]
-        figure.suptitle("\n".join([heading(self.name, data, outcome), ", ".join(chosen)]), fontsize="medium")
-        maps = (
-            (lost, "lost from 11", "viridis", None),
-            (np.angle(ratio), "conditional phase (rad)", "twilight", np.pi),
-        )
-        for axes, (values, title, colours, most) in zip(figure.subplots(1, 2), maps, strict=True):
-            image = axes.pcolormesh(
-                data["width"], data["amplitude"], values, cmap=colours, vmin=0 if most is None else -most, vmax=most
-            )
-            figure.colorbar(image, ax=axes, orientation="horizontal", label=title)
-            axes.set_xlabel("width (dt)")
-            axes.set_ylabel("amplitude (full scale)")
-            if outcome.good:
-                axes.plot(outcome.values["cz.width"].value, outcome.values["cz.amplitude"].value, "r+", ms=14, mew=2)
-
-
-def chevron_maps(data: xarray.Dataset) -> tuple[Real, np.ndarray, float]:
-    """Return what is lost of 11, contrast times exp(i conditional phase), both (amplitudes, widths), and the noise."""
-    y, sigma = signal(data)
-    zero, one = ((2 * y[..., k] - 1) + 1j * (1 - 2 * y[..., k + 1]) for k in (1, 3))
-    lost = np.clip(1 - y[..., 0], 0, 1)
-    return lost, one * zero.conj(), float(np.median(sigma) * 2)
-
-
-class CzPhase(_Cz):
+class CzPhase(Cz):
     """The amplitude of the flux pulse at which the conditional phase is π: Ramsey of the target, control in 0 and in 1.
 
     An odd number of gates in a row makes the error of each larger by their number.
     """
 
     name: ClassVar = "cz-phase"
-    needs: ClassVar = (*_NEEDS, *_GATE)
+    needs: ClassVar = (*NEEDS, *GATE)
     gives: ClassVar = ("cz.amplitude",)
     tolerances: ClassVar = {"cz.amplitude": (0.0, 0.002)}
     quick: ClassVar = {"points": 4, "shots": 200}
@@ -288,52 +182,81 @@ def _unwrapped(z: np.ndarray, middle: int) -> Real:
     return np.asarray(angle - angle[middle] + np.angle(z[middle]))
 
 
-class CzLeakage(_Cz):
+class CzLeakage(Cz):
     """The width of the flux pulse after which most of 11 is back, and what is lost there per gate.
 
     The target is seen in 0 when 11 has gone to two excitations of the control. What the wait alone and the readout
-    take is measured beside it.
+    take is measured beside it. The width at which the least is lost depends on the amplitude, and the amplitude of a
+    conditional phase of π on the width: between sweeps of the width, each half as wide as the one before, the amplitude
+    is set anew, until the width stays where it is.
     """
 
     name: ClassVar = "cz-leakage"
-    needs: ClassVar = (*_NEEDS, *_GATE)
-    gives: ClassVar = ("cz.width", "cz.leakage")
+    needs: ClassVar = (*NEEDS, *GATE)
+    gives: ClassVar = ("cz.width", "cz.leakage", "cz.amplitude")
     tolerances: ClassVar = {"cz.width": (2.0, 0.0)}
-    quick: ClassVar = {"points": 7, "shots": 300}
+    quick: ClassVar = {"points": 7, "shots": 300, "rounds": 1}
 
     class Parameters(RoutineParameters):
-        """Of the sweep around the width that is known, the duration held."""
+        """Of the sweeps around the width that is known, the duration held."""
 
         span: PositiveFloat = 20.0
-        """dt."""
+        """dt, of the first sweep."""
         points: int = Field(default=9, ge=5)
         shots: PositiveInt = 1000
+        """Of the first sweep; each next one has twice as many."""
+        rounds: int = Field(default=3, ge=1, le=5)
+        """At most."""
+        phase_span: float = Field(default=0.06, gt=0, le=0.5)
+        """Of the amplitude, as a part of it, where its phase is sought."""
 
     def measure(self, bench: Executor, target: str) -> Measurement:
-        """Sweep the width; the last schedules wait as long as the gate lasts instead."""
+        """Sweep the width and set the amplitude in turns; the last schedules wait as long as the gate lasts instead."""
         p, blocks = self.parameters, bench.blocks
         control, qubit = qubits_of(target, bench.device)
-        width = blocks.value(f"{target}.cz.width")
-        known = {k: blocks.value(f"{target}.cz.{k}") for k in ("amplitude", "duration", "sigma")}
-        longest = known["duration"] - 2 * known["sigma"]
-        widths = np.linspace(max(width - p.span / 2, 0.0), min(width + p.span / 2, longest), p.points)
         start = (blocks.x(control), blocks.x(qubit))
-        pulses = [flux_pulse(bench, target, width=w, **known) for w in widths.tolist()]
-        schedules = [blocks.shot(qubit, *start, pulse) for pulse in pulses]
-        answer = yield Ask(schedules, p.shots)
-        data = sweep({"width": (widths, "dt")}, answer, known=bench.calibration, target=f"Q{qubit}")
+        width, amplitude = (blocks.value(f"{target}.cz.{name}") for name in ("width", "amplitude"))
+        known = {k: blocks.value(f"{target}.cz.{k}") for k in ("duration", "sigma")}
+        rounds: list[xarray.Dataset] = []
+        for number in range(p.rounds):
+            data = yield from self._widths(bench, target, start, known, (amplitude, width, number))
+            rounds.append(data)
+            top = _kept(data)
+            if not top.ok or number == p.rounds - 1 or (number and _settled(_kept(rounds[-2]), top)):
+                break
+            width = top.values["extremum"]
+            given = {f"{target}.cz.width": Value(width), f"{target}.cz.amplitude": Value(amplitude)}
+            phase = CzPhase(span=p.phase_span, points=5, repeats=1, shots=p.shots // 2)
+            found = yield from phase.measure(bench.propose(given), target)
+            right = phase.analyse(found)
+            if not right.good:
+                return data.assign_attrs(lost_phase=right.reason)
+            amplitude = float(np.asarray(right.values["cz.amplitude"].value))
         wait = blocks.shot(qubit, *start, round(known["duration"]))
         answer = yield Ask([wait, wait], p.shots)
-        axes = {"wait": ([0, 1], "")}
-        return data.merge(sweep(axes, answer, suffixes=("_wait",)))
+        last = rounds[-1].merge(sweep({"wait": ([0, 1], "")}, answer, suffixes=("_wait",)))
+        return last.assign_attrs(rounds=len(rounds))
+
+    def _widths(
+        self, bench: Executor, target: str, start: tuple[Part, ...], known: dict[str, float],
+        at: tuple[float, float, int],
+    ) -> Measurement:  # fmt: skip
+        """Sweep the width at an amplitude, around a width, in the round of a number."""
+        p, (_, qubit), (amplitude, width, number) = self.parameters, qubits_of(target, bench.device), at
+        longest, span = known["duration"] - 2 * known["sigma"], p.span / 2**number
+        widths = np.linspace(max(width - span / 2, 0.0), min(width + span / 2, longest), p.points)
+        pulses = [flux_pulse(bench, target, width=w, amplitude=amplitude, **known) for w in widths.tolist()]
+        answer = yield Ask([bench.blocks.shot(qubit, *start, pulse) for pulse in pulses], p.shots * 2**number)
+        data = sweep({"width": (widths, "dt")}, answer, known=bench.calibration, target=f"Q{qubit}")
+        return data.assign_attrs(amplitude=amplitude)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
-        """Fit a parabola: at its top the least is lost."""
-        y, sigma = signal(data)
-        top = parabola(data["width"].to_numpy(), y, sigma, sign=-1)
-        fits = {"target in 1 after 11": determined(top, "curvature", 0.2, "the width makes no difference")}
+        """Fit a parabola to the last sweep: at its top the least is lost."""
+        fits = {"target in 1 after 11": _kept(data)}
         if refused := first_bad(fits):
             return refused
+        if reason := data.attrs.get("lost_phase"):
+            return bad_data(f"no amplitude with a conditional phase of π: {reason}", **fits)
         (fit,) = fits.values()
         still, error = signal(data, "_wait")
         lost = float(still.mean()) - fit.values["offset"]
@@ -343,11 +266,27 @@ class CzLeakage(_Cz):
         values = {
             "cz.width": Proposal(fit.values["extremum"], "dt", fit.stderr["extremum"]),
             "cz.leakage": Proposal(max(lost, 0.0), "", stderr),
+            "cz.amplitude": Proposal(float(data.attrs["amplitude"]), "full scale"),
         }
         return Outcome("good", "", values, fits)
 
 
-class CzVirtualZ(_Cz):
+def _kept(data: xarray.Dataset) -> Fit:
+    """Fit a parabola to what is kept of 11 over the width."""
+    y, sigma = signal(data)
+    top = parabola(data["width"].to_numpy(), y, sigma, sign=-1)
+    return determined(top, "curvature", 0.2, "the width makes no difference")
+
+
+def _settled(before: Fit, now: Fit) -> bool:
+    """Return whether two sweeps agree on the width."""
+    return bool(
+        abs(now.values["extremum"] - before.values["extremum"])
+        < 2 * np.hypot(now.stderr["extremum"], before.stderr["extremum"])
+    )
+
+
+class CzVirtualZ(Cz):
     """The virtual z after the gate: the phase it leaves on either qubit with the other in 0.
 
     Five gates in a row tell it five times better; one gate tells which of the turns it is.
@@ -356,7 +295,7 @@ class CzVirtualZ(_Cz):
     name: ClassVar = "cz-virtual-z"
     needs: ClassVar = (
         "control.sx.amplitude", "target.sx.amplitude", "control.readout.discriminator", "target.readout.discriminator",
-        *_GATE,
+        *GATE,
     )  # fmt: skip
     gives: ClassVar = ("cz.rz_control", "cz.rz_target")
     tolerances: ClassVar = {"cz.rz_control": (0.05, 0.0), "cz.rz_target": (0.05, 0.0)}
