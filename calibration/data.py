@@ -147,6 +147,9 @@ def to_qcodes(path: Path | str, database: Path | str) -> int:
     target = str(data.attrs.get("target", "unknown"))
     experiment = load_or_create_experiment(str(data.attrs.get("routine", "routine")), sample_name=target)
     measurement = Measurement(exp=experiment, name=target)
+    for axis_name in data.dims:
+        if axis_name not in data.coords:  # shots, say, which are counted and not set
+            data = data.assign_coords({axis_name: np.arange(data.sizes[axis_name])})
     for name, axis in data.coords.items():
         measurement.register_custom_parameter(str(name), unit=str(axis.attrs.get("units", "")), paramtype="array")
     names = [str(name) for name, variable in data.data_vars.items() if variable.dims]

@@ -15,6 +15,8 @@ _LOOK = 1.0
 """Seconds between two looks at the queue."""
 _STOPPING = 30.0
 """Seconds for a pass to cancel its job, to write what it has measured, and to end."""
+_LOOKED_THROUGH = 200
+"""Records among which the last check or calibration is looked for; behind more scans than that it was long ago."""
 PRIORITY = -100
 """Of the jobs of a pass: whatever else waits goes first."""
 
@@ -117,12 +119,13 @@ class Timetable:
         return seconds_until_due(self.plan, now, self._last, None if busy else self._idle_since)
 
     async def _measured(self) -> float:
-        """Return when the last measurement ended, whoever made it; without any, when the daemon began.
+        """Return when the last check or calibration ended, whoever made it; without any, when the daemon began.
 
-        What clients say of the time is believed up to now: a clock that is ahead does not put the passes off.
+        Scans say nothing about values, and put nothing off. What clients say of the time is believed up to now: a clock
+        that is ahead does not put the passes off.
         """
-        newest = await self._store.call(self._store.store.runs, limit=1)
-        return min(newest[0].ended, time.time()) if newest else self._began
+        newest = await self._store.call(self._store.store.runs, limit=_LOOKED_THROUGH)
+        return next((min(run.ended, time.time()) for run in newest if run.kind != "scan"), self._began)
 
 
 def maintain_command(python: str, url: str, key: str, data: str) -> Sequence[str]:

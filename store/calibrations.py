@@ -72,8 +72,9 @@ def put(connection: Connection, rack: str, calibration: CalibrationSet, now: flo
         old = _stored_values(connection, rack, parent.number)
         differing: dict[str, bytes | None] = {n: v for n, v in encoded.items() if old.get(n) != v}
         differing.update(dict.fromkeys(old.keys() - encoded.keys()))
-        if 2 * (parent.weight + len(differing)) <= 3 * len(encoded):
-            base, weight, changes = parent.base, parent.weight + len(differing), differing
+        heavier = parent.weight + max(1, len(differing))  # a set counts even when no value differs: it is read, too
+        if 2 * heavier <= 3 * len(encoded):
+            base, weight, changes = parent.base, heavier, differing
     row = {
         "rack": rack,
         "number": number,

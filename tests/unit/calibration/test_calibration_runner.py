@@ -1,6 +1,7 @@
 """The runner with the real compiler before the simulated chip, and with routines that misbehave."""
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from pulsed.calibration.routine import (
 from pulsed.calibration.routines.relaxation import T1
 from pulsed.calibration.runner import colours, parameters_of, rerun, run
 from pulsed.calibration.schedules import first_acquisition, memory_slots, together
+from pulsed.model.calibration import Value
 from pulsed.model.errors import (
     ConnectionFailedError,
     InstrumentLimitError,
@@ -279,6 +281,49 @@ def test_routines_are_found_and_say_what_is_wrong():
     with pytest.raises(InvalidValueError, match="greater than or equal to 5"):
         T1(points=2)
     assert T1(points="21").parameters.points == 21
+
+
+class Turned(Level):
+    """An angle, which is the same a turn later."""
+
+    name = "turned"
+    gives = ("angle",)
+    tolerances: ClassVar = {"angle": (0.1, 0.0)}
+
+    def analyse(self, data):
+        return Outcome("good", "", {"angle": Proposal(float(data.attrs["angle"]), "rad", 0.01)})
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (np.pi - 0.02, "in spec"),
+        (3.0, "out of spec"),
+        (0.05 - np.pi, "in spec"),
+        (3 * np.pi, "in spec"),
+        (0.0, "out of spec"),
+    ],
+)
+def test_angles_are_compared_but_for_whole_turns(lab, found, verdict):
+    calibration = lab.calibration().with_values({"Q0.angle": Value(-np.pi + 0.01, "rad")}, "")
+    assert Turned().judge(xarray.Dataset(attrs={"angle": found}), calibration, "Q0")[0] == verdict
+
+
+@pytest.mark.filterwarnings("default")
+def test_points_without_a_coordinate_open_in_qcodes_by_their_number(lab, tmp_path):
+    from qcodes.dataset import load_by_id
+    from qcodes.dataset.sqlite.database import conn_from_dbpath_or_conn
+
+    Discriminator = find_routine("discriminator")
+    finished = run(Discriminator(shots=60), ["Q0"], Executor(lab), folder=tmp_path)["Q0"]
+    bare = next(name for name in finished.data.dims if name not in finished.data.coords)
+    number = to_qcodes(finished.record.file, tmp_path / "runs.db")
+    connection = conn_from_dbpath_or_conn(None, str(tmp_path / "runs.db"))
+    name = next(str(n) for n, variable in finished.data.data_vars.items() if bare in variable.dims)
+    values = load_by_id(number, connection).get_parameter_data(name)[name]
+    np.testing.assert_array_equal(values[name].ravel(), finished.data[name].to_numpy().ravel())
+    assert set(np.unique(values[str(bare)])) == set(range(finished.data.sizes[bare]))
+    connection.close()
 
 
 @pytest.mark.filterwarnings("default")

@@ -91,6 +91,27 @@ def test_measurements_that_others_make_count(tmp_path: Path, ended: tuple[float,
     assert looked_after(tmp_path, *ended, made=made) is made
 
 
+def test_scans_put_no_pass_off(tmp_path: Path) -> None:
+    """Somebody who plots all day would else keep the machine from ever being looked after."""
+
+    async def measured() -> tuple[float, float]:
+        store = StoreThread(Store(f"sqlite:///{tmp_path / 's.db'}", "sim5"))
+        store.start()
+        await store.call(store.store.open, time.time(), "test")
+        table = Timetable(PLAN, Errand("maintenance", ["true"], lambda: None), lambda: 0, store)
+        now = time.time()
+        await store.call(store.store.put_run, RunRecord("s0", "scan", "Q0", "scan", "good", 0.0, now))
+        alone = await table._measured()
+        await store.call(store.store.put_run, RunRecord("c", "t1", "Q0", "check", "good", 0.0, now - 500))
+        await store.call(store.store.put_run, RunRecord("s1", "scan", "Q0", "scan", "good", 0.0, now))
+        found = await table._measured()
+        await store.call(store.store.close)
+        await store.stop()
+        return alone - table._began, found - (now - 500)
+
+    assert asyncio.run(measured()) == (0.0, 0.0)
+
+
 def test_a_record_from_the_future_is_one_of_now(tmp_path: Path) -> None:
     """It puts the next pass off by what the plan says, and not for ever."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.calibration import CalibrationSet, Fault, Value
 from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.store import Store
 
@@ -99,6 +99,19 @@ def test_a_store_grows_with_what_changed(store):
     assert weight <= 1.5 * 200
     for one in ids[::37]:
         assert store.calibration(one.calibration_id) == one
+
+
+def test_sets_in_which_no_value_changes_make_no_endless_chain(store):
+    """Faults come and go, and candidates of equal values are proposed: reading one set stays cheap."""
+    current = some_set(40)
+    store.put_calibration(current, 0.0)
+    for i in range(200):
+        current = current.with_faults({f"Q{i % 7}": Fault("why")}, str(i))
+        store.put_calibration(current, float(i))
+    with store._read() as connection:
+        longest = connection.exec_driver_sql("SELECT max(number - base) FROM calibration_set").scalar_one()
+    assert longest <= 40
+    assert store.calibration(current.calibration_id) == current
 
 
 @settings(max_examples=15, deadline=None)
