@@ -48,7 +48,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         **{f"ecr.{name}": Parameter(unit) for name, unit in _CROSS_RESONANCE.items()},
         **{f"cz.{name}": Parameter(unit) for name, unit in _PAIR.items()},
         **{f"cr.{name}": Parameter("Hz") for name in ("ix", "iy", "iz", "zx", "zy", "zz")},
-        **{name: Parameter("") for name in ("rb.error", "bell.fidelity", "cz.leakage")},
+        **{name: Parameter("") for name in ("rb.error", "bell.fidelity", "cz.leakage", "ecr.leakage")},
         "zz": Parameter("Hz"),
     },
     "port": {
