@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -98,6 +99,14 @@ class Wiring:
         used: dict[str, int] = {}
         return tuple(self._line(used, *row) for row in rows)
 
+    def _flight(self, port_name: str, ratio: Fraction) -> int:
+        """Return the measured time of flight to an input in its samples. Raises ConfigError for none that can be."""
+        flight = self.calibration.get(f"{port_name}.delay", 0.0)
+        if not 0 <= flight < math.inf:
+            subject = f"{port_name}.delay"
+            raise ConfigError("a record cannot begin before its pulse", subject=subject, value=flight, legal=">= 0 dt")
+        return round(flight * ratio)
+
     def _line(self, used: dict[str, int], kind: str, index: int, qubit: int, port_name: str, frequency: float) -> Line:
         port = self.device.ports[port_name]
         oscillator = used.get(port_name, 0)
@@ -114,7 +123,7 @@ class Wiring:
         delay = port.delay
         if kind == "a":
             # The time of flight is a measured time: the nearest sample of the digitizer's clock will do.
-            delay += round(self.calibration.get(f"{port_name}.delay", 0.0) * ratio)
+            delay += self._flight(port_name, ratio)
         return Line(
             channel=_KINDS[kind](index),
             slot=Slot(port_name, oscillator, name),

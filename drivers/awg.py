@@ -120,7 +120,7 @@ class AwgDriver(TableDriver[Playback]):
             raise self.refuse(f"shot_marker is longer than program {work.programs[at]}", marked, f"up to {lengths[at]}")
         check_playback(work, self.capabilities, self.subject)
         self._waveforms.check(self._wanted_waveforms(work))
-        self._check_tables(work.events, work.entries)
+        self._check_tables(self._with_markers(work.events, len(work.entries)), work.entries)
 
     @stepwise
     def configure(self, settings: OutputSettings, deadline: float) -> Steps[None]:
@@ -168,6 +168,15 @@ class AwgDriver(TableDriver[Playback]):
             length, events = distinct[name]
             commands.append(BlockCommand(f'SEQ:DATA {number},"{name}",{length},', events.tobytes()))
         return commands, [plan.numbers[name] for name in names]
+
+    def _with_markers(self, events: Rows, entries: int) -> Rows:
+        """Return events with those of the shot marker, one more in each entry."""
+        if not len(self._shot_marker):
+            return events
+        markers = np.zeros(entries, events.dtype)
+        markers["entry"] = np.arange(entries)
+        both = np.concatenate([events, markers])
+        return both[np.argsort(both["entry"], kind="stable")]
 
     def _sequences_of(self, work: Playback, events: Rows) -> tuple[list[str], dict[str, tuple[int, Rows]]]:
         """Return the name of each entry's sequence, and name → (length, events) of the distinct ones.

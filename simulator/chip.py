@@ -154,6 +154,8 @@ def load_chip(path: str | Path) -> Chip:
         _check(matrix.shape == (n, n), "wrong shape", f"crosstalk.{key}", matrix.shape, f"({n}, {n})")
     crosstalk = tuple(tuple(complex(x) for x in row) for row in amplitude * np.exp(1j * phase))
     amplifier = _record(Amplifier, data.get("amplifier", {}), "amplifier")
+    good = isinstance(amplifier.delay, int) and amplifier.delay >= 0
+    _check(good, "a record cannot begin before its pulse", "amplifier.delay", amplifier.delay, ">= 0 ns, whole")
     name = str(data.get("name", Path(path).stem))
     chip = Chip(name, qubits, tuple(couplings), tuple(wires), crosstalk, amplifier)
     truncation = read_truncation(data.get("truncation", {}))

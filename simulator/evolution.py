@@ -20,7 +20,7 @@ from pulsed.simulator.residual import Residual
 from pulsed.simulator.state import DensityMatrix
 from pulsed.simulator.step import Pulse, Step
 from pulsed.simulator.superoperators import Idle, small_unitaries
-from pulsed.simulator.trajectories import SimulationLimitError, Trajectories
+from pulsed.simulator.trajectories import Trajectories, check_branches
 
 ZZ_STEP = 2000.0
 """Longest idle (ns) of coupled transmons in one step: decay and ZZ do not commute, the error is of order
@@ -263,7 +263,8 @@ class Cluster:
         key = np.stack([self._realisation[owner], after]) if len(qubits) == len(self.qubits) else whence
         _, first, new_owner = np.unique(key, axis=1, return_index=True, return_inverse=True)
         groups = whence[:, first]
-        self._check_branches(groups.shape[1])
+        if isinstance(self.state, DensityMatrix):  # other states look themselves
+            check_branches(len(self.qubits), groups.shape[1], self.state.bytes_of(1), MOST_BYTES)
         self.state = self.state.collapsed(sites, groups[0], groups[1], groups[2])
         self._detunings = self._detunings[groups[0]]
         self._realisation = self._realisation[groups[0]]
@@ -296,19 +297,6 @@ class Cluster:
         self._detunings, self._realisation = self._detunings[members], self._realisation[members]
         for residual in self._residual.values():
             residual.photons = residual.photons[members]
-
-    def _check_branches(self, count: int) -> None:
-        """Refuse (SimulationLimitError) more branches of density matrices than fit; other states look themselves."""
-        if not isinstance(self.state, DensityMatrix):
-            return
-        size = self.state.bytes_of(1)
-        if size * count > MOST_BYTES:
-            raise SimulationLimitError(
-                "measurements in mid-circuit leave too many branches of a large state",
-                subject=f"{len(self.qubits)} transmons in one state",
-                value=f"{count} branches",
-                legal=f"at most {MOST_BYTES // size}; use fewer shots",
-            )
 
     def _draw(
         self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool

@@ -20,6 +20,7 @@ from pulsed.simulator.trajectories import (
     SimulationLimitError,
     basis_levels,
     chances,
+    check_branches,
     drawn,
     kraus_operators,
 )
@@ -184,14 +185,7 @@ class MatrixProducts:
 
         """
         self.line.settle(0)
-        size = self.line.bytes_of(1)
-        if size * len(members) > LARGEST:
-            raise SimulationLimitError(
-                "a measurement in mid-circuit leaves too many branches of a large state",
-                subject=f"{self.count} transmons in one state",
-                value=f"{len(members)} branches",
-                legal=f"at most {LARGEST // size}; use fewer shots",
-            )
+        check_branches(self.count, len(members), self.line.bytes_of(1), LARGEST)
         line = self.line.members(members)
         if not sites:
             return MatrixProducts(line, list(self._place), self._rng)

@@ -65,6 +65,11 @@ def build_instruments(device: DeviceDescription, bus: TriggerBus) -> dict[str, V
     return instruments
 
 
+def _driven_by(driver: str) -> str:
+    """Return which instruments are legal."""
+    return f"an instrument with the driver {driver}"
+
+
 def _check_port(
     subject: str, port: PortDescription, instrument: VirtualInstrument, lo: VirtualInstrument | None
 ) -> None:
@@ -73,11 +78,16 @@ def _check_port(
             "this instrument has one clock", subject=f"{subject}.clock", value=str(port.clock), legal="1 GHz"
         )
     if lo is not None and not isinstance(lo, VirtualSgs100a):
-        raise ConfigError("this instrument is no local oscillator", subject=f"{subject}.lo", value=port.lo)
+        raise ConfigError(
+            "this instrument is no local oscillator",
+            subject=f"{subject}.lo",
+            value=port.lo,
+            legal=_driven_by("sgs100a"),
+        )
     fitting, pairs = (VirtualAwg, PAIRS) if port.direction == "output" else (VirtualDigitizer, 1)
     if not isinstance(instrument, fitting):
-        message = f"this instrument has no {port.direction}"
-        raise ConfigError(message, subject=f"{subject}.instrument", value=port.instrument)
+        message, legal = f"this instrument has no {port.direction}", _driven_by("awg" if pairs > 1 else "digitizer")
+        raise ConfigError(message, subject=f"{subject}.instrument", value=port.instrument, legal=legal)
     if port.pair > pairs:
         raise ConfigError("no such pair", subject=f"{subject}.pair", value=port.pair, legal=f"1 to {pairs}")
 
@@ -89,7 +99,9 @@ def _check_flux(name: str, port: PortDescription, chip: Chip, instruments: dict[
         raise ConfigError("the chip has no flux line of this name", subject=f"ports.{name}", value=name, legal=legal)
     if port.bias is not None and not isinstance(instruments[port.bias.instrument], VirtualGs200):
         subject = f"ports.{name}.bias.instrument"
-        raise ConfigError("this instrument is no bias source", subject=subject, value=port.bias.instrument)
+        raise ConfigError(
+            "this instrument is no bias source", subject=subject, value=port.bias.instrument, legal=_driven_by("gs200")
+        )
 
 
 def connect_cables(
@@ -118,7 +130,10 @@ def connect_cables(
     if len(readout_los) != 1:
         subject = f"ports.{inputs[0]}.lo"
         raise ConfigError(
-            "readout is mixed up and down with one LO", subject=subject, value=", ".join(sorted(map(str, readout_los)))
+            "readout is mixed up and down with one LO",
+            subject=subject,
+            value=", ".join(sorted(map(str, readout_los))),
+            legal="the same LO for the readout lines and the input",
         )
     conductor.outputs = tuple(outputs)
     taps = {
@@ -178,7 +193,8 @@ class Settings:
 def _load(settings: Settings) -> tuple[DeviceDescription, Chip]:
     device = load_device(settings.device)
     if settings.chip is None and device.simulator is None:
-        raise ConfigError("names no chip to simulate", subject=str(settings.device), legal="a key simulator, or --chip")
+        subject, legal = f"simulator of {settings.device}", "a key simulator that names a chip file, or --chip"
+        raise ConfigError("names no chip to simulate", subject=subject, value="absent", legal=legal)
     return device, load_chip(settings.chip or settings.device.parent / str(device.simulator))
 
 

@@ -26,6 +26,17 @@ class SimulationLimitError(PulsedError):
     code = "simulation_limit"
 
 
+def check_branches(transmons: int, branches: int, size: int, most: int) -> None:
+    """Refuse (SimulationLimitError) more branches of a state of ``size`` bytes each than fit into ``most``."""
+    if branches * size > most:
+        raise SimulationLimitError(
+            "measurements in mid-circuit leave too many branches of a large state",
+            subject=f"{transmons} transmons in one state",
+            value=f"{branches} branches",
+            legal=f"at most {most // size}; use fewer shots",
+        )
+
+
 def basis_levels(
     populations: list[NDArray[np.float64]], batch: int, rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:
@@ -162,14 +173,7 @@ class Trajectories:
             SimulationLimitError: more branches than fit.
 
         """
-        size = len(members) * self.psi.shape[1] * 16
-        if size > LARGEST:
-            raise SimulationLimitError(
-                "a measurement in mid-circuit leaves too many branches of a large state",
-                subject=f"{self.count} transmons in one state",
-                value=f"{len(members)} branches",
-                legal=f"at most {LARGEST // (self.psi.shape[1] * 16)}; use fewer shots",
-            )
+        check_branches(self.count, len(members), self.psi[:1].nbytes, LARGEST)
         index = table(self.count, sites)
         psi = np.zeros((len(members), self.psi.shape[1]), complex)
         group = np.arange(len(members))[:, None]

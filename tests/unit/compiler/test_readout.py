@@ -135,3 +135,11 @@ def test_mixer_settings_that_are_none(device, calibration, name, value, count):
         Compiler(device, changed).compile([measured()], OPTIONS)
     assert caught.value.subject == f"d0.mixer.{name}"
     assert caught.value.legal == f"{count} finite numbers"
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_time_of_flight_that_is_none(device, calibration, value):
+    changed = calibration.with_values({"in.delay": Value(value)}, "now")
+    with pytest.raises(ConfigError, match="before its pulse") as caught:
+        Compiler(device, changed).compile([measured()], OPTIONS)
+    assert (caught.value.subject, caught.value.legal) == ("in.delay", ">= 0 dt")

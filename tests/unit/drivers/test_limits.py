@@ -151,6 +151,19 @@ def test_more_events_than_the_memory_holds():
     driver.validate(same)
 
 
+def test_a_shot_marker_counts_as_an_event_of_each_sequence():
+    work = share_out(make_chunk(DEVICE, np.linspace(0, 0.5, 40)), DEVICE).playbacks["awg1"]
+    described = DEVICE.instruments["awg1"]
+    for marker in (0, 100):
+        driver = AwgDriver("awg1", described.model_copy(update={"options": {"shot_marker": marker}}))
+        most = len(work.events) + (40 if marker else 0)
+        driver._sequences.capacity = most
+        driver.validate(work)
+        driver._sequences.capacity = most - 1
+        with pytest.raises(InstrumentLimitError, match="sequence memory"):
+            driver.validate(work)
+
+
 def test_codes_of_full_scale():
     codes = to_codes(np.array([1, -1, 1j, -1j, 0, (1 + 1j) / np.sqrt(2)]))
     assert codes.tolist() == [[8191, 0], [-8191, 0], [0, 8191], [0, -8191], [0, 0], [5792, 5792]]

@@ -69,6 +69,7 @@ def test_what_cannot_be_wired(bench, change, subject):
     with pytest.raises(ConfigError) as caught:
         wire(bench, change)
     assert caught.value.subject == subject
+    assert caught.value.legal
 
 
 def test_a_port_that_the_chip_does_not_have(bench):
@@ -132,6 +133,7 @@ def test_what_is_no_flux_line_is_refused(bench, change, subject):
     with pytest.raises(ConfigError) as caught:
         wire_coupler(bench, change)
     assert caught.value.subject == subject
+    assert caught.value.legal
 
 
 def test_a_chip_without_the_flux_line_is_refused(bench):

@@ -350,6 +350,7 @@ def test_a_wrong_chip_file_is_explained(tmp_path):
         ("t2_star = 4.5e-05" if "t2_star = 4.5e-05" in text else "t2_star = 45e-6", "t2_star = 1.0", "qubits.0"),
         ("kappa = 1.6e6", "kapa = 1.6e6", "kapa"),
         ("qubits = [0, 1]", "qubits = [0, 7]", "couplings.0"),
+        ("delay = 60", "delay = -60", "amplifier.delay"),
     ):
         assert old in text
         path = tmp_path / "chip.toml"
