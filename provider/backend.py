@@ -20,6 +20,7 @@ from pulsed.provider.snapshot import Snapshot
 from pulsed.provider.submission import check_programs, read_programs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from qiskit.transpiler import CouplingMap, Target
@@ -202,6 +203,10 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.configuration(), name)
 
+    def get_translation_stage_plugin(self) -> str:
+        """Return the translation method of `transpile`: Qiskit's own, which also marks circuits with the set."""
+        return "pulsed"
+
     def check_faulty(self, circuit: QuantumCircuit) -> None:
         """Raise :class:`UnsupportedCircuitError` when ``circuit`` uses a gate without valid calibration."""
         check_circuit(circuit, self._now.rules)
@@ -221,7 +226,8 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             UnsupportedCircuitError: a program that this backend cannot run.
             OptionValueError: an option outside its bounds.
             RunInputError: something that is neither circuit nor schedule.
-            StaleCalibrationError: the set it is to run with is not in force, and ``on_stale_calibration`` is "refuse".
+            StaleCalibrationError: the set it is to run with, or one that a circuit was transpiled against, is not in
+                force, and ``on_stale_calibration`` is "refuse".
             ConnectionFailedError: the daemon does not answer.
 
         """
@@ -240,8 +246,8 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         now = self._now  # once: another set may come at any moment
         chosen = self._chosen_options(options, now.calibration)
         calibration_id = options.get("calibration_id") or now.calibration_id
-        self._check_stale(calibration_id, chosen["on_stale_calibration"])
         programs = read_programs(run_input, self.max_circuits)
+        self._check_stale(calibration_id, programs, chosen["on_stale_calibration"])
         gates = check_programs(programs, now.rules, options.get("calibrations"))
         readable = self._client.greeting.qpy
         sent = RunOptions(**{name: chosen[name] for name in SENT}, calibration_id=calibration_id)
@@ -268,16 +274,27 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
             chosen.update(self._options.checked(merge_los(chosen, self._device, calibration)))
         return chosen
 
-    def _check_stale(self, calibration_id: str, what: str) -> None:
-        """Do what the option says when the set to run with is not in force: nothing, warn, or refuse."""
+    def _check_stale(self, calibration_id: str, programs: Sequence[Any], what: str) -> None:
+        """Do what the option says when a set of this run is not in force: nothing, warn, or refuse.
+
+        Args:
+            calibration_id: the set to run with.
+            programs: circuits among which are marked the sets that they were transpiled against.
+            what: the option.
+
+        """
         if what == "run" or self._client is None:
             return
+        from pulsed.provider.plugins import mark_of  # the transpiler's passes: not for connecting
+
+        marks = {mark_of(program): None for program in programs if isinstance(program, QuantumCircuit)}
         in_force = self._client.status().calibration_id
-        if calibration_id == in_force:
+        old = next((one for one in (calibration_id, *marks) if one not in (None, in_force)), None)
+        if old is None:
             return
         error = StaleCalibrationError(
             "the circuits were made for a calibration set that is not in force any more: transpile them anew",
-            subject=f"backend {self.name}", value=calibration_id, legal=in_force,
+            subject=f"backend {self.name}", value=old, legal=in_force,
         )  # fmt: skip
         if what == "refuse":
             raise error

@@ -34,6 +34,10 @@ _OPERATIONS: dict[str, Callable[[], Instruction]] = {
 """Gates of the table by name, in the order in which the target lists them."""
 
 
+_MADE_FROM = " with calibration set "
+"""In a target's description, before the set's id: what of a Target survives being copied and sent to a process."""
+
+
 class PulsedInstructionProperties(InstructionProperties):  # type: ignore[misc]
     """Duration and error of a gate, with its pulse schedule.
 
@@ -105,6 +109,12 @@ def _is_faulty(qubits: Qubits, calibration: CalibrationSet) -> bool:
     return any(calibration.faulty("-".join(f"Q{q}" for q in order)) for order in orders)
 
 
+def set_of(target: Target | None) -> str:
+    """Return the id of the calibration set that ``target`` was made from, empty for one that is not ours."""
+    description = (None if target is None else target.description) or ""
+    return str(description).partition(_MADE_FROM)[2]
+
+
 def build_target(device: DeviceDescription, calibration: CalibrationSet, table: GateTable | None = None) -> Target:
     """Return what the transpiler has to know about ``device`` with ``calibration`` in force.
 
@@ -117,7 +127,7 @@ def build_target(device: DeviceDescription, calibration: CalibrationSet, table: 
     gates = gate_table(device, calibration) if table is None else table
     dt = float(device.dt)
     target = Target(
-        description=f"{device.name} with calibration set {calibration.calibration_id}",
+        description=f"{device.name}{_MADE_FROM}{calibration.calibration_id}",
         num_qubits=device.num_qubits,
         dt=dt,
         granularity=device.timing.granularity,

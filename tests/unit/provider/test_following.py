@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from qiskit import QuantumCircuit, transpile
+from qiskit.providers.fake_provider import GenericBackendV2
 
 from pulsed.model.calibration import CalibrationSet, Fault, Value
 from pulsed.model.errors import NotFoundError
@@ -169,3 +171,41 @@ def test_a_job_is_of_one_set_whenever_another_comes(backend: PulsedBackend, daem
     assert backend.calibration_id == moved.calibration_id
     assert options.calibration_id == calibration.calibration_id
     assert options.qubit_lo_freq[0] == calibration.number("Q0.f01")
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_a_transpiled_circuit_knows_the_set_it_was_made_for(backend: PulsedBackend, daemon, calibration, level) -> None:
+    circuit = QuantumCircuit(2, 2, metadata={"mine": [1]})
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [0, 1])
+    fitted = transpile([circuit] * 3, backend, optimization_level=level, initial_layout=[0, 1])
+    for one in (*fitted, pickle.loads(pickle.dumps(fitted[0])), fitted[0].copy()):
+        assert one.metadata == {"mine": [1], "calibration_id": calibration.calibration_id}
+    assert circuit.metadata == {"mine": [1]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        backend.run(fitted, on_stale_calibration="refuse")
+        daemon.put_in_force(worse(calibration))
+        backend.run(fitted)  # as ever: with the set in force
+        backend.run(measured(), on_stale_calibration="refuse")
+        backend.run(transpile(circuit, backend), on_stale_calibration="refuse")
+    assert daemon.received[-1][0].options.calibration_id == daemon.in_force.calibration_id
+    with pytest.warns(UserWarning, match=f"transpile them anew; got {calibration.calibration_id}") as caught:
+        backend.run([measured(), fitted[1]], on_stale_calibration="warn")
+    assert caught[0].filename == __file__
+    sent = len(daemon.received)
+    with pytest.raises(StaleCalibrationError):
+        backend.run([measured(), fitted[1]], on_stale_calibration="refuse")
+    assert len(daemon.received) == sent
+
+
+def test_a_method_that_the_user_names_wins_and_leaves_no_mark(backend: PulsedBackend) -> None:
+    fitted = transpile(measured(), backend, translation_method="translator")
+    assert not fitted.metadata
+    backend.run(fitted, on_stale_calibration="refuse")
+
+
+def test_a_target_that_is_not_ours_leaves_no_mark() -> None:
+    fitted = transpile(measured(), GenericBackendV2(5), translation_method="pulsed")
+    assert not fitted.metadata

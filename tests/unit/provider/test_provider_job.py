@@ -166,7 +166,7 @@ class TestFacts:
         again = backend.provider.retrieve_job(job.job_id())
         assert again.result().get_counts() == job.result().get_counts()
         assert again.result().get_memory() == job.result().get_memory()
-        assert again.result().results[0].header["metadata"] == {"answer": 42}
+        assert again.result().results[0].header["metadata"] == ready.metadata
         assert again.backend_options()["shots"] == 50
         with pytest.raises(NotImplementedError, match="programs"):
             again.circuits()
