@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,20 +30,14 @@ def files_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--data", metavar="DIR", help=text)(command)
 
 
+def pass_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what a pass over the graph takes: ``targets``, ``without``, ``data``, ``url``, ``key`` and ``as_json``."""
+    return targets_option(without_option(files_option(daemon_options(as_json_option(command)))))
+
+
 @cal.command()
-@targets_option
-@without_option
-@files_option
-@daemon_options
-@as_json_option
-def bringup(
-    targets: tuple[str, ...],
-    without: tuple[str, ...],
-    data: str | None,
-    url: str | None,
-    key: str | None,
-    as_json: bool,
-) -> None:
+@pass_options
+def bringup(**options: Any) -> None:
     """Tune the machine up, from the design sheet if need be, as far as it is not tuned yet.
 
     A target that fails is marked as faulty and leaves the others alone. Ctrl-C keeps what was measured; the next
@@ -51,13 +45,11 @@ def bringup(
     """
     from pulsed.cli import keeping
 
-    keeping.bring_up(targets, without, data, url, key, as_json=as_json)
+    keeping.bring_up(**options)
 
 
 @cal.command()
-@targets_option
-@without_option
-@files_option
+@pass_options
 @click.option(
     "--priority",
     type=click.IntRange(-100, 100),
@@ -65,21 +57,11 @@ def bringup(
     show_default=True,
     help="Of its jobs: with -100 whatever else waits goes first.",
 )
-@daemon_options
-@as_json_option
-def maintain(
-    targets: tuple[str, ...],
-    without: tuple[str, ...],
-    data: str | None,
-    priority: int,
-    url: str | None,
-    key: str | None,
-    as_json: bool,
-) -> None:
+def maintain(**options: Any) -> None:
     """Check what is old or doubtful, and calibrate anew what has drifted and what hangs on it. Nothing else."""
     from pulsed.cli import keeping
 
-    keeping.maintain(targets, without, data, url, key, as_json=as_json, priority=priority)
+    keeping.maintain(**options)
 
 
 @cal.command()
