@@ -7,6 +7,7 @@ targets that disturb each other get different colours and go one colour after th
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,9 @@ from pulsed.pulse.instructions import Acquire
 from pulsed.pulse.schedule import Schedule
 
 Tell = Callable[["Finished"], None]
+
+_FULL = re.compile(r"Q\d+(-Q\d+)?\.")
+"""How a name begins that has its subject: that of a qubit of a pair, or of the chip."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +323,7 @@ def _values(routine: Routine, turn: _Turn, outcome: Outcome | None) -> dict[str,
         return {}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
-        name if "." in name and name.split(".")[0] in turn.target.split("-") else f"{turn.target}.{name}": Value(
+        name if _FULL.match(name) else f"{turn.target}.{name}": Value(
             found.value, found.unit, found.stderr, now, routine.name, turn.run_id
         )
         for name, found in outcome.values.items()

@@ -58,6 +58,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "bias": Parameter("A"),
         "distortion": Parameter("", ()),
     },
+    "chip": {},
 }
 
 
