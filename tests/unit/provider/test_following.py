@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from qiskit import QuantumCircuit, transpile
-from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.transpiler import Target
 
 from pulsed.model.calibration import CalibrationSet, Fault, Value
 from pulsed.model.errors import NotFoundError
@@ -207,5 +207,6 @@ def test_a_method_that_the_user_names_wins_and_leaves_no_mark(backend: PulsedBac
 
 
 def test_a_target_that_is_not_ours_leaves_no_mark() -> None:
-    fitted = transpile(measured(), GenericBackendV2(5), translation_method="pulsed")
+    target = Target.from_configuration(["x", "sx", "rz", "cx", "measure"], num_qubits=5)
+    fitted = transpile(measured(), target=target, translation_method="pulsed")
     assert not fitted.metadata
