@@ -122,3 +122,16 @@ def report(out: str, data: str | None, url: str | None, key: str | None) -> None
     from pulsed.cli import keeping
 
     keeping.report(out, data, url, key)
+
+
+@cal.command("to-qcodes")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--database", metavar="FILE", default="runs.db", show_default=True, help="It is made when it is not there."
+)
+def to_qcodes(files: tuple[str, ...], database: str) -> None:
+    """Copy the files of runs (`pulsed cal runs` names them) into a QCoDeS database, for plottr and its like."""
+    from pulsed.calibration import data
+
+    for file in files:
+        click.echo(f"{file}: run {data.to_qcodes(file, database)} of {database}")

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from pulsed.calibration.data import load
+from pulsed.calibration.transaction import LIMITS, Limit
 from pulsed.cli.main import cli
 from pulsed.cli.processes import OwnDaemon
 from pulsed.cli.server import ask_rack, find_control
@@ -75,6 +76,29 @@ def test_bad_data_change_nothing_and_end_with_code_1(cold):
     assert found["runs"][0]["reason"]
     assert client.calibration().calibration_id == before
     assert client.runs(limit=1)[0].outcome == "bad data"
+
+
+def test_a_value_that_is_measured_anew_is_verified_and_its_record_names_the_set(cold):
+    daemon, client = cold
+    assert pulsed(daemon, "t1", "Q0", "--set", "points=15")[0] == 0
+    check, calibration = sorted(client.runs("t1", "Q0", 2), key=lambda run: run.kind, reverse=True)
+    assert (check.kind, calibration.kind) == ("check", "calibrate")
+    assert (check.outcome, calibration.outcome) == ("good", "good")
+    assert check.before == calibration.after == client.calibration().calibration_id
+
+
+def test_values_that_are_refused_end_with_code_1_and_the_record_says_why(cold, monkeypatch):
+    daemon, client = cold
+    before = client.calibration().calibration_id
+    monkeypatch.setitem(LIMITS, "*.t1", Limit(0, 1e-9))
+    code, found = pulsed(daemon, "t1", "Q0", "--set", "points=9")
+    assert code == 1
+    assert "outside" in found["refused"]["Q0.t1"]
+    (run,) = found["runs"]
+    assert (run["outcome"], run.get("after", "")) == ("failed", "")
+    assert "not written: Q0.t1" in run["reason"]
+    assert client.runs(limit=1)[0].reason == run["reason"]
+    assert client.calibration().calibration_id == before
 
 
 def test_a_check_and_a_dry_look_change_nothing(cold):

@@ -15,6 +15,8 @@ import pytest
 from pulsed.calibration.data import load
 from pulsed.calibration.data import signal as populations
 from pulsed.cli.main import invoke
+from pulsed.client import Client
+from pulsed.model.calibration import RunRecord
 
 
 @pytest.fixture
@@ -39,6 +41,21 @@ def test_a_scan_draws_saves_and_changes_nothing(lab, home, tmp_path, capsys):
         assert populations(load(record.file))[0].argmax() == 2, "the calibrated amplitude is in the middle"
     assert not list(tmp_path.glob("*.part*"))
     assert lab[1].calibration() == before
+
+
+def test_the_scan_of_somebody_else_is_not_taken_for_ones_own(lab, home, tmp_path, capsys, monkeypatch):
+    put = Client.put_run
+
+    def both(client, run):
+        put(client, run)
+        put(client, RunRecord("theirs", "scan", "Q4", "scan", "failed", run.started, run.ended, "theirs"))
+
+    monkeypatch.setattr(Client, "put_run", both)
+    arguments = ["scan", "Q0", "--axis", "x.amplitude=+-0.2:3", "--play", "x", "--shots", "50", "--out", str(tmp_path)]
+    assert invoke(arguments) == 0
+    said = capsys.readouterr().out
+    assert "Q0: good" in said
+    assert "Q4" not in said
 
 
 def test_the_oscillator_is_an_axis_and_what_is_wrong_is_said_at_once(lab, home, tmp_path, capsys):

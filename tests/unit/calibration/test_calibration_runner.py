@@ -22,6 +22,7 @@ from pulsed.calibration.routine import (
 from pulsed.calibration.routines.relaxation import T1
 from pulsed.calibration.runner import colours, parameters_of, rerun, run
 from pulsed.calibration.schedules import first_acquisition, memory_slots, together
+from pulsed.cli.main import invoke
 from pulsed.model.calibration import Value
 from pulsed.model.errors import (
     ConnectionFailedError,
@@ -283,6 +284,10 @@ def test_routines_are_found_and_say_what_is_wrong():
     assert T1(points="21").parameters.points == 21
 
 
+def test_an_ecr_of_which_no_round_was_measured_is_bad_data():
+    assert find_routine("fine-ecr")().analyse(xarray.Dataset()).quality == "bad data"
+
+
 class Turned(Level):
     """An angle, which is the same a turn later."""
 
@@ -310,17 +315,18 @@ def test_angles_are_compared_but_for_whole_turns(lab, found, verdict):
 
 
 @pytest.mark.filterwarnings("default")
-def test_points_without_a_coordinate_open_in_qcodes_by_their_number(lab, tmp_path):
+def test_points_without_a_coordinate_open_in_qcodes_by_their_number(lab, tmp_path, capsys):
     from qcodes.dataset import load_by_id
     from qcodes.dataset.sqlite.database import conn_from_dbpath_or_conn
 
     Discriminator = find_routine("discriminator")
     finished = run(Discriminator(shots=60), ["Q0"], Executor(lab), folder=tmp_path)["Q0"]
     bare = next(name for name in finished.data.dims if name not in finished.data.coords)
-    number = to_qcodes(finished.record.file, tmp_path / "runs.db")
+    assert invoke(["cal", "to-qcodes", finished.record.file, "--database", str(tmp_path / "runs.db")]) == 0
+    assert f"run 1 of {tmp_path / 'runs.db'}" in capsys.readouterr().out
     connection = conn_from_dbpath_or_conn(None, str(tmp_path / "runs.db"))
     name = next(str(n) for n, variable in finished.data.data_vars.items() if bare in variable.dims)
-    values = load_by_id(number, connection).get_parameter_data(name)[name]
+    values = load_by_id(1, connection).get_parameter_data(name)[name]
     np.testing.assert_array_equal(values[name].ravel(), finished.data[name].to_numpy().ravel())
     assert set(np.unique(values[str(bare)])) == set(range(finished.data.sizes[bare]))
     connection.close()
