@@ -26,6 +26,8 @@ from pulsed.wire.messages import AnyNotice, JobChanged
 KEPT_PAYLOAD = 64 * 2**20
 """Bytes of submissions kept in memory; more wait in the store."""
 
+_AT_ONCE = FINAL_STATES | {JobState.RUNNING}
+"""Steps that are written at once: a start counts as an attempt, and while it plays nobody waits for the disk."""
 Waiter = Callable[[JobInfo, Sequence[Part] | PulsedError], None]
 """Gets the job with the parts of its result, or with the error that there is instead."""
 
@@ -116,7 +118,7 @@ class Book:
         now = time.time()
         check_step(job.info.job_id, job.info.state, state)
         job.info = _after(job.info, state, now, changes)
-        self.order(self.store.store.step, job.info.job_id, state, now, soon=state in FINAL_STATES, **changes)
+        self.order(self.store.store.step, job.info.job_id, state, now, soon=state in _AT_ONCE, **changes)
         self.changed(job)
 
     def end(self, job: ActiveJob, state: JobState, error: ErrorInfo) -> None:
