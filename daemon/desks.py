@@ -14,6 +14,10 @@ from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
     ErrorInfo,
+    InstrumentDataError,
+    InstrumentMemoryLostError,
+    InstrumentReferenceLostError,
+    InstrumentTimeoutError,
     InstrumentUnreachableError,
     JobCancelledError,
     JobFailedError,
@@ -35,10 +39,17 @@ HEED_SECONDS = 2.0
 """For the compile worker to leave a job that was cancelled; then it is ended."""
 CHECK_SECONDS = 60.0
 """For the limits of one chunk."""
+LOOK_EVERY = 5.0
+"""Seconds without an order after which the instruments are asked how they are."""
+_LOOK_SECONDS = 2.0
+"""For each to answer that."""
 _RETRY_FIRST, _RETRY_LONGEST = 0.2, 5.0
 _PLAY_MARGIN = 10.0
 
-RackAnswer = orders.Connected | orders.Played | orders.Checked
+_LOST = (InstrumentUnreachableError, InstrumentTimeoutError, InstrumentMemoryLostError, InstrumentDataError)
+"""What an idle instrument is connected anew for."""
+RackAnswer = orders.Connected | orders.Played | orders.Checked | orders.Looked
+_RackOrder = orders.Connect | orders.Play | orders.Check | orders.Look
 
 
 class CompileDesk:
@@ -180,23 +191,28 @@ class RackDesk:
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
         self._lost.set()
-        self._task: asyncio.Task[None] | None = None
+        self._unwell: dict[str, ErrorInfo] = {}
+        """What the last look found of instruments that answer."""
+        self._ordered = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
         self.worker = Worker("rack", "pulsed.daemon.rack_worker", self._hello, changed, self._on_message, self._on_end)
 
     def _hello(self) -> list[Part]:
         return [orders.encode(orders.SetUp(self._factory, str(self._log))), self._device.model_dump_json().encode()]
 
     def start(self) -> None:
-        """Start the worker and connect."""
+        """Start the worker, connect, and look after the instruments."""
         self.worker.start()
-        self._task = asyncio.create_task(self._stay_connected(), name="stay connected")
+        self._tasks = [
+            asyncio.create_task(self._stay_connected(), name="stay connected"),
+            asyncio.create_task(self._look_after(), name="look after the instruments"),
+        ]
 
     async def stop(self) -> None:
         """Make the outputs safe and end the worker."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.worker.stop()
 
     def instruments(self) -> dict[str, InstrumentStatus]:
@@ -206,7 +222,7 @@ class RackDesk:
             mine = self.error is not None and self.error.subject == f"instrument {name}"
             identity = self.identities.get(name, "")
             since = self._since.get(name, 0.0) if identity else 0.0
-            status[name] = InstrumentStatus(identity, self.error if mine else None, since)
+            status[name] = InstrumentStatus(identity, self.error if mine else self._unwell.get(name), since)
         return status
 
     async def play(
@@ -240,6 +256,37 @@ class RackDesk:
         self._lost.set()
         self._changed()
 
+    async def _look_after(self) -> None:
+        """See what happens to instruments that nobody uses; those that play are asked by what plays on them."""
+        while True:
+            await self.available.wait()
+            await asyncio.sleep(max(0.1, self._ordered + LOOK_EVERY - time.monotonic()))
+            if self.available.is_set() and not self._turn.locked() and time.monotonic() >= self._ordered + LOOK_EVERY:
+                try:
+                    answer, _ = await self._order(orders.Look(_LOOK_SECONDS), (), _LOOK_SECONDS + _PLAY_MARGIN)
+                except PulsedError as error:
+                    logs.get("rack").warning("cannot look after the instruments", error=str(error))
+                else:
+                    self._seen(answer.problems if isinstance(answer, orders.Looked) else {})
+
+    def _seen(self, problems: dict[str, ErrorInfo]) -> None:
+        """Take in how the instruments are: what lost its settings is connected anew, what is not well is told."""
+        lost = {name: error for name, error in problems.items() if isinstance(from_info(error), _LOST)}
+        unwell = {name: error for name, error in problems.items() if name not in lost}
+        told, self._unwell = self._unwell, unwell
+        for name in unwell.keys() ^ told.keys():
+            if isinstance(from_info(unwell.get(name) or told[name]), InstrumentReferenceLostError):
+                self._since[name] = time.time()  # its phase is another one, from now on and when it has locked again
+        for name, error in problems.items():
+            if told.get(name) != error:
+                logs.get("rack").warning("an idle instrument is not well", instrument=name, error=error.message)
+        for name in lost:
+            self.identities.pop(name, None)
+        if lost:
+            self.lost(from_info(next(iter(lost.values()))))
+        elif told != unwell:
+            self._changed()
+
     async def recovered(self, seconds: float) -> None:
         """Wait until the instruments answer. Raises the error that keeps them away."""
         if self.available.is_set():
@@ -252,13 +299,13 @@ class RackDesk:
         raise InstrumentUnreachableError("the rack does not come up", subject="rack worker")
 
     async def _order(
-        self, order: orders.Connect | orders.Play | orders.Check, parts: Sequence[Part], seconds: float
+        self, order: _RackOrder, parts: Sequence[Part], seconds: float
     ) -> tuple[RackAnswer, Sequence[Part]]:
         async with self._turn:
             return await self._answered(order, parts, seconds)
 
     async def _answered(
-        self, order: orders.Connect | orders.Play | orders.Check, parts: Sequence[Part], seconds: float
+        self, order: _RackOrder, parts: Sequence[Part], seconds: float
     ) -> tuple[RackAnswer, Sequence[Part]]:
         if self.worker.state is not ChildState.UP:
             raise WorkerDiedError("is not there", subject="rack worker")
@@ -273,6 +320,7 @@ class RackDesk:
             ) from None
         finally:
             self._answer = None
+            self._ordered = time.monotonic()
 
     async def _stay_connected(self) -> None:
         pause = _RETRY_FIRST
@@ -299,6 +347,7 @@ class RackDesk:
                 self._since = {name: self._since.get(name, now) if name in same else now for name in answer.identities}
                 self.identities = dict(answer.identities)
             self.error = None
+            self._unwell = {}
             self._lost.clear()
             self.available.set()
             self.tried.set()

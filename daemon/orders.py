@@ -60,6 +60,13 @@ class Check(_Tagged, frozen=True):
     chunk: int
 
 
+class Look(_Tagged, frozen=True):
+    """Ask the instruments how they are, between two jobs."""
+
+    seconds: float
+    """Until each has to have answered."""
+
+
 class Abort(_Tagged, frozen=True):
     """Stop playing this job as soon as may be."""
 
@@ -127,6 +134,13 @@ class Checked(_Tagged, frozen=True):
     chunk: int
 
 
+class Looked(_Tagged, frozen=True):
+    """How the instruments are."""
+
+    problems: dict[str, ErrorInfo] = {}
+    """By instrument, of those that are not well."""
+
+
 class Failed(_Tagged, frozen=True):
     """An order that ended in an error. ``job_id`` is empty when it was about no job."""
 
@@ -137,9 +151,9 @@ class Failed(_Tagged, frozen=True):
 
 
 CompileOrder = SetUp | Compile | Quit
-RackOrder = SetUp | Connect | Play | Check | Abort | Quit
+RackOrder = SetUp | Connect | Play | Check | Look | Abort | Quit
 CompileAnswer = Up | Compiled | Failed
-RackAnswer = Up | Connected | Playing | Played | Checked | Failed
+RackAnswer = Up | Connected | Playing | Played | Checked | Looked | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 compile_orders = msgspec.msgpack.Decoder(CompileOrder)

@@ -14,12 +14,18 @@ from pulsed.daemon.merge import merge_chunks
 from pulsed.daemon.scheduler import Phase
 from pulsed.model import result as results
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import InstrumentTimeoutError, InstrumentUnreachableError, PulsedError, WorkerDiedError
+from pulsed.model.errors import (
+    InstrumentMemoryLostError,
+    InstrumentTimeoutError,
+    InstrumentUnreachableError,
+    PulsedError,
+    WorkerDiedError,
+)
 from pulsed.model.job import JobState
 from pulsed.model.payload import Part, join, split
 from pulsed.wire.messages import Progress
 
-LOST = (InstrumentUnreachableError, InstrumentTimeoutError, WorkerDiedError)
+LOST = (InstrumentUnreachableError, InstrumentTimeoutError, InstrumentMemoryLostError, WorkerDiedError)
 """What interrupts a job instead of failing it, the first time."""
 _GRACE, _FACTOR = 60.0, 10.0
 """A chunk may take this many seconds, and this many times as long as its pulses."""

@@ -43,6 +43,7 @@ class Rack(Protocol):
         self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float
     ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]: ...
     def validate(self, chunk: Chunk) -> object: ...  # noqa: D102
+    def look(self, deadline: float) -> Mapping[str, PulsedError]: ...  # noqa: D102
     def safe_state(self) -> Sequence[PulsedError] | None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -100,6 +101,8 @@ class RackWorker:
                 answer, arrays = self._play(order, parts)
             elif isinstance(order, orders.Check):
                 answer = self._check(order, parts)
+            elif isinstance(order, orders.Look):
+                answer = self._look(order)
             else:
                 return
         except Exception as error:  # noqa: BLE001 - the daemon decides what an error means for the job
@@ -151,6 +154,11 @@ class RackWorker:
         assert self._rack is not None
         self._rack.validate(Chunk.decode(parts).unrolled())
         return orders.Checked(order.job_id, order.chunk)
+
+    def _look(self, order: orders.Look) -> orders.Looked:
+        assert self._rack is not None
+        problems = self._rack.look(time.monotonic() + order.seconds)
+        return orders.Looked({name: error.to_info() for name, error in problems.items()})
 
     def _report(self, job_id: str, what: str, fraction: float) -> None:
         now = time.monotonic()

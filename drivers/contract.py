@@ -233,7 +233,7 @@ class Reporting(Protocol):
         """Where the driver knows it to be, without asking."""
 
     def status(self, deadline: float) -> InstrumentState:
-        """Ask the instrument where it is."""
+        """Ask the instrument where it is. Raises :class:`InstrumentError` when it is not as it was left."""
 
     def drain_errors(self, deadline: float) -> list[str]:
         """Empty the error queue and return what was in it."""

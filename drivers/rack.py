@@ -29,7 +29,7 @@ from pulsed.drivers.contract import (
 )
 from pulsed.drivers.feedback import check_feedback
 from pulsed.drivers.spectrum import endless, look, sweeps
-from pulsed.drivers.together import together
+from pulsed.drivers.together import outcomes, together
 from pulsed.drivers.work import Shares, share_out
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
@@ -166,6 +166,18 @@ class Rack:
                 problems.append(error)
             elif error is not None:
                 problems.append(InstrumentError(f"cannot be made safe: {error!r}", subject=f"instrument {name}"))
+        return problems
+
+    def look(self, deadline: float) -> dict[str, PulsedError]:
+        """Ask each instrument how it is, while nothing plays; return the error of each that is not well."""
+        tasks = {name: partial(driver.status, deadline) for name, driver in self.drivers.items()}
+        problems: dict[str, PulsedError] = {}
+        for name, outcome in outcomes(self._threads, tasks).items():
+            error = outcome.exception()
+            if isinstance(error, PulsedError):
+                problems[name] = error
+            elif error is not None:
+                raise error
         return problems
 
     def validate(self, chunk: Chunk) -> Shares:

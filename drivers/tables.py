@@ -147,13 +147,13 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
         expected = memory.numbers()
         missing = [number for number in handle.tables if there.get(number) != expected.get(number, "")]
         if missing or self._integer(epoch) != handle.epoch:
-            raise self._lost(epoch, handle)
+            raise self._lost(epoch)
 
-    def _lost(self, epoch: object, handle: Handle) -> InstrumentMemoryLostError:
+    def _lost(self, epoch: object) -> InstrumentMemoryLostError:
         self._known = False
         return InstrumentMemoryLostError(
             "what was uploaded is not there any more", subject=self.subject,
-            value=f"memory epoch {epoch}", legal=f"memory epoch {handle.epoch}",
+            value=f"memory epoch {epoch}", legal=f"memory epoch {self.epoch}",
         )  # fmt: skip
 
     def _check_tables(self, rows: Rows, entries: Rows) -> None:
@@ -173,10 +173,10 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
         """Arm. Raises :class:`InstrumentMemoryLostError` when ``handle`` is void."""
         check_step(self.name, self._state, InstrumentState.ARMED)
         if handle.epoch != self.epoch or not self._known:
-            raise self._lost(self.epoch, handle)
+            raise self._lost(handle.epoch)
         answers, errors = yield from self._exchanging(("INIT",), ("SYST:EPOC?", "STAT?"), deadline)
         if answers and str(answers[0]) != str(handle.epoch):
-            raise self._lost(answers[0], handle)
+            raise self._lost(answers[0])
         if errors or answers[1:] != ["ARMED"]:
             self._fault()
             self.session.check(errors)
@@ -231,8 +231,10 @@ class TableDriver(ScpiDriver, Generic[WorkT]):
 
     @stepwise
     def status(self, deadline: float) -> Steps[InstrumentState]:
-        """Ask the instrument where it is."""
-        (state,) = yield from self._talking((), ("STAT?",), deadline)
+        """Ask the instrument where it is. Raises :class:`InstrumentMemoryLostError` when it rebooted."""
+        state, epoch = yield from self._talking((), ("STAT?", "SYST:EPOC?"), deadline)
+        if self._integer(epoch) != self.epoch:
+            raise self._lost(epoch)
         return self._parse_state(state)
 
     def _parse_state(self, text: str) -> InstrumentState:

@@ -19,13 +19,18 @@ def together(threads: Mapping[str, ThreadPoolExecutor], tasks: Mapping[str, Call
 
     What is not stepwise, or sends much, goes to the instrument's own thread.
     """
-    steps = {name: found for name, task in tasks.items() if (found := steps_of(task)) is not None}
-    futures = {name: threads[name].submit(task) for name, task in tasks.items() if name not in steps}
-    futures |= _in_turns(threads, steps)
+    futures = outcomes(threads, tasks)
     errors = [error for name in tasks if (error := futures[name].exception()) is not None]
     if errors:
         raise _one_error(errors)
     return {name: futures[name].result() for name in tasks}
+
+
+def outcomes(threads: Mapping[str, ThreadPoolExecutor], tasks: Mapping[str, Callable[[], T]]) -> dict[str, Future[T]]:
+    """As :func:`together`, with what came of each task, which is done or in the instrument's thread."""
+    steps = {name: found for name, task in tasks.items() if (found := steps_of(task)) is not None}
+    futures = {name: threads[name].submit(task) for name, task in tasks.items() if name not in steps}
+    return futures | _in_turns(threads, steps)
 
 
 def _in_turns(threads: Mapping[str, ThreadPoolExecutor], steps: Mapping[str, Steps[T]]) -> dict[str, Future[T]]:

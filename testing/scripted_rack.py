@@ -1,9 +1,9 @@
 """A rack that follows a script, for tests of the daemon: it can hold, lose an instrument, or end its process.
 
 The script is a directory named by ``PULSED_TEST_SCRIPT``. A file in it is an instruction (``unreachable``,
-``impostor``, ``lose``, ``lose_once``, ``narrow``, ``die``, ``die_once``, ``hold``,
-``hold_after_first``); what was done is appended to the files
-``connects``, ``started``, ``played``, ``safe`` and ``closed``.
+``impostor``, ``lose``, ``lose_once``, ``narrow``, ``die``, ``die_once``, ``hold``, ``hold_after_first``, ``rebooted``,
+``unlocked``); what was done is appended to the files ``connects``, ``looks``, ``started``, ``played``, ``safe`` and
+``closed``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ import numpy as np
 from pulsed.compiler.program import Chunk
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import InstrumentLimitError, InstrumentUnreachableError, WrongInstrumentError
+from pulsed.model.errors import (
+    InstrumentLimitError,
+    InstrumentMemoryLostError,
+    InstrumentReferenceLostError,
+    InstrumentUnreachableError,
+    PulsedError,
+    WrongInstrumentError,
+)
 from pulsed.model.job import RunOptions
 from pulsed.model.payload import Part, PartWriter
 from pulsed.model.result import ProgramResult, pack_bits
@@ -65,6 +72,16 @@ class ScriptedRack:
             raise InstrumentLimitError(
                 "too many shots", subject="instrument awg1", value=chunk.head.settings.shots, legal="at most 999"
             )
+
+    def look(self, deadline: float) -> dict[str, PulsedError]:
+        """Find nothing, unless told otherwise."""
+        self._write("looks", str(os.getpid()))
+        problems: dict[str, PulsedError] = {}
+        if self._told("rebooted", once=True):
+            problems["sgs1"] = InstrumentMemoryLostError("was switched off and on", subject="instrument sgs1")
+        if self._told("unlocked"):
+            problems["sgs2"] = InstrumentReferenceLostError("has lost its reference", subject="instrument sgs2")
+        return problems
 
     def play(
         self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float
