@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from pulsed.simulator.chip import Chip
 from pulsed.simulator.feedline import rippled
 from pulsed.simulator.lines import low_pass, mixed
 from pulsed.simulator.measurement import Measurement
-from pulsed.simulator.readout import Integrals, Jumps, digitize, integrals, integrate, trajectories
+from pulsed.simulator.readout import Integrals, Jumps, Response, digitize, integrals, integrate, trajectories
 from pulsed.simulator.residual import GONE
 from pulsed.simulator.sequence import Mode, Outcome, Sequence, Window
 
@@ -206,24 +206,35 @@ class Acquisition:
 
     def _weights(self, window: Window, measurement: Measurement) -> Complex:
         """Return (kernels, samples) weights of a window's kernels along a readout's samples."""
-        first = self._first(window, measurement)
+        return self._placed(window, self._first(window, measurement), measurement.stop - measurement.start)
+
+    def _placed(self, window: Window, first: int, samples: int) -> Complex:
         t = (window.start + np.arange(window.length)) * 1e-9
-        out = np.zeros((len(window.kernels), measurement.stop - measurement.start), complex)
+        out = np.zeros((len(window.kernels), samples), complex)
         for k, kernel in enumerate(window.kernels):
             out[k, first : first + window.length] = kernel.weights * np.exp(2j * np.pi * kernel.frequency * t)
         return out
 
     def _integrals(self, window: Window, measurement: Measurement) -> Integrals:
-        """Return the sums of a readout under a window's kernels, kept with the response by content."""
-        kept = measurement.response.kept
-        first = self._first(window, measurement)
-        for before, offset, sums in kept:
+        """Return the sums of a readout under a window's kernels: those of the same readout at another time, turned."""
+        response, first, start = measurement.response, self._first(window, measurement), measurement.start
+        if response.base is None:
+            return self._sums(response, window, first, measurement.stop - start)
+        for before, offset, sums in response.kept:
             if offset == first and before.same(window):
                 return sums
-        sums = integrals(measurement.response, self._weights(window, measurement), self._amplifier)
-        kept.append((window, first, sums))
-        del kept[:-KEPT_INTEGRALS]
-        return sums
+        early = replace(window, start=window.start - start)
+        cycles = np.fmod(np.array([kernel.frequency for kernel in window.kernels]) * 1e-9 * start, 1.0)
+        sums = self._sums(response.base, early, first, measurement.stop - start)
+        return _keep(response, window, first, sums.turned(response.turn, np.exp(2j * np.pi * cycles)))
+
+    def _sums(self, response: Response, window: Window, first: int, samples: int) -> Integrals:
+        """Return the sums of a response under a window's kernels, kept with the response by content."""
+        for before, offset, sums in response.kept:
+            if offset == first and before.same(window):
+                return sums
+        weights = self._placed(window, first, samples)
+        return _keep(response, window, first, integrals(response, weights, self._amplifier))
 
     def _blocks(self) -> list[slice]:
         return [slice(low, min(low + _RAW_BLOCK, self._shots)) for low in range(0, self._shots, _RAW_BLOCK)]
@@ -257,6 +268,12 @@ class Acquisition:
         """Return whether a record could leave the ADC's range: six standard deviations from the largest mean."""
         largest = measurement.response.largest + sum(left.largest for left in self._before.get(id(measurement), ()))
         return bool(largest + 6 * self._amplifier.noise_lsb / self._amplifier.full_scale > 1)
+
+
+def _keep(response: Response, window: Window, first: int, sums: Integrals) -> Integrals:
+    response.kept.append((window, first, sums))
+    del response.kept[:-KEPT_INTEGRALS]
+    return sums
 
 
 def _slice_jumps(jump: Jumps, part: slice) -> Jumps:

@@ -132,6 +132,8 @@ class Response:
         background: (samples,) what passes by the resonators and what undriven ones add, ADC full scales.
         kept: windows, their first samples and the sums under them, by :mod:`pulsed.simulator.acquisition`.
         hazards: what :func:`hazards` returned.
+        base: the same at the shot's start, if this was made from it.
+        turn: the phase factor of all fields in units of those of ``base``.
 
     """
 
@@ -140,6 +142,8 @@ class Response:
     decay: Complex
     scale: NDArray[np.float64]
     background: Complex
+    base: Response | None = None
+    turn: complex = 1.0
     kept: list[tuple[Window, int, Integrals]] = field(default_factory=list)
     hazards: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
 
@@ -156,6 +160,11 @@ class Response:
         """(measured, 3) photons that each level leaves at the end."""
         photons: NDArray[np.float64] = np.abs(self.alpha[:, :, -1]) ** 2
         return photons
+
+    def turned(self, turn: complex) -> Response:
+        """Return the response to samples that have all been multiplied by a phase factor."""
+        alpha, background = self.alpha * turn, self.background * turn
+        return Response(self.measured, alpha, self.decay, self.scale, background, self, turn, hazards=self.hazards)
 
     @property
     def nbytes(self) -> int:
@@ -182,6 +191,16 @@ class Integrals:
     rest: Complex
     background: Complex
     factor: Complex
+
+    def turned(self, turn: complex, phases: Complex) -> Integrals:
+        """Return the same of a field with another phase factor, each kernel multiplied by one of ``phases`` (K,)."""
+        return Integrals(
+            self.weights * phases,
+            self.total * (turn * phases),
+            self.rest * phases,
+            self.background * (turn * phases),
+            phases[:, None] * self.factor,
+        )
 
     @property
     def nbytes(self) -> int:
