@@ -44,7 +44,7 @@ USUAL = (
     Row("drag", ("anharmonicity",), moves={"x.beta": (0.1, 0.0)}),
     Row("fine-amplitude", ("rabi", "drag"), age=6 * HOUR, vital=True, moves={"x.amplitude": (0.0, 0.01)}),
     Row("fine-drag", ("drag", "fine-amplitude"), moves={"x.beta": (0.1, 0.0)}),
-    Row("fine-frequency", ("ramsey", "fine-drag"), age=HOUR, moves={"f01": (3e5, 0.0)}),
+    Row("fine-frequency", ("ramsey", "fine-drag"), age=HOUR, attempts=({"shots": 300},), moves={"f01": (3e5, 0.0)}),
     Row("t1", ("fine-amplitude",), age=2 * HOUR, attempts=({"shots": 1500},)),
     Row("echo", ("fine-amplitude",), age=2 * HOUR),
     Row("cr-amplitude", ("fine-frequency", "readout-optimum"), age=7 * DAY, vital=True, oscillator=True),
