@@ -25,6 +25,7 @@ from pulsed.calibration.routine import (
     qubits_of,
 )
 from pulsed.calibration.routines.cross_resonance import assignment, basis_change
+from pulsed.calibration.routines.readout import rested
 from pulsed.calibration.schedules import Blocks, sequence
 from pulsed.pulse.schedule import Schedule
 
@@ -92,8 +93,9 @@ class Bell(Routine):
 
     The fidelity is the mean of the Pauli products that the ideal state has, a quarter each; a linear estimate has no
     bias, and may lie above 1 by its standard error. Only the errors of the reading are taken out: that the qubits were
-    in 1 now and then before the gate is an error of the state, and counts. The density matrix for the figure is the
-    nearest one without negative weights (Smolin, Gambetta, Smith, Phys. Rev. Lett. 108, 070502, 2012).
+    in 1 now and then before the gate is an error of the state, and counts; what is left of the shot before is waited
+    for. The density matrix for the figure is the nearest one without negative weights (Smolin, Gambetta, Smith, Phys.
+    Rev. Lett. 108, 070502, 2012).
     """
 
     name: ClassVar = "bell"
@@ -117,7 +119,8 @@ class Bell(Routine):
         pair, bases = qubits_of(target, bench.device), list(product(MEASURED, MEASURED))
         start = prepared(bench.blocks, pair[0], "+x")
         body = start.insert(start.duration, bench.blocks.gate("ecr", *pair))
-        answer = yield Ask([measured(bench, target, body, basis) for basis in bases], self.parameters.shots, level=2)
+        schedules = [measured(bench, target, body, basis) for basis in bases]
+        answer = yield Ask(schedules, self.parameters.shots, level=2, options=rested(bench))
         data = xarray.Dataset()
         data.coords["basis"] = ("basis", [f"{a}{b}" for a, b in bases])
         data.coords["outcome"] = ("outcome", list(OUTCOMES))
