@@ -76,7 +76,7 @@ def run(
         _draw(routine, finished)
     found = {target: seen(routine, item) for target, item in finished.items()} if check else {}
     if check and not as_json:
-        Console(highlight=False).print(check_screen(finished, found, bench.calibration))
+        Console(highlight=False).print(check_screen(routine, finished, found, bench.calibration))
     else:
         _show(finished, written, found, as_json=as_json)
     if not all(item.good for item in finished.values()):
@@ -87,7 +87,8 @@ def run(
 def _bar(console: Console, what: str) -> Iterator[Progress]:
     """Show on the error stream what is measured, and how many schedules of a job have been played."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[played]}"))
-    with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+    shown = console.is_terminal
+    with Bars(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not shown) as bars:
         task = bars.add_task(what, total=None, played="")
         yield lambda done, total: bars.update(task, completed=done, total=total, played=f"{done}/{total}")
 
@@ -107,9 +108,17 @@ def seen(routine: Routine, item: Finished) -> dict[str, Value]:
     return {f"{item.record.target}.{name}": Value(v.value, v.unit, v.stderr) for name, v in wanted.items()}
 
 
+def _in_force(routine: Routine, target: str, calibration: CalibrationSet) -> list[str]:
+    """Return the names of what the routine has put in force for a target."""
+    return [full for name in routine.gives if (full := f"{target}.{name}") in calibration.values]
+
+
 def check_screen(
-    finished: Mapping[str, Finished], found: Mapping[str, Mapping[str, Value]], calibration: CalibrationSet
-) -> RenderableType:
+    routine: Routine,
+    finished: Mapping[str, Finished],
+    found: Mapping[str, Mapping[str, Value]],
+    calibration: CalibrationSet,
+) -> RenderableType:  # fmt: skip
     """Return what a check saw beside what is in force, and why a target is out of spec."""
     table = plain_table("target", "outcome", "value", "in force", "seen", "difference")
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
@@ -120,13 +129,14 @@ def check_screen(
         head = (target, Text(outcome, _COLOURS[record.outcome]))
         if record.reason:
             reasons.append(Text(f"{target}: {record.reason}", _COLOURS[record.outcome]))
-        for full, value in found[target].items() or (("", None),):
+        for full, value in (found[target] or dict.fromkeys(_in_force(routine, target, calibration))).items():
             old = calibration.values.get(full)
-            cells = ("", "", "") if value is None else (
-                "-" if old is None else show_value(old), show_value(value), difference(old, value)
-            )  # fmt: skip
-            table.add_row(*head, full.removeprefix(f"{target}."), *cells)
+            seen_as = ("-", "") if value is None else (show_value(value), difference(old, value))
+            name, before = full.removeprefix(f"{target}."), "-" if old is None else show_value(old)
+            table.add_row(*head, name, before, *seen_as)
             head = ("", Text(""))
+        if head[0]:
+            table.add_row(*head)
     return Group(table, *reasons)
 
 
