@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pulsed.cli.screens import calibration_screen, duration, plain_table, show_value, when
+from pulsed.cli.screens import TableOrLines, calibration_screen, duration, plain_table, show_value, when
 from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, RunRecord, Value
 from pulsed.model.units import format_quantity
 
@@ -41,11 +41,14 @@ def log_screen(entries: Sequence[LogEntry]) -> RenderableType:
     table = plain_table("since", "set", "by", "changed", "why", "tags")
     for column in table.columns[:3]:
         column.no_wrap = True
+    lines: list[RenderableType] = []
     for i, entry in enumerate(entries):
-        changed = named(entry.changed)
+        changed, tags = named(entry.changed), Text(", ".join(entry.tags), "cyan")
         name = Text(entry.calibration_id, "bold" if i == 0 else "")
-        table.add_row(when(entry.since), name, entry.by or "-", changed, entry.why, Text(", ".join(entry.tags), "cyan"))
-    return table
+        table.add_row(when(entry.since), name, entry.by or "-", changed, entry.why, tags)
+        lines.append(Text.assemble(when(entry.since), "  ", name, f"  {entry.by or '-'}  ", tags))
+        lines.append(Padding(Text(f"{changed}: {entry.why}" if entry.why else changed, "dim"), (0, 0, 0, 4)))
+    return TableOrLines(table, lines)
 
 
 def named(names: Sequence[str]) -> str:

@@ -171,11 +171,21 @@ def graph_screen(graph: Graph, found: Mapping[Node, State]) -> RenderableType:
         cells = [Text(f"{mark} {target}", style) for target, (mark, style) in zip(targets, marks, strict=True)]
         table.add_row(step.routine, Columns(cells, padding=(0, 2)))
     reasons = plain_table("not fresh", "", "why")
-    for node, state in found.items():
-        if state.why and state.status in ("stale", "failed", "faulty"):
-            reasons.add_row(str(node), Text(state.status, STYLES[state.status][1]), state.why)
+    for (status, what, why), others in _alike(found).items():
+        those = ", ".join(dict.fromkeys(others))
+        reasons.add_row(f"{what} {those}".strip(), Text(status, STYLES[status][1]), why)
     legend = Text("  ".join(f"{mark} {status}" for status, (mark, _) in STYLES.items()), "dim")
     return Group(table, legend, "", reasons) if reasons.row_count else Group(table, legend)
+
+
+def _alike(found: Mapping[Node, State]) -> dict[tuple[str, str, str], list[str]]:
+    """Return which targets are not fresh for one reason, by status, routine and reason; faulty ones without routine."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for node, state in found.items():
+        if state.why and state.status in ("stale", "failed", "faulty"):
+            routine = "" if state.status == "faulty" else node.routine
+            alike.setdefault((state.status, routine, state.why), []).append(node.target)
+    return alike
 
 
 def report(out: str, data: str | None, url: str | None, key: str | None) -> None:

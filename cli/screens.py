@@ -136,31 +136,30 @@ def jobs_screen(jobs: Sequence[JobInfo]) -> RenderableType:
     """Return the screen of `pulsed jobs`."""
     if not jobs:
         return Text("no jobs", "dim")
-    return _Jobs(jobs)
+    table = plain_table("job", "state", "created", "shots", "owner", "name", right=("shots",))
+    lines: list[RenderableType] = []
+    for job in jobs:
+        shots = f"{job.num_programs}×{job.options.shots}"
+        created = when(job.created)[len("2026-") : -len(":00")]
+        table.add_row(job.job_id, state_text(job.state), created, shots, job.owner, job.name)
+        state = state_text(job.state)
+        state.pad_right(max(0, _STATE_WIDTH - len(state)))
+        lines.append(Text.assemble((job.job_id, "bold"), "  ", state, f"  {created}"))
+        about = f"{shots} shots, by {job.owner}" + (f": {job.name}" if job.name else "")
+        lines.append(Padding(Text(about, "dim"), (0, 0, 0, 4)))
+    return TableOrLines(table, lines)
 
 
 @dataclass
-class _Jobs:
-    """One line per job where the terminal is wide enough for all of them, else two."""
+class TableOrLines:
+    """A table where the terminal is wide enough for each of its rows on one line, else ``lines``."""
 
-    jobs: Sequence[JobInfo]
+    table: Table
+    lines: Sequence[RenderableType]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = plain_table("job", "state", "created", "shots", "owner", "name", right=("shots",))
-        lines: list[RenderableType] = []
-        for job in self.jobs:
-            shots = f"{job.num_programs}×{job.options.shots}"
-            created = when(job.created)[len("2026-") : -len(":00")]
-            table.add_row(job.job_id, state_text(job.state), created, shots, job.owner, job.name)
-            state = state_text(job.state)
-            state.pad_right(max(0, _STATE_WIDTH - len(state)))
-            lines.append(Text.assemble((job.job_id, "bold"), "  ", state, f"  {created}"))
-            about = f"{shots} shots, by {job.owner}" + (f": {job.name}" if job.name else "")
-            lines.append(Padding(Text(about, "dim"), (0, 0, 0, 4)))
-        if Measurement.get(console, options.update(max_width=_ANY_WIDTH), table).maximum <= options.max_width:
-            yield table
-        else:
-            yield from lines
+        wanted = Measurement.get(console, options.update(max_width=_ANY_WIDTH), self.table).maximum
+        yield from [self.table] if wanted <= options.max_width else self.lines
 
 
 def job_screen(job: JobInfo) -> RenderableType:
@@ -221,14 +220,23 @@ def show_value(value: Value) -> str:
         unit = _SHORT.get(value.unit, value.unit)
         return "(" + ", ".join(f"{item:.4g}" for item in value.value) + f") {unit}".rstrip()
     prefixed = value.unit in {"Hz", "s"}
-    text = (
-        format_quantity(value.value, value.unit, 7)
-        if prefixed
-        else f"{value.value:.4g} {_SHORT.get(value.unit, value.unit)}".rstrip()
-    )
-    if value.stderr is not None:
-        text += f" ± {format_quantity(value.stderr, value.unit, 2) if prefixed else f'{value.stderr:.2g}'}"
-    return text
+    unit = _SHORT.get(value.unit, value.unit)
+    text = format_quantity(value.value, value.unit, 7) if prefixed else f"{value.value:.4g} {unit}".rstrip()
+    if not value.stderr:
+        return text
+    scale = 1.0
+    if prefixed:
+        unit = text.partition(" ")[2]
+        scale = float(parse_quantity(f"1 {unit}", value.unit))
+    number = f"{value.value / scale:.{_decimals(value.stderr / scale)}f} {unit}".rstrip()
+    error = format_quantity(value.stderr, value.unit, 2) if prefixed else f"{value.stderr:.2g}"
+    return f"{number} ± {error}"
+
+
+def _decimals(stderr: float) -> int:
+    """Return how many decimals a value has whose error has one digit, or two when the first of them is a 1."""
+    power = math.floor(math.log10(stderr))
+    return max(0, -power + (stderr < 2 * 10.0**power))
 
 
 def concise(value: float, stderr: float | None) -> str:
@@ -238,8 +246,7 @@ def concise(value: float, stderr: float | None) -> str:
     """
     if not stderr:
         return f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.5g}"
-    power = math.floor(math.log10(stderr))
-    digits = max(0, -power + (stderr < 2 * 10.0**power))
+    digits = _decimals(stderr)
     return f"{value:.{digits}f}({round(stderr * 10**digits)})"
 
 

@@ -53,7 +53,7 @@ def test_a_value_set_by_hand_is_in_force_and_in_the_log(cal: Said) -> None:
     (entry,) = json.loads(cal("log", "--limit", "1", "--json"))
     assert (entry["why"], entry["by"], entry["changed"]) == ("seen in a spectrum", "local", ["Q2.f01"])
     assert "seen in a spectrum" in cal("log")
-    assert "5.021 GHz ± 2 kHz" in cal("history", "Q2.f01")
+    assert "5.021000 GHz ± 2 kHz" in cal("history", "Q2.f01")
     assert json.loads(cal("history", "Q2.f01", "--json"))[0]["calibration_id"] == after.calibration_id
     assert before.calibration_id in cal("show", "--at", moment)
     assert "+1 MHz" in cal("diff", before.calibration_id)

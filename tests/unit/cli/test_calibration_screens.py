@@ -90,7 +90,7 @@ def test_a_run_says_what_it_found_or_why_it_did_not():
                      values={f"Q0.v{i}": Value(8e-5, "s", 1e-6) for i in range(5)})  # fmt: skip
     bad = RunRecord("b", "rabi", "Q1", "check", "bad data", 1e9, 1e9 + 1, reason="a flat line")
     text = shown(screens.runs_screen([good, bad]), 200)
-    for part in ("t1", "4.5 s", "80 µs ± 1 µs", "and 2 more", "a.nc", "bad data", "a flat line"):
+    for part in ("t1", "4.5 s", "80.0 µs ± 1 µs", "and 2 more", "a.nc", "bad data", "a flat line"):
         assert part in text
     assert "no such" in shown(screens.runs_screen([]))
 
@@ -221,14 +221,30 @@ def test_a_check_shows_what_it_saw_beside_what_is_in_force():
     good, off = checked([4.9e9] * 5, "good"), checked([4.91e9] * 5, "out of spec", "Q0.f01 is off")
     found = seen(Line(), off)
     assert found == {"Q0.f01": Value(4.91e9, "Hz", 2e3)}, "what is judged, and nothing else"
-    text = shown(check_screen({"Q0": off}, {"Q0": found}, OLD))
-    for part in ("out of spec", "4.9 GHz ± 2 kHz", "4.91 GHz ± 2 kHz", "+10 MHz", "σ", "Q0.f01 is off"):
+    text = shown(check_screen(Line(), {"Q0": off}, {"Q0": found}, OLD))
+    for part in ("out of spec", "4.900000 GHz ± 2 kHz", "4.910000 GHz ± 2 kHz", "+10 MHz", "σ", "Q0.f01 is off"):
         assert part in text
-    assert "in spec" in shown(check_screen({"Q0": good}, {"Q0": seen(Line(), good)}, OLD))
+    assert "in spec" in shown(check_screen(Line(), {"Q0": good}, {"Q0": seen(Line(), good)}, OLD))
 
 
 def test_a_check_that_says_nothing_alone_still_has_its_verdict():
     few, none = checked([4.9e9], "good"), Finished(checked([], "failed", "no rack").record)
     assert seen(Line(), few) == seen(Line(), none) == {}
-    assert "in spec" in shown(check_screen({"Q0": few}, {"Q0": {}}, OLD))
-    assert "no rack" in shown(check_screen({"Q0": none}, {"Q0": {}}, OLD))
+    text = shown(check_screen(Line(), {"Q0": few}, {"Q0": {}}, OLD))
+    assert "in spec" in text
+    assert "4.900000 GHz ± 2 kHz" in text, "what is in force is shown at least"
+    assert "no rack" in shown(check_screen(Line(), {"Q0": none}, {"Q0": {}}, OLD))
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_log_folds_no_id_and_no_time(width):
+    entries = [
+        LogEntry(f"{k:016x}", 1e9 + k, "alice", "why somebody did this by hand " * 2, ("Q2.f01",)) for k in range(3)
+    ]
+    lines = shown(screens.log_screen(entries), width).splitlines()
+    for entry in entries:
+        (line,) = [line for line in lines if entry.calibration_id in line]
+        assert "2001-09-" in line
+        assert "alice" in line
+    assert all(len(line.rstrip()) <= width for line in lines)
+    assert len(lines) == (6 if width < 200 else 4)

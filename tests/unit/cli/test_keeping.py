@@ -45,6 +45,19 @@ def test_every_state_has_its_mark_and_what_is_not_fresh_its_reason():
     assert "why" not in shown(graph_screen(GRAPH, {node: State("fresh") for node in GRAPH.nodes}))
 
 
+def test_one_reason_is_one_line():
+    found = {node: State("fresh") for node in GRAPH.nodes}
+    found |= {Node("line", f"Q{q}"): State("stale", "too old") for q in (0, 1)} | {
+        Node("line", "Q4"): State("stale", "x")
+    }
+    found |= {node: State("faulty", "open") for node in GRAPH.nodes if "Q3" in node.target}
+    lines = [line.strip() for line in shown(graph_screen(GRAPH, found)).splitlines()]
+    assert any(line.startswith("line Q0, Q1 ") and line.endswith("too old") for line in lines)
+    assert any(line.startswith("line Q4 ") and line.endswith("x") for line in lines)
+    (faulty,) = [line for line in lines if line.endswith("open")]
+    assert faulty.startswith("Q3, ")
+
+
 def test_a_line_per_action():
     line = action_line(Action("check", Node("line", "Q2"), "out of spec", "Q2.f01 is off")).plain
     assert line.split() == ["check", "line", "Q2", "out", "of", "spec", "Q2.f01", "is", "off"]
