@@ -210,13 +210,13 @@ class ExactCluster(Cluster):
             if same and (train.clock, train.frame) == (clock, frame):
                 return train
         _, starts, ends, phases, steps = zip(*pulses, strict=True)
-        gaps = np.maximum(np.array(starts) - np.array([clock, *ends[:-1]]), 0).tolist()
-        kinds: dict[tuple[int, int], tuple[int, Step]] = {}
-        keys = zip(map(id, steps), gaps, strict=True)
-        which = [kinds.setdefault(key, (len(kinds), step))[0] for key, step in zip(keys, steps, strict=True)]
+        gaps = np.maximum(np.array(starts) - np.array([clock, *ends[:-1]]), 0)
+        numbers: dict[int, int] = {}
+        kinds = np.array([numbers.setdefault(id(step), len(numbers)) for step in steps])
+        _, first, which = np.unique(kinds * (gaps.max() + 1) + gaps, return_index=True, return_inverse=True)
+        each = [(steps[i], int(gaps[i])) for i in first.tolist()]
         angles = np.array([frame, *phases[:-1]]) - np.array(phases)
-        each = [(step, gap) for (_, gap), (_, step) in kinds.items()]
-        train = _Train(pulses, clock, frame, each, np.array(which), angles)
+        train = _Train(pulses, clock, frame, each, which.ravel(), angles)
         self._trains[:] = [train]
         return train
 

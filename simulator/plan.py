@@ -60,7 +60,7 @@ def plan(chip: Chip, sequence: Sequence, reference: float, pulses: Pulses, readi
             legal=f">= {end} ns",
         )
     clusters = _clusters(chip, {qubits for qubits, _ in reached}, measurements)
-    own = [[p for p in found if p.qubits[0] in c] for c in clusters]
+    own = [found if len(clusters) == 1 else [p for p in found if p.qubits[0] in c] for c in clusters]
     if sequence.conditions is None:
         ends = [_ends(qubits, mine) for qubits, mine in zip(clusters, own, strict=True)]
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +49,17 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The bursts of a sequence, column by column."""
+    """The bursts of a sequence, column by column; ``which`` of the kinds each is."""
 
-    of: list[_Part]
+    kinds: list[_Part]
+    which: list[int]
     starts: list[int]
     phases: list[float]
+
+    @cached_property
+    def of(self) -> list[_Part]:
+        """Each burst's kind."""
+        return [self.kinds[k] for k in self.which]
 
     def items(self) -> tuple[list[Item], list[Item]]:
         """Return what the bursts act on, and what crosstalk adds."""
@@ -136,15 +143,15 @@ class Pulses:
 
         What :func:`segments` does for any bursts is done for all of these at once.
         """
-        seen = {id(part): part for part in parts.of if part.reach is not None}
-        if not seen or any(len(p.reach.main) > 1 or p.reach.crosstalk for p in seen.values() if p.reach is not None):
+        reaches = [part.reach for part in parts.kinds if part.reach is not None]
+        if not reaches or any(len(found.main) > 1 or found.crosstalk for found in reaches):
             return None
-        order = {key: i for i, key in enumerate(seen)}
-        kind = np.array([order.get(id(part), -1) for part in parts.of])
+        driving = np.array([part.reach is not None for part in parts.kinds])
+        kind = np.where(driving, np.cumsum(driving) - 1, -1)[parts.which]
         bursts = np.flatnonzero(kind >= 0)
         kind = kind[bursts]
-        lengths = np.array([len(p.envelope) for p in seen.values()])
-        qubits = np.array([p.reach.main[0] for p in seen.values() if p.reach is not None])
+        lengths = np.array([len(part.envelope) for part in parts.kinds if part.reach is not None])
+        qubits = np.array([found.main[0] for found in reaches])
         start = np.array(parts.starts)[bursts]
         end = start + lengths[kind]
         by_qubit = np.lexsort((start, qubits[kind]))
@@ -173,14 +180,16 @@ class Pulses:
         flux = np.array([self.chip.wire(line.name).flux is not None for line in sequence.lines])[bursts["line"]]
         fields[flux, 2] *= np.cos(bursts["phase"][flux])  # real samples, and no carrier
         rows = fields.view(f"V{fields.itemsize * fields.shape[1]}").ravel().tolist()
-        kinds: dict[bytes, _Part] = {}
-        for row, (line, envelope, amplitude, carrier) in dict(zip(rows, fields.tolist(), strict=True)).items():
-            kinds[row] = self._part(sequence, int(line), int(envelope), amplitude, carrier)
+        index: dict[bytes, int] = {}
+        which = [index.setdefault(row, len(index)) for row in rows]
+        kinds = []
+        for line, envelope, amplitude, carrier in map(np.frombuffer, index):
+            kinds.append(self._part(sequence, int(line), int(envelope), float(amplitude), float(carrier)))
         los = np.array([line.lo_frequency for line in sequence.lines])
         frequency = bursts["frequency"] + los[bursts["line"]] - reference
         phases = bursts["phase"] - 2 * np.pi * np.fmod(frequency * 1e-9 * bursts["start"], 1.0)
         phases[flux] = 0.0
-        return _Parts([kinds[row] for row in rows], bursts["start"].tolist(), phases.tolist())
+        return _Parts(kinds, which, bursts["start"].tolist(), phases.tolist())
 
     def _part(self, sequence: Sequence, row: int, index: int, amplitude: float, frequency: float) -> _Part:
         line, envelope = sequence.lines[row], sequence.envelopes[index]
