@@ -50,7 +50,7 @@ class Front:
         self._tasks: set[asyncio.Task[None]] = set()
         self._gate: Gate | None = None
         self._last_notice = time.monotonic()
-        self._gathered: list[bytes] = []
+        self._gathered: list[m.AnyNotice] = []
         self.handlers: dict[type[m.AnyRequest], Handler] = {
             m.Hello: self._hello,
             m.Submit: self._submit,
@@ -103,7 +103,7 @@ class Front:
     def publish(self, notice: m.AnyNotice) -> None:
         """Send a notice to all subscribers; one about a job lets what clients and workers wait for go first."""
         self._last_notice = time.monotonic()
-        self._gathered.append(self._notices.frame(notice))
+        self._gathered.append(notice)
         if not isinstance(notice, m.JobChanged | m.Progress):
             self._send_gathered()
         elif len(self._gathered) == 1:
@@ -112,7 +112,7 @@ class Front:
     def _send_gathered(self) -> None:
         gathered, self._gathered = self._gathered, []
         if gathered:
-            self._publisher.send(gathered)
+            self._publisher.send([self._notices.frame(notice) for notice in gathered])
 
     async def _beat(self) -> None:
         while True:

@@ -257,9 +257,8 @@ def share_out(chunk: Chunk, device: DeviceDescription, modes: Mapping[str, Colle
     slots = chunk.head.slots
     ports = [device.ports[slot.port] for slot in slots]
     ratio = np.zeros(len(slots), np.dtype([("numerator", "<i8"), ("denominator", "<i8")]))
-    for row, port in enumerate(ports):
-        fraction = samples_per_dt(device, port)
-        ratio[row] = (fraction.numerator, fraction.denominator)
+    fractions = {name: samples_per_dt(device, port) for name, port in device.ports.items()}
+    ratio[:] = [fractions[slot.port].as_integer_ratio() for slot in slots]
     entry, events, conditions = _gather(chunk, EVENT, ratio)
     acquired_entry, acquisitions, waiting = _gather(chunk, ACQUISITION, ratio)
     if waiting.any():
