@@ -222,7 +222,7 @@ def _windows(schedule: Schedule) -> tuple[tuple[int, int], ...]:
     return tuple((time - found[0][0], duration) for time, duration in found)
 
 
-_REFUSED = (LoweringError, CircuitError, InvalidValueError, InstrumentLimitError)
+_REFUSED = (LoweringError, CircuitError, InvalidValueError, InstrumentLimitError, InstrumentOverrangeError)
 """Errors of what was asked for, not of the rack: tones of several targets may exceed a full scale together."""
 
 
@@ -288,7 +288,7 @@ def _finish(
     return Finished(record, outcome, data, turn.error if _of_rack(turn.error) else None)
 
 
-_TARGETS_OWN = (*_REFUSED, PulseError, InstrumentOverrangeError, NotFoundError, ConfigError)
+_TARGETS_OWN = (*_REFUSED, PulseError, NotFoundError, ConfigError)
 
 
 def _of_rack(error: BaseException | None) -> TypeGuard[PulsedError]:

@@ -215,13 +215,14 @@ def test_the_file_of_a_run_that_was_stopped_says_what_it_is(lab, tmp_path, monke
     assert picture.stat().st_size > 5000
 
 
-def test_what_exceeds_a_limit_together_is_played_one_by_one(lab, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [InstrumentLimitError, InstrumentOverrangeError])
+def test_what_exceeds_a_limit_together_is_played_one_by_one(lab, tmp_path, monkeypatch, error):
     play, played = Executor.play, []
 
     def limited(self, schedules, *arguments, **options):
         measured = {channel for channel in schedules[0].channels if isinstance(channel, MeasureChannel)}
         if len(measured) > 1:
-            raise InstrumentLimitError("beyond full scale", subject="port ro", value=1.2, legal="at most 1")
+            raise error("beyond full scale", subject="port ro", value=1.2, legal="at most 1")
         played.append(measured)
         return play(self, schedules, *arguments, **options)
 
