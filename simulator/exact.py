@@ -211,8 +211,9 @@ class ExactCluster(Cluster):
                 return train
         _, starts, ends, phases, steps = zip(*pulses, strict=True)
         gaps = np.maximum(np.array(starts) - np.array([clock, *ends[:-1]]), 0)
-        numbers: dict[int, int] = {}
-        kinds = np.array([numbers.setdefault(id(step), len(numbers)) for step in steps])
+        ids = list(map(id, steps))
+        numbers = {step: k for k, step in enumerate(dict.fromkeys(ids))}
+        kinds = np.array(list(map(numbers.__getitem__, ids)))
         _, first, which = np.unique(kinds * (gaps.max() + 1) + gaps, return_index=True, return_inverse=True)
         each = [(steps[i], int(gaps[i])) for i in first.tolist()]
         angles = np.array([frame, *phases[:-1]]) - np.array(phases)

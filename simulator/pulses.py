@@ -170,8 +170,9 @@ class Pulses:
         places = [(int(q),) for q in qubits]
         sorted_ = np.lexsort((qubits[kind], start, start + end + tails))
         kinds, stops, phases = kind[sorted_].tolist(), (end + tails)[sorted_].tolist(), np.array(parts.phases)[bursts]
-        columns = (kinds, start[sorted_].tolist(), stops, phases[sorted_].tolist(), which[sorted_].tolist())
-        return [Pulse(places[k], t, stop, phase, steps[w]) for k, t, stop, phase, w in zip(*columns, strict=True)]
+        each = map(places.__getitem__, kinds), map(steps.__getitem__, which[sorted_].tolist())
+        columns = zip(each[0], start[sorted_].tolist(), stops, phases[sorted_].tolist(), each[1], strict=True)
+        return list(map(Pulse._make, columns))
 
     def _parts(self, sequence: Sequence, reference: float) -> _Parts:
         """Return what each burst is, where it starts and its phase in the frame at ``reference``."""
@@ -180,8 +181,8 @@ class Pulses:
         flux = np.array([self.chip.wire(line.name).flux is not None for line in sequence.lines])[bursts["line"]]
         fields[flux, 2] *= np.cos(bursts["phase"][flux])  # real samples, and no carrier
         rows = fields.view(f"V{fields.itemsize * fields.shape[1]}").ravel().tolist()
-        index: dict[bytes, int] = {}
-        which = [index.setdefault(row, len(index)) for row in rows]
+        index = {row: k for k, row in enumerate(dict.fromkeys(rows))}
+        which = list(map(index.__getitem__, rows))
         kinds = []
         for line, envelope, amplitude, carrier in map(np.frombuffer, index):
             kinds.append(self._part(sequence, int(line), int(envelope), float(amplitude), float(carrier)))
