@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pulsed.simulator.acquisition import Acquisition, readout_field
 from pulsed.simulator.chip import Chip, load_chip
 from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
 from pulsed.simulator.lines import ideal_correction
+from pulsed.simulator.measurement import Measurement
 from pulsed.simulator.readings import Readings
 from pulsed.simulator.readout import STRIDE, Jumps, integrals, integrate, respond, trajectories
 
@@ -69,6 +71,50 @@ def test_readouts_are_kept_within_bounds(chip):
         assert readings.nbytes <= 500_000
     last = readings.find(sequence(chip, amplitude=0.129))
     assert readings.find(sequence(chip, amplitude=0.129)) is last
+
+
+@pytest.mark.parametrize("start", [0, 333, 123_457])
+def test_a_readout_of_one_tone_is_the_same_at_any_time(chip, start):
+    """Fields, and sums under two kernels, from those at time 0: as worked out on the spot, to 1e-9 of their size."""
+    played = sequence(chip, start=start)
+    window = played.windows[0]
+    other = Kernel(-37e6, np.exp(0.01j * np.arange(400)) / 400)
+    played = replace(played, windows=(replace(window, kernels=(*window.kernels, other)),))
+    (kept,) = Readings(chip).find(played)
+    z, lo = readout_field(chip, played, kept.start, kept.stop)
+    direct = respond(chip, z, lo)
+    assert kept.response.base is not None
+    np.testing.assert_allclose(kept.response.alpha, direct.alpha, atol=1e-9 * np.abs(direct.alpha).max())
+    np.testing.assert_allclose(kept.response.background, direct.background, atol=1e-9)
+    found = []
+    for response in (kept.response, direct):
+        measurement = Measurement(kept.start, kept.stop, response)
+        acquisition = Acquisition(chip, played, [measurement], 5, np.random.default_rng(1), "integrated")
+        found.append(acquisition._integrals(played.windows[0], measurement))
+    for name in ("weights", "total", "rest", "background"):
+        ours, theirs = (getattr(sums, name) for sums in found)
+        np.testing.assert_allclose(ours, theirs, atol=1e-8 * np.abs(theirs).max(), err_msg=name)
+    covariances = [sums.factor @ sums.factor.conj().T for sums in found]
+    np.testing.assert_allclose(*covariances, atol=1e-8 * np.abs(covariances[1]).max())
+    # Had it not been turned, it would not be the same.
+    if start:
+        assert np.abs(kept.response.base.alpha - direct.alpha).max() > 0.1 * np.abs(direct.alpha).max()
+
+
+def test_one_tone_is_worked_out_once_whatever_ran_before(chip, monkeypatch):
+    calls = []
+    monkeypatch.setattr("pulsed.simulator.readings.respond", lambda *args: calls.append(1) or respond(*args))
+    readings = Readings(chip)
+    late = [readings.find(sequence(chip, start=200 + 40 * k))[0].response for k in range(5)]
+    assert len(calls) == 1
+    np.testing.assert_array_equal(late[4].alpha, Readings(chip).find(sequence(chip, start=360))[0].response.alpha)
+    # Leakage and a second tone do not turn along.
+    plain = sequence(chip)
+    leaking = replace(plain, lines=(*plain.lines[:-1], replace(plain.lines[-1], offset=(0.01, 0.0))))
+    assert readings.find(leaking)[0].response.base is None
+    second = plain.bursts[:1].copy()
+    second["frequency"] += 80e6
+    assert readings.find(replace(plain, bursts=np.concatenate([plain.bursts, second])))[0].response.base is None
 
 
 def test_kernels_of_the_same_readout_are_told_apart(chip):
