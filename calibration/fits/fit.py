@@ -165,6 +165,8 @@ def least_squares(model: str, data: Data, function: Model, gradient: Gradient, s
         value = float(np.clip(at.value, at.low, at.high))
         parameters.add(name, value=value, min=at.low, max=at.high, vary=at.vary)
     free = [name for name in names if start[name].vary]
+    if data.size < len(free):
+        return bad(model, "there are not more points than parameters", data.x)
     repeat = 2 if np.iscomplexobj(data.y) else 1
     weights = np.repeat(data.weights, repeat)
     measured = _reals(data.y)

@@ -169,3 +169,11 @@ def test_the_principal_axis():
     seen = fits.principal((along + 0.05j * rng.normal(size=along.size)) * np.exp(2.2j) + 3 - 1j)
     assert np.corrcoef(seen, along)[0, 1] > 0.99
     assert fits.between(np.array([1j, 2 + 1j, 1 + 5j]), 1j, 2 + 1j) == pytest.approx([0, 1, 0.5])
+
+
+def test_more_parameters_than_points():
+    """Two frequencies have eight parameters: seven points never ask for them, and do not tell them when somebody does."""
+    x, y = np.linspace(0, 1, 7), np.array([0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0])
+    for beats in (None, True, False):
+        assert not fits.damped_cosine(x, y, beats=beats).ok
+    assert "more points" in fits.damped_cosine(x, y, beats=True).reason
