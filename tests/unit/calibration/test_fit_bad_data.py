@@ -172,7 +172,7 @@ def test_the_principal_axis():
 
 
 def test_more_parameters_than_points():
-    """Two frequencies have eight parameters: seven points never ask for them, and do not tell them when somebody does."""
+    """Two frequencies have eight parameters: seven points never ask for them, and do not give them either."""
     x, y = np.linspace(0, 1, 7), np.array([0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0])
     for beats in (None, True, False):
         assert not fits.damped_cosine(x, y, beats=beats).ok
