@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pulsed.calibration.fits.fit import (
@@ -69,7 +71,8 @@ def peak(
 
     ``sign`` +1 or −1 admits only peaks or only dips. Refused: noise, a flat line, a centre outside the window or so
     near to its edge that only one flank was seen, a line narrower than the points resolve, and with ``single`` a
-    second peak that is at least a quarter as high (both are named: which of them is the qubit, the data cannot say).
+    second peak that is at least a quarter as high (both are named: which of them is the qubit, the data cannot say;
+    its place is ``centre2``).
     """
     data = checked("peak", x, y, sigma, 6)
     if isinstance(data, Fit):
@@ -156,7 +159,8 @@ def _alone(fit: Fit, data: Data, shape: str) -> Fit:
         noise = 1.0 if data.sigma is not None else max(float(left[best]) / max(data.x.size - 7, 1), 1e-300)
         heights = coefficients[best, :2].real * np.sign(height)
         if single - left[best] > ANOTHER**2 * noise and heights.min() > 0 and heights[1] > 0.25 * heights[0]:
-            return fit.refused(f"two resonances in the window, at {centre:.6g} and {where[best]:.6g}")
+            named = replace(fit, values={**fit.values, "centre2": float(where[best])})
+            return named.refused(f"two resonances in the window, at {centre:.6g} and {where[best]:.6g}")
     return fit
 
 

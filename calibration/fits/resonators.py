@@ -23,6 +23,10 @@ from pulsed.calibration.fits.fit import (
 )
 
 TAU = 2 * np.pi
+SHALLOW = 0.15
+"""Of what passes beside a resonator: less than that is as likely a standing wave in the cables."""
+ANOTHER, PART = 5.0, 0.25
+"""A second resonance makes chi squared smaller by the square of the one, and has the other part of the amplitude."""
 Complex = NDArray[np.complex128]
 
 
@@ -80,12 +84,13 @@ def resonator(
         sigma: standard error of the real and of the imaginary part, each.
         kind: ``"transmission"`` (a peak and nothing else) or ``"notch"`` (a feedline passes beside the resonator, as in
             Probst et al., Rev. Sci. Instrum. 86, 024706, 2015: through and peak amplitudes are both free, which also
-            describes a peak on a background).
+            describes a peak on a background). Ripples of a few per cent, of standing waves, are taken for neither.
         delay: seconds of cable, held when given.
 
     Returns:
         ``frequency`` and ``kappa`` (full width) in Hz, ``delay`` in s, the complex amplitudes. Refused: noise, a flat
-        line, a resonance outside the window or wider than it.
+        line, a resonance outside the window or wider than it, one of :data:`SHALLOW` depth, and a second one (both are
+        named: which of them is the qubit's, the data cannot say).
 
     """
     data = checked("resonator", frequency, np.asarray(transmission, dtype=np.complex128), sigma, 6)
@@ -110,12 +115,47 @@ def resonator(
         "im_through": Start(through.imag, vary=notch),
     }
     fit = least_squares("resonator", data, partial(response, middle), partial(_gradient, middle), start)
-    fit = described(_peaked(fit, data, notch), data)
+    fit = _peaked(fit, data, notch)
+    if fit.ok:
+        fit = _alone(fit, data, middle)
+    fit = described(fit, data)
     if fit.names and not low <= fit.values["frequency"] <= high:
         return fit.refused(f"the resonance is outside the window, at about {fit.values['frequency']:.7g} Hz")
-    if fit.names and fit.values["kappa"] > (1.0 if notch else 1.5) * (high - low):
+    # Beside a feedline a line needs to be seen whole: two overlapping ones pass for a wide one behind another cable.
+    if fit.names and fit.values["kappa"] > (0.6 if notch else 1.5) * (high - low):
         return fit.refused("the resonance is wider than the window")
+    depth, passing = _size(fit, "re", "im"), _size(fit, "re_through", "im_through")
+    if fit.names and depth < SHALLOW * passing:
+        return fit.refused(f"the resonance is as shallow as a ripple of the cables: {100 * depth / passing:.0f} %")
     return determined(fit, "kappa", 0.3, "the linewidth is not determined")
+
+
+def _size(fit: Fit, re: str, im: str) -> float:
+    return abs(complex(fit.values[re], fit.values[im])) if fit.names else 0.0
+
+
+def _alone(fit: Fit, data: Data, middle: float) -> Fit:
+    """Look for a second resonance by fitting two at once, behind the fitted cable, wherever it could stand."""
+    at, kappa, step = fit.values["frequency"], fit.values["kappa"], _spacing(data)
+    others = np.linspace(data.x.min(), data.x.max(), min(2 * data.x.size, 80))
+    others = others[np.abs(others - at) > 0.75 * kappa]
+    if others.size == 0 or data.x.size < 10:
+        return fit
+    straight = replace(data, y=data.y * np.exp(1j * TAU * (data.x - middle) * fit.values["delay"]))
+    single = float(np.sum(np.abs((data.y - fit.curve) * data.weights) ** 2))
+    widths = np.maximum([kappa / 2, kappa, 2 * kappa], 1.5 * step)
+    where, wide = (grid.ravel() for grid in np.meshgrid(others, widths, indexing="ij"))
+    second = 1 / (1 + 2j * (data.x - where[:, None]) / wide[:, None])
+    for part in (0.5, 1.0):
+        first = np.broadcast_to(1 / (1 + 2j * (data.x - at) / (part * kappa)), second.shape)
+        columns = [first, second, np.ones_like(second)] if _size(fit, "re_through", "im_through") else [first, second]
+        found, left = linear(np.stack(columns, axis=1), straight)
+        best = int(np.argmin(left))
+        noise = 1.0 if data.sigma is not None else max(float(left[best]) / max(2 * data.x.size - 10, 1), 1e-300)
+        least = max(PART * abs(found[best, 0]), SHALLOW * _size(fit, "re_through", "im_through"))
+        if single - left[best] > ANOTHER**2 * noise and abs(found[best, 1]) > least:
+            return fit.refused(f"two resonances in the window, at {at:.7g} and {where[best]:.7g} Hz")
+    return fit
 
 
 def _search(data: Data, middle: float, notch: bool, delay: float | None) -> tuple[float, float, float, Complex]:

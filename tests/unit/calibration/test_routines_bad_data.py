@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import xarray
 
-from pulsed.calibration.routine import find_routine
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.fits import resonator
+from pulsed.calibration.fits.resonators import response
+from pulsed.calibration.routine import Answer, find_routine
 from pulsed.calibration.routines.phases import TURNS, even_waits
 from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.pulse.instructions import Play, SetFrequency
+from pulsed.testing.simulated_lab import SimulatedLab
 
 SEED = 11
 CLOUD = 0.25
@@ -151,3 +156,78 @@ def test_of_two_frequencies_the_stronger_one_counts():
     assert refused <= 1, f"seed {SEED}: {refused}"
     assert np.abs(pulls).max() < 5, f"seed {SEED}: {np.round(pulls, 1)}"
     assert 0.65 < np.sqrt(np.mean(np.square(pulls))) < 1.35, f"seed {SEED}: {np.round(pulls, 1)}"
+
+
+# --- two lines, and ripples of cables ------------------------------------------------------------------------------
+
+
+def swept(rng, kind):
+    """Return a sweep over 18 MHz with cables that ripple by 5 %: a notch or a peak alone, two of them, or none."""
+    f = np.linspace(-9e6, 9e6, 91)
+    size, at, kappa = (
+        rng.uniform(0.06 if kind == "two" else 0.03, 0.1),
+        rng.uniform(-6e6, -1e6),
+        rng.uniform(0.7e6, 2.5e6),
+    )
+    amplitude = size * np.exp(1j * rng.uniform(-0.5, 0.5)) * (-1 if kind == "notch" else 1)
+    through = 0.02 if kind == "peak" else 0.1
+    first = (0.0, 0.0) if kind == "none" else (amplitude.real, amplitude.imag)
+    z = response(0.0, f, at, kappa, rng.uniform(2e-8, 1e-7), *first, through, 0.0)
+    if kind == "two":
+        other = 0.5 * amplitude * np.exp(1j * rng.uniform(0, 6))
+        z += response(0.0, f, at + rng.uniform(4e6, 7e6), kappa, 5e-8, other.real, other.imag, 0.0, 0.0)
+    z *= 1 + 0.05 * np.cos(2 * np.pi * (f / rng.uniform(8e6, 40e6) + rng.uniform()))
+    sigma = 10 ** rng.uniform(-3.3, -2.3)
+    return f, z + sigma * noise(rng, 91), sigma, at
+
+
+@pytest.mark.parametrize("kind", ["notch", "peak", "two", "none"])
+def test_a_resonator_alone_is_found_and_nothing_else(kind):
+    wrong = []
+    for trial in range(60):
+        f, z, sigma, at = swept(np.random.default_rng([SEED, 7, trial]), kind)
+        fit = resonator(f, z, sigma, kind="notch")
+        if fit.ok != (kind in ("notch", "peak")) or (fit.ok and abs(fit.values["frequency"] - at) > 6e5):
+            wrong.append((trial, fit.reason, fit.values, at))
+        if kind == "two" and not fit.ok:
+            assert "two resonances" in fit.reason or "wider" in fit.reason, f"seed {SEED}, trial {trial}: {fit.reason}"
+    assert len(wrong) <= 1, f"seed {SEED}: {wrong}"
+
+
+def looked_at(routine, answers):
+    """Return what a routine's measurement brings back when ``answers`` says what each of its sweeps shows."""
+    bench = Executor(SimulatedLab.sim5())
+    measurement = routine.measure(bench, "Q0")
+    ask, strengths = next(measurement), []
+    try:
+        while True:
+            played = [next(i for _, i in s.instructions if isinstance(i, Play)) for s in ask.schedules]
+            tuned = [next(i for _, i in s.instructions if isinstance(i, SetFrequency)) for s in ask.schedules]
+            strengths.append(float(np.abs(played[0].pulse.envelope()).sum()))
+            points = answers(np.array([i.frequency for i in tuned]) - bench.calibration.number("Q0.f01"), strengths)
+            iq = points[:, None] + 0.3 * noise(np.random.default_rng([SEED, 8, len(strengths)]), points.size, ask.shots)
+            ask = measurement.send(Answer(iq[:, :, None].astype(np.complex64), None, None, None, np.zeros(1, bool)))
+    except StopIteration as end:
+        return end.value, strengths
+
+
+def test_a_qubit_is_not_chosen_among_two_lines_by_the_strength_of_the_pulse():
+    """Of two lines the one drowns at a third of the strength: that does not make the other the qubit."""
+
+    def two(f, strengths):
+        weak = strengths[-1] < 0.5 * strengths[0]
+        return np.exp(-((f / 4e6) ** 2)) * (0.03 if weak else 0.9) + 0.5 * np.exp(-(((f - 3e7) / 4e6) ** 2))
+
+    routine = find_routine("qubit-spectroscopy")()
+    data, strengths = looked_at(routine, two)
+    assert len(strengths) == 2, f"seen twice at one strength: {strengths}"
+    outcome = routine.analyse(data)
+    assert not outcome.good
+    assert "two resonances" in outcome.reason
+
+    def first_look(f, strengths):
+        return two(f, [1.0]) if len(strengths) == 1 else np.exp(-((f / 2e6) ** 2))
+
+    data, strengths = looked_at(routine, first_look)
+    assert len(strengths) == 3, "a look, another one, and the fine sweep"
+    assert routine.analyse(data).good
