@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -84,13 +84,26 @@ class Compiler:
         timed = place(self._walk(circuit, templates, own), templates, self.device, method)
         return to_schedule(timed, templates, setup.wiring, circuit.name)
 
-    def compile(self, programs: Sequence[Runnable], options: RunOptions, gates: Gates | None = None) -> list[Chunk]:
+    def compile(
+        self, programs: Sequence[Runnable], options: RunOptions, gates: Gates | None = None,
+        bindings: Mapping[int, Mapping[Parameter, npt.ArrayLike]] | None = None,
+    ) -> list[Chunk]:  # fmt: skip
         """Lower circuits and schedules to chunks.
 
+        Those in ``bindings``, by their number, have late values as in :meth:`sweep`, and a result for each binding.
         Raises :class:`CircuitError` or :class:`LoweringError` that names the program and what is wrong in it.
         """
         setup, table = self._for(options)
-        named = (self._lower(program, setup, table, gates) for program in programs)
+        late = {number: _arrays(values) for number, values in (bindings or {}).items()}
+        named = (
+            item
+            for number, program in enumerate(programs)
+            for item in (
+                self._swept(program, setup, table, gates, late[number])
+                if number in late
+                else (self._lower(program, setup, table, gates),)
+            )
+        )
         return make_chunks(named, setup.wiring, setup.memory, table, options)
 
     def sweep(
@@ -105,22 +118,20 @@ class Compiler:
         Phases, frequencies and amplitudes are lowered once for all bindings; a late length or pulse shape is lowered
         for each. Raises as :meth:`compile` does, and :class:`InvalidValueError` for values of unequal number.
         """
-        arrays = {parameter: np.atleast_1d(np.asarray(value, dtype=float)) for parameter, value in values.items()}
-        if len({array.shape for array in arrays.values()}) != 1 or any(array.ndim != 1 for array in arrays.values()):
-            shapes = ", ".join(f"{parameter.name} {array.shape}" for parameter, array in arrays.items())
-            raise InvalidValueError("one value per binding and parameter", subject="values", value=shapes or "none")
-        setup, table = self._for(options)
+        return self.compile([program], options, gates, {0: values})
+
+    def _swept(
+        self, program: Runnable, setup: _Setup, table: EnvelopeTable, gates: Gates | None, values: Values
+    ) -> Iterable[Named]:
+        """Return what one program with late values is lowered to: once for all bindings where that can be."""
+        count = len(next(iter(values.values())))
         try:
-            named = [self._lower(program, setup, table, gates, arrays)]
+            named = self._lower(program, setup, table, gates, values)
         except (NotLinearError, UnassignedDurationError):
-            count = len(next(iter(arrays.values())))
-            named = [
-                self._lower(
-                    _assigned(program, {p: float(array[i]) for p, array in arrays.items()}), setup, table, gates
-                )
-                for i in range(count)
-            ]
-        return make_chunks(named, setup.wiring, setup.memory, table, options)
+            each = ({p: float(array[i]) for p, array in values.items()} for i in range(count))
+            return (self._lower(_assigned(program, one), setup, table, gates) for one in each)
+        # A parameter that nothing plays, such as one of the global phase, changes nothing: the same for each binding.
+        return [named] * (count if named.sweep is None else 1)
 
     def preview(self, program: Runnable, options: RunOptions | None = None, gates: Gates | None = None) -> Preview:
         """Return the waveforms of ``program`` as the ports will play them, without touching an instrument."""
@@ -184,6 +195,15 @@ class Compiler:
             raise NotLinearError("late values on a port without an NCO", value=", ".join(setup.wiring.baked_ports))
         lowered, swept = _compensated(lowered, setup, table, sweep(rows, late, values, setup.wiring))
         return Named(program.name, lowered, *labels, sweep=swept)
+
+
+def _arrays(values: Mapping[Parameter, npt.ArrayLike]) -> Values:
+    """Return the late values as arrays (bindings,). Raises :class:`InvalidValueError` for some of unequal number."""
+    arrays = {parameter: np.atleast_1d(np.asarray(value, dtype=float)) for parameter, value in values.items()}
+    if len({array.shape for array in arrays.values()}) != 1 or any(array.ndim != 1 for array in arrays.values()):
+        shapes = ", ".join(f"{parameter.name} {array.shape}" for parameter, array in arrays.items())
+        raise InvalidValueError("one value per binding and parameter", subject="values", value=shapes or "none")
+    return arrays
 
 
 def _compensated(

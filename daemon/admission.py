@@ -14,7 +14,7 @@ from pulsed.model.qpy import check_qpy
 MEAS_LEVELS = (0, 1, 2)
 MEAS_RETURNS = ("single", "avg")
 PRIORITIES = range(-100, 101)
-KINDS = ("qpy", "schedule", "gate")
+KINDS = ("qpy", "schedule", "gate", "values")
 _MAX_TEXT = 1024
 _MAX_TAGS = 64
 _MAX_FREQUENCIES = 2001
@@ -39,6 +39,7 @@ def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceD
             "not one schedule per pulse gate", subject=subject, value=request.kinds.count("gate"),
             legal=len(request.gates),
         )  # fmt: skip
+    _check_bindings(request, parts, subject)
     if not 1 <= request.num_programs <= device.limits.max_circuits:
         raise InvalidValueError(
             "too many or no circuits in one job", subject=f"{subject}: circuits", value=request.num_programs,
@@ -53,6 +54,22 @@ def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceD
     for i, (kind, part) in enumerate(zip(request.kinds, parts, strict=True)):
         if kind == "qpy":
             check_qpy(part, newest_qpy, f"{subject}: part {i}")
+
+
+def _check_bindings(request: JobRequest, parts: Sequence[Part], subject: str) -> None:
+    values = [part for kind, part in zip(request.kinds, parts, strict=True) if kind == "values"]
+    if len(values) != len(request.bindings):
+        raise InvalidValueError(
+            "not one part of values per program with bindings", subject=subject, value=len(values),
+            legal=len(request.bindings),
+        )  # fmt: skip
+    for item, part in zip(request.bindings, values, strict=True):
+        size = 8 * item.count * len(item.parameters)
+        if item.count < 1 or not item.parameters or memoryview(part).nbytes != size:
+            raise InvalidValueError(
+                "not one value per binding and parameter", subject=f"{subject}: program {item.program}",
+                value=f"{memoryview(part).nbytes} bytes", legal=f"{size} bytes, at least one binding and parameter",
+            )  # fmt: skip
 
 
 def check_options(options: RunOptions, device: DeviceDescription) -> None:

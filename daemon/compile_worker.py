@@ -25,7 +25,7 @@ from pulsed.daemon.pipe import WorkerPipe
 from pulsed.model.calibration import CalibrationSet, from_json
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import CircuitError, InvalidValueError, JobCancelledError, PulsedError
-from pulsed.model.job import RunOptions
+from pulsed.model.job import Bindings, RunOptions
 from pulsed.model.payload import Part
 from pulsed.model.qpy import QPY_MIN, check_qpy
 
@@ -35,7 +35,9 @@ _SWEEP_SECONDS = 1.0
 
 
 class _Compiler(Protocol):
-    def compile(self, programs: Sequence[Any], options: RunOptions, gates: Any = None) -> list[Any]: ...
+    def compile(
+        self, programs: Sequence[Any], options: RunOptions, gates: Any = None, bindings: Any = None
+    ) -> list[Any]: ...
 
 
 class _Aborted(BaseException):
@@ -146,8 +148,8 @@ class CompileWorker:
         start = time.perf_counter()
         calibration = from_json(bytes(parts[-1])) if order.with_calibration else None
         compiler = self._compiler(order.calibration_id, calibration)
-        programs, gates = self._decode(order, parts)
-        chunks = compiler.compile(programs, order.options, gates)
+        programs, gates, bindings = self._decode(order, parts)
+        chunks = compiler.compile(programs, order.options, gates, bindings)
         infos, encoded = [], []
         for chunk in chunks:
             pieces = chunk.encode()
@@ -155,30 +157,61 @@ class CompileWorker:
             encoded += pieces
         return orders.Compiled(order.job_id, tuple(infos), time.perf_counter() - start), encoded
 
-    def _decode(self, order: orders.Compile, parts: Sequence[Part]) -> tuple[list[Any], dict[orders.Gate, Any] | None]:
+    def _decode(
+        self, order: orders.Compile, parts: Sequence[Part]
+    ) -> tuple[list[Any], dict[orders.Gate, Any] | None, dict[int, Any] | None]:
         programs: list[Any] = []
         schedules: list[Any] = []
+        values: list[Part] = []
         for i, (kind, part) in enumerate(zip(order.kinds, parts, strict=False)):
             subject = f"job {order.job_id}: part {i}"
             if kind == "qpy":
                 programs += _read_circuits(part, self._newest, subject)
+            elif kind == "values":
+                values.append(part)
             else:
                 (programs if kind == "schedule" else schedules).append(_read_schedule(part, subject))
-        if len(programs) != order.num_programs:
+        bindings = {
+            item.program: _bound(item, part, programs) for item, part in zip(order.bindings, values, strict=True)
+        }
+        results = len(programs) + sum(item.count - 1 for item in order.bindings)
+        if results != order.num_programs or len(bindings) != len(order.bindings):
             raise InvalidValueError(
                 "the parts hold another number of programs than the job says", subject=f"job {order.job_id}",
-                value=len(programs), legal=order.num_programs,
+                value=results, legal=order.num_programs,
             )  # fmt: skip
-        return programs, dict(zip(order.gates, schedules, strict=True)) or None
+        return programs, dict(zip(order.gates, schedules, strict=True)) or None, bindings or None
 
     def _describe(self, chunk: Any, parts: int) -> orders.ChunkInfo:
         head, dt = chunk.head, float(self._device.dt)
         shots = head.settings.shots
-        once = sum(program.duration for program in head.programs) * dt
-        seconds = shots * (once + len(head.programs) * float(head.settings.rep_delay))
+        results = sum(program.count for program in head.programs)
+        once = sum(program.count * program.duration for program in head.programs) * dt
+        seconds = shots * (once + results * float(head.settings.rep_delay))
         if head.settings.spectrum is not None:
-            seconds = len(head.programs) * _SWEEP_SECONDS
-        return orders.ChunkInfo(parts, head.first_program, len(head.programs), head.first_shot, shots, seconds)
+            seconds = results * _SWEEP_SECONDS
+        return orders.ChunkInfo(parts, head.first_program, results, head.first_shot, shots, seconds)
+
+
+def _bound(item: Bindings, part: Part, programs: Sequence[Any]) -> dict[Any, Any]:
+    """Return the values of one program's parameters, by parameter. Raises :class:`InvalidValueError`."""
+    import numpy as np
+
+    if not 0 <= item.program < len(programs):
+        raise InvalidValueError(
+            "values for a program that is not there", subject="bindings", value=item.program,
+            legal=f"0 to {len(programs) - 1}",
+        )  # fmt: skip
+    known = {parameter.name: parameter for parameter in programs[item.program].parameters}
+    if set(item.parameters) != known.keys():
+        raise InvalidValueError(
+            "not the parameters of the program", subject=f"bindings of program {item.program}",
+            value=", ".join(item.parameters), legal=", ".join(known) or "none",
+        )  # fmt: skip
+    values = np.frombuffer(part, dtype="<f8").reshape(item.count, len(item.parameters))
+    if not np.isfinite(values).all():
+        raise InvalidValueError("not finite", subject=f"bindings of program {item.program}")
+    return {known[name]: values[:, column] for column, name in enumerate(item.parameters)}
 
 
 def _describe(error: BaseException) -> Any:

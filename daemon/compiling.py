@@ -140,8 +140,9 @@ class Compiling:
 
 def _order(request: JobRequest, calibration: CalibrationSet) -> orders.Compile:
     return orders.Compile(
-        request.job_id, request.kinds, request.num_programs, request.options, request.gates, calibration.calibration_id
-    )
+        request.job_id, request.kinds, request.num_programs, request.options, request.gates,
+        calibration.calibration_id, bindings=request.bindings,
+    )  # fmt: skip
 
 
 def _is_same(stored: orders.StoredChunk, chunk: orders.ChunkInfo) -> bool:

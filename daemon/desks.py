@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from pulsed.daemon import logs, orders
 from pulsed.daemon.supervisor import ChildState, Message, Worker
 from pulsed.model.calibration import CalibrationSet
@@ -103,9 +105,7 @@ class CompileDesk:
             raise JobCancelledError("was cancelled", subject=f"job {order.job_id}")
         if order.calibration_id != self._sent:
             self._sent = order.calibration_id
-            order = orders.Compile(
-                order.job_id, order.kinds, order.num_programs, order.options, order.gates, order.calibration_id, True
-            )
+            order = msgspec.structs.replace(order, with_calibration=True)
             parts = [*parts, calibration.to_json()]
         self._answer = asyncio.get_running_loop().create_future()
         self.worker.send(order, parts)

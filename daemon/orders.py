@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pulsed.model.errors import ErrorInfo, JobFailedError, PulsedError
-from pulsed.model.job import RunOptions
+from pulsed.model.job import Bindings, RunOptions
 from pulsed.model.result import ProgramResult
 
 Gate = tuple[str, tuple[int, ...], tuple[float, ...]]
@@ -36,6 +36,7 @@ class Compile(_Tagged, frozen=True):
     gates: tuple[Gate, ...]
     calibration_id: str
     with_calibration: bool = False
+    bindings: tuple[Bindings, ...] = ()
 
 
 class Connect(_Tagged, frozen=True):

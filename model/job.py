@@ -80,19 +80,30 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     ``"compensation.crosstalk"`` or ``"compensation.distortion"`` what is known of them is not undone."""
 
 
+class Bindings(msgspec.Struct, frozen=True):
+    """Values of a program's parameters, for each of which it is run: float64 (count, parameters) in a part."""
+
+    program: int
+    parameters: tuple[str, ...]
+    count: int
+
+
 class JobRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """One submission. The programs travel as parts beside it (see ``kinds``)."""
 
     job_id: str
     kinds: tuple[str, ...]
-    """Per part: ``"qpy"`` (one or more circuits), ``"schedule"`` (one pulse schedule), or ``"gate"``
-    (a pulse gate: a schedule that replaces ``gates[i]``, in the order of the parts)."""
+    """Per part: ``"qpy"`` (one or more circuits), ``"schedule"`` (one pulse schedule), ``"gate"``
+    (a pulse gate: a schedule that replaces ``gates[i]``, in the order of the parts), or ``"values"`` (of
+    ``bindings[i]``, in the order of the parts)."""
     num_programs: int
+    """How many results there will be: one per program, or per binding of it."""
     options: RunOptions = RunOptions()
     gates: tuple[tuple[str, tuple[int, ...], tuple[float, ...]], ...] = ()
     name: str = ""
     tags: tuple[str, ...] = ()
     priority: int = 0
+    bindings: tuple[Bindings, ...] = ()
 
 
 class JobInfo(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,6 +10,7 @@ from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2
 
 from pulsed.model.job import RunOptions
+from pulsed.provider.binds import counts, read_binds
 from pulsed.provider.checks import check_circuit
 from pulsed.provider.errors import OfflineError, StaleCalibrationError
 from pulsed.provider.job import PulsedJob
@@ -219,7 +220,8 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         Args:
             run_input: a QuantumCircuit, Schedule or ScheduleBlock, or a list of them in any order.
             options: the options of this backend, for this call; ``calibrations``, pulse gates as
-                {(gate, qubits, params): schedule}; ``calibration_id``, the set that the
+                {(gate, qubits, params): schedule}; ``parameter_binds``, one {parameter: values} per program, which
+                gives a result per value, all lowered at once; ``calibration_id``, the set that the
                 circuits were transpiled against, when it is another than this backend's.
 
         Raises:
@@ -248,15 +250,24 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         calibration_id = options.get("calibration_id") or now.calibration_id
         programs = read_programs(run_input, self.max_circuits)
         self._check_stale(calibration_id, programs, chosen["on_stale_calibration"])
-        gates = check_programs(programs, now.rules, options.get("calibrations"))
+        binds = read_binds(options.get("parameter_binds"), programs, self.max_circuits)
+        bound = {item.program for item, _ in binds}
+        gates = check_programs(programs, now.rules, options.get("calibrations"), bound)
         readable = self._client.greeting.qpy
         sent = RunOptions(**{name: chosen[name] for name in SENT}, calibration_id=calibration_id)
         request, parts = pack(
-            programs, readable, sent, gates,
+            programs, readable, sent, gates, binds,
             name=chosen["job_name"] or "", tags=chosen["job_tags"], priority=chosen["priority"],
         )  # fmt: skip
         job = PulsedJob(
-            self, request.job_id, self._client, programs=programs, gates=gates, chosen=chosen, payload=(request, parts)
+            self,
+            request.job_id,
+            self._client,
+            programs=programs,
+            gates=gates,
+            chosen=chosen,
+            payload=(request, parts),
+            counts=counts(binds, len(programs)),
         )
         job.submit()
         return job

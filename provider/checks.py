@@ -63,13 +63,16 @@ class Rules:
     channels: tuple[str, ...]
 
 
-def check_circuit(circuit: QuantumCircuit, rules: Rules, custom: Container[Key] = frozenset()) -> dict[Key, int]:
+def check_circuit(
+    circuit: QuantumCircuit, rules: Rules, custom: Container[Key] = frozenset(), *, bound: bool = False
+) -> dict[Key, int]:
     """Raise :class:`UnsupportedCircuitError` unless the backend has all that ``circuit`` uses; return what that is.
 
     Args:
         circuit: transpiled, with its qubits those of the rack.
         rules: what the backend has.
         custom: gates that come with their own pulses.
+        bound: its parameters have values beside it.
 
     """
     subject = f"circuit {circuit.name!r}"
@@ -80,11 +83,12 @@ def check_circuit(circuit: QuantumCircuit, rules: Rules, custom: Container[Key] 
             value=circuit.num_qubits,
             legal=f"at most {rules.num_qubits}",
         )
-    if circuit.num_parameters:
+    if circuit.num_parameters and not bound:
         names = _listed(sorted(parameter.name for parameter in circuit.parameters))
         raise UnsupportedCircuitError(
-            "parameters without a value; bind them with assign_parameters", subject=subject, value=names
-        )
+            "parameters without a value; bind them with assign_parameters or parameter_binds", subject=subject,
+            value=names,
+        )  # fmt: skip
     used = used_gates(circuit)
     for key, place in used.items():
         name, qubits = key
@@ -114,17 +118,18 @@ def check_measures(circuit: QuantumCircuit, used: Iterable[Key]) -> None:
         )
 
 
-def check_schedule(schedule: Schedule, rules: Rules) -> None:
+def check_schedule(schedule: Schedule, rules: Rules, *, bound: bool = False) -> None:
     """Raise :class:`UnsupportedCircuitError` unless ``schedule`` keeps to the backend's channels and acquires."""
     from pulsed.pulse.channels import AcquireChannel, PulseChannel
     from pulsed.pulse.instructions import Acquire
 
     subject = f"schedule {schedule.name!r}"
-    if schedule.is_parameterized():
+    if schedule.is_parameterized() and not bound:
         names = _listed(sorted(parameter.name for parameter in schedule.parameters))
         raise UnsupportedCircuitError(
-            "parameters without a value; bind them with assign_parameters", subject=subject, value=names
-        )
+            "parameters without a value; bind them with assign_parameters or parameter_binds", subject=subject,
+            value=names,
+        )  # fmt: skip
     for channel in schedule.channels:
         if isinstance(channel, PulseChannel | AcquireChannel) and channel.name not in rules.channels:
             raise UnsupportedCircuitError(

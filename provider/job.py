@@ -67,6 +67,7 @@ class PulsedJob(JobV1):  # type: ignore[misc]
         programs: circuits and schedules, when this process knows them.
         gates: pulse gates that go with them.
         chosen: the options of the run.
+        counts: how many results each program has, when it is not one.
         payload: what :meth:`submit` sends; None for a job that the daemon has already.
 
     """
@@ -82,11 +83,13 @@ class PulsedJob(JobV1):  # type: ignore[misc]
         gates: Mapping[GateKey, Schedule] | None = None,
         chosen: dict[str, Any] | None = None,
         payload: Payload | None = None,
+        counts: Sequence[int] | None = None,
     ) -> None:
         super().__init__(backend, job_id)
         self._client = client
         self._info = info
         self._programs = programs
+        self._counts = counts
         self._gates = dict(gates or {})
         self._chosen = chosen
         self._payload = payload
@@ -162,9 +165,16 @@ class PulsedJob(JobV1):  # type: ignore[misc]
             self._bytes["received"] = sum(memoryview(part).nbytes for part in parts)
             self._result = build_result(
                 data, parts, memory=info.options.memory, num_qubits=self.backend().num_qubits,
-                circuits=self._programs, tags=info.tags, date=_time(info.times[JobState.DONE]),
+                circuits=self._played(), tags=info.tags, date=_time(info.times[JobState.DONE]),
             )  # fmt: skip
         return self._result
+
+    def _played(self) -> list[Any] | None:
+        """Return the program of each result, when this process knows them."""
+        if self._programs is None:
+            return None
+        many = self._counts or [1] * len(self._programs)
+        return [program for program, count in zip(self._programs, many, strict=True) for _ in range(count)]
 
     def _late(self, timeout: float | None) -> PulsedJobTimeoutError:
         return PulsedJobTimeoutError(

@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "on_stale_calibration": "run",
 }
 
-PER_CALL = ("calibrations", "calibration_id")
+PER_CALL = ("calibrations", "calibration_id", "parameter_binds")
 """Keywords of ``run`` that belong to one call and are no options of a backend."""
 
 SENT = tuple(name for name in RunOptions.__struct_fields__ if name in DEFAULTS)

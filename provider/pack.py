@@ -18,7 +18,11 @@ from pulsed.model.errors import IncompatibleError
 from pulsed.model.job import JobRequest, RunOptions
 from pulsed.model.payload import Part
 from pulsed.model.qpy import QPY_MIN
+from pulsed.provider.binds import Binds, counts
 from pulsed.provider.submission import GateKey
+
+_LATE_LENGTHS = 17
+"""The newest QPY in which a delay of late length is read back: Qiskit's compiled reader of later ones refuses it."""
 
 
 class _Metadata(json.JSONEncoder):
@@ -65,6 +69,7 @@ def pack(
     readable: tuple[int, int],
     options: RunOptions,
     gates: Mapping[GateKey, Any] | None = None,
+    binds: Binds = (),
     **about: Any,
 ) -> tuple[JobRequest, list[Part]]:
     """Return the request and the parts of one job.
@@ -74,6 +79,7 @@ def pack(
         readable: lowest and highest QPY version that the daemon reads.
         options: of the run.
         gates: pulse gates.
+        binds: values of parameters.
         about: ``name``, ``tags`` and ``priority`` of the job.
 
     """
@@ -83,7 +89,7 @@ def pack(
         if is_circuit:
             buffer = io.BytesIO()
             circuits = [_bare(circuit) for circuit in group]
-            version = qpy_version(readable)
+            version = qpy_version(readable) if not binds else min(qpy_version(readable), _LATE_LENGTHS)
             qpy.dump(circuits, buffer, metadata_serializer=_Metadata, use_symengine=False, version=version)
             kinds.append("qpy")
             parts.append(buffer.getvalue())
@@ -94,12 +100,16 @@ def pack(
     for schedule in (gates or {}).values():
         kinds.append("gate")
         parts.append(_dumps(schedule))
+    for _, values in binds:
+        kinds.append("values")
+        parts.append(np.ascontiguousarray(values, dtype="<f8").tobytes())
     request = JobRequest(
         job_id=str(uuid.uuid4()),
         kinds=tuple(kinds),
-        num_programs=len(programs),
+        num_programs=sum(counts(binds, len(programs))),
         options=options,
         gates=tuple(gates or ()),
+        bindings=tuple(item for item, _ in binds),
         **about,
     )
     return request, parts

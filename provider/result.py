@@ -96,7 +96,8 @@ def _header(program: ProgramResult, circuit: QuantumCircuit | None, num_qubits: 
         header["n_qubits"] = circuit.num_qubits
         header["qreg_sizes"] = [[register.name, register.size] for register in circuit.qregs]
         header["qubit_labels"] = [[register.name, k] for register in circuit.qregs for k in range(register.size)]
-        header["global_phase"] = float(circuit.global_phase)
+        if not getattr(circuit.global_phase, "parameters", None):  # another one in each result
+            header["global_phase"] = float(circuit.global_phase)
         header["metadata"] = circuit.metadata or {}
     return header
 

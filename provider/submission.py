@@ -37,18 +37,23 @@ def read_programs(run_input: Any, limit: int) -> list[Any]:
     return found
 
 
-def check_programs(programs: Sequence[Any], rules: Rules, given: Mapping[Any, Any] | None) -> dict[GateKey, Schedule]:
-    """Check all programs of one job; return its pulse gates: those of ``given`` and those attached to circuits."""
+def check_programs(
+    programs: Sequence[Any], rules: Rules, given: Mapping[Any, Any] | None, bound: Container[int] = ()
+) -> dict[GateKey, Schedule]:
+    """Check all programs of one job; return its pulse gates: those of ``given`` and those attached to circuits.
+
+    The parameters of those in ``bound``, by their number, have values beside them.
+    """
     gates = {key: adopt(schedule) for key, schedule in named_gates(given).items()}
     circuits = []
-    for program in programs:
+    for number, program in enumerate(programs):
         if isinstance(program, QuantumCircuit):
             attached = attached_gates(program)
-            used = check_circuit(program, rules, {key[:2] for key in (*gates, *attached)})
+            used = check_circuit(program, rules, {key[:2] for key in (*gates, *attached)}, bound=number in bound)
             check_measures(program, used)
             circuits.append((program, used, attached))
         else:
-            check_schedule(program, rules)
+            check_schedule(program, rules, bound=number in bound)
     return merge_gates(circuits, gates)
 
 

@@ -87,7 +87,7 @@ class ScriptedRack:
         self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float
     ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]:
         """Return the bits, unless told otherwise; writes process, first program, first shot and programs."""
-        head = chunk.head
+        head = chunk.unrolled().head
         self._write("started", f"{os.getpid()} {head.first_program} {head.first_shot} {len(head.programs)}")
         progress("upload", 1.0)
         if self._told("lose") or self._told("lose_once", once=True):
@@ -130,7 +130,9 @@ class BadCompiler:
     def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:
         pass
 
-    def compile(self, programs: Sequence[Any], options: RunOptions, gates: Any = None) -> list[Chunk]:
+    def compile(
+        self, programs: Sequence[Any], options: RunOptions, gates: Any = None, bindings: Any = None
+    ) -> list[Chunk]:
         """Compile to nothing, unless told otherwise."""
         if options.shots == 11:
             time.sleep(3600)

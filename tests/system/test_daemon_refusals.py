@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zmq
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 
 from pulsed.client import Client
 from pulsed.client.keys import find_key
@@ -21,7 +22,7 @@ from pulsed.model.errors import (
     NotFoundError,
     PulsedError,
 )
-from pulsed.model.job import JobState
+from pulsed.model.job import Bindings, JobRequest, JobState
 from pulsed.testing.daemon_process import DaemonProcess
 from pulsed.testing.jobs import PATIENCE, flip, job, packed, run
 
@@ -160,3 +161,48 @@ def test_wrong_backend_and_unknown_job_are_named(client: Client) -> None:
         client.job("nobody")
     with pytest.raises(NotFoundError):
         client.calibration("0" * 16)
+
+
+def turning() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1)
+    circuit.rz(Parameter("theta"), 0)
+    circuit.measure(0, 0)
+    return circuit
+
+
+def swept(*bindings: Bindings, results: int) -> JobRequest:
+    return job(results, ("qpy", *["values"] * len(bindings)), bindings=bindings)
+
+
+def test_one_program_has_a_result_for_each_binding(client: Client) -> None:
+    request = swept(Bindings(0, ("theta",), 3), results=3)
+    assert run(client, request, packed(turning()), np.arange(3.0).tobytes()).state is JobState.DONE
+    result, _ = client.result(request.job_id, PATIENCE)
+    assert len(result.programs) == 3
+
+
+@pytest.mark.parametrize(
+    ("bindings", "values", "results", "names"),
+    [
+        ((), np.zeros(0), 2, "another number of programs"),
+        ((Bindings(0, ("theta",), 3),), np.zeros(3), 2, "another number of programs"),
+        ((Bindings(0, ("theta",), 3),), np.zeros(2), 3, "16 bytes; legal: 24 bytes"),
+        ((Bindings(0, ("theta",), 0),), np.zeros(0), 1, "at least one binding"),
+        ((Bindings(0, ("phi",), 3),), np.zeros(3), 3, "phi; legal: theta"),
+        ((Bindings(7, ("theta",), 3),), np.zeros(3), 3, "got 7; legal: 0 to 0"),
+        ((Bindings(0, ("theta",), 3),), np.array([0, np.inf, 0]), 3, "not finite"),
+    ],
+)
+def test_bindings_that_do_not_fit_are_refused_by_name(
+    client: Client, bindings: tuple[Bindings, ...], values: np.ndarray, results: int, names: str
+) -> None:
+    request = swept(*bindings, results=results)
+    parts = [packed(turning()), values.tobytes()][: 1 + len(bindings)]
+    with pytest.raises(PulsedError, match=names):
+        run(client, request, *parts)
+    assert client.status().operational
+
+
+def test_values_without_bindings_are_refused(client: Client) -> None:
+    with pytest.raises(InvalidValueError, match="one part of values per program"):
+        client.submit(job(kinds=("qpy", "values")), [packed(flip()), bytes(8)])
