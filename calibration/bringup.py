@@ -17,6 +17,7 @@ from pulsed.calibration.routine import find_routine
 from pulsed.calibration.runner import Finished, run
 from pulsed.calibration.settling import settle
 from pulsed.calibration.states import Event, Situation, State, states
+from pulsed.calibration.transaction import committed
 from pulsed.model.calibration import Fault, RunKind, RunRecord
 from pulsed.model.errors import ConflictError, InvalidValueError
 
@@ -26,7 +27,7 @@ REMEMBERED = 1000
 NEWEST = 200
 """Records that are asked for again each time: those of other operators since."""
 TRIES = 5
-"""Of marking a fault while others commit too."""
+"""Of measuring targets whose values others keep changing."""
 
 
 @dataclass
@@ -132,20 +133,16 @@ class Lab:
         return run(routine, targets, bench, folder=self.folder, kind=kind, tell=self.told, by=self.by)
 
     def _faults(self, new: Mapping[str, str], gone: Iterable[str] | Mapping[str, str]) -> None:
-        for attempt in range(TRIES):
+        while True:
             now = self.connection.calibration()
             stamp = datetime.now(UTC).isoformat(timespec="seconds")
             left = {subject: fault for subject, fault in now.faults.items() if subject not in set(gone)}
             candidate = now.with_faults({**left, **{s: Fault(why, stamp, self.by) for s, why in new.items()}}, stamp)
             if candidate.faults == now.faults:
                 return
-            self.connection.put_calibration(candidate)
             why = "; ".join([*(f"{s}: {text}" for s, text in new.items()), *(f"{s} is used again" for s in gone)])
-            try:
-                return self.connection.commit_calibration(candidate.calibration_id, now.calibration_id, why)
-            except ConflictError:
-                if attempt + 1 == TRIES:
-                    raise
+            if committed(self.connection, now, candidate, why):
+                return
 
     def unfault(self, targets: Iterable[str]) -> None:
         """Take the marks of faulty targets away, as far as there are any."""

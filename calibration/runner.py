@@ -84,6 +84,8 @@ class _Turn:
     hashes: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     instruments: dict[str, str] = field(default_factory=dict)
+    under: dict[str, None] = field(default_factory=dict)
+    """Ids of the sets that were played, in order."""
     verdict: Verdict = (None, "failed", "")
 
     def advance(self, answer: Answer | None) -> None:
@@ -248,6 +250,7 @@ def _serve(group: Sequence[_Turn], bench: Executor) -> None:
         answer = _share(played, own)
         turn.answers.append(answer)
         turn.instruments |= played.instruments
+        turn.under[player.calibration.calibration_id] = None
         turn.advance(answer)
 
 
@@ -339,6 +342,7 @@ def _described(data: xarray.Dataset, routine: Routine, turn: _Turn, bench: Execu
         run_id=turn.run_id,
         parameters=routine.parameters.model_dump(mode="json"),
         calibration_id=bench.calibration.calibration_id,
+        played_under=" ".join(turn.under),
         device=bench.device.name,
         schedule_hash=" ".join(turn.hashes),
         instruments=turn.instruments,

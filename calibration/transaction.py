@@ -140,7 +140,7 @@ def commit(
         if not good:
             return Transaction(before, {}, refused, conflicts)
         after = before.with_values(good, _now())
-        if _committed(connection, before, after, why):
+        if committed(connection, before, after, why):
             break
     if verify is None:
         return Transaction(after, good, refused, conflicts)
@@ -191,12 +191,15 @@ def _take_back(
         if not ours:
             return now
         candidate = restored(now, before, ours)
-        if _committed(connection, now, candidate, why):
+        if committed(connection, now, candidate, why):
             return candidate
 
 
-def _committed(connection: Connection, base: CalibrationSet, candidate: CalibrationSet, why: str) -> bool:
-    """Bring a candidate into force in place of ``base``; False when another set is in force by now."""
+def committed(connection: Connection, base: CalibrationSet, candidate: CalibrationSet, why: str) -> bool:
+    """Bring a candidate into force in place of ``base``; return False when another set is in force by now.
+
+    Raises :class:`ConflictError` when it is refused although ``base`` still is.
+    """
     connection.put_calibration(candidate)
     try:
         connection.commit_calibration(candidate.calibration_id, base.calibration_id, why)

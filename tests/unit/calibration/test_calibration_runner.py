@@ -232,6 +232,23 @@ def test_what_exceeds_a_limit_together_is_played_one_by_one(lab, tmp_path, monke
     assert {channel for measured in played for channel in measured} == {MeasureChannel(0), MeasureChannel(1)}
 
 
+class Candidates(Level):
+    """Plays under values of its own, and then under the working set."""
+
+    name = "candidates"
+
+    def measure(self, bench, target):
+        yield Ask([bench.blocks.shot(int(target[1:]))], 50, values={f"{target}.x.amplitude": 0.25})
+        return (yield from super().measure(bench, target))
+
+
+def test_the_file_names_every_set_that_was_played(lab, tmp_path):
+    done = run(Candidates(), ["Q0"], Executor(lab), folder=tmp_path)["Q0"]
+    first, last = load(done.record.file).attrs["played_under"].split()
+    assert lab.calibration(first).number("Q0.x.amplitude") == 0.25
+    assert last == done.data.attrs["calibration_id"] == lab.calibration().calibration_id
+
+
 class Quiet(Level):
     name = "quiet"
     disturbs = "neighbours"
