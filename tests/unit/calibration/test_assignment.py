@@ -1,13 +1,19 @@
 """The errors of a reading, told apart from what a qubit begins with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits.assignment import Assignment
 from pulsed.calibration.fits.process import PAULIS, echoed
-from pulsed.calibration.routines.tomography import bell_products, pauli_products
+from pulsed.calibration.routines.readout import Readout
+from pulsed.calibration.routines.tomography import Bell, bell_products, pauli_products
+from pulsed.calibration.runner import run
+from pulsed.testing.simulated_lab import SimulatedLab
 
 SEED = 20261121
 
@@ -68,3 +74,18 @@ def test_products_and_their_covariance_are_right_on_average():
     assert np.sqrt(np.mean(np.square(pulls), axis=0)) == pytest.approx(np.ones(15), abs=0.2), SEED
     assert np.std(fidelities) == pytest.approx(1, abs=0.15), SEED
     assert abs(np.mean(fidelities)) < 4 / np.sqrt(300), SEED
+
+
+@pytest.mark.parametrize("routine", [Readout(shots=100), Bell(shots=100)])
+def test_nothing_is_left_of_the_shot_before(routine, tmp_path, monkeypatch):
+    """After the usual wait a percent of what was in 1 still is, with a T1 of 110 us."""
+    lab = SimulatedLab.sim5(seed=SEED)
+    bench, target = Executor(lab, lab.calibration()), {"qubit": "Q2", "pair": "Q2-Q1"}[routine.subject]
+    sequences, played = [], lab.engine.play
+    monkeypatch.setattr(lab.engine, "play", lambda s, *rest: (sequences.append(s), played(s, *rest))[1])
+    assert run(routine, [target], bench, folder=tmp_path)[target].good
+    thermal = lab.engine.chip.qubits[2].thermal
+    for sequence in sequences:
+        assert lab.engine.predict(sequence).initial[2, 1] == pytest.approx(thermal, abs=1e-3)
+    usual = replace(sequences[-1], period=500_000 + sequences[-1].period % 500_000)
+    assert lab.engine.predict(usual).initial[2, 1] > thermal + 2e-3, "the usual wait would show"
