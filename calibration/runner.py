@@ -374,7 +374,7 @@ def _rest(turn: _Turn) -> xarray.Dataset | None:
 
 
 def rerun(routine: Routine, path: Path | str) -> Outcome:
-    """Analyse the file of a run again, with ``routine`` or with the parameters it was measured with."""
+    """Analyse the file of a run again with ``routine``, whatever its parameters; see :func:`parameters_of`."""
     return routine.analyse(files.load(path))
 
 
