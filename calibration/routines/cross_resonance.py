@@ -22,6 +22,7 @@ from pulsed.calibration.routine import (
     Proposal,
     Routine,
     RoutineParameters,
+    Verdict,
     bad_data,
     first_bad,
     qubits_of,
@@ -30,6 +31,7 @@ from pulsed.calibration.routine import (
 from pulsed.calibration.routines.rabi import CLOSE
 from pulsed.calibration.schedules import Blocks, Part
 from pulsed.compiler.wiring import Wiring
+from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.pulse.channels import DriveChannel
 from pulsed.pulse.instructions import Play
@@ -371,6 +373,22 @@ class CrCancel(CrHamiltonian):
         fit, suffix = fits[f"tomography_{count - 1}"], f"_{count - 1}"
         error = max(fit.stderr["ix"], fit.stderr["iy"]) / float(data.attrs["rabi_target"])
         return Outcome("good", "", _polar("ecr.cancel.", _corrected(data, fit, suffix), error), fits)
+
+    def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
+        """Compare the tones as points in the plane: one of the right amplitude and the wrong angle cancels nothing."""
+        outcome = self.analyse(data)
+        if not outcome.good:
+            return "bad data", outcome.reason
+        names = [f"ecr.cancel.{name}" for name in ("amplitude", "angle")]
+        if not calibration.has(*(f"{target}.{name}" for name in names)):
+            return "out of spec", f"{target} has no cancellation tone"
+        old = [calibration.number(f"{target}.{name}") for name in names]
+        new = [float(np.real(outcome.values[name].value)) for name in names]
+        off = abs(new[0] * np.exp(1j * new[1]) - old[0] * np.exp(1j * old[1]))
+        allowed = self.tolerances[names[0]][0] + 3 * (outcome.values[names[0]].stderr or 0.0)
+        if off > allowed:
+            return "out of spec", f"the cancellation tone of {target} is {off:.2g} off, {allowed:.2g} is allowed"
+        return "in spec", ""
 
 
 def _corrected(data: xarray.Dataset, fit: Fit, suffix: str) -> complex:

@@ -24,6 +24,7 @@ from pulsed.calibration.routine import (
     qubits_of,
 )
 from pulsed.calibration.schedules import PULSE_DURATION
+from pulsed.model.calibration import CalibrationSet
 from pulsed.pulse.library import Constant
 
 CLOSE = 52e6
@@ -35,6 +36,7 @@ LEAST = 20e6
 class Rabi(Routine):
     """The amplitude of the π pulse, and of its half: the first values of x and sx.
 
+    The rest of a pulse comes with it where it is not known or another one was played, and is else left as it was found.
     The phase of a qubit's frame is free, so it is defined by its own pulses: their angle is 0. Next to a coupled qubit
     of nearly the same frequency they are longer: the spectrum of a short pulse reaches the neighbour and turns it, one
     way or the other with the state of the qubit that is driven, which no tone on another line can take away.
@@ -74,8 +76,16 @@ class Rabi(Routine):
             schedules.append(bench.blocks.shot(qubit, *[pulse] * p.repeats))
         answer = yield Ask(schedules, p.shots)
         data = sweep({"amplitude": (amplitudes, "full scale")}, answer)
-        beta = bench.blocks.value(f"{target}.x.beta", 0.0)
-        return data.assign_attrs(repeats=p.repeats, duration=duration, sigma=sigma, beta=beta)
+        chosen = {"angle": 0.0, "duration": duration, "sigma": sigma}
+        begin = {**chosen, "beta": bench.blocks.value(f"{target}.x.beta", 0.0)}
+        given = {
+            f"{gate}.{name}": value
+            for gate in ("x", "sx")
+            for name, value in begin.items()
+            if _unknown(bench.calibration, full := f"{target}.{gate}.{name}")
+            or (name in chosen and bench.calibration.number(full) != value)
+        }
+        return data.assign_attrs(repeats=p.repeats, **given)
 
     def _shape(self, bench: Executor, target: str) -> tuple[float, float]:
         """Return the duration and sigma of the pulse in dt."""
@@ -99,11 +109,14 @@ class Rabi(Routine):
         values: dict[str, Proposal] = {}
         for gate, part in (("x", 1.0), ("sx", 0.5)):
             values[f"{gate}.amplitude"] = Proposal(part * half, "full scale", part * error)
-            values[f"{gate}.angle"] = Proposal(0.0, "rad")
-            values[f"{gate}.beta"] = Proposal(float(data.attrs["beta"]), "dt")
-            values[f"{gate}.duration"] = Proposal(float(data.attrs["duration"]), "dt")
-            values[f"{gate}.sigma"] = Proposal(float(data.attrs["sigma"]), "dt")
+            for name, unit in (("angle", "rad"), ("beta", "dt"), ("duration", "dt"), ("sigma", "dt")):
+                if f"{gate}.{name}" in data.attrs:
+                    values[f"{gate}.{name}"] = Proposal(float(data.attrs[f"{gate}.{name}"]), unit)
         return Outcome("good", "", values, fits)
+
+
+def _unknown(calibration: CalibrationSet, name: str) -> bool:
+    return not calibration.has(name) or calibration.values[name].quality == "design"
 
 
 def gentle_duration(bench: Executor, target: str) -> float:

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits import exponential
+from pulsed.calibration.fits import Fit, exponential
 from pulsed.calibration.routine import (
     Ask,
     Measurement,
@@ -38,6 +38,13 @@ def _waits(bench: Executor, parameters: _Waits) -> tuple[list[int], np.ndarray]:
     return waits, np.array(waits) * bench.blocks.dt
 
 
+def _falling(fit: Fit, data: xarray.Dataset) -> Fit:
+    """Refuse a decay from the wrong side, where it is known which point is 1: a pulse did not do what it should."""
+    if fit.names and "discriminator" in data.attrs and fit.values["amplitude"] < 3 * fit.stderr["amplitude"]:
+        return fit.refused(f"it begins {-fit.values['amplitude']:.2f} below its end: do the pulses turn the qubit?")
+    return fit
+
+
 class T1(Routine):
     """Excite, wait, measure: the population of 1 decays exponentially."""
 
@@ -61,7 +68,7 @@ class T1(Routine):
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit an exponential."""
         y, sigma = signal(data)
-        fits = {"T1": exponential(data["wait"].to_numpy(), y, sigma)}
+        fits = {"T1": _falling(exponential(data["wait"].to_numpy(), y, sigma), data)}
         if refused := first_bad(fits):
             return refused
         return Outcome("good", "", {"t1": Proposal(fits["T1"].values["time"], "s", fits["T1"].stderr["time"])}, fits)
@@ -98,9 +105,8 @@ class Echo(Routine):
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit an exponential that ends at 0 to the difference of both."""
         y, sigma = signal(data)
-        fits = {
-            "echo": exponential(data["wait"].to_numpy(), y[1] - y[0], np.hypot(sigma[0], sigma[1]), offset=0.0),
-        }
+        fit = exponential(data["wait"].to_numpy(), y[1] - y[0], np.hypot(sigma[0], sigma[1]), offset=0.0)
+        fits = {"echo": _falling(fit, data)}
         if refused := first_bad(fits):
             return refused
         return Outcome(

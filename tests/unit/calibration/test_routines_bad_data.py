@@ -7,8 +7,9 @@ import xarray
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import resonator
 from pulsed.calibration.fits.resonators import response
-from pulsed.calibration.routine import Answer, find_routine
+from pulsed.calibration.routine import Answer, Outcome, Proposal, find_routine
 from pulsed.calibration.routines.phases import TURNS, even_waits
+from pulsed.calibration.runner import run
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.pulse.instructions import Play, SetFrequency
 from pulsed.testing.simulated_lab import SimulatedLab
@@ -231,3 +232,56 @@ def test_a_qubit_is_not_chosen_among_two_lines_by_the_strength_of_the_pulse():
     data, strengths = looked_at(routine, first_look)
     assert len(strengths) == 3, "a look, another one, and the fine sweep"
     assert routine.analyse(data).good
+
+
+# --- signs, and values that were not measured ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_decay_from_the_wrong_side_is_refused(sign):
+    """After a π pulse the population of 1 falls, and an echo ends where its last pulse takes it."""
+    wrong = []
+    for trial in range(60):
+        rng = np.random.default_rng([SEED, 9, trial])
+        waits = np.linspace(0, 3e-4, 31)
+        fall = sign * rng.uniform(0.3, 0.48) * np.exp(-waits / rng.uniform(4e-5, 1.5e-4))
+        t1 = sweep({"wait": waits}, 0.5 + fall, 500, rng)
+        echo = sweep({"turn": np.array([0, np.pi]), "wait": waits}, np.stack([0.5 - fall, 0.5 + fall]), 500, rng)
+        for routine, data in (("t1", t1), ("echo", echo)):
+            outcome = find_routine(routine)().analyse(data)
+            if outcome.good != (sign > 0) or (sign < 0 and "below its end" not in outcome.reason):
+                wrong.append((routine, trial, outcome.reason))
+    assert not wrong, f"seed {SEED}: {wrong}"
+
+
+def test_rabi_gives_what_it_has_measured_or_chosen(tmp_path):
+    bench = Executor(SimulatedLab.sim5(seed=SEED))
+    few = find_routine("rabi")(points=15, shots=100)
+    amplitudes = {"Q0.x.amplitude", "Q0.sx.amplitude"}
+    assert run(few, ["Q0"], bench, folder=tmp_path)["Q0"].values.keys() == {*amplitudes, "Q0.x.angle", "Q0.sx.angle"}
+    bench = bench.propose({f"Q0.{gate}.angle": Value(0.0, "rad") for gate in ("x", "sx")})
+    assert run(few, ["Q0"], bench, folder=tmp_path)["Q0"].values.keys() == amplitudes
+    longer = find_routine("rabi")(points=15, shots=100, duration=40)
+    shape = {f"Q0.{gate}.{name}" for gate in ("x", "sx") for name in ("duration", "sigma")}
+    assert run(longer, ["Q0"], bench, folder=tmp_path)["Q0"].values.keys() == amplitudes | shape
+    cold = bench.propose({"Q0.sx.beta": Value(0.0, "dt", quality="design")})
+    found = run(few, ["Q0"], cold, folder=tmp_path)["Q0"].values
+    assert found.keys() == {*amplitudes, "Q0.sx.beta"}
+
+
+def test_a_cancellation_tone_is_judged_in_the_plane():
+    found = {"ecr.cancel.amplitude": Proposal(0.05, "", 1e-4), "ecr.cancel.angle": Proposal(3.1, "rad", 1e-3)}
+
+    class Told(find_routine("cr-cancel")):
+        def analyse(self, data):
+            return Outcome("good", "", found)
+
+    def verdict(amplitude, angle):
+        values = {"amplitude": amplitude, "angle": angle}
+        known = {f"Q1-Q0.ecr.cancel.{name}": Value(value, "") for name, value in values.items()}
+        return Told().judge(xarray.Dataset(), CalibrationSet("test", known, ""), "Q1-Q0")
+
+    assert verdict(0.05, 3.1) == ("in spec", "")
+    assert verdict(0.05, 3.1 - 2 * np.pi + 0.05)[0] == "in spec"
+    assert verdict(0.05, 2.7)[0] == "out of spec"
+    assert verdict(0.06, 3.1)[0] == "out of spec"
