@@ -95,7 +95,20 @@ def validate(values: Mapping[str, Value], calibration: CalibrationSet) -> tuple[
 
     Values of one run stand or fall together, because a pulse's amplitude without its frequency is of no use.
     """
-    return _sorted_out(values, {n: why for n, value in values.items() if (why := refusal(n, value, calibration))})
+    known = _same_turns(values, calibration)
+    return _sorted_out(values, {n: why for n, value in values.items() if (why := refusal(n, value, known))})
+
+
+def _same_turns(values: Mapping[str, Value], calibration: CalibrationSet) -> CalibrationSet:
+    """Return the set with the amplitude of each pulse whose length is to change such that it would turn as far."""
+    scaled = {}
+    for name, new in values.items():
+        pulse, _, parameter = name.rpartition(".")
+        amplitude = f"{pulse}.amplitude"
+        if parameter == "duration" and calibration.has(name, amplitude) and isinstance(new.value, float) and new.value:
+            turns = calibration.number(amplitude) * calibration.number(name)
+            scaled[amplitude] = msgspec.structs.replace(calibration.values[amplitude], value=turns / new.value)
+    return msgspec.structs.replace(calibration, values={**calibration.values, **scaled})
 
 
 def _sorted_out(

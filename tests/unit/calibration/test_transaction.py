@@ -55,6 +55,16 @@ def test_values_of_one_run_stand_or_fall_together(lab):
     assert set(refused) == {"Q0.f01", "Q0.t2star"}
 
 
+def test_a_longer_pulse_is_weaker_and_that_is_no_jump(lab):
+    known = lab.calibration()
+    longer = {"Q0.x.duration": Value(64.0, "dt", run_id="a")}
+    half = {"Q0.x.amplitude": Value(known.number("Q0.x.amplitude") / 2, "full scale", run_id="a")}
+    assert set(validate(longer | half, known)[0]) == {"Q0.x.duration", "Q0.x.amplitude"}
+    assert "too far" in validate(half, known)[1]["Q0.x.amplitude"]
+    same = {"Q0.x.amplitude": Value(known.number("Q0.x.amplitude"), "full scale", run_id="a")}
+    assert "too far" in validate(longer | same, known)[1]["Q0.x.amplitude"]
+
+
 def test_a_jump_from_a_value_of_the_design_sheet_is_taken(lab):
     cold = SimulatedLab.sim5(calibrated=False).calibration()
     far = Value(4.97e9 + 55e6, "Hz", 1e4)
