@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -33,9 +34,11 @@ class Errand(Child):
         try:
             self._process = await asyncio.shield(spawning)
         except asyncio.CancelledError:
-            self._process = await spawning  # a process that nobody knows of would be left
-            self._step(ChildState.STARTING)
-            await self._gone(self._process)
+            # A process that nobody knows of would be left; and if there is none, this is a cancellation all the same.
+            with contextlib.suppress(OSError):
+                self._process = await spawning
+                self._step(ChildState.STARTING)
+                await self._gone(self._process)
             raise
         self._step(ChildState.STARTING)
         self._step(ChildState.UP)

@@ -190,7 +190,7 @@ async def test_a_pass_out_of_time_is_asked_to_end_and_gone(tmp_path: Path) -> No
 async def test_a_pass_that_is_cancelled_ends_before_the_cancellation_comes_out(tmp_path: Path) -> None:
     errand = Errand("maintenance", listening(tmp_path), lambda: None)
     running = asyncio.create_task(errand.run())
-    while not (tmp_path / "ready").exists():
+    while not (tmp_path / "ready").exists() and not running.done():
         await asyncio.sleep(0.01)
     pid = errand.pid
     running.cancel()
@@ -215,13 +215,31 @@ async def test_a_pass_that_is_cancelled_while_it_is_spawned_is_no_orphan(
 
     monkeypatch.setattr(errand, "_spawn", slowly)
     running = asyncio.create_task(errand.run())
-    while not spawned:
+    while not spawned and not running.done():
         await asyncio.sleep(0.01)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not alive(spawned[0])
     assert errand.state is ChildState.DOWN
+
+
+async def test_a_pass_that_is_cancelled_while_it_cannot_be_spawned_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errand, spawning = Errand("maintenance", ["true"], lambda: None), asyncio.Event()
+
+    async def refuse(**_: object) -> asyncio.subprocess.Process:
+        spawning.set()
+        await asyncio.sleep(0.05)
+        raise BlockingIOError(11, "no more processes")
+
+    monkeypatch.setattr(errand, "_spawn", refuse)
+    running = asyncio.create_task(errand.run())
+    await spawning.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_the_limit_of_the_plan_is_that_of_the_pass(tmp_path: Path) -> None:
