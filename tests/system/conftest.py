@@ -11,7 +11,7 @@ from pulsed.testing.daemon_process import DaemonProcess
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     with OwnDaemon(tmp_path_factory.mktemp("lab")) as daemon:
-        client = daemon.wait()
+        client = daemon.wait(600)
         yield daemon, client
         client.close()
     assert daemon.survivors() == []
