@@ -129,7 +129,7 @@ def lower_parts(circuit: QuantumCircuit, templates: Templates, wiring: Wiring, o
     """Lower a circuit with if_test. Raises :class:`CircuitError` that names what cannot be played, and why."""
     latency = wiring.device.timing.feedback_latency
     if latency is None or wiring.baked_ports:
-        why = "states no feedback latency" if latency is None else f"has no NCO at port {wiring.baked_ports[0]}"
+        why = "states no feedback latency" if latency is None else _sampled(wiring, wiring.baked_ports[0])
         subject = f"circuit {circuit.name}"
         raise CircuitError(f"the rack cannot play if_test: it {why}", subject=subject, value="if_else")
     placed: list[_Placed] = []
@@ -147,6 +147,11 @@ def lower_parts(circuit: QuantumCircuit, templates: Templates, wiring: Wiring, o
         placed += parts
         clock = max(part.stop for part in parts)
     return _lowered(circuit, placed, wiring)
+
+
+def _sampled(wiring: Wiring, port: str) -> str:
+    distorted = port in wiring.distortions
+    return f"undoes the distortion of the line at port {port}" if distorted else f"has no NCO at port {port}"
 
 
 def _together(parts: list[Part], alone: bool) -> list[list[Part]]:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from pulsed.compiler import crosstalk, predistortion
 from pulsed.compiler.branches import lower_parts
 from pulsed.compiler.chunks import Named, make_chunks
 from pulsed.compiler.circuits import ControlFlowError, describe, walk
 from pulsed.compiler.compensation import compensate
-from pulsed.compiler.crosstalk import SWITCH
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.expressions import Values
 from pulsed.compiler.flat import ACQUIRE, Late, NotLinearError, flatten
@@ -72,7 +72,8 @@ class Compiler:
         if device is not self.device or options.qubit_lo_freq is not None or options.meas_lo_freq is not None:
             wiring = Wiring(
                 device, self.calibration, options.qubit_lo_freq, options.meas_lo_freq,
-                compensated=options.settings.get(SWITCH, 1.0) != 0,
+                compensated=options.settings.get(crosstalk.SWITCH, 1.0) != 0,
+                straightened=options.settings.get(predistortion.SWITCH, 1.0) != 0,
             )  # fmt: skip
             setup = self._setup(wiring, table)
         return replace(setup, looked_at=options.spectrum is not None), table

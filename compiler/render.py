@@ -12,8 +12,10 @@ from numba import njit
 
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
+from pulsed.compiler.predistortion import straighten, tail
 from pulsed.compiler.program import EVENT
 from pulsed.compiler.wiring import Wiring
+from pulsed.model.errors import LoweringError
 
 _TURN = 256
 """Samples after which the carrier is taken from cos and sin again; within, it comes from a table."""
@@ -131,10 +133,45 @@ def segments(
     return found
 
 
+def _straight(found: list[Segment], wiring: Wiring, name: str) -> list[Segment]:
+    """Return segments of a flux port with its line's distortion undone: with their tails, no longer than it plays.
+
+    Raises :class:`LoweringError` for what takes more than full scale.
+    """
+    port, distortion = wiring.device.ports[name], wiring.distortions[name]
+    clock, rest = float(port.clock), tail(distortion, float(port.clock))
+    groups: list[list[Segment]] = []
+    for segment in found:
+        before = groups[-1][-1] if groups else None
+        # One that begins while another's tail, or what fills its last samples up, still plays goes on from there.
+        if before is not None and segment.start <= before.start + len(before.samples) + rest + port.granularity:
+            groups[-1].append(segment)
+        else:
+            groups.append([segment])
+    straight = []
+    for group in groups:
+        start, stop = group[0].start, group[-1].start + len(group[-1].samples)
+        wanted = np.zeros(stop - start)
+        for segment in group:
+            at = segment.start - start
+            wanted[at : at + len(segment.samples)] = segment.samples.real
+        samples = straighten(wanted, distortion, clock, rest + -(stop - start + rest) % port.granularity)
+        if (worst := float(np.abs(samples).max())) > 1 + 1e-9:
+            raise LoweringError(
+                "the pulses go beyond full scale when the line's distortion is undone", subject=f"port {name}",
+                value=f"{worst:.6g}", legal="0 to 1",
+            )  # fmt: skip
+        most = port.max_length - port.max_length % port.granularity
+        pieces = [samples[first : first + most] for first in range(0, len(samples), most)]
+        straight += [Segment(start + most * k, piece.astype(complex)) for k, piece in enumerate(pieces)]
+    return straight
+
+
 def bake(lowered: Lowered, wiring: Wiring, table: EnvelopeTable) -> Lowered:
     """Return ``lowered`` with phase and frequency multiplied into the samples on ports that have no NCO.
 
-    All channels of such a port are added up: it plays from its first oscillator, with new rows of ``table``.
+    All channels of such a port are added up: it plays from its first oscillator, with new rows of ``table``. So does a
+    flux port whose distortion is undone.
     """
     plain = wiring.baked_ports
     if not plain:
@@ -145,6 +182,8 @@ def bake(lowered: Lowered, wiring: Wiring, table: EnvelopeTable) -> Lowered:
     for number, name in enumerate(plain):
         clock = float(wiring.device.ports[name].clock)
         found = segments(lowered.events[where == number], lambda row: table.rows[row].samples, clock)
+        if name in wiring.distortions:
+            found = _straight(found, wiring, name)
         slot = next(row for row, line in enumerate(wiring.lines) if line.slot.port == name)
         baked = np.zeros(len(found), dtype=EVENT)
         for row, segment in zip(baked, found, strict=True):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsed.compiler.crosstalk import Compensation, compensation
+from pulsed.compiler.predistortion import Distortion, distortions
 from pulsed.compiler.program import Discriminator, PortSettings, Slot
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription, samples_per_dt
@@ -63,7 +64,7 @@ class Wiring:
     """The channels of one device under one calibration set. A channel's row is its slot's number.
 
     ``qubit_frequencies`` and ``readout_frequencies`` (Hz, one per qubit) replace the calibrated ones. With
-    ``compensated`` crosstalk is undone where the set knows it.
+    ``compensated`` crosstalk is undone where the set knows it, with ``straightened`` the distortion of flux lines.
     """
 
     def __init__(
@@ -73,10 +74,12 @@ class Wiring:
         qubit_frequencies: Sequence[float] | None = None,
         readout_frequencies: Sequence[float] | None = None,
         compensated: bool = True,
+        straightened: bool = True,
     ) -> None:
         self.device = device
         self.calibration = calibration
         self._compensated = compensated
+        self._straightened = straightened
         self._qubit = _per_qubit("qubit_lo_freq", device, calibration, "f01", qubit_frequencies)
         self._readout = _per_qubit("meas_lo_freq", device, calibration, "readout.frequency", readout_frequencies)
 
@@ -186,8 +189,17 @@ class Wiring:
 
     @cached_property
     def baked_ports(self) -> list[str]:
-        """The output ports that have no NCO."""
-        return [name for name, port in self.device.ports.items() if not port.nco and port.direction == "output"]
+        """The output ports that are played sample by sample: without an NCO, or with a distortion to undo."""
+        return [
+            name
+            for name, port in self.device.ports.items()
+            if port.direction == "output" and (not port.nco or name in self.distortions)
+        ]
+
+    @cached_property
+    def distortions(self) -> dict[str, Distortion]:
+        """Flux port → what its line does to a step, where that is undone. Raises :class:`ConfigError`."""
+        return distortions(self.device, self.calibration) if self._straightened else {}
 
     @cached_property
     def calibration_id(self) -> str:
