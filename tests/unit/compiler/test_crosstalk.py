@@ -9,6 +9,9 @@ from qiskit.circuit import Parameter
 
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.crosstalk import SWITCH, crosstalk_matrix
+from pulsed.drivers.awg import AwgDriver
+from pulsed.drivers.limits import check_playback
+from pulsed.drivers.work import share_out
 from pulsed.model.calibration import Value
 from pulsed.model.errors import ConfigError, LoweringError
 from pulsed.model.job import RunOptions
@@ -192,3 +195,13 @@ def test_too_many_tones_and_full_scale_are_refused_with_the_numbers(device, cali
     loud = loud.insert(64, Acquire(800, AcquireChannel(0), MemorySlot(0)))
     with pytest.raises(LoweringError, match="beyond full scale when crosstalk"):
         Compiler(device, known(calibration, real)).compile([loud], ONE)
+
+
+def test_the_instruments_take_what_is_played_for_others(device, calibration):
+    """No oscillator plays two things at once, and none is one that the AWG does not have."""
+    compiler = Compiler(device, known(calibration, crosstalk(4)))
+    (chunk,) = compiler.compile([circuit(seed) for seed in range(4)], ONE)
+    playbacks = share_out(chunk, device).playbacks
+    for name, playback in playbacks.items():
+        check_playback(playback, AwgDriver.capabilities, name)
+    assert max(playback.events["oscillator"].max() for playback in playbacks.values()) > 3
