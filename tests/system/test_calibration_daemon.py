@@ -101,6 +101,23 @@ def test_values_that_are_refused_end_with_code_1_and_the_record_says_why(cold, m
     assert client.calibration().calibration_id == before
 
 
+@pytest.mark.parametrize(("instrument", "kind"), [("awg1", "overheat"), ("digitizer", "reference")])
+def test_an_instrument_that_is_ill_says_nothing_about_a_qubit(cold, instrument, kind):
+    daemon, client = cold
+    before = client.calibration().calibration_id
+    control = find_control(daemon.home)
+    ask_rack(control, "fault", instrument=instrument, kind=kind)
+    try:
+        code, found = pulsed(daemon, "t1", "Q0", "--set", "points=9")
+    finally:
+        ask_rack(control, "clear")
+    assert code == 1
+    (run,) = found["runs"]
+    assert (run["outcome"], instrument in run["reason"]) == ("stopped", True), run
+    assert client.calibration().calibration_id == before
+    assert pulsed(daemon, "t1", "Q0", "--set", "points=9")[0] == 0, "it goes on as soon as the instrument is well"
+
+
 def test_a_check_and_a_dry_look_change_nothing(cold):
     daemon, client = cold
     before = client.calibration().calibration_id
