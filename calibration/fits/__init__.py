@@ -1,6 +1,6 @@
 """Fits: pure functions of arrays that return a :class:`Fit`, with errors or with the reason why there is none."""
 
-from pulsed.calibration.fits.clouds import between, clouds, nearest, principal
+from pulsed.calibration.fits.clouds import between, clouds, nearest
 from pulsed.calibration.fits.decays import exponential, rb_decay
 from pulsed.calibration.fits.fit import Fit, bad
 from pulsed.calibration.fits.oscillations import cosine, damped_cosine
@@ -22,7 +22,6 @@ __all__ = [
     "nearest",
     "parabola",
     "peak",
-    "principal",
     "rb_decay",
     "resonator",
 ]

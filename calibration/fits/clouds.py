@@ -13,19 +13,6 @@ Complex = NDArray[np.complex128]
 ROUNDS = 60
 
 
-def principal(points: object) -> Real:
-    """Return complex points, any shape, as real numbers along the direction in which they vary most.
-
-    The mean is taken away; the sign is such that the point farthest from the median is positive.
-    """
-    iq = np.asarray(points, dtype=np.complex128)
-    off = iq - iq.mean()
-    turn = np.exp(-0.5j * np.angle(np.sum(off**2)))
-    along = (off * turn).real
-    far = along - np.median(along)
-    return np.asarray(along if far.ravel()[int(np.argmax(np.abs(far)))] >= 0 else -along)
-
-
 def between(points: object, zero: complex, one: complex) -> Real:
     """Return complex points along the axis on which ``zero`` lies at 0 and ``one`` at 1."""
     return np.asarray(((np.asarray(points) - zero) / (one - zero)).real, dtype=np.float64)

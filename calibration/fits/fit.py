@@ -86,6 +86,11 @@ class Fit:
         )
 
 
+def wrapped(angle: float) -> float:
+    """Return an angle (rad) without its turns, between -π and π."""
+    return float((angle + np.pi) % (2 * np.pi) - np.pi)
+
+
 def bad(model: str, reason: str, x: Real | None = None) -> Fit:
     """Return a fit that has nothing but the reason why there is none."""
     return Fit(model, {}, {}, ok=False, reason=reason, x=np.empty(0) if x is None else x)
@@ -237,7 +242,8 @@ def _converged(fit: Fit, success: bool, dof: int, start: Mapping[str, Start]) ->
         if not at.vary:
             continue
         for bound in (at.low, at.high):
-            span = at.high - at.low if np.isfinite(at.high - at.low) else abs(bound)
+            # With one bound alone, 0 for an amplitude, the start tells what is small.
+            span = at.high - at.low if np.isfinite(at.high - at.low) else max(abs(bound), abs(at.value - bound))
             if np.isfinite(bound) and abs(fit.values[name] - bound) <= 1e-4 * span:
                 return fit.refused(f"{name} is at its bound, {bound:.6g}")
     return fit

@@ -22,6 +22,7 @@ from pulsed.calibration.fits.fit import (
     least_squares,
     linear,
     signal,
+    wrapped,
 )
 
 TAU = 2 * np.pi
@@ -67,7 +68,7 @@ def cosine(x: object, y: object, sigma: object = None, *, phase: float | None = 
     }
     fit = least_squares("cosine", data, cosine_wave, _cosine_gradient, start)
     fit = described(signal(fit, data, trials=trial.size // 4), data)
-    return _periods(_wrapped(fit, "phase"), data)
+    return _periods(_unwound(fit, "phase"), data)
 
 
 def _periods(fit: Fit, data: Data) -> Fit:
@@ -81,11 +82,11 @@ def _periods(fit: Fit, data: Data) -> Fit:
     return determined(fit, "frequency", 0.2, "the frequency is not determined")
 
 
-def _wrapped(fit: Fit, *phases: str) -> Fit:
+def _unwound(fit: Fit, *phases: str) -> Fit:
     values = dict(fit.values)
     for name in phases:
         if name in values:
-            values[name] = float(np.angle(np.exp(1j * values[name])))
+            values[name] = wrapped(values[name])
     return replace(fit, values=values)
 
 
@@ -244,7 +245,7 @@ def _one_frequency(data: Data, kind: str, waves: Real) -> Fit:
         "offset": Start(float(coefficients[best, 2])),
     }
     fit = _decaying(f"{kind} cosine", data, partial(damped, power), partial(_damped_gradient, power), start)
-    return _wrapped(described(signal(fit, data, trials=every.size), data), "phase")
+    return _unwound(described(signal(fit, data, trials=every.size), data), "phase")
 
 
 def _decaying(model: str, data: Data, function: Model, gradient: Gradient, start: dict[str, Start]) -> Fit:
@@ -294,7 +295,7 @@ def _two_frequencies(data: Data, kind: str, single: Fit) -> Fit:
     start |= {"time": Start(time, *_time_limits(data)), "offset": Start(float(np.real(found[4])))}
     fit = _decaying(f"beating {kind} cosine", data, partial(beating, power), partial(_beating_gradient, power), start)
     fit = described(signal(fit, data, trials=trial.size**2), data)
-    return _stronger_first(_wrapped(fit, "phase", "phase2"))
+    return _stronger_first(_unwound(fit, "phase", "phase2"))
 
 
 def _stronger_first(fit: Fit) -> Fit:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulsed.calibration.fits.assignment import Assignment
-from pulsed.calibration.fits.fit import Data, Fit, Real, Start, bad, least_squares
+from pulsed.calibration.fits.fit import Data, Fit, Real, Start, bad, least_squares, wrapped
 
 Complex = NDArray[np.complex128]
 
@@ -164,7 +164,7 @@ def echoed_process(counts: object, control: Assignment, target: Assignment) -> F
     dof = fit.dof - measured.shape[0] * measured.shape[1]
     fit = replace(fit, chi2=fit.chi2 * fit.dof / dof, dof=dof)
     for name, turn in zip(("ZI", "IZ"), turns, strict=True):
-        fit = fit.derived(name, _wrapped(fit.values[name] + turn), {name: 1.0})
+        fit = fit.derived(name, wrapped(fit.values[name] + turn), {name: 1.0})
     return _judged(fit)
 
 
@@ -191,10 +191,6 @@ def _best_turns(frequencies: Real, wrong: Real) -> Real:
         if left < best[0]:
             best = (left, np.array(turns))
     return best[1]
-
-
-def _wrapped(angle: float) -> float:
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _judged(fit: Fit) -> Fit:

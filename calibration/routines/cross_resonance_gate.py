@@ -10,7 +10,7 @@ import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits.fit import Fit
+from pulsed.calibration.fits.fit import Fit, wrapped
 from pulsed.calibration.fits.process import (
     KNOBS,
     MEASURED,
@@ -218,8 +218,8 @@ def _turned(data: xarray.Dataset, fit: Fit, suffix: str) -> tuple[dict[str, floa
     step = max(errors["cancel_x"], errors["cancel_y"]) * abs(per_turn)
     values = {
         "amplitude": abs(drive), "angle": np.angle(drive), "cancel.amplitude": abs(cancel),
-        "cancel.angle": np.angle(cancel), "rz_control": _wrapped(was["rz_control"] + moves["rz_control"]),
-        "rz_target": _wrapped(was["rz_target"] + moves["rz_target"]),
+        "cancel.angle": np.angle(cancel), "rz_control": wrapped(was["rz_control"] + moves["rz_control"]),
+        "rz_target": wrapped(was["rz_target"] + moves["rz_target"]),
     }  # fmt: skip
     spread = {
         "amplitude": abs(drive) * errors["amplitude"], "angle": errors["angle"], "cancel.amplitude": step,
@@ -227,7 +227,3 @@ def _turned(data: xarray.Dataset, fit: Fit, suffix: str) -> tuple[dict[str, floa
         "rz_target": errors["rz_target"],
     }  # fmt: skip
     return {k: float(v) for k, v in values.items()}, {k: float(v) for k, v in spread.items()}
-
-
-def _wrapped(angle: float) -> float:
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)

@@ -25,6 +25,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.phases import TURNS
 from pulsed.calibration.schedules import Blocks, first_acquisition, sequence
 from pulsed.compiler.crosstalk import SWITCH
 from pulsed.pulse.channels import DriveChannel
@@ -33,7 +34,6 @@ from pulsed.pulse.library import GaussianSquare
 from pulsed.pulse.schedule import Schedule
 
 Complex = npt.NDArray[np.complex128]
-_TURNS = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2)
 _SIGMA = 16
 """dt, of the tone's flanks, which are two sigma long: they must not shake the qubit whose line it is."""
 _SEEN = 3.0
@@ -97,7 +97,7 @@ class Crosstalk(Routine):
             schedules = [
                 _shot(bench.blocks, case, shape, cancel, turn)
                 for case, cancel in zip(cases, found.tolist(), strict=True)
-                for turn in (*_TURNS, None)
+                for turn in (*TURNS.tolist(), None)
             ]
             schedules += [bench.blocks.shot(qubit), bench.blocks.shot(qubit, bench.blocks.x(qubit))]
             shots = p.last_shots if number == p.rounds - 1 else p.shots

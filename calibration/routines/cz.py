@@ -23,6 +23,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.phases import TURNS, phasor
 from pulsed.calibration.schedules import Blocks, Part
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import Value
@@ -30,8 +31,6 @@ from pulsed.model.device import DeviceDescription
 from pulsed.pulse.library import GaussianSquare
 from pulsed.pulse.schedule import Schedule
 
-TURNS = np.array([0.0, np.pi / 2, np.pi, 3 * np.pi / 2])
-"""Of the frame before the last pulse: the differences of opposite ones are two quadratures without an offset."""
 SETTLED = 160
 """dt after a flux pulse until nothing is left of it on its line."""
 NEEDS = (
@@ -80,15 +79,6 @@ def ramsey(blocks: Blocks, qubit: int, before: tuple[Part, ...], body: tuple[Par
 def repeated(gate: Schedule, count: int, apart: int) -> tuple[Part, ...]:
     """Return a gate ``count`` times with a wait of ``apart`` dt after each."""
     return (gate, apart) * count
-
-
-def phasor(y: Real, sigma: Real) -> tuple[np.ndarray, Real]:
-    """Return exp(iφ) times the contrast from populations at :data:`TURNS` (first axis), and φ's standard error."""
-    z = (y[0] - y[2]) - 1j * (y[1] - y[3])
-    across = np.stack([np.hypot(sigma[0], sigma[2]), np.hypot(sigma[1], sigma[3])])
-    angle = np.angle(z)
-    error = np.hypot(across[0] * np.sin(angle), across[1] * np.cos(angle)) / np.maximum(np.abs(z), 1e-12)
-    return z, error
 
 
 class Cz(Routine):

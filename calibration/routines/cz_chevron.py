@@ -14,7 +14,8 @@ from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits.fit import Real
 from pulsed.calibration.routine import Ask, Measurement, Outcome, Proposal, RoutineParameters, bad_data, qubits_of
-from pulsed.calibration.routines.cz import GATE, NEEDS, SETTLED, TURNS, Cz, flux_pulse, ramsey
+from pulsed.calibration.routines.cz import GATE, NEEDS, SETTLED, Cz, flux_pulse, ramsey
+from pulsed.calibration.routines.phases import TURNS
 from pulsed.pulse.schedule import Schedule
 
 

@@ -25,7 +25,8 @@ from pulsed.calibration.routine import (
     bad_data,
     first_bad,
 )
-from pulsed.calibration.routines.cz import SETTLED, TURNS, flux_duration, phasor, ramsey, repeated
+from pulsed.calibration.routines.cz import SETTLED, flux_duration, ramsey, repeated
+from pulsed.calibration.routines.phases import TURNS, phasor
 from pulsed.calibration.schedules import sequence
 from pulsed.compiler.predistortion import SWITCH
 from pulsed.model.calibration import CalibrationSet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,22 +27,39 @@ from pulsed.calibration.routine import (
 from pulsed.model.calibration import CalibrationSet
 from pulsed.pulse.schedule import Schedule
 
+PREPARED, ERROR = 0.7, 0.25
+"""Of the shots of a state, how many are in it at least where its pulse works; and what is read wrongly at most."""
 MOVED = 0.05
 """How far a cloud may lie from its place in force, as a part of the distance of 0 and 1: by so much populations err."""
 
 
 def _clouds(data: xarray.Dataset) -> Fit:
-    shots = data["shot_i"].to_numpy() + 1j * data["shot_q"].to_numpy()
-    return clouds(list(shots))
+    return told_apart(data["shot_i"].to_numpy() + 1j * data["shot_q"].to_numpy())
 
 
-def _shots(answer: Answer, states: int) -> xarray.Dataset:
-    """Return single shots of prepared states."""
+def told_apart(points: np.ndarray) -> Fit:
+    """Fit clouds to points of shape (states, shots); refuse those of states that were not prepared or cannot be told.
+
+    Two clouds are found in any points that lie more one way than the other: half a π pulse has them too.
+    """
+    fit = clouds(list(points))
+    if not fit.ok:
+        return fit
+    for state in range(len(points)):
+        if (part := fit.values[f"population_{state}{state}"]) < PREPARED:
+            return fit.refused(f"{part:.2f} of the shots prepared in {state} are in it: is the π pulse right?")
+    if fit.values["error"] > ERROR:
+        return fit.refused(f"{fit.values['error']:.2f} of the shots are read wrongly: the states cannot be told apart")
+    return fit
+
+
+def shots_of(answer: Answer, **axes: Sequence[object]) -> xarray.Dataset:
+    """Return single shots, ``shot_i`` and ``shot_q``, over ``axes`` (the last runs fastest): the prepared state..."""
     assert answer.iq is not None, "level 1"
-    iq = answer.iq[:, :, 0].astype(np.complex128)
-    data = xarray.Dataset(coords={"prepared": ("prepared", np.arange(states), {"units": ""})})
+    iq = answer.iq[:, :, 0].astype(np.complex128).reshape(*(len(values) for values in axes.values()), -1)
+    data = xarray.Dataset({}, {name: (name, list(values), {"units": ""}) for name, values in axes.items()})
     for name, values in (("shot_i", iq.real), ("shot_q", iq.imag)):
-        data[name] = (("prepared", "shot"), values, {"units": "full scale"})
+        data[name] = ((*axes, "shot"), values, {"units": "full scale"})
     return data
 
 
@@ -91,7 +108,7 @@ class Readout(Routine):
         blocks = bench.blocks
         schedules = [blocks.shot(qubit), blocks.shot(qubit, blocks.x(qubit))]
         answer = yield Ask(schedules, self.parameters.shots, options=rested(bench))
-        return _shots(answer, 2)
+        return shots_of(answer, prepared=[0, 1])
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit a Gaussian cloud to each state."""
@@ -169,7 +186,7 @@ class ReadoutOptimum(Routine):
         data = data.merge(_assignment(answer, amplitudes))
         chosen = _amplitude(data)
         answer = yield self._ask(bench, target, [(at, chosen)], p.final_shots, rested(bench))
-        return data.merge(_shots(answer, 2))
+        return data.merge(shots_of(answer, prepared=[0, 1]))
 
     def _ask(
         self, bench: Executor, target: str, settings: list[tuple[float, float]], shots: int,

@@ -9,9 +9,8 @@ import xarray
 from pydantic import PositiveInt
 
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits import Fit, clouds
+from pulsed.calibration.fits import Fit
 from pulsed.calibration.routine import (
-    Answer,
     Ask,
     Measurement,
     Outcome,
@@ -22,7 +21,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
-from pulsed.calibration.routines.readout import rested
+from pulsed.calibration.routines.readout import rested, shots_of, told_apart
 from pulsed.calibration.schedules import first_acquisition
 from pulsed.pulse.configuration import Kernel
 from pulsed.pulse.instructions import Acquire
@@ -77,7 +76,7 @@ class ReadoutKernel(Routine):
         weighted = _with(blocks.measure(qubit), Kernel("weighted", weights=weights(data)))
         schedules = [blocks.shot(qubit, start, readout=readout) for readout in (boxcar, weighted) for start in starts]
         answer = yield Ask(schedules, p.shots, options=rested(bench))
-        return data.merge(_shots(answer))
+        return data.merge(shots_of(answer, way=_WAYS, prepared=[0, 1]))
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit clouds to the points of both ways of integration."""
@@ -137,7 +136,7 @@ def weights(data: xarray.Dataset) -> np.ndarray:
 
 def clouds_of(data: xarray.Dataset) -> dict[str, Fit]:
     """Return the fit of two clouds to the points of each way of integration."""
-    return {way: clouds(list(_points(data, way))) for way in _WAYS}
+    return {way: told_apart(_points(data, way)) for way in _WAYS}
 
 
 def _points(data: xarray.Dataset, way: str) -> np.ndarray:
@@ -156,13 +155,3 @@ def _with(readout: Schedule, kernel: Kernel) -> Schedule:
         ),
         name="measure",
     )
-
-
-def _shots(answer: Answer) -> xarray.Dataset:
-    """Return single points (way, prepared, shot)."""
-    assert answer.iq is not None, "level 1"
-    iq = answer.iq[:, :, 0].astype(np.complex128).reshape(2, 2, -1)
-    data = xarray.Dataset(coords={"way": ("way", list(_WAYS))})
-    for name, values in (("shot_i", iq.real), ("shot_q", iq.imag)):
-        data[name] = (("way", "prepared", "shot"), values, {"units": "full scale"})
-    return data

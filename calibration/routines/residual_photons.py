@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import xarray
@@ -21,11 +21,9 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.phases import TURNS, phasor, quadrature_error
 from pulsed.pulse.instructions import Acquire
 from pulsed.pulse.schedule import Schedule
-
-_TURNS = np.array([0.0, np.pi / 2, np.pi, 3 * np.pi / 2])
-"""Of the last pulse's frame: with opposite ones subtracted, two quadratures without an offset."""
 
 
 class ResidualPhotons(Routine):
@@ -65,11 +63,11 @@ class ResidualPhotons(Routine):
         pulse = Schedule(*((t, i) for t, i in blocks.measure(qubit).instructions if not isinstance(i, Acquire)))
         schedules = [
             blocks.shot(qubit, pulse, gap, sx, between, blocks.rz(qubit, turn), sx)
-            for turn in _TURNS.tolist()
+            for turn in TURNS.tolist()
             for gap in gaps
         ]
         answer = yield Ask(schedules, p.shots)
-        axes = {"turn": (_TURNS, "rad"), "gap": (np.array(gaps) * blocks.dt, "s")}
+        axes = {"turn": (TURNS, "rad"), "gap": (np.array(gaps) * blocks.dt, "s")}
         data = sweep(axes, answer, known=bench.calibration, target=target)
         return data.assign_attrs(allowed=p.allowed)
 
@@ -88,20 +86,13 @@ class ResidualPhotons(Routine):
         }
         return Outcome("good", "", values, fits)
 
-    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
-        """Draw the phase, its fit and the residuals."""
-        from pulsed.calibration.figures import draw_fits
-
-        draw_fits(self.name, data, outcome, figure)
-
 
 def _phase(data: xarray.Dataset) -> Fit:
     """Fit the phase over the gap, continued from the longest gap, where the least is left of it."""
     y, sigma = signal(data)
-    z = (y[0] - y[2]) - 1j * (y[1] - y[3])
-    noise = np.sqrt(np.mean(sigma**2, axis=0) * 2)
+    (z, error), noise = phasor(y, sigma), quadrature_error(sigma)
     # Many photons leave no fringe: what counts begins behind the last gap without one.
     lost = np.flatnonzero(np.abs(z) < 5 * noise)
     used = slice(int(lost.max()) + 1 if lost.size else 0, None)
     phase = np.unwrap(np.angle(z[used])[::-1])[::-1]
-    return exponential(data["gap"].to_numpy()[used], phase, noise[used] / np.abs(z[used]))
+    return exponential(data["gap"].to_numpy()[used], phase, error[used])

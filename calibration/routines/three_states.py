@@ -21,6 +21,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.readout import shots_of
 from pulsed.calibration.schedules import Part
 from pulsed.pulse.library import Gaussian
 
@@ -74,11 +75,7 @@ class ThreeStates(Routine):
         up = blocks.at(qubit, f12, self._tone(bench, qubit, found.values["half"]))
         prepared: tuple[tuple[Part, ...], ...] = ((), (x,), (x, up))
         answer = yield Ask([blocks.shot(qubit, *parts) for parts in prepared], p.shots, options=options)
-        assert answer.iq is not None, "level 1"
-        iq = answer.iq[:, :, 0].astype(np.complex128)
-        for name, values in (("shot_i", iq.real), ("shot_q", iq.imag)):
-            data[name] = (("prepared", "shot"), values, {"units": "full scale"})
-        return data
+        return data.merge(shots_of(answer, prepared=[0, 1, 2]))
 
     def _tone(self, bench: Executor, qubit: int, amplitude: float) -> Any:
         length = self.parameters.duration

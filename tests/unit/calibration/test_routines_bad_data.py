@@ -1,5 +1,7 @@
 """What no value may come from, given to the analyses of routines as data of a sweep; and good data beside it."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray
@@ -285,3 +287,33 @@ def test_a_cancellation_tone_is_judged_in_the_plane():
     assert verdict(0.05, 3.1 - 2 * np.pi + 0.05)[0] == "in spec"
     assert verdict(0.05, 2.7)[0] == "out of spec"
     assert verdict(0.06, 3.1)[0] == "out of spec"
+
+
+# --- clouds --------------------------------------------------------------------------------------------------------
+
+
+def prepared(rng, one, apart, shots=2000, thermal=0.02):
+    """Return single shots after 0 and after a pulse that excites ``one`` of them, ``apart`` standard deviations."""
+    states = np.stack([rng.random(shots) < thermal, rng.random(shots) < one])
+    z = (apart * states + noise(rng, 2, shots)) * np.exp(1j)
+    names = ("prepared", "shot")
+    return xarray.Dataset({"shot_i": (names, z.real), "shot_q": (names, z.imag)}, {"prepared": [0, 1]})
+
+
+@pytest.mark.parametrize(
+    ("one", "apart", "why"),
+    [
+        ((0.85, 0.99), (2.2, 6.0), ""),
+        ((0.52, 0.65), (3.0, 6.0), "is the π pulse right|most points"),
+        ((0.02, 0.02), (2.0, 6.0), "drive line"),
+        ((0.9, 0.99), (0.4, 1.0), "cannot be told|is the π pulse right"),
+    ],
+)
+def test_a_discriminator_tells_two_states_that_were_prepared(one, apart, why):
+    wrong = []
+    for trial in range(25):
+        rng = np.random.default_rng([SEED, 10, trial])
+        outcome = find_routine("discriminator")().analyse(prepared(rng, rng.uniform(*one), rng.uniform(*apart)))
+        if outcome.good != (not why) or not re.search(why, outcome.reason):
+            wrong.append((trial, outcome.reason))
+    assert not wrong, f"seed {SEED}: {wrong}"
