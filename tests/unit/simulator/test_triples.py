@@ -26,6 +26,7 @@ from pulsed.simulator.lines import ideal_correction
 from pulsed.simulator.pulses import Pulses
 from pulsed.simulator.sequence import Line
 from pulsed.simulator.state import DensityMatrix
+from pulsed.simulator.step import Pulse
 from pulsed.simulator.superoperators import dissipator, jump_operators, small_unitaries
 from pulsed.simulator.triples import exponentials
 
@@ -225,6 +226,29 @@ def followed_apart(chip: Chip, place: int) -> np.ndarray:
     found = cluster_of(Free(chip, LO), tuple(range(n)), np.tile([1.0, 0.0, 0.0], (n, 1)), np.zeros((1, n)))
     found.walk(pulses, [], lambda measurement: None)
     return found.state.populations((place, place + 1, place + 2))[0]
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_a_silent_pulse_of_three_is_a_wait(seed):
+    """1.5 us with nothing on the lines, coherences on all three: the ZZ of both pairs acts once, to 2 % of a turn."""
+    chip = chain(3, 1e3)
+    first = [Burst(q, 0, 0.28 * GAUSS, chip.qubits[q].frequency) for q in range(3)]
+    last = [Burst(q, 1600, 0.28 * GAUSS, chip.qubits[q].frequency) for q in range(3)]
+    pulses = Pulses(chip).find(Gates(chip, lines(chip)).sequence(first + last), LO)
+    step = Pulses(chip).step((0, 1, 2), (3, 3, 3), np.zeros((1500, 3), complex), LO)
+    found = []
+    for silent in ([], [Pulse((0, 1, 2), 60, 1560, 0.0, step)]):
+        rng = None if seed is None else np.random.default_rng(seed)
+        start = np.tile([1.0, 0.0, 0.0], (3, 1))
+        cluster = cluster_of(Free(chip, LO), (0, 1, 2), start, np.zeros((1, 3)), rng)
+        cluster.walk(sorted([*pulses, *silent], key=lambda p: p.start + p.stop), [], lambda measurement: None)
+        found.append(cluster.state.populations((0, 1, 2))[0])
+    np.testing.assert_allclose(found[1], found[0], atol=0.02)
+    apart = replace(chip, couplings=())
+    pulses = Pulses(apart).find(Gates(apart, lines(apart)).sequence(first + last), LO)
+    cluster = cluster_of(Free(apart, LO), (0, 1, 2), start, np.zeros((1, 3)))
+    cluster.walk(pulses, [], lambda measurement: None)
+    assert np.abs(cluster.state.populations((0, 1, 2))[0] - found[0]).max() > 0.06
 
 
 @pytest.mark.parametrize("on_line", [False, True])
