@@ -11,11 +11,9 @@ import xarray
 from pydantic import Field, PositiveInt
 
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.fits.assignment import Assignment
-from pulsed.calibration.fits.fit import Fit, Real
+from pulsed.calibration.fits.fit import Fit
 from pulsed.calibration.fits.hamiltonian import TERMS, cross_resonance
 from pulsed.calibration.routine import (
-    Answer,
     Ask,
     Measurement,
     Outcome,
@@ -29,6 +27,7 @@ from pulsed.calibration.routine import (
     tone_pairs,
 )
 from pulsed.calibration.routines.rabi import CLOSE
+from pulsed.calibration.routines.readings import assignment, population
 from pulsed.calibration.schedules import Blocks, Part
 from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
@@ -114,27 +113,6 @@ def basis_change(blocks: Blocks, qubit: int, basis: str) -> tuple[Part, ...]:
     if basis == "z":
         return ()
     return (blocks.sx(qubit),) if basis == "y" else (blocks.rz(qubit, np.pi / 2), blocks.sx(qubit))
-
-
-def assignment(bench: Executor, qubit: int) -> Assignment:
-    """Return how a qubit is read, from the working set; what it does not know of the thermal population is 0."""
-    names = [f"Q{qubit}.{name}" for name in ("readout.p10", "readout.p01", "thermal")]
-    values = [bench.blocks.value(name, *([0.0] if name.endswith("thermal") else [])) for name in names]
-    known = bench.calibration.values
-    spread = [(known[name].stderr or 0.0) if name in known else 0.0 for name in names]
-    return Assignment.of([*values, *spread])
-
-
-def population(answer: Answer, column: int, reading: Assignment) -> tuple[Real, Real]:
-    """Return the population of 1 without the errors of the reading, and its standard error, per schedule."""
-    assert answer.bits is not None, "level 2"
-    ones = answer.bits[:, :, column] > 0
-    shots = ones.shape[1]
-    # A half more on either side, so that no error is 0.
-    smooth = (ones.sum(axis=1) + 0.5) / (shots + 1)
-    found: Real = (ones.mean(axis=1) - reading.wrong_zero) / reading.contrast
-    error: Real = np.sqrt(smooth * (1 - smooth) / shots) / reading.contrast
-    return found, error
 
 
 class _Sweep(RoutineParameters):

@@ -21,7 +21,7 @@ from pulsed.calibration.routine import (
     qubits_of,
     tone_pairs,
 )
-from pulsed.calibration.routines.cross_resonance import assignment
+from pulsed.calibration.routines.readings import assignment
 from pulsed.calibration.routines.tomography import both, prepared
 from pulsed.calibration.schedules import Blocks, Part, sequence
 from pulsed.model.device import DeviceDescription

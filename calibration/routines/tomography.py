@@ -24,7 +24,8 @@ from pulsed.calibration.routine import (
     bad_data,
     qubits_of,
 )
-from pulsed.calibration.routines.cross_resonance import assignment, basis_change
+from pulsed.calibration.routines.cross_resonance import basis_change
+from pulsed.calibration.routines.readings import assignment
 from pulsed.calibration.routines.readout import rested
 from pulsed.calibration.schedules import Blocks, sequence
 from pulsed.pulse.schedule import Schedule

@@ -13,6 +13,7 @@ from pulsed.calibration.fits.process import PAULIS, echoed
 from pulsed.calibration.routines.readout import Readout
 from pulsed.calibration.routines.tomography import Bell, bell_products, pauli_products
 from pulsed.calibration.runner import run
+from pulsed.model.calibration import Value
 from pulsed.testing.simulated_lab import SimulatedLab
 
 SEED = 20261121
@@ -89,3 +90,11 @@ def test_nothing_is_left_of_the_shot_before(routine, tmp_path, monkeypatch):
         assert lab.engine.predict(sequence).initial[2, 1] == pytest.approx(thermal, abs=1e-3)
     usual = replace(sequences[-1], period=500_000 + sequences[-1].period % 500_000)
     assert lab.engine.predict(usual).initial[2, 1] > thermal + 2e-3, "the usual wait would show"
+
+
+def test_a_readout_that_cannot_be_corrected_is_refused_by_name(tmp_path):
+    lab = SimulatedLab.sim5(seed=SEED)
+    bench = Executor(lab, lab.calibration()).propose({"Q1.thermal": Value(0.5)})
+    record = run(Bell(shots=10), ["Q0-Q1"], bench, folder=tmp_path)["Q0-Q1"].record
+    assert record.outcome == "failed"
+    assert "Q1.thermal" in record.reason
