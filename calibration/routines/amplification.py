@@ -24,7 +24,7 @@ from pulsed.calibration.routine import (
     qubits_of,
 )
 from pulsed.calibration.routines.drag import pair, tilted
-from pulsed.calibration.routines.phases import TURNS, even_waits, followed, phasor, quadrature_error
+from pulsed.calibration.routines.phases import TURNS, followed, phasor, quadrature_error, waits_of
 
 _OFF_LINE = 0.3
 """rad, rms: phases farther from a line than this, and than their errors, are those of another turn or of two lines."""
@@ -184,7 +184,7 @@ class FineFrequency(Routine):
         """Sweep the wait, with the last pulse turned by each quarter."""
         p, (qubit,) = self.parameters, qubits_of(target, bench.device)
         blocks = bench.blocks
-        sx, waits = blocks.sx(qubit), even_waits(p.span, p.points, blocks.dt)
+        sx, waits = blocks.sx(qubit), waits_of(p.span, p.points, blocks.dt)
         schedules = [
             blocks.shot(qubit, sx, wait, blocks.rz(qubit, turn), sx) for turn in TURNS.tolist() for wait in waits
         ]

@@ -33,11 +33,17 @@ def quadrature_error(sigma: Real) -> Real:
     return error
 
 
-def even_waits(span: float, points: int, dt: float) -> list[int]:
+def waits_of(span: float, points: int, dt: float) -> list[int]:
     """Return ``points`` waits in dt, 0 to ``span`` s: an even grid, and where it is coarse those of :data:`SHORT`."""
     coarse = span / max(points - len(SHORT) - 1, 1) > max(SHORT)
-    grid = np.linspace(0, span, points - len(SHORT) if coarse else points)
-    return [round(wait / dt) for wait in sorted([*grid, *(SHORT if coarse else ())])]
+    if not coarse:
+        return even_waits(span, points, dt)
+    return sorted([*even_waits(span, points - len(SHORT), dt), *(round(wait / dt) for wait in SHORT)])
+
+
+def even_waits(span: float, points: int, dt: float) -> list[int]:
+    """Return ``points`` waits in dt at equal distances, 0 to ``span`` s."""
+    return [round(wait / dt) for wait in np.linspace(0, span, points)]
 
 
 def followed(x: Real, phase: Real, error: Real) -> Real:

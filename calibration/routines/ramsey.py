@@ -21,7 +21,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
-from pulsed.calibration.routines.phases import TURNS, even_waits, phasor, quadrature_error
+from pulsed.calibration.routines.phases import TURNS, even_waits, phasor, quadrature_error, waits_of
 
 _BEATS = 2.0
 """Reduced chi squared of one frequency, above which a second one is looked for."""
@@ -69,7 +69,7 @@ class Ramsey(Routine):
     def _sweep(self, bench: Executor, target: str, frame: float, span: float, axis: str) -> Measurement:
         p, (qubit,) = self.parameters, qubits_of(target, bench.device)
         blocks = bench.blocks
-        waits = even_waits(span, p.points, blocks.dt)
+        waits = (waits_of if axis == "wait" else even_waits)(span, p.points, blocks.dt)
         seconds, sx = np.array(waits) * blocks.dt, blocks.sx(qubit)
         schedules = [
             blocks.shot(

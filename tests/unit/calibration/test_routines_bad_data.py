@@ -10,7 +10,7 @@ from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import resonator
 from pulsed.calibration.fits.resonators import response
 from pulsed.calibration.routine import Answer, Outcome, Proposal, find_routine
-from pulsed.calibration.routines.phases import TURNS, even_waits
+from pulsed.calibration.routines.phases import TURNS, waits_of
 from pulsed.calibration.runner import run
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.pulse.instructions import Play, SetFrequency
@@ -89,7 +89,7 @@ def test_levels_that_are_not_numbers_are_not_in_spec():
 
 def phases(rng, lines, routine, points, shots, span, turned=0.0, time=45e-6):
     """Return the data of Ramsey fringes of (detuning, weight) pairs with the waits of ``routine``, at 5 GHz."""
-    waits = np.array(even_waits(span, points, 1e-9)) * 1e-9
+    waits = np.array(waits_of(span, points, 1e-9)) * 1e-9
     fringe = sum(w * np.cos(2 * np.pi * (turned - off) * waits + TURNS[:, None]) for off, w in lines)
     population = 0.5 + 0.48 * np.exp(-waits / time) * fringe
     if routine == "fine-frequency":
