@@ -21,8 +21,6 @@ P = ParamSpec("P")
 A = TypeVar("A")
 T = TypeVar("T")
 
-_CHUNKS = 4
-"""Of one :meth:`Workers.map` for each process: so many that one with slow items does not keep the others waiting."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -100,12 +98,11 @@ class Workers:
     def map(self, function: Callable[[A], T], items: Iterable[A], /) -> list[T]:
         """Have ``function`` called for each of ``items`` and return what it gave, in order, when all are done.
 
-        Items travel in chunks, some for each process: a task of its own costs about a millisecond. The error of the
-        first item that has one is raised. For the function, and for processes that die, see :meth:`submit`.
+        Items travel in chunks, first large ones and at the end single ones: a task costs about a millisecond, and no
+        process shall wait long for the last one. The error of the first item that has one is raised. For the function,
+        and for processes that die, see :meth:`submit`.
         """
-        every = list(items)
-        size = max(1, -(-len(every) // (_CHUNKS * self.count)))
-        futures = [self.submit(_each, function, every[at : at + size]) for at in range(0, len(every), size)]
+        futures = [self.submit(_each, function, chunk) for chunk in _chunks(list(items), self.count)]
         return [result for future in futures for result in future.result()]
 
     def close(self) -> None:
@@ -165,6 +162,15 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _chunks(items: list[A], workers: int) -> Iterator[list[A]]:
+    """Yield ``items`` in chunks: of what is left, half of each worker's share (guided self-scheduling)."""
+    at = 0
+    while at < len(items):
+        size = max(1, (len(items) - at) // (2 * workers))
+        yield items[at : at + size]
+        at += size
 
 
 def _each(function: Callable[[A], T], items: list[A]) -> list[T]:

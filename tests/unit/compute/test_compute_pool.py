@@ -86,7 +86,11 @@ def test_a_map_keeps_the_order_and_goes_out_in_a_few_chunks(workers):
 
     counting = Counting(compute.Settings(workers=2))
     assert counting.map(math.factorial, range(100)) == [math.factorial(n) for n in range(100)]
-    assert 4 <= len(tasks) <= 8
+    sizes = [len(items) for _, _, items in tasks]
+    assert sizes[0] == 25, "a quarter at once for each of two"
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 1
+    assert len(sizes) < 20
     assert counting.map(math.factorial, (n for n in (3, 1))) == [6, 1]
     assert counting.map(math.factorial, []) == []
 
