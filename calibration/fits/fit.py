@@ -87,8 +87,8 @@ class Fit:
 
 
 def wrapped(angle: float) -> float:
-    """Return an angle (rad) without its turns, between -π and π."""
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
+    """Return an angle (rad) without its turns, between -π and π; to the last bit where it has none."""
+    return float(angle if abs(angle) <= np.pi else (angle + np.pi) % (2 * np.pi) - np.pi)
 
 
 def bad(model: str, reason: str, x: Real | None = None) -> Fit:
