@@ -14,6 +14,9 @@ from pulsed.calibration.runner import Finished, Tell, run
 from pulsed.calibration.transaction import Transaction, commit
 from pulsed.model.calibration import CalibrationSet, RunOutcome
 
+_CHECKS = 2
+"""Of a target before its values go back: where everything is right, a fit in some hundreds is refused by chance."""
+
 
 def settle(
     routine: type[Routine], finished: Mapping[str, Finished], bench: Executor, *, folder: Path,
@@ -22,9 +25,9 @@ def settle(
     """Commit what runs of one routine found, and return the runs with what became of them, and the transaction.
 
     Targets of which a value was replaced that is not of the design sheet, and that a check judges, are checked under
-    the new set, all at once; what the check does not find in spec goes back. A record gets the set that it led to, or
-    the reason why its values are not in force. It says "stopped" where somebody else has changed one of its values in
-    the meantime.
+    the new set, all at once; what neither the check nor another one finds in spec goes back. A record gets the set that
+    it led to, or the reason why its values are not in force. It says "stopped" where somebody else has changed one of
+    its values in the meantime.
 
     Args:
         routine: of the runs; it is checked with its own parameters.
@@ -52,11 +55,14 @@ def settle(
 
     def verify(calibration: CalibrationSet) -> dict[str, str]:
         there = {name for name in replaced if calibration.values.get(name) == values[name]}
-        own = [target for target, done in finished.items() if there & done.values.keys()]
-        checks = run(routine(), own, bench.on(calibration), folder=folder, kind="check", tell=tell, by=by)
-        for done in checks.values():
-            if done.error is not None:
-                raise done.error
+        left = [target for target, done in finished.items() if there & done.values.keys()]
+        under, checks = bench.on(calibration), dict[str, Finished]()
+        for _ in range(_CHECKS):
+            checks |= run(routine(), left, under, folder=folder, kind="check", tell=tell, by=by)
+            for done in checks.values():
+                if done.error is not None:
+                    raise done.error
+            left = [target for target in left if not checks[target].good]
         return {
             subject: done.record.reason or done.record.outcome
             for target, done in checks.items() if not done.good

@@ -175,13 +175,24 @@ def test_values_that_may_not_be_written_are_not_and_the_run_says_why(lab):
 
 def test_values_that_do_not_hold_are_rolled_back(lab, monkeypatch):
     bringup(lab)
-    answers = iter([0.6, 0.6, 0.5])
+    answers = iter([0.6, 0.6, 0.5, 0.5])
     monkeypatch.setattr(TRUTH, "of", lambda routine, target: next(answers) if target == "Q2" else 0.5)
     doubted = lab.connection.calibration().values["Q2.level"]
     _commit(lab, {"Q2.level": msgspec.structs.replace(doubted, quality="suspect")})
     walk = maintain(lab, ["Q2"])
     assert lab.connection.calibration().number("Q2.level") == 0.5
     assert any("rolled back" in action.why for action in walk)
+
+
+def test_one_check_that_is_off_by_chance_rolls_nothing_back(lab, monkeypatch):
+    bringup(lab)
+    answers, node = iter([0.6, 0.6, float("nan"), 0.6]), ("test-level", "Q2")
+    monkeypatch.setattr(TRUTH, "of", lambda *asked: next(answers) if asked == node else 0.5)
+    doubted = lab.connection.calibration().values["Q2.level"]
+    _commit(lab, {"Q2.level": msgspec.structs.replace(doubted, quality="suspect")})
+    maintain(lab, ["Q2"])
+    assert lab.connection.calibration().number("Q2.level") == 0.6
+    assert lab.states()[Node("test-level", "Q2")].status == "fresh"
 
 
 def test_ctrl_c_keeps_what_was_committed(lab):
