@@ -267,14 +267,16 @@ def test_the_search_for_a_start_costs_no_more_than_the_fit():
     y = truth(x) + np.random.default_rng(SEED).normal(size=x.size) * sigma
     start = lmfit.create_params(**{name: truth.keywords[name] for name in free})
     bare = lmfit.Minimizer(lambda p: (oscillations.damped(2, x, *p.valuesdict().values()) - y) / sigma, start)
-    ratios = []
+    ours, theirs = [], []
     for _ in range(15):
         begin = time.perf_counter()
         fit_of(x, y, sigma)
         middle = time.perf_counter()
         bare.leastsq()
-        ratios.append((middle - begin) / (time.perf_counter() - middle))
-    assert np.median(ratios) < 4, ratios
+        ours.append(middle - begin)
+        theirs.append(time.perf_counter() - middle)
+    # The shortest of each: those in which nothing else was given the processor.
+    assert min(ours) < 4 * min(theirs), (ours, theirs)
 
 
 def test_a_fit_crosses_a_process():
