@@ -32,6 +32,8 @@ class Scale:
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 _SCALED = ("Hz", "s", "A", "V")
+_SMALL = 0.02
+"""Of full scale: less is shown in thousandths."""
 _NEAR = 1e-4
 """Numbers that differ by less than this part of them are shown as what they are away from a round one."""
 
@@ -44,7 +46,7 @@ def engineering(name: str, values: Any, unit: str) -> Scale:
     if not finite.size or not finite.max():
         return Scale(_labelled(name, unit))
     if unit == "full scale":
-        return Scale(f"{name} (10⁻³ full scale)", 1e3) if finite.max() < 0.02 else Scale(f"{name} (full scale)")
+        return Scale(f"{name} (10⁻³ full scale)", 1e3) if finite.max() < _SMALL else Scale(f"{name} (full scale)")
     if unit not in _SCALED:
         return Scale(_labelled(name, unit))
     span, offset = float(np.ptp(finite)), 0.0
@@ -173,8 +175,9 @@ def _along(data: xarray.Dataset, fit: Fit) -> Scale:
 
 def _upward(data: xarray.Dataset, fit: Fit) -> Scale:
     """Return how what was fitted is shown: as a population, or in full scales, where it is the signal itself."""
+    small = float(np.abs(fit.y).max()) < _SMALL
     if np.iscomplexobj(fit.y):
-        return engineering("I, Q", [fit.y.real, fit.y.imag], "full scale")
+        return Scale("I, Q (10⁻³ full scale)", 1e3) if small else Scale("I, Q")
     for name in map(str, data.data_vars):
         suffix = name[1:]
         if name[:1] == "i" and f"i_error{suffix}" in data and data[name].size == fit.y.size:
@@ -183,7 +186,7 @@ def _upward(data: xarray.Dataset, fit: Fit) -> Scale:
                 if "discriminator" in data.attrs:
                     return Scale("population of 1")
                 return engineering("signal", values, "full scale")
-    return Scale("")
+    return Scale("10⁻³", 1e3) if small else Scale("")
 
 
 def save_figure(routine: Routine, data: xarray.Dataset, outcome: Outcome | None, path: Path) -> Path:
