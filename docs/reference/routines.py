@@ -31,7 +31,7 @@ HEAD = """# Calibration routines
 
 Each is run by `pulsed cal run NAME [TARGETS] --set KEY=VALUE`, and by the graph in the order of this page.
 [How to write one](../how-to/write-a-routine.md). The figures are of the simulated rack `sim5`, brought up from its
-design sheet or as it is shipped, and those of a tunable coupler of `coupler2` with its qubits calibrated and its CZ not.
+design sheet or as it is shipped, and those of a tunable coupler of `coupler2`, its qubits calibrated and its CZ not.
 This page is written by `docs/reference/routines.py`.
 """
 
