@@ -19,6 +19,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import xarray
 
 import pulsed
@@ -44,6 +45,7 @@ from pulsed.pulse.instructions import Acquire
 from pulsed.pulse.schedule import Schedule
 
 Tell = Callable[["Finished"], None]
+Complex = npt.NDArray[np.complex64]
 
 _FULL = re.compile(r"Q\d+(-Q\d+)?\.")
 """How a name begins that has its subject: that of a qubit of a pair, or of the chip."""
@@ -365,12 +367,20 @@ def _rest(turn: _Turn) -> xarray.Dataset | None:
     kept = [answer.iq for answer in turn.answers if answer.iq is not None]
     if not kept:
         return None
-    means = [iq.mean(axis=1) if iq.ndim == 3 else iq for iq in kept]
-    slots = max(iq.shape[1] for iq in means)
-    whole = np.concatenate([np.pad(iq, ((0, 0), (0, slots - iq.shape[1])), constant_values=np.nan) for iq in means])
-    unit = {"units": "full scale"}
-    variables = {name: (("schedule", "slot"), part, unit) for name, part in (("i", whole.real), ("q", whole.imag))}
-    return xarray.Dataset(variables, {"schedule": np.arange(len(whole)), "slot": np.arange(slots)})
+    slots = max(iq.shape[-1] for iq in kept)
+
+    def whole(one: Callable[[Complex], Complex]) -> Complex:
+        rows = [one(iq if iq.ndim == 3 else iq[:, None]) for iq in kept]
+        padded = [np.pad(row, ((0, 0), (0, slots - row.shape[1])), constant_values=np.nan) for row in rows]
+        return np.concatenate(padded)
+
+    means = whole(lambda iq: iq.mean(axis=1))
+    errors = whole(lambda iq: (iq.real.std(axis=1) + 1j * iq.imag.std(axis=1)) / np.sqrt(iq.shape[1]))
+    unit, parts = {"units": "full scale"}, {"i": means.real, "q": means.imag}
+    if all(iq.ndim == 3 for iq in kept):
+        parts |= {"i_error": errors.real, "q_error": errors.imag}
+    variables = {name: (("schedule", "slot"), part, unit) for name, part in parts.items()}
+    return xarray.Dataset(variables, {"schedule": np.arange(len(means)), "slot": np.arange(slots)})
 
 
 def rerun(routine: Routine, path: Path | str) -> Outcome:
