@@ -312,14 +312,18 @@ def draw_clouds(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any)
 
 
 def _draw_points(data: xarray.Dataset, outcome: Outcome, axes: Any) -> None:
+    from pulsed.calibration.figures import engineering
+
     if "shot_i" not in data:
         return
-    for state, (i, q) in enumerate(zip(data["shot_i"].to_numpy(), data["shot_q"].to_numpy(), strict=True)):
-        axes.plot(i, q, ".", ms=2, alpha=0.4, label=f"prepared {state}")
+    shots = data["shot_i"].to_numpy(), data["shot_q"].to_numpy()
+    along, upward = (engineering(name, shots, "full scale") for name in "IQ")
+    for state, (i, q) in enumerate(zip(*shots, strict=True)):
+        axes.plot(along(i), upward(q), ".", ms=2, alpha=0.4, label=f"prepared {state}")
     fit = outcome.fits.get("clouds")
     if fit is not None and "z0re" in fit.values:
         for state in range(data.sizes["prepared"]):
-            axes.plot(fit.values[f"z{state}re"], fit.values[f"z{state}im"], "k+", ms=14)
-    axes.set_xlabel("I (full scale)")
-    axes.set_ylabel("Q (full scale)")
+            axes.plot(along(fit.values[f"z{state}re"]), upward(fit.values[f"z{state}im"]), "k+", ms=14)
+    axes.set_xlabel(along.label)
+    axes.set_ylabel(upward.label)
     axes.legend(markerscale=4, loc="best", fontsize="small")
