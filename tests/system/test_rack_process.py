@@ -97,6 +97,7 @@ class Rack:
         """Load a Gaussian on d0 and a readout of all five qubits, and set everything up."""
         self["sgs1"].write("SOUR:FREQ 5.10e9;:OUTP ON")
         self["sgs2"].write("SOUR:FREQ 7.11e9;:OUTP ON")
+        assert [self[name].query("*OPC?") for name in ("sgs1", "sgs2")] == ["1", "1"]  # they are on before it begins
         awg1, awg2, digitizer = self.players
         gauss = np.zeros((32, 2), "<i2")
         gauss[:, 0] = np.round(8191 * np.exp(-(((np.arange(32) - 15.5) / 8) ** 2) / 2))
@@ -162,6 +163,7 @@ def test_everybody_answers_and_a_pulse_moves_its_qubit(rack):
     assert populations.sum() == pytest.approx(1)
     assert populations.sum(axis=(1, 2, 3, 4))[1] > 0.2
     rack["sgs1"].write("OUTP OFF")
+    assert rack["sgs1"].query("*OPC?") == "1"
     rack.start()
     assert rack["awg1"].query("WAIT? 60000") == "DONE"
     assert np.array(rack.ask(op="predict")["result"][0]["populations"]).sum(axis=(1, 2, 3, 4))[1] < 0.02
