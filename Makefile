@@ -49,7 +49,7 @@ BLIND_SEEDS ?= 2 3 4 6 7 8 9 10
 blind: $(STAMP) ## tune up chips that nobody has seen, with SCPI alone (BLIND_SEEDS="1 2 ...")
 	@BLIND_SEEDS="$(BLIND_SEEDS)" $(BIN)/python -m pytest -q -s tests/system/test_blind.py
 
-BRINGUP_SEEDS ?= 1 2 3 5 6 7 9 11
+BRINGUP_SEEDS ?= 1 2 3 4 5 6 7 8
 BRINGUP_QUBITS ?= 5
 BRINGUP_KILLS ?= 20
 bringup: $(STAMP) ## bring up chips that nobody has tuned to, with kills (BRINGUP_SEEDS="1 2 ...", about 15 min each)

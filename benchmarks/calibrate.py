@@ -15,7 +15,7 @@ from benchmarks.figures import Figure, limit, seconds
 from pulsed.calibration.bringup import Lab, bringup, maintain
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit
-from pulsed.calibration.fits.fringes import beating_fringes, fringe, fringes
+from pulsed.calibration.fits.fringes import fringe, fringes
 from pulsed.calibration.graph import HOUR, Step
 from pulsed.calibration.order import usual
 from pulsed.calibration.routine import find_routine
@@ -117,12 +117,12 @@ def _multiplexed(folder: Path) -> Iterator[Figure]:
 
 
 def ramsey(seed: int) -> Fit:
-    """Fit the fringes of one made-up qubit, as the routine does."""
+    """Fit the fringes of one made-up qubit, as the routine does that of one frequency."""
     rng = np.random.default_rng(seed)
     x = np.linspace(0, 60e-6, POINTS)
     z = fringe(x, 0.45, rng.uniform(-500e3, 500e3), 0.0, 1 / rng.uniform(25e-6, 60e-6), 0.0)
     z = z + (rng.normal(size=x.size) + 1j * rng.normal(size=x.size)) * 0.03
-    return beating_fringes(fringes(x, z, 0.03), x, z, 0.03)
+    return fringes(x, z, 0.03)
 
 
 def _warm(seconds: float) -> int:
