@@ -220,6 +220,78 @@ class SimultaneousBenchmarking(RandomizedBenchmarking):
         return Outcome("good", reason, {"rb.simultaneous": value}, found.fits)
 
 
+class InterleavedBenchmarking(RandomizedBenchmarking):
+    """The errors of x and of sx, each interleaved with random Cliffords (Magesan et al., PRL 109, 080505, 2012).
+
+    ``rb`` gives what an average pulse errs; this tells the two apart, with all other qubits at rest.
+    """
+
+    name: ClassVar = "rb-interleaved"
+    gives: ClassVar = ("rb.x", "rb.sx")
+    tolerances: ClassVar = {"rb.x": (0.0, 0.5), "rb.sx": (0.0, 0.5)}
+
+    class Parameters(_Sequences):
+        """Of the sequences."""
+
+        longest: int = Field(default=1000, ge=8)
+
+    def measure(self, bench: Executor, target: str) -> Measurement:
+        """Play random sequences of each length, and others with an x, or an sx, behind each Clifford."""
+        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
+        lengths, count, seed = _lengths(p), _count(p, 2), _seed(p)
+        rng, blocks = np.random.default_rng((seed, qubit)), bench.blocks
+        player = _Player(blocks, [qubit])
+        extras: tuple[tuple[Step, ...], ...] = ((), ((Turn(0, "x", 0),),), ((Turn(0, "sx", 0),),))
+        bodies = [
+            player.schedule(benchmark(rng, 1, n, k % 2, extra))
+            for extra in extras
+            for n in lengths
+            for k in range(count)
+        ]
+        answer = yield Ask([blocks.shot(qubit, body) for body in bodies], p.shots)
+        axes = {
+            "interleaved": (np.arange(len(extras)), ""),
+            "length": (np.array(lengths), ""),
+            "sequence": (np.arange(count), ""),
+        }
+        data = sweep(axes, answer, known=bench.calibration, target=target)
+        limits: dict[str, float] = {}
+        for gate in ("x", "sx"):
+            duration = blocks.value(f"{target}.{gate}.duration") * blocks.dt
+            limits |= {
+                f"{gate}_{name}": value for name, value in _coherence(bench.calibration, [qubit], duration).items()
+            }
+        return data.assign_attrs(seed=seed, **limits)
+
+    def analyse(self, data: xarray.Dataset) -> Outcome:
+        """Fit the three decays; the ratio of one to that of the Cliffords alone is its pulse's."""
+        fits = {name: self._fit(data.isel(interleaved=k)) for k, name in enumerate(("Clifford", "with x", "with sx"))}
+        if refused := first_bad(fits):
+            return refused
+        values, told = {}, []
+        for gate in ("x", "sx"):
+            error, stderr = _interleaved(fits["Clifford"], fits[f"with {gate}"], 2)
+            if error < 2 * stderr:
+                return bad_data(
+                    f"{gate} does not stand out of the Cliffords: {error:.3g} ± {stderr:.2g}; take more", **fits
+                )
+            values[f"rb.{gate}"] = Proposal(error, "", stderr)
+            told.append(_compared(error, data.attrs.get(f"{gate}_coherence_limit"), gate))
+        return Outcome("good", "; ".join(text for text in told if text), values, fits)
+
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw every sequence, the means, the three fits, and the residuals."""
+        decays = {name: _ends(data.isel(interleaved=k)) for k, name in enumerate(("Clifford", "with x", "with sx"))}
+        draw_decays(self.name, data, outcome, figure, decays, 1)
+
+
+def _interleaved(plain: Fit, both: Fit, d: int) -> tuple[float, float]:
+    """Return the average error of what was interleaved, and its standard error: (d − 1)/d·(1 − the ratio of decays)."""
+    ratio = (1 - both.values["rate"]) / (1 - plain.values["rate"])
+    stderr = np.hypot(both.stderr["rate"], ratio * plain.stderr["rate"]) / (1 - plain.values["rate"])
+    return (d - 1) / d * (1 - ratio), float((d - 1) / d * stderr)
+
+
 class PairBenchmarking(Routine):
     """The error of a Clifford of two qubits, and by interleaving that of ECR (Magesan et al., PRL 109, 080505, 2012).
 
@@ -290,15 +362,13 @@ class PairBenchmarking(Routine):
             fits[name] = _decay(lengths, survival, guess * (1 - guess) / shots, 2, 0.25)
         if refused := first_bad(fits):
             return refused
-        plain, both = fits["Clifford"], fits["with ECR"]
-        ratio = (1 - both.values["rate"]) / (1 - plain.values["rate"])
-        error = 0.75 * (1 - ratio)
-        stderr = 0.75 * np.hypot(both.stderr["rate"], ratio * plain.stderr["rate"]) / (1 - plain.values["rate"])
+        plain = fits["Clifford"]
+        error, stderr = _interleaved(plain, fits["with ECR"], 4)
         if error < 2 * stderr:
             return bad_data(f"ECR does not stand out of the Cliffords: {error:.3g} ± {stderr:.2g}; take more", **fits)
         values = {
             "rb.error": Proposal(plain.values["error"], "", plain.stderr["error"]),
-            "ecr.error": Proposal(error, "", float(stderr)),
+            "ecr.error": Proposal(error, "", stderr),
         }
         told = [
             _compared(plain.values["error"], data.attrs.get("coherence_limit"), "error per Clifford"),

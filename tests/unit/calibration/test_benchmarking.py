@@ -123,6 +123,24 @@ def test_a_neighbour_that_is_driven_too_costs_no_less(bench, tmp_path):
     assert "alone 0.00013" in finished["Q0"].record.reason
 
 
+def test_x_and_sx_are_told_apart_by_interleaving(bench, tmp_path):
+    """An x that is wrong by 3 % of pi errs (0.03 pi)^2 / 6 more than its coherence allows, and sx does not."""
+    was = bench.calibration.values["Q0.x.amplitude"]
+    wrong = {"Q0.x.amplitude": msgspec.structs.replace(was, value=was.value * 1.03)}
+    routine = find_routine("rb-interleaved")(points=4, longest=300, sequences=12, shots=500, seed=SEED)
+    (item,) = run(routine, ["Q0"], bench.propose(wrong), folder=tmp_path).values()
+    assert item.good, f"seed {SEED}: {item.record.reason}"
+    x, sx = item.values["Q0.rb.x"], item.values["Q0.rb.sx"]
+    for value, extra, name in ((x, (0.03 * np.pi) ** 2 / 6, "x"), (sx, 0.0, "sx")):
+        limit = item.data.attrs[f"{name}_coherence_limit"]
+        # What is left of an x in other Cliffords is coherent with the interleaved one: part of the error in between.
+        assert abs(value.value - limit - extra) < 4 * value.stderr + 0.25 * extra + 1e-4, (
+            f"seed {SEED}, {name}: {value}"
+        )
+    assert rerun(routine, item.record.file).values == item.outcome.values
+    assert save_figure(routine, item.data, item.outcome, tmp_path / "Q0.png").stat().st_size > 10_000
+
+
 @pytest.fixture(scope="module")
 def pair(bench, tmp_path_factory):
     routine = find_routine("rb-ecr")(points=4, longest=31, sequences=4, shots=300, seed=SEED)
