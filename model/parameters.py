@@ -36,7 +36,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
     "qubit": {
         **{name: Parameter("Hz") for name in ("f01", "anharmonicity")},
         **{name: Parameter("s") for name in ("t1", "t2", "t2star")},
-        **{name: Parameter("") for name in ("thermal", "rb.error", "rb.simultaneous")},
+        **{name: Parameter("") for name in ("thermal", "rb.error", "rb.simultaneous", "rb.x", "rb.sx")},
         **{f"{gate}.{name}": Parameter(unit) for gate in ("x", "sx") for name, unit in _DRAG.items()},
         **{f"readout.{name}": Parameter(unit) for name, unit in _READOUT.items()},
         "readout.kernel": Parameter("", ()),
