@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LEGACY := .venv-legacy
 LEGACY_STAMP := $(LEGACY)/.installed
+OLDEST := .venv-oldest
+OLDEST_STAMP := $(OLDEST)/.installed
+TOOLS := .venv-tools
+TOOLS_STAMP := $(TOOLS)/.installed
 # One BLAS thread per process: two contended ones are slower than one.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test test-legacy blind bringup check bench peers test-peers clean help
+.PHONY: demo findings test test-legacy test-oldest mutants fuzz laws blind bringup check bench peers test-peers test-tools clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(need_python)
 	@echo "installing into $(VENV) (about two minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,check,bench]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,test,check,bench]'
 	@touch $@
 
 $(LEGACY_STAMP): pyproject.toml constraints.txt constraints-legacy.txt
@@ -33,17 +37,58 @@ $(LEGACY_STAMP): pyproject.toml constraints.txt constraints-legacy.txt
 	@echo "installing into $(LEGACY) (about two minutes, once) ..."
 	@$(PYTHON) -m venv $(LEGACY)
 	@grep -v '^qiskit==' constraints.txt | cat - constraints-legacy.txt > $(LEGACY)/constraints.txt
-	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LEGACY)/constraints.txt -e '.[test]'
+	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LEGACY)/constraints.txt -e '.[lab,test]'
+	@touch $@
+
+$(OLDEST_STAMP): pyproject.toml constraints-oldest.txt
+	$(need_python)
+	@echo "installing into $(OLDEST) (some minutes, once) ..."
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[lab,test]'
+	@touch $@
+
+$(TOOLS_STAMP): pyproject.toml constraints-tools.txt
+	$(need_python)
+	@echo "installing into $(TOOLS) (about two minutes, once) ..."
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-tools.txt -e '.[lab]' pytest \
+		qiskit-aer qiskit-experiments qiskit-ibm-runtime mthree scikit-learn
 	@touch $@
 
 demo: $(STAMP) ## a Bell state through daemon, instruments and digitizer
 	@$(BIN)/pulsed demo
 
-test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -q
+# Many tests wait for other processes: three workers keep two processors busy. A file's tests stay together, for its
+# fixtures, and files start in the order of their folders, the long ones first.
+TEST_WORKERS ?= 3
+PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+# Random tests take their seed from the tree: what passed here passes there, and the next tree is tried with others.
+TREE := $(shell git rev-parse --short=7 HEAD^{tree} 2>/dev/null || echo 1)
+SEED ?= $(shell printf '%d' 0x$(TREE))
+SEEDED := --hypothesis-seed=$(SEED)
+test: $(STAMP) ## all tests, in TEST_WORKERS=3 processes, with random examples by SEED=N
+	@echo "SEED=$(SEED)"
+	@FUZZ_SEED="$${FUZZ_SEED:-$(SEED)}" $(BIN)/python -m pytest -q $(PARALLEL) $(SEEDED)
 
 test-legacy: $(LEGACY_STAMP) ## the language, the compiler and the provider with Qiskit 1.4
-	@$(LEGACY)/bin/python -m pytest -q -c tests/legacy/pytest.ini --rootdir . tests/legacy tests/unit/pulse tests/unit/compiler tests/unit/provider --ignore tests/unit/pulse/test_pulse_without_qiskit_pulse.py
+	@FUZZ_SEED="$${FUZZ_SEED:-$(SEED)}" $(LEGACY)/bin/python -m pytest -q $(PARALLEL) $(SEEDED) -c tests/legacy/pytest.ini --rootdir . tests/legacy tests/unit/pulse tests/unit/compiler tests/unit/provider --ignore tests/unit/pulse/test_pulse_without_qiskit_pulse.py
+
+test-oldest: $(OLDEST_STAMP) ## the wire, the provider, the language and the compiler with the oldest versions that pyproject.toml admits
+	@$(OLDEST)/bin/python -m pytest -q -W ignore::DeprecationWarning -c tests/legacy/pytest.ini --rootdir . tests/unit/wire tests/unit/provider tests/unit/pulse tests/unit/compiler --ignore tests/unit/pulse/test_pulse_without_qiskit_pulse.py
+
+MUTANTS ?= 40
+MUTANTS_SEED ?= 1
+mutants: $(STAMP) ## do the tests notice a small change? MUTANTS=40 of drivers, daemon, compiler, by MUTANTS_SEED=1
+	@$(BIN)/python tests/mutants/run.py --number $(MUTANTS) --seed $(MUTANTS_SEED)
+
+FUZZ_PROGRAMS ?= 10000
+fuzz: $(STAMP) ## random circuits through the whole stack against their exact counts, random schedules against their samples
+	@FUZZ_PROGRAMS="$(FUZZ_PROGRAMS)" $(if $(FUZZ_SEED),FUZZ_SEED="$(FUZZ_SEED)") $(BIN)/python -m pytest -q -s tests/system/test_fuzz.py tests/unit/compiler/test_fuzz_schedules.py
+
+LAWS_ROUNDS ?= 10
+laws: $(STAMP) ## every property of hypothesis with fresh examples, LAWS_ROUNDS=10 times
+	@for round in $$(seq $(LAWS_ROUNDS)); do seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "round $$round, SEED=$$seed"; \
+		$(BIN)/python -m pytest -q $(PARALLEL) -m hypothesis --hypothesis-seed=$$seed tests/unit tests/contract || exit 1; done
 
 BLIND_SEEDS ?= 2 3 4 6 7 8 9 10
 blind: $(STAMP) ## tune up chips that nobody has seen, with SCPI alone (BLIND_SEEDS="1 2 ...")
@@ -55,11 +100,12 @@ BRINGUP_KILLS ?= 20
 bringup: $(STAMP) ## bring up chips that nobody has tuned to, with kills (BRINGUP_SEEDS="1 2 ...", about 15 min each)
 	@BRINGUP_SEEDS="$(BRINGUP_SEEDS)" BRINGUP_QUBITS="$(BRINGUP_QUBITS)" BRINGUP_KILLS="$(BRINGUP_KILLS)" $(BIN)/python -m pytest -q -s tests/system/test_bringup.py
 
-check: $(STAMP) ## ruff, mypy, import contracts, wheel
+check: $(STAMP) ## ruff, mypy, import contracts, layout, wheel
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/unit/test_layout.py
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . >/dev/null && $(BIN)/python -m zipfile -l dist/*.whl > dist/contents
 	@for file in configs/sim5.toml store/migrations/env.py wire/protocol.py testing/doubles.py; do \
 		grep -q pulsed/$$file dist/contents || { echo "the wheel lacks $$file"; exit 1; }; done; echo "wheel: ok"
@@ -75,8 +121,14 @@ bench: $(STAMP) ## every benchmark, one table
 
 peers: .venv-peers-qiskit14/.installed .venv-peers-laboneq/.installed ## other stacks, for `make bench` to measure beside ours
 
+test-tools: $(TOOLS_STAMP) ## Qiskit Experiments, qiskit-ibm-runtime, mthree and Aer, unchanged, over our backend (some minutes)
+	@$(TOOLS)/bin/python -m pytest -q -s -c tests/tools/pytest.ini --rootdir . tests/tools
+
 test-peers: $(STAMP) .venv-peers-laboneq/.installed ## our samples against those of LabOne Q
 	@$(BIN)/python -m pytest -q tests/peers
 
+findings: ## what other people's software does, each run in a folder of its own (up to an hour, needs the package index)
+	@for script in findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
+
 clean: ## remove what was built
-	rm -rf $(VENV) $(LEGACY) dist build demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LEGACY) $(OLDEST) $(TOOLS) dist build demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -25,10 +25,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from benchmarks.figures import Figure, paired, rate, seconds
 from benchmarks.references import bandwidth
 from pulsed.drivers.contract import after
-from pulsed.drivers.demodulate import Tone, average, demodulate
-from pulsed.drivers.digitizer import DigitizerDriver
-from pulsed.drivers.discriminate import classify, rule
-from pulsed.drivers.work import share_out
+from pulsed.drivers.instruments.virtual.dig2 import DigitizerDriver
+from pulsed.drivers.rack.demodulate import ReadoutTone, average, demodulate
+from pulsed.drivers.rack.discriminate import classify, rule
+from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.model.device import DeviceDescription, load_device
 from pulsed.testing.chunks import make_chunk
 
@@ -55,7 +55,7 @@ def demodulation() -> Iterator[Figure]:
     flat, size = records.reshape(-1), records.nbytes / 1e9
     kernel = np.exp(-np.arange(SAMPLES) / 400) * (1 + 0.2j) / SAMPLES
     for count, at_least in ((1, 0.6), (8, 0.15)):
-        tones = [Tone(0, SAMPLES, 84, -2.1e8 + 5e7 * k, kernel) for k in range(count)]
+        tones = [ReadoutTone(0, SAMPLES, 84, -2.1e8 + 5e7 * k, kernel) for k in range(count)]
         pair = paired(lambda t=tones: demodulate(records, t, 1e9, 2048.0), lambda: bandwidth(flat))  # type: ignore[misc]
         yield rate(f"demodulation: {count} tone{'s'[: count > 1]}", pair, work=size, unit="GB/s", at_least=at_least)
     cached = records[:1000]
@@ -109,7 +109,7 @@ def raw_records() -> Figure:
         driver = DigitizerDriver("digitizer", description)
         driver.connect(after(10))
         chunk = make_chunk(device, shots=RAW_SHOTS, meas_level=0)
-        handle = driver.upload(share_out(chunk, device).recordings["digitizer"], after(10))
+        handle = driver.upload(partition_chunk(chunk, device).recordings["digitizer"], after(10))
         driver.arm(handle, after(10))
         driver.start(after(10))
         while not driver.wait_done(after(120)):

@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.figures import Figure, limit, seconds
-from pulsed.calibration.bringup import Lab, bringup, maintain
+from pulsed.calibration.bringup import CalibrationSession, bringup, maintain
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit
 from pulsed.calibration.fits.fringes import fringe, fringes
-from pulsed.calibration.graph import HOUR, Step
-from pulsed.calibration.order import usual
+from pulsed.calibration.graph.default_graph import default_steps
+from pulsed.calibration.graph.graph import HOUR, Step
 from pulsed.calibration.routine import find_routine
-from pulsed.calibration.runner import run as measure
-from pulsed.compute import Settings, Workers
+from pulsed.calibration.runner.runner import run as measure
+from pulsed.compute import PoolSettings, Workers
 from pulsed.model.calibration import Value
 from pulsed.model.device import load_device
-from pulsed.simulator.chip import load_chip
-from pulsed.simulator.random_rack import write_rack
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.chip.random_rack import write_rack
 from pulsed.testing.simulated_lab import SimulatedLab
 
 QUBITS, SEED = 2, 4
@@ -35,7 +35,7 @@ DRIFT = 40e3
 
 def run() -> Iterator[Figure]:
     """Measure everything on a rack within this process, without daemon and instruments."""
-    with tempfile.TemporaryDirectory(prefix="pulsed-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="pulsed-executor-") as name:
         yield from _bring_up(Path(name))
         yield from _multiplexed(Path(name))
     yield from _pool()
@@ -45,8 +45,10 @@ def _bring_up(folder: Path) -> Iterator[Figure]:
     rack = write_rack(folder, SEED, QUBITS)
     connection = SimulatedLab(load_device(rack), load_chip(rack.with_name("chip.toml")), None, SEED)
     physics = _watched(connection)
-    steps = usual(without=("mixer", "rb", "rb-ecr"))  # no analyser here; benchmarking takes longer than all else
-    lab = Lab(connection, folder / "runs", steps)
+    steps = default_steps(
+        without=("mixer", "rb", "rb-ecr")
+    )  # no analyser here; benchmarking takes longer than all else
+    lab = CalibrationSession(connection, folder / "runs", steps)
     lab.folder.mkdir()
     start = time.perf_counter()
     bringup(lab)
@@ -62,7 +64,7 @@ def _bring_up(folder: Path) -> Iterator[Figure]:
     drifted = now.with_values({"Q1.f01": _moved(now.values["Q1.f01"])}, now.created + "+")
     connection.put_calibration(drifted)
     connection.commit_calibration(drifted.calibration_id, now.calibration_id, "as if the qubit had drifted")
-    lab = Lab(connection, lab.folder, _old(lab))
+    lab = CalibrationSession(connection, lab.folder, _old(lab))
     before = connection.rack_seconds
     actions = maintain(lab)
     touched = {action.node.target for action in actions if action.kind == "calibrate"}
@@ -72,7 +74,7 @@ def _bring_up(folder: Path) -> Iterator[Figure]:
     yield limit("the same: rack time over a bring-up's", (connection.rack_seconds - before) / cold, "", at_most=0.05)
 
 
-def _old(lab: Lab) -> list[Step]:
+def _old(lab: CalibrationSession) -> list[Step]:
     """Return the rows with those that a lab looks at every hour as old as that."""
     hourly = {name for name, step in lab.graph.steps.items() if step.age <= HOUR}
     seen = max(state.seen or 0.0 for node, state in lab.states().items() if node.routine in hourly)
@@ -104,12 +106,12 @@ def _multiplexed(folder: Path) -> Iterator[Figure]:
     """Compare rack time: five qubits at once, or in two colours, against one by one."""
     for name, at_least in (("t1", 4.0), ("echo", 2.0)):
         connection = SimulatedLab.sim5(seed=SEED)
-        bench, routine = Executor(connection), find_routine(name)(points=9, shots=100)
-        targets = [f"Q{q}" for q in range(bench.device.num_qubits)]
-        measure(routine, targets, bench, folder=folder)
+        executor, routine = Executor(connection), find_routine(name)(points=9, shots=100)
+        targets = [f"Q{q}" for q in range(executor.device.num_qubits)]
+        measure(routine, targets, executor, folder=folder)
         together = connection.rack_seconds
         for target in targets:
-            measure(routine, [target], bench, folder=folder)
+            measure(routine, [target], executor, folder=folder)
         apart = connection.rack_seconds - together
         gain = apart / together
         what = f"{name} of five qubits: one by one over multiplexed, rack time"
@@ -133,7 +135,7 @@ def _warm(seconds: float) -> int:
 
 def _pool() -> Iterator[Figure]:
     count = min(2, len(os.sched_getaffinity(0)))
-    workers = Workers(Settings(workers=count))
+    workers = Workers(PoolSettings(workers=count))
     try:
         warm: set[int] = set()
         while len(warm) < count:  # each has imported what it needs

@@ -42,16 +42,19 @@ from benchmarks.references import walk
 from benchmarks.workloads import SEEDS, benchmarking, random5, sim5
 from pulsed.cli.processes import OwnDaemon
 from pulsed.compiler.compile import Compiler
-from pulsed.drivers.demodulate import Tone, demodulate
+from pulsed.drivers.rack.demodulate import ReadoutTone, demodulate
 from pulsed.model.job import RunOptions
 from pulsed.provider import PulsedProvider
 from pulsed.pulse.library import Drag, GaussianSquare
-from pulsed.simulator.chip import load_chip, random_chip
-from pulsed.simulator.engine import BURST, Engine, Kernel, Line, Sequence, Window
-from pulsed.simulator.hamiltonian import TWO_PI_PER_NS, static
-from pulsed.simulator.lines import ideal_correction
-from pulsed.simulator.pulses import Pulses
-from pulsed.simulator.superoperators import jump_operators
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.chip.random_chip import random_chip
+from pulsed.simulator.dynamics.hamiltonian import TWO_PI_PER_NS, static
+from pulsed.simulator.dynamics.lines import ideal_correction
+from pulsed.simulator.dynamics.pulses import PulseMapCache
+from pulsed.simulator.dynamics.sequence import BURST, IntegrationKernel, LineSettings, PulseSequence, Window
+from pulsed.simulator.dynamics.superoperators import jump_operators
+from pulsed.simulator.engine.engine import Engine
+from pulsed.simulator.engine.steady_state import InitialPopulations
 
 CHIP = Path(__file__).parents[1] / "configs" / "chips" / "sim5.toml"
 LO = 5.10e9
@@ -91,7 +94,7 @@ def against_mesolve() -> Iterator[Figure]:
     wires = tuple(replace(w, bandwidth=0.0) for w in whole.wires if w.qubit in (0, 1, None))
     chip = replace(whole, qubits=whole.qubits[:2], couplings=whole.couplings[:1], wires=wires,
                    crosstalk=((1 + 0j, 0j), (0j, 1 + 0j)))  # fmt: skip
-    lines = tuple(Line(w.name, LO, True, *ideal_correction(w)) for w in wires)
+    lines = tuple(LineSettings(w.name, LO, True, *ideal_correction(w)) for w in wires)
     rng = np.random.default_rng(4)
     envelopes, rows = [], []
     for k in range(10):
@@ -100,15 +103,15 @@ def against_mesolve() -> Iterator[Figure]:
             envelopes.append(Drag(32, amplitude, 8.0, beta, angle=angle).envelope())
             rows.append((q, 40 * k, len(envelopes) - 1, 1.0, 0.0, chip.qubits[q].frequency - LO))
     keys = tuple(str(k).encode() for k in range(len(envelopes)))
-    sequence = Sequence(lines, np.array(rows, BURST), tuple(envelopes), keys, (), 10**6)
-    still, cold = np.zeros((1, 2)), np.tile(np.eye(LEVELS)[0], (2, 1))
+    sequence = PulseSequence(lines, np.array(rows, BURST), tuple(envelopes), keys, (), 10**6)
+    still, cold = np.zeros((1, 2)), InitialPopulations(np.tile(np.eye(LEVELS)[0], (2, 1)))
     end = 400
     engine = Engine(chip)
 
     def ours() -> Any:
-        engine._pulses = Pulses(chip)
-        plan = engine._plan(sequence, LO)
-        cluster = engine._cluster((0, 1), cold, still, LO)
+        model = replace(engine.model(LO), pulse_maps=PulseMapCache(chip))
+        plan = model.plan(sequence)
+        cluster = model.cluster((0, 1), cold, still)
         cluster.walk(plan.pulses[0], [], lambda _: None)
         cluster.wait(end)
         return cluster.density.rho
@@ -167,7 +170,7 @@ def random_circuits() -> Iterator[Figure]:
     shots = 4096
     (chunk,) = compiler.compile([random5(backend, SEEDS[0])], RunOptions(shots=shots))
     _, sequence = recording.play(chunk)
-    plan = engine._plan(sequence, LO)
+    plan = engine.model(LO).plan(sequence)
     sizes = [len(p.qubits) for cluster in plan.pulses for p in cluster]
     maps = {k: np.eye(9**k, dtype=complex) for k in (1, 2)}
     matrices = {k: np.ones((9**k, 9 ** (5 - k)), complex) for k in (1, 2)}
@@ -193,18 +196,23 @@ def random_circuits() -> Iterator[Figure]:
 def parts() -> Iterator[Figure]:
     """Yield the propagators of single pulses and a long sequence of cached ones."""
     chip = load_chip(CHIP)
-    pulses, engine = Pulses(chip), Engine(chip)
+    pulses, model = PulseMapCache(chip), Engine(chip).model(LO)
+    ground = InitialPopulations(np.tile(np.eye(3)[0], (5, 1)))
     offset = (chip.qubits[0].frequency - LO) * TWO_PI_PER_NS
     drag = Drag(32, 0.7, 8.0, 0.3).envelope() * np.exp(-1j * offset * np.arange(32)) * 40e6 * TWO_PI_PER_NS
     one = drag.reshape(-1, 1)
-    yield _typical("chip: 1q pulse of 32 samples, uncached", lambda: pulses.step((0,), (3,), one, LO), 35, "us", 50)
+    yield _typical(
+        "chip: 1q pulse of 32 samples, uncached", lambda: pulses.pulse_map((0,), (3,), one, LO), 35, "us", 50
+    )
     n = np.arange(300)
     shift = (chip.qubits[1].frequency - LO) * TWO_PI_PER_NS
     tone = GaussianSquare(300, 0.8, 16.0, 236).envelope() * np.exp(-1j * shift * n) * 40e6 * TWO_PI_PER_NS
     both = np.stack([tone, 0.05 * tone], axis=1)
-    yield _typical("chip: CR pulse of 300 samples, uncached", lambda: pulses.step((0, 1), (4, 3), both, LO), 11, "ms")
-    step = pulses.step((0, 1), (4, 3), both, LO)
-    cluster = engine._cluster((0, 1), np.tile(np.eye(3)[0], (5, 1)), np.zeros((1, 5)), LO)
+    yield _typical(
+        "chip: CR pulse of 300 samples, uncached", lambda: pulses.pulse_map((0, 1), (4, 3), both, LO), 11, "ms"
+    )
+    step = pulses.pulse_map((0, 1), (4, 3), both, LO)
+    cluster = model.cluster((0, 1), ground, np.zeros((1, 5)))
     maps = step.real[None]
     apply = lambda: [cluster.density.apply((0, 1), maps) for _ in range(100)]  # noqa: E731
     yield _typical("chip: CR pulse, cached, applied 100 times", apply, 500, "us")
@@ -212,13 +220,13 @@ def parts() -> Iterator[Figure]:
     rng = np.random.default_rng(3)
     starts, phases = 32 * np.arange(2000), rng.integers(4, size=2000) * np.pi / 2
     rows = [(0, int(t), 0, 1.0, p, chip.qubits[0].frequency - LO) for t, p in zip(starts, phases, strict=True)]
-    lines = tuple(Line(w.name, LO, True, *ideal_correction(w)) for w in chip.wires)
-    sequence = Sequence(lines, np.array(rows, BURST), (envelope,), (b"sx",), (), 10**6)
-    plan = engine._plan(sequence, LO)
+    lines = tuple(LineSettings(w.name, LO, True, *ideal_correction(w)) for w in chip.wires)
+    sequence = PulseSequence(lines, np.array(rows, BURST), (envelope,), (b"sx",), (), 10**6)
+    plan = model.plan(sequence)
     (planned,) = plan.pulses
 
     def follow() -> None:
-        engine._cluster((0,), np.tile(np.eye(3)[0], (5, 1)), np.zeros((1, 5)), LO).walk(planned, [], lambda _: None)
+        model.cluster((0,), ground, np.zeros((1, 5))).walk(planned, [], lambda _: None)
 
     yield _typical("chip: 1000 Cliffords of two pulses, cached", follow, 0.3, "ms")
 
@@ -229,11 +237,11 @@ def readout() -> Iterator[Figure]:
     lo, shots, length = 7.18e9, 10_000, 1000
     offsets = [q.readout_frequency - lo for q in chip.qubits]
     wire = len(chip.wires) - 1
-    lines = tuple(Line(w.name, lo if w.qubit is None else LO) for w in chip.wires)
+    lines = tuple(LineSettings(w.name, lo if w.qubit is None else LO) for w in chip.wires)
     rows = np.array([(wire, 0, 0, 0.1, 0.0, f) for f in offsets], BURST)
-    kernels = tuple(Kernel(f, np.full(length, 1 / length, complex)) for f in offsets)
+    kernels = tuple(IntegrationKernel(f, np.full(length, 1 / length, complex)) for f in offsets)
     window = Window(chip.amplifier.delay, length, kernels)
-    sequence = Sequence(lines, rows, (np.ones(length, complex),), (b"square",), (window,), 10**6)
+    sequence = PulseSequence(lines, rows, (np.ones(length, complex),), (b"square",), (window,), 10**6)
 
     def integrated(engine: Engine) -> None:
         engine.play(sequence, shots, (0, 0), "integrated")
@@ -243,7 +251,7 @@ def readout() -> Iterator[Figure]:
     first = median(_cpu_seconds(lambda: integrated(Engine(chip))) for _ in range(5)) * 1e3
     yield Figure("chip: 10,000 shots x 8 tones, first", first, "ms", 40.0, first / 40, "", True)
     yield _typical("chip: 10,000 shots x 8 tones, warm", lambda: integrated(warm), 30, "ms")
-    tones = [Tone(0, length, chip.amplifier.delay, f, np.full(length, 1 / length, complex)) for f in offsets]
+    tones = [ReadoutTone(0, length, chip.amplifier.delay, f, np.full(length, 1 / length, complex)) for f in offsets]
 
     def raw() -> None:
         records = warm.play(sequence, shots, (0, 0), "raw").raw
@@ -268,12 +276,12 @@ def sweeps() -> Iterator[Figure]:
     recording.close()
     drives = np.array([line.name != "ro" for line in base.lines])[base.bursts["line"]]
 
-    def changed(field: str, values: Any) -> Sequence:
+    def changed(field: str, values: Any) -> PulseSequence:
         bursts = base.bursts.copy()
         bursts[field][drives] = values
         return replace(base, bursts=bursts)
 
-    def late(delay: int, again: bool) -> Sequence:
+    def late(delay: int, again: bool) -> PulseSequence:
         bursts = base.bursts.copy()
         bursts["start"][~drives] += delay
         second = base.bursts[drives].copy()
@@ -291,7 +299,7 @@ def sweeps() -> Iterator[Figure]:
     }
     for name, sequences in kinds.items():
 
-        def sweep(sequences: list[Sequence] = sequences) -> None:
+        def sweep(sequences: list[PulseSequence] = sequences) -> None:
             engine = Engine(load_chip(CHIP))
             for k, sequence in enumerate(sequences):
                 engine.play(sequence, shots, (0, k), "integrated")

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from pulsed.compiler.program import Chunk
-from pulsed.drivers.rack import Rack
+from pulsed.drivers.rack.rack import Rack
 from pulsed.model.device import DeviceDescription
-from pulsed.simulator.chip import load_chip
-from pulsed.simulator.engine import Engine
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.dynamics.sequence import PulseSequence
+from pulsed.simulator.engine.engine import Engine
+from pulsed.simulator.instruments.conductor import Conductor
+from pulsed.simulator.instruments.server import InstrumentServer
 from pulsed.simulator.rack import build_instruments, connect_cables
-from pulsed.simulator.run import Conductor
-from pulsed.simulator.sequence import Sequence
-from pulsed.simulator.server import InstrumentServer
 
 Exchange = tuple[str, bytes, bytes]
 """Instrument, request, answer."""
@@ -34,11 +34,11 @@ PLAYS = 3
 class _Physics(Engine):
     """The chip, which keeps the last sequence it was asked for, the CPU seconds of each play and the bursts of all."""
 
-    last: Sequence | None = None
+    last: PulseSequence | None = None
     spent: list[float]
     bursts: int = 0
 
-    def play(self, sequence: Sequence, *args: Any) -> Any:
+    def play(self, sequence: PulseSequence, *args: Any) -> Any:
         self.last = sequence
         self.bursts += len(sequence.bursts)
         began = time.thread_time()  # other threads here are other processes in a rack
@@ -92,7 +92,7 @@ class Recording:
             addresses[name] = f"TCPIP::127.0.0.1::{tap.sockets[0].getsockname()[1]}::SOCKET"
         return addresses
 
-    def play(self, chunk: Chunk) -> tuple[list[Exchange], Sequence]:
+    def play(self, chunk: Chunk) -> tuple[list[Exchange], PulseSequence]:
         """Play ``chunk`` until nothing is left to upload, then once more; return that play's traffic and sequence."""
         for _ in range(PLAYS):
             self._log.clear()

@@ -14,7 +14,7 @@ from qiskit.quantum_info import random_clifford
 
 from pulsed.compiler.compile import Compiler
 from pulsed.model.calibration import CalibrationSet, Value, load_calibration
-from pulsed.model.device import DeviceDescription, load_device
+from pulsed.model.device import DeviceDescription, InstrumentDescription, load_device
 from pulsed.model.job import RunOptions
 from pulsed.provider.backend import PulsedBackend
 from pulsed.pulse.channels import AcquireChannel, DriveChannel, MeasureChannel, MemorySlot
@@ -72,17 +72,23 @@ def sim5() -> PulsedBackend:
 
 def rack(num_qubits: int) -> PulsedBackend:
     """Return a line of ``num_qubits`` qubits wired like the shipped rack, with made-up calibrated values, offline."""
-    small = sim5()._device
+    small = sim5().device
     groups = range(-(-num_qubits // READOUT_GROUP))
     ports, instruments = {}, {"sgs1": small.instruments["sgs1"], "sgs2": small.instruments["sgs2"]}
+
+    def box(like: str, trigger: str | None) -> InstrumentDescription:
+        address = f"TCPIP::127.0.0.1::{20000 + len(instruments)}::SOCKET"
+        return small.instruments[like].model_copy(update={"address": address, "trigger": trigger})
+
     for number, (name, like) in enumerate(
         [*((f"d{q}", "d0") for q in range(num_qubits)), *((f"ro{g}", "ro") for g in groups)]
     ):
         awg = f"awg{number // 4}"
-        instruments[awg] = small.instruments["awg1"]
+        if awg not in instruments:
+            instruments[awg] = box("awg1", None if awg == "awg0" else "awg0")
         ports[name] = small.ports[like].model_copy(update={"instrument": awg, "pair": number % 4 + 1})
     for g in groups:
-        instruments[f"digitizer{g}"] = small.instruments["digitizer"]
+        instruments[f"digitizer{g}"] = box("digitizer", "awg0")
         ports[f"in{g}"] = small.ports["in"].model_copy(update={"instrument": f"digitizer{g}"})
     qubits = [
         small.qubits[q % small.num_qubits].model_copy(
@@ -154,7 +160,7 @@ def layers(backend: PulsedBackend, depth: int = 10) -> QuantumCircuit:
     """Return ``depth`` layers of sx and rz on every qubit and ecr on every other pair, all measured."""
     n = backend.num_qubits
     circuit = QuantumCircuit(n, n)
-    pairs = [(pair.control, pair.target) for pair in backend._device.couplings[::2]]
+    pairs = [(pair.control, pair.target) for pair in backend.device.couplings[::2]]
     for layer in range(depth):
         for q in range(n):
             circuit.sx(q)

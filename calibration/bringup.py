@@ -8,18 +8,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pulsed import old_names
 from pulsed.calibration.collisions import collisions, directions
 from pulsed.calibration.executor import Connection, Executor, Progress
-from pulsed.calibration.graph import Graph, Node, Step
-from pulsed.calibration.maintain import Action, Found, Pass, Tell
-from pulsed.calibration.order import usual
+from pulsed.calibration.graph.default_graph import default_steps
+from pulsed.calibration.graph.graph import Graph, Node, Step
+from pulsed.calibration.graph.maintenance import Action, CheckResult, OnAction, Pass
+from pulsed.calibration.graph.status import CalibrationContext, Event, NodeStatus, states
 from pulsed.calibration.routine import find_routine
-from pulsed.calibration.runner import Finished, run
-from pulsed.calibration.settling import settle
-from pulsed.calibration.states import Event, Situation, State, states
-from pulsed.calibration.transaction import committed
-from pulsed.model.calibration import Fault, RunKind, RunRecord
-from pulsed.model.errors import ConflictError, InvalidValueError
+from pulsed.calibration.runner.commit import commit_and_verify
+from pulsed.calibration.runner.result import RunResult
+from pulsed.calibration.runner.runner import run
+from pulsed.calibration.runner.transaction import committed
+from pulsed.model.calibration import CalibrationSet, Fault, RunKind, RunRecord
+from pulsed.model.errors import ConflictError, InvalidValueError, NotFoundError
+
+__getattr__ = old_names(__name__)
 
 Events = Callable[[], Sequence[Event]]
 REMEMBERED = 1000
@@ -31,8 +35,8 @@ TRIES = 5
 
 
 @dataclass
-class Lab:
-    """Measures on a rack through a daemon, and commits what is good: the :class:`maintain.Runner` of a real machine.
+class CalibrationSession:
+    """Measures on a rack through a daemon, and commits what is good: the graph runner of a real machine.
 
     Args:
         connection: with an operator's key.
@@ -42,6 +46,7 @@ class Lab:
         clock: tells the time in Unix seconds.
         by: who runs it.
         told: called with every run that is finished.
+        begun: called with each row and its targets before they are measured.
         progress: of the jobs.
 
     """
@@ -52,18 +57,20 @@ class Lab:
     events: Events = tuple
     by: str = ""
     clock: Callable[[], float] = time.time
-    told: Callable[[Finished], None] | None = None
+    told: Callable[[RunResult], None] | None = None
     progress: Progress | None = None
+    begun: Callable[[RunKind, str, Sequence[str]], None] | None = None
     _records: list[RunRecord] = field(default_factory=list)
+    _sets: dict[str | float, CalibrationSet | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.device = self.connection.device()
-        self.graph = Graph(self.steps or usual(), self.device)
+        self.graph = Graph(self.steps or default_steps(), self.device)
 
     # --- what the graph asks ------------------------------------------------------------------------------------
 
-    def situation(self) -> Situation:
-        """Return the set in force, the records and events as they are now."""
+    def situation(self) -> CalibrationContext:
+        """Return the active set, the records and events as they are now."""
         old, known = {record.run_id for record in self._records}, set[str]()
         for limit in (NEWEST, REMEMBERED) if old else (REMEMBERED,):
             new = self.connection.runs(limit=limit)
@@ -72,14 +79,32 @@ class Lab:
                 break  # else there have been more since than were asked for
         self._records = [*new, *(record for record in self._records if record.run_id not in known)]
         calibration = self.connection.calibration()
-        return Situation(calibration, self._records, self.events(), self.clock(), directions(self.device, calibration))
+        unused = directions(self.device, calibration)
+        return CalibrationContext(calibration, self._records, self.events(), self.clock(), unused, self._past)
 
-    def states(self) -> dict[Node, State]:
+    def _past(self, which: str | float) -> CalibrationSet | None:
+        """Return a set of the past, by id or by the time at which it was active; the past does not change."""
+        if which not in self._sets:
+            self._sets[which] = self._asked(which)
+        return self._sets[which]
+
+    def _asked(self, which: str | float) -> CalibrationSet | None:
+        try:
+            if isinstance(which, str):
+                return self.connection.calibration(which)
+            return self.connection.calibration(time=which)
+        except NotFoundError:  # pruned, or from before the first one here
+            if isinstance(which, str):
+                return None
+        log = self.connection.calibration_log(REMEMBERED)
+        return self.connection.calibration(log[-1].calibration_id) if log and log[-1].since > which else None
+
+    def states(self) -> dict[Node, NodeStatus]:
         """Return the state of every node."""
         return states(self.graph, self.situation())
 
-    def check(self, step: Step, targets: Sequence[str]) -> dict[str, Found]:
-        """Take a few points of each target and judge the values in force.
+    def check(self, step: Step, targets: Sequence[str]) -> dict[str, CheckResult]:
+        """Take a few points of each target and judge the active values.
 
         Raises :class:`PulsedError` when the rack or the daemon did not do its part: that says nothing about targets.
         """
@@ -87,19 +112,19 @@ class Lab:
         _heard(finished)
         return {target: _judged(done.record) for target, done in finished.items()}
 
-    def calibrate(self, step: Step, targets: Sequence[str], parameters: Mapping[str, object]) -> dict[str, Found]:
+    def calibrate(self, step: Step, targets: Sequence[str], parameters: Mapping[str, object]) -> dict[str, CheckResult]:
         """Measure each target and commit what it gives. What replaces a value is verified by a check, or taken back.
 
         A target of which somebody else has changed a value in the meantime is measured again under the new set.
 
         Raises :class:`PulsedError` when the rack or the daemon did not do its part; what was good is committed then.
         """
-        found: dict[str, Found] = {}
+        found: dict[str, CheckResult] = {}
         left = list(targets)
         for _ in range(TRIES):
-            bench = self._bench()
-            finished, transaction = settle(
-                find_routine(step.routine), self._run(step, left, "calibrate", parameters, bench), bench,
+            executor = self._bench()
+            finished, transaction = commit_and_verify(
+                find_routine(step.routine), self._run(step, left, "calibrate", parameters, executor), executor,
                 folder=self.folder, tell=self.told, by=self.by, passing=self._refined(step),
             )  # fmt: skip
             _heard(finished)
@@ -112,13 +137,13 @@ class Lab:
                             value=", ".join(sorted(conflicts)))  # fmt: skip
 
     def fault(self, target: str, why: str) -> None:
-        """Mark a target as faulty in the set in force."""
+        """Mark a target as faulty in the active set."""
         self._faults({target: why}, {})
 
     # --- how ----------------------------------------------------------------------------------------------------
 
     def _refined(self, step: Step) -> set[str]:
-        """Return the values of a rough routine that finer ones below it measure anew when it has put them."""
+        """Return the values of a rough routine that finer ones below it measure again after it."""
         nodes = [Node(step.routine, target) for target in step.targets(self.device)]
         below = {one.routine for node in nodes for one in self.graph.below(node) if one.target == node.target}
         return {name for routine in below for name in self.graph.steps[routine].gives} if step.rough else set()
@@ -127,10 +152,12 @@ class Lab:
         return Executor(self.connection, progress=self.progress)
 
     def _run(
-        self, step: Step, targets: Sequence[str], kind: RunKind, parameters: Mapping[str, object], bench: Executor
-    ) -> dict[str, Finished]:
+        self, step: Step, targets: Sequence[str], kind: RunKind, parameters: Mapping[str, object], executor: Executor
+    ) -> dict[str, RunResult]:
         routine = find_routine(step.routine)(**parameters)
-        return run(routine, targets, bench, folder=self.folder, kind=kind, tell=self.told, by=self.by)
+        if self.begun is not None:
+            self.begun(kind, step.routine, targets)
+        return run(routine, targets, executor, folder=self.folder, kind=kind, tell=self.told, by=self.by)
 
     def _faults(self, new: Mapping[str, str], gone: Iterable[str] | Mapping[str, str]) -> None:
         while True:
@@ -151,38 +178,40 @@ class Lab:
             self._faults({}, gone)
 
 
-def _judged(record: RunRecord) -> Found:
+def _judged(record: RunRecord) -> CheckResult:
     if record.outcome == "good":
-        return Found("in spec")
-    return Found("out of spec" if record.outcome == "out of spec" else "bad data", record.reason)
+        return CheckResult("in spec", "", record.values)
+    return CheckResult("out of spec" if record.outcome == "out of spec" else "bad data", record.reason)
 
 
-def _heard(finished: Mapping[str, Finished]) -> None:
+def _heard(finished: Mapping[str, RunResult]) -> None:
     """Raise what the rack or the daemon did wrong."""
     for done in finished.values():
         if done.error is not None:
             raise done.error
 
 
-def maintain(lab: Lab, targets: Sequence[str] = (), *, again: bool = False, tell: Tell | None = None) -> list[Action]:
+def maintain(
+    session: CalibrationSession, targets: Sequence[str] = (), *, again: bool = False, tell: OnAction | None = None
+) -> list[Action]:
     """Bring targets, by default all, up to date; return what was done.
 
     First whatever is about qubits and lines alone; then pairs whose frequencies collide are marked faulty, with the
     collision named, and the others follow.
     """
-    graph = lab.graph
+    graph = session.graph
     nodes = graph.needed(targets) if targets else graph.nodes
-    walk = Pass(graph, lab, tell, again)
+    walk = Pass(graph, session, tell, again)
     single = [node for node in nodes if graph.step(node).subject in ("port", "qubit")]
-    walk.maintain(single)
+    walk.update(single)
     if len(single) < len(nodes):
-        calibration = lab.connection.calibration()
-        found = collisions(lab.device, calibration)
+        calibration = session.connection.calibration()
+        found = collisions(session.device, calibration)
         new = {pair: why for pair, why in found.items() if pair not in calibration.faults}
         gone = [pair for pair, fault in calibration.faults.items() if _moved_apart(pair, fault, found)]
         if new or gone:
-            lab._faults(new, gone)
-        walk.maintain(nodes)
+            session._faults(new, gone)
+        walk.update(nodes)
     return walk.actions
 
 
@@ -190,37 +219,39 @@ def _moved_apart(pair: str, fault: Fault, found: Mapping[str, str]) -> bool:
     return fault.why.startswith("collision: ") and pair not in found
 
 
-def bringup(lab: Lab, targets: Sequence[str] = (), *, tell: Tell | None = None) -> list[Action]:
+def bringup(session: CalibrationSession, targets: Sequence[str] = (), *, tell: OnAction | None = None) -> list[Action]:
     """Tune up from whatever is there, a design sheet at worst, trying again what failed before.
 
     Started again after a stop it goes on where it was. What a routine called faulty has another chance; what a person
     did stays out.
     """
-    marked = lab.connection.calibration().faults
-    lab.unfault(
+    marked = session.connection.calibration().faults
+    session.unfault(
         subject for subject, fault in marked.items()
-        if fault.why.partition(": ")[0] in lab.graph.steps and (not targets or subject in targets)
+        if fault.why.partition(": ")[0] in session.graph.steps and (not targets or subject in targets)
     )  # fmt: skip
-    return maintain(lab, targets, again=True, tell=tell)
+    return maintain(session, targets, again=True, tell=tell)
 
 
-def diagnose(lab: Lab, target: str, routine: str | None = None, *, tell: Tell | None = None) -> list[Action]:
-    """Find what is wrong with a target, of one routine or of all it has, mend it and what hangs on it.
+def diagnose(
+    session: CalibrationSession, target: str, routine: str | None = None, *, tell: OnAction | None = None
+) -> list[Action]:
+    """Find what is wrong with a target, of one routine or of all it has, mend it and what depends on it.
 
     What failed before is tried once more. Raises :class:`InvalidValueError` when nothing can be looked at.
     """
-    nodes = [node for node in lab.graph.nodes if node.target == target and routine in (None, node.routine)]
+    nodes = [node for node in session.graph.nodes if node.target == target and routine in (None, node.routine)]
     if not nodes:
-        there = [node for node in lab.graph.nodes if node.target == target]
+        there = [node for node in session.graph.nodes if node.target == target]
         if there:
             legal = ", ".join(node.routine for node in there)
             raise InvalidValueError("no such routine of this target", subject=target, value=str(routine), legal=legal)
-        legal = ", ".join(dict.fromkeys(node.target for node in lab.graph.nodes))
+        legal = ", ".join(dict.fromkeys(node.target for node in session.graph.nodes))
         raise InvalidValueError("nothing to diagnose", subject="target", value=target, legal=legal)
-    now = lab.states()
+    now = session.states()
     chosen = [node for node in nodes if now[node].status == "failed"]
-    chosen += [node for node in nodes if not any(child in nodes for child in lab.graph.children(node))]
-    done = Pass(lab.graph, lab, tell, again=True).diagnose(chosen)
+    chosen += [node for node in nodes if not any(child in nodes for child in session.graph.children(node))]
+    done = Pass(session.graph, session, tell, again=True).mend(chosen)
     if not done:
         why = "; ".join(dict.fromkeys(f"{now[node].status}: {now[node].why}" for node in chosen))
         raise InvalidValueError("nothing of it can be looked at as it stands", subject=target, value=why,

@@ -10,6 +10,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,8 +18,9 @@ from pulsed.calibration.schedules import Blocks
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, RunRecord, Value
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError
-from pulsed.model.job import JobInfo, JobRequest, RunOptions
+from pulsed.model.job import CALIBRATION_TAG, JobInfo, JobRequest, RunOptions
 from pulsed.model.payload import ArrayRef, Part, read_array
+from pulsed.model.rack_time import least_seconds
 from pulsed.model.result import JobResult, ProgramResult
 from pulsed.pulse.schedule import Schedule
 from pulsed.pulse.serialize import dumps
@@ -70,11 +72,11 @@ class Played:
 
 
 class Executor:
-    """Plays schedules under ``calibration``, which need not be in force.
+    """Plays schedules under ``calibration``, which need not be active.
 
     Args:
         connection: to the daemon, with an operator's key.
-        calibration: the working set; None for the one in force.
+        calibration: the working set; None for the active one.
         progress: told of each job that has ended.
         timeout: seconds that one job may take, waiting in the queue included.
 
@@ -137,6 +139,8 @@ class Executor:
             shots=shots, meas_level=level, meas_return="avg" if average else "single", iq=level == 2,
             calibration_id=self._candidate(), **options,
         )  # fmt: skip
+        if "confirm_rack_time" not in options and self._seconds(schedules, asked) > self.device.limits.rack_time:
+            asked = msgspec.structs.replace(asked, confirm_rack_time=True)  # a routine knows what it asks for
         most, done = self.device.limits.max_circuits, 0
         programs: list[tuple[ProgramResult, Sequence[Part]]] = []
         instruments: dict[str, str] = {}
@@ -156,6 +160,10 @@ class Executor:
             instruments=instruments,
         )
 
+    def _seconds(self, schedules: Sequence[Schedule], options: RunOptions) -> float:
+        length = float(sum(schedule.duration for schedule in schedules) * self.device.dt)
+        return least_seconds(len(schedules), length, options, self.device.limits)
+
     def _candidate(self) -> str:
         if not self._stored:
             self.connection.put_calibration(self.calibration)
@@ -164,7 +172,10 @@ class Executor:
 
     def _run(self, schedules: Sequence[Schedule], options: RunOptions) -> tuple[JobResult, Sequence[Part]]:
         parts = [dumps(schedule) for schedule in schedules]
-        request = JobRequest(str(uuid.uuid4()), ("schedule",) * len(parts), len(parts), options, name="calibration")
+        request = JobRequest(
+            str(uuid.uuid4()), ("schedule",) * len(parts), len(parts), options, name="calibration",
+            tags=(CALIBRATION_TAG,),
+        )  # fmt: skip
         self.connection.submit(request, parts)
         try:
             return self.connection.finished(request.job_id, self._timeout)[1:]

@@ -4,116 +4,53 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 import xarray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pulsed.calibration.executor import Executor, Played
-from pulsed.calibration.fits.fit import Fit
-from pulsed.model.calibration import CalibrationSet, Number
+from pulsed import old_names
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.measurement import Measurement, MeasurementRequest, MeasurementResponse
+from pulsed.calibration.outcome import Outcome, Proposal, bad_data, first_bad
+from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConfigError, InvalidValueError
-from pulsed.pulse.schedule import Schedule
+
+__getattr__ = old_names(__name__)
+
+__all__ = [
+    "Measurement",
+    "MeasurementRequest",
+    "MeasurementResponse",
+    "Outcome",
+    "Proposal",
+    "Routine",
+    "RoutineParameters",
+    "Subject",
+    "Verdict",
+    "all_routines",
+    "bad_data",
+    "find_routine",
+    "first_bad",
+    "qubits_of",
+    "register",
+    "routine_names",
+    "tone_pairs",
+]
+"""With this module alone a routine can be written."""
 
 Subject = Literal["qubit", "pair", "port", "chip"]
 Verdict = Literal["in spec", "out of spec", "bad data"]
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What a target wants played.
-
-    ``options`` are other fields of :class:`RunOptions`: settings, spectrum, rep_delay. ``values``, by full name, are
-    put over the working set for this ask alone; what is in force stays. The schedules are the asker's own.
-    """
-
-    schedules: Sequence[Schedule]
-    shots: int = 500
-    average: bool = False
-    level: int = 1
-    options: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, Number] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back for one target: as :class:`Played`, with the memory slots of its own schedules, in order."""
-
-    iq: npt.NDArray[np.complex64] | None
-    """(schedules, shots, slots), without the shots when averaged."""
-    bits: npt.NDArray[np.uint8] | None
-    """(schedules, shots, slots), at level 2."""
-    records: npt.NDArray[np.complex64] | None
-    """(schedules, shots, slots, samples) or without the shots, at level 0."""
-    spectrum: npt.NDArray[np.float64] | None
-    """(schedules, frequencies) in dBm."""
-    overrange: npt.NDArray[np.bool_]
-    """(schedules,)"""
-
-    @classmethod
-    def of(cls, played: Played, slots: Sequence[int], rows: slice) -> Answer:
-        """Return one target's share: some schedules, some memory slots."""
-        own = list(slots)
-        return cls(
-            None if played.iq is None else played.iq[rows][..., own],
-            None if played.bits is None else played.bits[rows][..., own],
-            None if played.records is None else played.records[rows][..., own, :],
-            None if played.spectrum is None else played.spectrum[rows],
-            played.overrange[rows],
-        )
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A value that a routine proposes."""
-
-    value: Number
-    unit: str = ""
-    stderr: float | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an analysis found. ``values`` have names without the subject; bad data gives none."""
-
-    quality: Literal["good", "bad data"]
-    reason: str = ""
-    values: dict[str, Proposal] = field(default_factory=dict)
-    fits: dict[str, Fit] = field(default_factory=dict)
-    """By what they are of, for the figure and the report."""
-
-    @property
-    def good(self) -> bool:
-        """Whether there are values to propose."""
-        return self.quality == "good"
-
-
-def bad_data(reason: str, **fits: Fit) -> Outcome:
-    """Return the outcome of data that say nothing, and why."""
-    return Outcome("bad data", reason, {}, fits)
-
-
-def first_bad(fits: Mapping[str, Fit]) -> Outcome | None:
-    """Return the outcome when one of ``fits`` is not good, else None."""
-    for name, fit in fits.items():
-        if not fit.ok:
-            return Outcome("bad data", f"{name}: {fit.reason}", {}, dict(fits))
-    return None
 
 
 class RoutineParameters(BaseModel):
     """The parameters of a run; each routine has its own, with defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Measurement: TypeAlias = Generator[Ask, Answer, xarray.Dataset]
 
 
 class Routine(ABC):
@@ -131,7 +68,7 @@ class Routine(ABC):
     disturbs: ClassVar[Literal["none", "neighbours", "all"]] = "none"
     """Which other targets may not be measured at the same time."""
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {}
-    """For a check: by name, how far (absolute, relative) a value may be from the one in force."""
+    """For a check: by name, how far (absolute, relative) a value may be from the active one."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """Parameters of a check: a few points."""
 
@@ -146,10 +83,13 @@ class Routine(ABC):
             self.parameters = self.Parameters(**parameters)
         except ValidationError as error:
             first = error.errors()[0]
-            legal = ", ".join(self.Parameters.model_fields) if first["type"] == "extra_forbidden" else first["msg"]
+            name, subject = ".".join(map(str, first["loc"])), f"routine {self.name}"
+            if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+                legal = ", ".join(self.Parameters.model_fields) or "none: it has no parameters"
+                raise InvalidValueError("no such parameter", subject=subject, value=name, legal=legal) from error
             raise InvalidValueError(
-                "this parameter cannot be used", subject=f"routine {self.name}",
-                value=f"{'.'.join(map(str, first['loc']))}={first['input']!r}", legal=legal,
+                "a value that this parameter does not take", subject=subject, value=f"{name}={first['input']!r}",
+                legal=first["msg"],
             ) from error  # fmt: skip
 
     @classmethod
@@ -164,10 +104,10 @@ class Routine(ABC):
         return ("chip",)
 
     @abstractmethod
-    def measure(self, bench: Executor, target: str) -> Measurement:
-        """Measure one target: yield :class:`Ask`, get :class:`Answer`, return the data.
+    def measure(self, executor: Executor, target: str) -> Measurement:
+        """Measure one target: yield :class:`MeasurementRequest`, get :class:`MeasurementResponse`, return the data.
 
-        ``bench.blocks`` makes the schedules. Other targets may be measured at the same time; nothing here sees them.
+        ``executor.blocks`` makes the schedules. Other targets may be measured at the same time; nothing here sees them.
         """
 
     @abstractmethod
@@ -176,27 +116,27 @@ class Routine(ABC):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw data, fit, residuals and the values with their errors into a matplotlib figure."""
-        from pulsed.calibration.figures import draw_fits
+        from pulsed.calibration.results.run_plots import draw_fits
 
         draw_fits(self.name, data, outcome, figure)
 
-    def check(self, bench: Executor, target: str) -> Measurement:
-        """Measure a few points, enough to see whether the values in force are right."""
-        return type(self)(**{**self.parameters.model_dump(exclude_unset=True), **self.quick}).measure(bench, target)
+    def check(self, executor: Executor, target: str) -> Measurement:
+        """Measure a few points, enough to see whether the active values are right."""
+        return type(self)(**{**self.parameters.model_dump(exclude_unset=True), **self.quick}).measure(executor, target)
 
     @classmethod
     def checkable(cls) -> bool:
-        """Whether a check is less than another run of the same, and says something of the values in force."""
-        return bool(cls.quick or cls.tolerances or cls.judge is not Routine.judge)
+        """Whether a check says something of the active values: without tolerances nothing is compared with them."""
+        return bool(cls.tolerances or cls.judge is not Routine.judge)
 
-    def partial(self, bench: Executor, target: str, answers: Sequence[Answer]) -> xarray.Dataset | None:
+    def partial(self, executor: Executor, target: str, answers: Sequence[MeasurementResponse]) -> xarray.Dataset | None:
         """Return what a run that was stopped had measured, in the routine's own form; None where it has none."""
         return None
 
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
-        """Compare what a check measured with the values in force; return the verdict and the reason in words.
+        """Compare what a check measured with the active values; return the verdict and the reason in words.
 
-        A value is out of spec when it is farther from the one in force than the tolerance and three standard errors;
+        A value is out of spec when it is farther from the active one than the tolerance and three standard errors;
         angles are the same a whole turn apart.
         """
         outcome = self.analyse(data)
@@ -214,7 +154,7 @@ class Routine(ABC):
             if found.unit == "rad":
                 off = (off + np.pi) % (2 * np.pi) - np.pi
             if abs(off) > allowed:
-                return "out of spec", f"{full} is {found.value:.7g}, {old:.7g} is in force, {allowed:.2g} is allowed"
+                return "out of spec", f"{full} is {found.value:.7g}, {old:.7g} is active, {allowed:.2g} is allowed"
         return "in spec", ""
 
 

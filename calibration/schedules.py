@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.compiler.gates import gate_schedules
-from pulsed.compiler.wiring import Wiring
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError, NotFoundError
@@ -42,7 +42,7 @@ class Blocks:
     def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:
         self.device = device
         self.calibration = calibration
-        self._wiring = Wiring(device, calibration)
+        self._channel_map = ChannelMap(device, calibration)
 
     @cached_property
     def _gates(self) -> object:
@@ -77,8 +77,8 @@ class Blocks:
     def rz(self, qubit: int, angle: float) -> Schedule:
         """Return a virtual z rotation by ``angle``: shifts of every frame at the qubit's frequency, no time."""
         schedule = Schedule(name="rz")
-        for row in self._wiring.frames_of_qubit[qubit]:
-            schedule = schedule.insert(0, ShiftPhase(rz_phase(angle), self._wiring.lines[row].channel))
+        for row in self._channel_map.frames_of_qubit[qubit]:
+            schedule = schedule.insert(0, ShiftPhase(rz_phase(angle), self._channel_map.lines[row].channel))
         return schedule
 
     def drive(self, qubit: int, pulse: Pulse) -> Schedule:
@@ -134,7 +134,7 @@ class Blocks:
             kernel = Kernel("boxcar")
         if frequency is not None:
             frames = [(0, SetFrequency(frequency, channel))]
-            home = self._wiring.lines[self._wiring.rows[channel]].frequency
+            home = self._channel_map.lines[self._channel_map.rows[channel]].frequency
             late = self.value(f"{self.device.qubits[qubit].acquire}.delay", 0.0)
             turns = (frequency - home) * self.dt * (late + settle + np.arange(window))
             kernel = Kernel("turning", weights=np.exp(2j * np.pi * turns) / window)

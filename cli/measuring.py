@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pulsed.client import Client
+from pulsed.client.home import home_directory
 from pulsed.model.job import JobInfo, JobRequest
 from pulsed.model.payload import Part
 
@@ -43,3 +44,10 @@ def stoppable() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def data_folder(data: str | None) -> Path:
+    """Return the folder of the runs' files; it is made when it is not there."""
+    folder = home_directory() / "runs" if data is None else Path(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -47,7 +47,7 @@ class OwnDaemon:
     def pid(self) -> int:
         """The process id of the daemon. Raises :class:`WorkerDiedError` when it does not run."""
         if self._process is None:
-            raise WorkerDiedError("does not run", subject="daemon")
+            raise WorkerDiedError("is not running", subject="daemon")
         return self._process.pid
 
     def start(self) -> None:

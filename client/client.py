@@ -3,80 +3,74 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import pulsed
-from pulsed.client.keys import find_key, find_url, home_directory
-from pulsed.client.link import Answer, Link
-from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord, from_json
+from pulsed.client.calibration_calls import CalibrationCalls
+from pulsed.client.callbacks import Callbacks
+from pulsed.client.home import find_url, home_directory
+from pulsed.client.job_calls import JobCalls
+from pulsed.client.keys import find_key
+from pulsed.client.lifetime import leave_to_parent, tell_of_forks, weakly
+from pulsed.client.reading import read_device, read_result
+from pulsed.client.replies import Reply, check_known, expect, knows, no_answer, only_part
+from pulsed.client.session_calls import SessionCalls
+from pulsed.client.transport import Answer, DaemonConnection
+from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import ConnectionFailedError, InvalidValueError, JobTimeoutError, ProtocolError
-from pulsed.model.job import FINAL_STATES, JobInfo, JobRequest, JobState
+from pulsed.model.errors import InvalidValueError, JobTimeoutError
+from pulsed.model.job import JobInfo, JobRequest, JobState
 from pulsed.model.payload import Part
-from pulsed.model.result import JobResult, decode
+from pulsed.model.result import JobResult
+from pulsed.wire.base import REVISION, Request
+from pulsed.wire.job_messages import ChunkReply, GetChunk
 from pulsed.wire.messages import (
-    AnyNotice,
-    AnyReply,
-    CalibrationLogReply,
-    CalibrationReply,
+    AnyEvent,
     Cancel,
     CancelReply,
-    CommitCalibration,
     DeviceReply,
-    DoneReply,
-    GetCalibration,
-    GetCalibrationLog,
     GetDevice,
     GetJob,
     GetJobs,
     GetResult,
-    GetRuns,
     GetStatus,
-    GetValueHistory,
     Greeting,
-    JobChanged,
     JobReply,
     JobsReply,
-    Prune,
-    PruneReply,
-    PutCalibration,
-    PutRun,
-    Request,
     ResultReply,
-    RunsReply,
     Status,
     StatusReply,
     Stop,
     StopReply,
     Submit,
-    TagCalibration,
-    ValueHistoryReply,
 )
-from pulsed.wire.protocol import MAX_FRAMES, Gap, Noticed
+from pulsed.wire.protocol import MAX_FRAMES, EventReceived, Gap
 
-Reply = TypeVar("Reply", bound=AnyReply)
 _log = logging.getLogger(__name__)
 
 
-class Client:
+class Client(JobCalls, SessionCalls, CalibrationCalls):
     """One connection to a daemon.
 
     Args:
         url: ``"tcp://HOST:PORT"``; None finds the daemon that runs on this machine.
         key: a key file, the name of a key in the home directory, or None for the local one.
         timeout: seconds that the daemon may take to answer; waiting for a result has its own.
-        home: the home directory, see :func:`pulsed.client.keys.home_directory`.
+        home: the home directory, see :func:`pulsed.client.home.home_directory`.
 
     Every call raises :class:`KeyFileError`, :class:`ConnectionFailedError` or the error that the daemon answered.
     After a lost connection the calls under way go on by themselves when the daemon is back.
+
+    Copies are the same connection. A pickled client connects again where it is unpickled, by the same url and key file
+    (keys themselves are never pickled); the child of a fork does so, too, at its next call. A client that nothing
+    refers to any more closes its connection.
 
     """
 
@@ -86,12 +80,20 @@ class Client:
     ) -> None:  # fmt: skip
         self.timeout = timeout
         self._url, self._key, self._home = url, key, home_directory(home)
-        self._link: Link | None = None
+        self._connection: DaemonConnection | None = None
         self._lock = threading.Lock()
-        self._watchers: dict[str, list[Callable[[JobInfo], None]]] = {}
-        self._subscribers: list[tuple[Callable[[AnyNotice], None], tuple[type[AnyNotice], ...]]] = []
-        self._notices: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._teller: threading.Thread | None = None
+        self._callbacks = Callbacks()
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+        tell_of_forks(self)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self._url, self._key, self.timeout, self._home)
 
     def connect(self) -> Self:
         """Connect and greet; does nothing when that has happened."""
@@ -101,16 +103,20 @@ class Client:
     def close(self) -> None:
         """Close the connection. Calls under way in other threads raise :class:`ConnectionFailedError`."""
         with self._lock:
-            link, self._link = self._link, None
-            teller, self._teller = self._teller, None
-            self._watchers.clear()
-            self._subscribers.clear()
-        if link is not None:
-            link.close()
-        if teller is not None:
-            self._notices.put(None)
-            if teller is not threading.current_thread():
-                teller.join()
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._callbacks.close()
+
+    def after_fork(self) -> None:
+        """Start afresh in the child of a fork: threads do not come along, and the parent goes on to use the sockets."""
+        if self._connection is not None:
+            leave_to_parent(self._connection)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._lock = threading.Lock()
+        self._connection, self._finalizer = None, None
+        self._callbacks.after_fork()
 
     def __enter__(self) -> Self:
         return self.connect()
@@ -123,7 +129,7 @@ class Client:
     @property
     def url(self) -> str:
         """Where the daemon is, as far as is known now."""
-        return self._link.url if self._link is not None else find_url(self._url, self._home)
+        return self._connection.url if self._connection is not None else find_url(self._url, self._home)
 
     @property
     def greeting(self) -> Greeting:
@@ -136,46 +142,8 @@ class Client:
 
     def device(self, backend: str | None = None) -> DeviceDescription:
         """Return the device description of ``backend``, or of the only one."""
-        _, parts = self._call(DeviceReply, GetDevice, backend=backend)
-        return DeviceDescription.model_validate_json(bytes(_only(parts)))
-
-    def calibration(
-        self, calibration_id: str | None = None, *, time: float | None = None, tag: str | None = None
-    ) -> CalibrationSet:
-        """Return the calibration set in force, or that of an id, of a tag, or in force at ``time`` (Unix time, s)."""
-        reply, parts = self._call(CalibrationReply, GetCalibration, calibration_id=calibration_id, time=time, tag=tag)
-        return from_json(bytes(_only(parts)), reply.calibration_id)
-
-    def put_calibration(self, calibration: CalibrationSet) -> str:
-        """Store a set, which does not come into force by that; jobs may name it. Returns its id."""
-        return self._call(CalibrationReply, PutCalibration, [calibration.to_json()])[0].calibration_id
-
-    def commit_calibration(self, calibration_id: str, expected: str, why: str = "") -> None:
-        """Put a stored set in force, provided that ``expected`` is.
-
-        Raises :class:`ConflictError` when another one came into force in the meantime; it names what that changed.
-        """
-        self._ask(DoneReply, CommitCalibration, calibration_id=calibration_id, expected=expected, why=why)
-
-    def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]:
-        """Return the sets that came into force, the newest first, or those that changed the value ``name``."""
-        return list(self._ask(CalibrationLogReply, GetCalibrationLog, limit=limit, name=name).entries)
-
-    def tag_calibration(self, calibration_id: str, tag: str, *, move: bool = False) -> None:
-        """Give a stored set a name. Raises :class:`ConflictError` for one that is taken, unless ``move`` takes it."""
-        self._ask(DoneReply, TagCalibration, calibration_id=calibration_id, name=tag, move=move)
-
-    def value_history(self, name: str, limit: int = 100) -> list[PastValue]:
-        """Return the values that ``name`` has had, the newest first, each with the time and set it came with."""
-        return list(self._ask(ValueHistoryReply, GetValueHistory, name=name, limit=limit).values)
-
-    def put_run(self, run: RunRecord) -> None:
-        """Keep the record of a measurement, in place of an older one with its id."""
-        self._ask(DoneReply, PutRun, run=run)
-
-    def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
-        """Return the newest records of measurements first that fit every filter given."""
-        return list(self._ask(RunsReply, GetRuns, routine=routine, target=target, limit=limit).runs)
+        _, parts = self._call(DeviceReply, GetDevice, backend=backend, revision=REVISION)
+        return read_device(bytes(only_part(parts)), self.greeting.version)
 
     def submit(self, request: JobRequest, parts: Sequence[Part], backend: str | None = None) -> JobInfo:
         """Hand in a job; when this returns it is durable. The same id again returns the same job."""
@@ -190,7 +158,10 @@ class Client:
         return reply.job
 
     def job(self, job_id: str) -> JobInfo:
-        """Return what is known of a job."""
+        """Return what is known of a job; four letters or more of the beginning of its id will do if no other has them.
+
+        Raises :class:`NotFoundError`, which names the jobs that begin alike when there are several.
+        """
         return self._ask(JobReply, GetJob, job_id=job_id).job
 
     def jobs(
@@ -203,6 +174,31 @@ class Client:
             created_before=created_before, limit=limit, skip=skip,
         )  # fmt: skip
         return list(reply.jobs)
+
+    def all_jobs(
+        self, state: JobState | None = None, owner: str | None = None, tags: Sequence[str] = (),
+        created_after: float | None = None, created_before: float | None = None, page: int = 100,
+    ) -> Iterator[JobInfo]:  # fmt: skip
+        """Yield the newest jobs first that fit every filter, as far as they are asked for.
+
+        They come page by page, ``page`` at a time. A job that is there all the time comes exactly once, whatever is
+        handed in in the meantime.
+        """
+        seen: set[str] = set()
+        key, skip = None, 0
+        while True:
+            reply = self._ask(
+                JobsReply, GetJobs, state=state, owner=owner, tags=tuple(tags), created_after=created_after,
+                created_before=created_before, limit=page, skip=skip, beyond=key,
+            )  # fmt: skip
+            yield from (info for info in reply.jobs if info.job_id not in seen)
+            key = reply.key
+            if key is None:
+                if self.greeting.revision > 0 or len(reply.jobs) < page:
+                    return
+                # A daemon of revision 0 knows pages by their offset alone: what moved to the next one came before.
+                seen.update(info.job_id for info in reply.jobs)
+                skip += page
 
     def cancel(self, job_id: str) -> bool:
         """Cancel a job; False when it had ended before."""
@@ -218,61 +214,81 @@ class Client:
 
     def finished(self, job_id: str, timeout: float | None = None) -> tuple[JobInfo, JobResult, Sequence[Part]]:
         """As :meth:`result`, with the job as it has ended before it."""
-        future = self._connected().request(GetResult, (), {"job_id": job_id})
+        return self.read_finished(self._patiently(self.finishing(job_id), job_id, timeout))
+
+    def finishing(self, job_id: str) -> Future[Answer]:
+        """Return the future of what :meth:`read_finished` reads; nothing waits for it in a thread of its own.
+
+        To cancel it leaves the job alone.
+        """
+        return self._connected().request(GetResult, (), {"job_id": job_id})
+
+    def read_finished(self, answer: Answer) -> tuple[JobInfo, JobResult, Sequence[Part]]:
+        """Return what a future of :meth:`finishing` has brought, as :meth:`finished` does."""
+        message, parts = answer
+        return expect(ResultReply, message).job, *read_result(parts, self.greeting.version)
+
+    def chunk(
+        self, job_id: str, index: int, timeout: float | None = None
+    ) -> tuple[JobInfo, ChunkResult | None, Sequence[Part]]:
+        """Wait for one chunk of a job, counted from 0, and return the job, what it brought back, and its parts.
+
+        Without a chunk when the job has ended, then everything is in its result, the last chunk too; and at once when
+        the daemon is too old to give single ones. Raises :class:`JobTimeoutError` after ``timeout`` seconds.
+        """
+        if not knows(self.greeting, GetChunk):
+            return self.job(job_id), None, ()
+        future = self._connected().request(GetChunk, (), {"job_id": job_id, "index": index})
+        message, parts = self._patiently(future, job_id, timeout)
+        reply = expect(ChunkReply, message)
+        return reply.job, reply.chunk, parts
+
+    def _patiently(self, future: Future[Answer], job_id: str, timeout: float | None) -> Answer:
         try:
-            message, parts = future.result(timeout)
+            return future.result(timeout)
         except FutureTimeoutError:
             future.cancel()
-            raise JobTimeoutError(f"no result within {timeout:g} s; the job goes on", subject=f"job {job_id}") from None
-        return _expect(ResultReply, message).job, *decode(parts)
+            raise self.late(job_id, timeout) from None
+
+    def late(self, job_id: str, timeout: float | None) -> JobTimeoutError:
+        """Return the error that a job has not ended within ``timeout`` seconds, and why, as far as is known here."""
+        if self._connection is not None and self._connection.open:
+            message = "has not ended in this time; it goes on, ask again"
+        else:
+            message = (
+                f"has not ended in this time, and the daemon at {self.url} does not answer: it keeps the job, and goes "
+                "on with it once it runs again (`pulsed status`, `pulsed serve`); ask again then"
+            )
+        return JobTimeoutError(
+            message, subject=f"job {job_id}", value="no time" if timeout is None else f"{timeout:g} s"
+        )
 
     def watch(self, job_id: str, callback: Callable[[JobInfo], None]) -> Callable[[], None]:
         """Call ``callback`` with the job as it is and at every change, in a thread of the client's.
 
         Returns a function that ends it; the end of the job ends it too.
         """
-        self._follow()
-        with self._lock:
-            self._watchers.setdefault(job_id, []).append(callback)
-
-        def end() -> None:
-            with self._lock:
-                callbacks = self._watchers.get(job_id, [])
-                if callback in callbacks:
-                    callbacks.remove(callback)
-                if not callbacks:
-                    self._watchers.pop(job_id, None)
-
+        self.follow()
+        end = self._callbacks.watch(job_id, callback)
         try:
-            self._tell_job(self.job(job_id))
+            self._callbacks.tell_job(self.job(job_id))
         except BaseException:
             end()
             raise
         return end
 
-    def subscribe(self, callback: Callable[[AnyNotice], None], *kinds: type[AnyNotice]) -> Callable[[], None]:
-        """Call ``callback`` with every notice of these ``kinds``, or of all, in a thread of the client's.
+    def subscribe(self, callback: Callable[[AnyEvent], None], *kinds: type[AnyEvent]) -> Callable[[], None]:
+        """Call ``callback`` with every event of these ``kinds``, or of all, in a thread of the client's.
 
         Returns a function that ends it.
         """
-        subscriber = callback, kinds
-        with self._lock:
-            self._subscribers.append(subscriber)
-        self._follow()
-
-        def end() -> None:
-            with self._lock:
-                if subscriber in self._subscribers:
-                    self._subscribers.remove(subscriber)
-
+        end = self.add_subscriber(callback, *kinds)
+        self.follow()
         return end
 
-    def prune(self, before: float, *, dry: bool = False) -> Pruned:
-        """Forget records and sets older than ``before`` that nothing refers to; the right of an admin.
-
-        With ``dry`` nothing is done, and what would be is returned. The files of the records are left alone.
-        """
-        return self._ask(PruneReply, Prune, before=before, dry=dry).pruned
+    def add_subscriber(self, callback: Callable[[AnyEvent], None], *kinds: type[AnyEvent]) -> Callable[[], None]:
+        """As :meth:`subscribe`, without a connection: one that is made later asks for events."""
+        return self._callbacks.subscribe(callback, kinds)
 
     def stop_daemon(self) -> None:
         """Stop the daemon; the right of an admin."""
@@ -280,116 +296,84 @@ class Client:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _connected(self) -> Link:
+    def _connected(self) -> DaemonConnection:
         with self._lock:
-            if self._link is not None and not self._link.ended:
-                return self._link
-            link = self._link = self._new_link()
-            followed = bool(self._watchers or self._subscribers)
-        if followed:  # on a link that has ended
-            link.subscribe()
-            link.subscribed.add_done_callback(lambda _: self._ask_watched())
-        return link
+            if self._connection is not None and not self._connection.ended:
+                return self._connection
+            connection = self._connection = self._new_connection()
+            followed = bool(self._callbacks)
+            if self._finalizer is not None:
+                self._finalizer.detach()
+            self._finalizer = weakref.finalize(self, _leave, connection, self._callbacks.ending())
+        if followed:  # on a connection that has ended, or before a fork
+            self._callbacks.start()
+            connection.subscribe()
+            ask_watched = weakly(self._ask_watched)
+            connection.subscribed.add_done_callback(lambda _: ask_watched())
+        return connection
 
-    def _new_link(self) -> Link:
+    def _new_connection(self) -> DaemonConnection:
         key = find_key(self._key, self._home)
         url = find_url(self._url, self._home)
-        link = Link(url, key, pulsed.__version__, self._on_event)
-        link.start()
+        connection = DaemonConnection(url, key, pulsed.__version__, weakly(self._on_event))
+        connection.start()
         try:
-            link.greeted.result(self.timeout)
+            connection.greeted.result(self.timeout)
         except FutureTimeoutError:
-            link.close()
-            raise _no_answer(url, self.timeout) from None
+            connection.close()
+            raise no_answer(url, self.timeout) from None
         except BaseException:
-            link.close()
+            connection.close()
             raise
-        return link
+        return connection
 
     def _call(
         self, reply: type[Reply], kind: type[Request], parts: Sequence[Part] = (), **fields: Any
     ) -> tuple[Reply, Sequence[Part]]:
-        link = self._connected()
-        future: Future[Answer] = link.request(kind, parts, fields)
+        connection = self._connected()
+        check_known(kind, connection.greeting)
+        future: Future[Answer] = connection.request(kind, parts, fields)
         try:
             message, answer = future.result(self.timeout)
         except FutureTimeoutError:
             future.cancel()
-            raise _no_answer(link.url, self.timeout) from None
-        return _expect(reply, message), answer
+            raise no_answer(connection.url, self.timeout) from None
+        return expect(reply, message), answer
 
-    def _ask(self, reply: type[Reply], kind: type[Request], **fields: Any) -> Reply:
-        return self._call(reply, kind, **fields)[0]
-
-    def _follow(self) -> None:
-        link = self._connected()
-        with self._lock:
-            if self._teller is None:
-                self._teller = threading.Thread(target=self._tell, name="pulsed-notices", daemon=True)
-                self._teller.start()
-        link.subscribe()
+    def follow(self) -> None:
+        """Have the daemon tell of events; return when none can be missed any longer."""
+        connection = self._connected()
+        self._callbacks.start()
+        connection.subscribe()
         try:
-            link.subscribed.result(self.timeout)
+            connection.subscribed.result(self.timeout)
         except FutureTimeoutError:
-            raise _no_answer(link.url, self.timeout) from None
+            raise no_answer(connection.url, self.timeout) from None
 
-    def _tell(self) -> None:
-        while (call := self._notices.get()) is not None:
-            try:
-                call()
-            except Exception:  # noqa: BLE001 - it is the caller's own function
-                _log.exception("a callback failed; the others are told all the same")
-
-    def _on_event(self, event: Noticed | Gap) -> None:
-        if isinstance(event, Noticed):
-            self._tell_notice(event.notice)
+    def _on_event(self, event: EventReceived | Gap) -> None:
+        if isinstance(event, EventReceived):
+            self._callbacks.tell_event(event.event)
         else:
             self._ask_watched()
 
     def _ask_watched(self) -> None:
         with self._lock:
-            link, watched = self._link, list(self._watchers)
-        if link is not None:
-            for job_id in watched:
-                link.request(GetJob, (), {"job_id": job_id}).add_done_callback(self._asked)
+            connection = self._connection
+        if connection is not None:
+            for job_id in self._callbacks.watched():
+                connection.request(GetJob, (), {"job_id": job_id}).add_done_callback(self._asked)
 
     def _asked(self, future: Future[Answer]) -> None:
         if not future.cancelled() and future.exception() is None:
             message, _ = future.result()
-            self._tell_job(_expect(JobReply, message).job)
-
-    def _tell_notice(self, notice: AnyNotice) -> None:
-        with self._lock:
-            subscribers = [callback for callback, kinds in self._subscribers if not kinds or isinstance(notice, kinds)]
-        for callback in subscribers:
-            self._notices.put(partial(callback, notice))
-        if isinstance(notice, JobChanged):
-            self._tell_job(notice.job)
-
-    def _tell_job(self, info: JobInfo) -> None:
-        with self._lock:
-            final = info.state in FINAL_STATES
-            callbacks = self._watchers.pop(info.job_id, []) if final else self._watchers.get(info.job_id, [])
-            callbacks = list(callbacks)
-        for callback in callbacks:
-            self._notices.put(partial(callback, info))
+            self._callbacks.tell_job(expect(JobReply, message).job)
 
 
-def _expect(kind: type[Reply], message: AnyReply) -> Reply:
-    if not isinstance(message, kind):
-        raise ProtocolError("an answer of the wrong kind", subject="daemon", value=type(message).__name__,
-                            legal=kind.__name__)  # fmt: skip
-    return message
+def _unpickled(url: str | None, key: Path | str | None, timeout: float, home: Path) -> Client:
+    return Client(url, key, timeout, home=home)
 
 
-def _only(parts: Sequence[Part]) -> Part:
-    if len(parts) != 1:
-        raise ProtocolError("an answer with the wrong number of parts", subject="daemon", value=len(parts), legal="1")
-    return parts[0]
-
-
-def _no_answer(url: str, timeout: float) -> ConnectionFailedError:
-    return ConnectionFailedError(
-        f"no answer within {timeout:g} s: is the daemon well? (`pulsed status`; start one with `pulsed serve`)",
-        subject=url,
-    )
+def _leave(connection: DaemonConnection, end_callbacks: Callable[[], None]) -> None:
+    """Let the threads of a dropped client end, without waiting for them: this may run in any thread."""
+    connection.leave()
+    end_callbacks()

@@ -1,9 +1,6 @@
-"""Keys: who the daemon is, who its clients are, and where all of it lies.
+"""Key files: who the daemon is, and who its clients are.
 
-The home directory of a daemon (``$PULSED_HOME``, else the user's data directory) holds ``server.key``, one file per
-client in ``clients/`` and, while the daemon runs, ``daemon.json`` with its address. A file with a secret is open to
-its owner alone (0600), or it is not used. The daemon takes names and roles from its own ``clients/`` only: a remote
-user needs a copy of their ``.key``, or sends in the public half as ``clients/NAME.pub``.
+A file with a secret is open to its owner alone (0600), or it is not used.
 """
 
 from __future__ import annotations
@@ -15,14 +12,15 @@ import struct
 from pathlib import Path
 
 import msgspec
-import platformdirs
 import zmq
 from zmq.utils import z85
 
-from pulsed.model.errors import KeyFileError, PulsedError
+from pulsed import old_names
+from pulsed.model.errors import KeyFileError
 from pulsed.wire.roles import Role, parse_role
 
-DEFAULT_URL = "tcp://127.0.0.1:5810"
+__getattr__ = old_names(__name__)
+
 LOCAL = "local"
 """Name of the key that a local client uses when it is given none; made on first start, role admin."""
 
@@ -36,25 +34,6 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str = ""
     server: str = ""
     format: int = 1
-
-
-class RunningDaemon(msgspec.Struct, frozen=True):
-    """What ``daemon.json`` says while a daemon runs."""
-
-    url: str
-    pid: int
-    backend: str
-    version: str
-    started: float
-
-
-def home_directory(home: Path | str | None = None) -> Path:
-    """Return ``home``, else ``$PULSED_HOME``, else the user's data directory for pulsed."""
-    if home is not None:
-        return Path(home)
-    if named := os.environ.get("PULSED_HOME"):
-        return Path(named)
-    return Path(platformdirs.user_data_path("pulsed", appauthor=False))
 
 
 def new_key(name: str, role: str = "", server: str = "") -> Key:
@@ -108,7 +87,7 @@ def load_key(path: Path, *, secret: bool = True) -> Key:
         raise KeyFileError("does not hold a CURVE key", subject=subject, legal="public and secret of 40 characters")
     if key.secret and mode & 0o077:
         raise KeyFileError(
-            f"is open to others: make it yours alone (`chmod 600 {path}`)",
+            f"can be read by others: make it yours alone (`chmod 600 {path}`)",
             subject=subject, value=f"{mode:04o}", legal="0600",
         )  # fmt: skip
     return key
@@ -131,7 +110,7 @@ def add_client(home: Path, name: str, role: str) -> Path:
     parse_role(role)
     path = client_path(home, name)
     if path.exists():
-        raise KeyFileError("there is one already: delete it first", subject=f"key file {path}")
+        raise KeyFileError("already exists: delete it first", subject=f"key file {path}")
     save_key(path, new_key(name, role, load_key(home / "server.key").public))
     return path
 
@@ -139,7 +118,7 @@ def add_client(home: Path, name: str, role: str) -> Path:
 def client_path(home: Path, name: str) -> Path:
     """Return where the key of client ``name`` lies. Raises :class:`KeyFileError` for a name that is a path."""
     if not name or Path(name).name != name or name.startswith("."):
-        raise KeyFileError("not a name for a key", value=name, legal="a plain file name")
+        raise KeyFileError("invalid name of a key", value=name, legal="a plain file name")
     return home / "clients" / f"{name}.key"
 
 
@@ -157,60 +136,3 @@ def find_key(key: Path | str | None, home: Path) -> Key:
             "is not a client's key: it does not hold the daemon's public key", subject=f"key file {path}"
         )
     return found
-
-
-def find_url(url: str | None, home: Path) -> str:
-    """Return ``url``, else that of the daemon that runs at ``home``, else the default one."""
-    if url is not None:
-        return url
-    try:
-        return msgspec.json.decode((home / "daemon.json").read_bytes(), type=RunningDaemon).url
-    except (OSError, msgspec.MsgspecError):
-        return DEFAULT_URL
-
-
-class KnownClients:
-    """The keys that a daemon lets in, read again when the directory changes."""
-
-    def __init__(self, home: Path) -> None:
-        self.directory = home / "clients"
-        self.problems: list[PulsedError] = []
-        """What was wrong with the files at the last reading."""
-        self._seen: tuple[tuple[str, int], ...] = ()
-        self._by_public: dict[bytes, tuple[str, Role]] = {}
-        self._by_name: dict[str, Role] = {}
-
-    def of_public(self, public: bytes) -> tuple[str, Role] | None:
-        """Return name and role of the client with this public key (32 raw bytes)."""
-        self.refresh()
-        return self._by_public.get(public)
-
-    def role_of(self, name: str) -> Role | None:
-        """Return the role of the client ``name`` as of the last reading, None when it is not let in any longer."""
-        return self._by_name.get(name)
-
-    def refresh(self) -> None:
-        """Read the directory again if it has changed."""
-        files = sorted(p for p in self.directory.glob("*") if p.suffix in (".key", ".pub"))
-        seen = tuple((path.name, _last_change(path)) for path in files)
-        if seen == self._seen:
-            return
-        self._seen = seen
-        self._by_public, self._by_name, self.problems = {}, {}, []
-        for path in files:
-            try:
-                key = load_key(path, secret=path.suffix == ".key")
-                entry = (path.stem, parse_role(key.role or str(Role.VIEWER)))
-            except PulsedError as error:
-                self.problems.append(error)
-                continue
-            self._by_public[z85.decode(key.public.encode())] = entry
-            self._by_name[path.stem] = entry[1]
-
-
-def _last_change(path: Path) -> int:
-    """Return when the file or its mode changed last, 0 when it is not there any longer."""
-    try:
-        return path.stat().st_ctime_ns
-    except OSError:
-        return 0

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pulsed import old_names
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
-from pulsed.compiler.memory import Memory
+from pulsed.compiler.memory import MemoryBudget
 from pulsed.compiler.program import (
     ACQUISITION,
     EVENT,
@@ -21,19 +23,20 @@ from pulsed.compiler.program import (
     Block,
     Chunk,
     ChunkHead,
+    ChunkSettings,
     PartWriter,
     Program,
-    Settings,
 )
-from pulsed.compiler.sweeps import Sweep
-from pulsed.compiler.wiring import Wiring
+from pulsed.compiler.sweeps import LoweredSweep
 from pulsed.model.job import RunOptions
+
+__getattr__ = old_names(__name__)
 
 _NO_PARAMETERS = np.zeros(0, dtype=PARAMETER)
 
 
 @dataclass(frozen=True)
-class Named:
+class LabelledProgram:
     """A lowered program and what its result is labelled with."""
 
     name: str
@@ -41,53 +44,59 @@ class Named:
     memory_slots: int
     creg_sizes: tuple[tuple[str, int], ...] = ()
     metadata: bytes = b"{}"
-    sweep: Sweep | None = None
+    sweep: LoweredSweep | None = None
 
     @property
     def count(self) -> int:
         """How many results it brings back."""
         return 1 if self.sweep is None else len(self.sweep.bindings)
 
-    def part(self, first: int, last: int) -> Named:
+    def part(self, first: int, last: int) -> LabelledProgram:
         """Return this program with some of its bindings."""
         assert self.sweep is not None
-        bindings = Sweep(self.sweep.parameters, self.sweep.bindings[first:last])
-        return Named(self.name, self.lowered, self.memory_slots, self.creg_sizes, self.metadata, bindings)
+        bindings = LoweredSweep(self.sweep.parameters, self.sweep.bindings[first:last])
+        return LabelledProgram(self.name, self.lowered, self.memory_slots, self.creg_sizes, self.metadata, bindings)
 
 
-def settings_of(wiring: Wiring, options: RunOptions, shots: int) -> Settings:
+def settings_of(channel_map: ChannelMap, options: RunOptions, shots: int) -> ChunkSettings:
     """Return what is fixed on the rack for a job with ``options``."""
-    limits = wiring.device.limits
+    limits = channel_map.device.limits
     # What is only looked at need not relax: without pauses there is most to see.
     default = limits.rep_delay if options.spectrum is None else limits.rep_delay_min
     rep_delay = options.rep_delay if options.rep_delay is not None else default
-    return Settings(
+    if options.init_qubits:
+        rep_delay = max(rep_delay, limits.rep_delay)
+    return ChunkSettings(
         shots=shots,
         # To the picosecond: a float of the user's such as 1e-4 is no exact fraction of a second.
         rep_delay=Fraction(round(rep_delay * 1e12), 10**12),
         meas_level=options.meas_level,
         meas_return=options.meas_return,
         iq=options.iq,
-        los=wiring.los,
-        biases={name: options.settings.get(f"ports.{name}.bias", level) for name, level in wiring.biases.items()},
-        ports=wiring.port_settings,
-        discriminators=wiring.discriminators,
+        los=channel_map.los,
+        biases={name: options.settings.get(f"ports.{name}.bias", level) for name, level in channel_map.biases.items()},
+        ports=channel_map.port_settings,
+        discriminators=channel_map.discriminators,
         spectrum=options.spectrum,
     )
 
 
 def make_chunks(
-    programs: Iterable[Named], wiring: Wiring, memory: Memory, table: EnvelopeTable, options: RunOptions
+    programs: Iterable[LabelledProgram],
+    channel_map: ChannelMap,
+    memory: MemoryBudget,
+    table: EnvelopeTable,
+    options: RunOptions,
 ) -> list[Chunk]:
     """Split programs × bindings × shots into chunks that fit the instruments, in the order of the job.
 
     A chunk is made as soon as the next program does not fit it, so that only its programs are held besides.
     Raises :class:`LoweringError` with the numbers for a program that can never fit.
     """
-    whole = settings_of(wiring, options, options.shots)
+    whole = settings_of(channel_map, options, options.shots)
     chunks: list[Chunk] = []
     first, result = 0, 0
-    before: list[Named] = []
+    before: list[LabelledProgram] = []
     for group, shots, first_shot in _split(programs, memory, table, whole):
         if first_shot == 0:
             first, result = result, result + sum(item.count for item in group)
@@ -96,14 +105,14 @@ def make_chunks(
             chunks.append(_rebound(chunks[-1], sweep, first))
         else:
             settings = whole if complete else msgspec.structs.replace(whole, shots=shots)
-            chunks.append(_chunk(group, wiring, table, settings, first, first_shot))
+            chunks.append(_chunk(group, channel_map, table, settings, first, first_shot))
         before = group if complete and sweep is not None else []
         # The next programs are lowered before the loop comes round: these are in their chunk, and not needed besides.
         del group
     return chunks
 
 
-def _rebound(chunk: Chunk, sweep: Sweep, first: int) -> Chunk:
+def _rebound(chunk: Chunk, sweep: LoweredSweep, first: int) -> Chunk:
     """Return a chunk of one program with other bindings; they are the last part, all others are shared."""
     writer = PartWriter()
     bindings = msgspec.structs.replace(writer.add(sweep.bindings), part=len(chunk.parts) - 1)
@@ -112,7 +121,7 @@ def _rebound(chunk: Chunk, sweep: Sweep, first: int) -> Chunk:
     return Chunk(head, [*chunk.parts[:-1], *writer.parts])
 
 
-def _fitting(program: Named, share: float) -> list[Named]:
+def _fitting(program: LabelledProgram, share: float) -> list[LabelledProgram]:
     """Return the program, or parts of it when it has more bindings than a chunk holds."""
     if program.count == 1 or share * program.count <= 1:
         return [program]
@@ -121,11 +130,11 @@ def _fitting(program: Named, share: float) -> list[Named]:
 
 
 def _split(
-    programs: Iterable[Named], memory: Memory, table: EnvelopeTable, settings: Settings
-) -> Iterator[tuple[list[Named], int, int]]:
+    programs: Iterable[LabelledProgram], memory: MemoryBudget, table: EnvelopeTable, settings: ChunkSettings
+) -> Iterator[tuple[list[LabelledProgram], int, int]]:
     """Yield (programs, shots, first shot) of each chunk."""
     shots = settings.shots
-    group: list[Named] = []
+    group: list[LabelledProgram] = []
     held = memory.nothing()
     for whole in programs:
         load = memory.of(whole.lowered, whole.name, table, settings)
@@ -151,9 +160,14 @@ def _split(
 
 
 def _chunk(
-    programs: Sequence[Named], wiring: Wiring, table: EnvelopeTable, settings: Settings, first: int, first_shot: int
+    programs: Sequence[LabelledProgram],
+    channel_map: ChannelMap,
+    table: EnvelopeTable,
+    settings: ChunkSettings,
+    first: int,
+    first_shot: int,
 ) -> Chunk:
-    # Copies, also of a single program: their envelopes are numbered anew.
+    # Copies, also of a single program: their envelopes are numbered again.
     events = _concatenated([item.lowered.events for item in programs], EVENT)
     acquisitions = _concatenated([item.lowered.acquisitions for item in programs], ACQUISITION)
     packed = table.packed(_renumber(events, acquisitions, len(table.rows)))
@@ -177,16 +191,17 @@ def _chunk(
                 creg_sizes=item.creg_sizes,
                 metadata=item.metadata,
                 bindings=None if item.sweep is None else writer.add(item.sweep.bindings),
+                made=item.lowered.made,
             )
         )
         e, a = e + n_events, a + n_acquisitions
     head = ChunkHead(
-        slots=wiring.slots,
+        slots=channel_map.slots,
         programs=tuple(built),
         settings=settings,
         keys=packed.keys,
         envelopes=packed.refs,
-        calibration_id=wiring.calibration_id,
+        calibration_id=channel_map.calibration_id,
         first_program=first,
         first_shot=first_shot,
     )

@@ -6,30 +6,25 @@ the walk over the instructions then writes down numbers of operations, and the v
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 from qiskit import QuantumCircuit
-from qiskit.circuit import Delay, ParameterExpression
+from qiskit.circuit import ParameterExpression
 
-from pulsed.compiler.operations import BARRIER, DELAY, GATE, MEASURE, OWN, RESET, VIRTUAL, Key, Operations
+from pulsed.compiler.canonical import CONTROL_FLOW, delay_length
+from pulsed.compiler.control_flow_steps import ControlFlowError, has_c_if
+from pulsed.compiler.gates import GateKey
+from pulsed.compiler.instruction_table import NotLinearError
+from pulsed.compiler.metadata import MetadataEncoder
+from pulsed.compiler.operations import BARRIER, DELAY, GATE, MEASURE, OWN, RESET, SCALED, VIRTUAL, Key, Operations
+from pulsed.compiler.resets import readouts_before_resets, without_first_resets
 from pulsed.compiler.templates import OwnKey, Templates
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import CircuitError
-
-CONTROL_FLOW = frozenset({"if_else", "for_loop", "while_loop", "switch_case", "box", "break_loop", "continue_loop"})
-"""Names of the instructions that decide what is played."""
-
-
-class ControlFlowError(CircuitError):
-    """A circuit with control flow, where a list of gates is asked for."""
-
-    code = "control_flow"
 
 
 class _Resolver:
@@ -41,10 +36,11 @@ class _Resolver:
         self._circuit = circuit
         self._templates = templates
         self._own = own
-        self._own_names = {key[0] for key in own}
-        self._dt = float(device.dt)
+        self._numbered = {key[:2] for key in own}
+        self._own_names = {key[0] for key in own} | {key[0] for key in templates.late}
+        self._dt = device.dt
         self.distinct = templates.distinct(circuit.qubits)
-        self.late: dict[int, ParameterExpression] = {}
+        self.unbound: dict[int, tuple[ParameterExpression, ...]] = {}
         self.resets = False
         """Whether an instruction is a reset."""
         self._own_codes: dict[OwnKey, int] = {}
@@ -75,9 +71,7 @@ class _Resolver:
         if name in _SILENT:
             return _SILENT[name], -1, qubits
         if name in CONTROL_FLOW:
-            raise ControlFlowError(
-                "control flow has no single schedule", subject=f"circuit {self._circuit.name}", value=name
-            )
+            raise _controlled(self._circuit, name)
         template = self._templates.ids.get((name, qubits))
         if template is None:
             raise self._unknown(name, qubits)
@@ -86,31 +80,76 @@ class _Resolver:
     def special(self, instruction: Any, at: int, code: int) -> tuple[int, float]:
         """Return code and value of an instruction of which name and qubits do not say all."""
         if self.distinct.kind[code] == OWN:
-            code = self._own_code(instruction, self.distinct.qubits[code])
+            code = self._own_code(instruction, self.distinct.qubits[code], at)
         kind = self.distinct.kind[code]
         self.resets |= kind == RESET
         if kind == MEASURE:
             return code, self._clbit[instruction.clbits[0]]
         if kind == DELAY:
             return code, self.length(instruction, at)
-        return code, self.angle(instruction.params[0], at) if kind == VIRTUAL else 1.0
+        return code, self.angle(instruction.params[0], at) if kind in (VIRTUAL, SCALED) else 1.0
 
-    def _own_code(self, instruction: Any, qubits: tuple[int, ...]) -> int:
+    def _own_code(self, instruction: Any, qubits: tuple[int, ...], at: int) -> int:
         name = instruction.name
-        key = (name, qubits, tuple(self._number(name, value) for value in instruction.params))
+        if (name, qubits) in self._templates.late and not self._has_numbers(name, qubits, instruction.params):
+            return self._late_code((name, qubits), instruction.params, at)
+        unbound = [str(value) for value in instruction.params if _is_unbound(value)]
+        if unbound and (name, qubits) in self._numbered:
+            raise NotLinearError(
+                "this parameter has no value yet, and may tell which pulse gate is played: assign_parameters first",
+                subject=f"circuit {self._circuit.name}, {name}", value=", ".join(unbound),
+            )  # fmt: skip
+        # Where the job has no pulses, the values do not matter here.
+        numbers = () if unbound else tuple(self._number(name, value) for value in instruction.params)
+        key = (name, qubits, numbers)
         if key not in self._own_codes:
             template = self._own.get(key)
-            operation = self._plain(name, qubits) if template is None else (GATE, template, qubits)
-            code = self.distinct.add(*operation)
+            kind = GATE
+            if template is None:
+                kind, template, qubits = self._plain(name, qubits)
+            else:
+                subject = f"circuit {self._circuit.name}"
+                check_own_gate(subject, key, self._templates.memory_slots(template), self._circuit.num_clbits)
+                # The circuit says which bit it is measured into, whatever slot its pulses were written with.
+                kind = MEASURE if name == "measure" else GATE
+            code = self.distinct.add(kind, template, qubits)
             self._own_codes[key] = max(code, ~code)
         return self._own_codes[key]
 
+    def _has_numbers(self, name: str, qubits: tuple[int, ...], params: Sequence[Any]) -> bool:
+        """Return whether the job has pulses for a gate with these very numbers."""
+        if (name, qubits) not in self._numbered or any(_is_unbound(value) for value in params):
+            return False
+        return (name, qubits, tuple(float(value) for value in params)) in self._own
+
+    def _late_code(self, gate: GateKey, params: Sequence[Any], at: int) -> int:
+        """Return the code of a pulse gate whose parameters have the values ``params``."""
+        name, qubits = gate
+        wanted = self._templates.late[gate].names
+        if len(params) != len(wanted):
+            raise CircuitError(
+                "a pulse gate with another number of values than its schedule has parameters",
+                subject=f"circuit {self._circuit.name}, {name}", value=len(params), legal=", ".join(wanted),
+            )  # fmt: skip
+        unbound = tuple(value for value in params if _is_unbound(value))
+        if unbound:
+            self.unbound[at] = unbound
+            return self._add_gate(gate, params)
+        key = (name, qubits, tuple([self._number(name, value) for value in params]))
+        if key not in self._own_codes:
+            whole = [int(value) if value.is_integer() else value for value in key[2]]
+            self._own_codes[key] = self._add_gate(gate, whole)
+        return self._own_codes[key]
+
+    def _add_gate(self, gate: GateKey, values: Sequence[float | ParameterExpression]) -> int:
+        return self.distinct.add(GATE, self._templates.add_late(gate, values), gate[1])
+
     def angle(self, value: Any, at: int) -> float:
-        """Return the angle of an rz as a number; an expression is kept for later."""
+        """Return the angle of a gate as a number; an expression is kept for later."""
         if isinstance(value, ParameterExpression) and value.parameters:
-            self.late[at] = value
+            self.unbound[at] = (value,)
             return 0.0
-        return self._number("rz", value)
+        return self._number(self._circuit.data[at].name, value)
 
     def _number(self, name: str, value: Any) -> float:
         if isinstance(value, ParameterExpression) and value.parameters:
@@ -127,19 +166,17 @@ class _Resolver:
 
     def length(self, instruction: Any, at: int) -> float:
         """Return a delay in dt; an expression is kept for later."""
-        delay: Delay = instruction.operation
-        unit = 1.0 if delay.unit == "dt" else _SECONDS.get(delay.unit, np.nan) / self._dt
-        if isinstance(delay.duration, ParameterExpression) and delay.duration.parameters:
-            self.late[at] = delay.duration * unit
+        length = delay_length(instruction, self._dt, f"circuit {self._circuit.name}, delay")
+        if isinstance(length, ParameterExpression):
+            self.unbound[at] = (length,)
             return 0.0
-        length = self._number("delay", delay.duration)
-        return float(whole(np.array([length * unit]), f"circuit {self._circuit.name}, delay", self._dt)[0])
+        return float(length)
 
     def _unknown(self, name: str, qubits: tuple[int, ...]) -> CircuitError:
         places = [key[1] for key in self._templates.ids if key[0] == name]
         shown = qubits[0] if len(qubits) == 1 else qubits
         if places:
-            message = f"the gate {name} is not there for these qubits: transpile for the backend"
+            message = f"there is no gate {name} on these qubits: transpile for the backend"
             legal = ", ".join(str(q[0] if len(q) == 1 else q) for q in sorted(places))
         else:
             message = "an unsupported gate: transpile for the backend, or attach a pulse gate to the job"
@@ -147,23 +184,41 @@ class _Resolver:
         return CircuitError(message, subject=f"circuit {self._circuit.name}", value=f"{name} on {shown}", legal=legal)
 
 
-def whole(lengths: npt.NDArray[np.float64], subject: str, dt: float) -> npt.NDArray[np.float64]:
-    """Return delays in dt, exactly; a delay between two samples is refused, not rounded."""
-    found = np.round(lengths)
-    bad = ~((found >= 0) & (np.abs(lengths - found) < 1e-6 * np.maximum(1.0, 1e-6 * np.abs(found))))
-    if bad.any():
+def _is_unbound(value: Any) -> bool:
+    return isinstance(value, ParameterExpression) and bool(value.parameters)
+
+
+def check_own_gate(subject: str, key: OwnKey, slots: Sequence[int], bits: int) -> None:
+    """Raise :class:`CircuitError` for a pulse gate that cannot bring back what it measures.
+
+    Args:
+        subject: the circuit that uses it.
+        key: the gate.
+        slots: the memory slot of each of its acquisitions, negative for one whose bit is thrown away.
+        bits: how many classical bits the circuit has.
+
+    """
+    name, qubits, _ = key
+    gate = f"{name} on {', '.join(map(str, qubits))}"
+    if name == "measure" and len(slots) != 1:
         raise CircuitError(
-            "a delay is a whole number of dt: transpile for the backend to have it rounded",
-            subject=subject,
-            value=f"{lengths[bad][0]:.9g} dt",
-            legal=f"0 or a multiple of dt = {dt:g} s",
-        )
-    return found
+            "a pulse gate for measure acquires once, into the bit that the circuit names", subject=f"{subject}, {gate}",
+            value=f"{len(slots)} Acquire", legal="one Acquire",
+        )  # fmt: skip
+    beyond = [slot for slot in slots if slot >= bits]
+    if beyond and name != "measure":
+        raise CircuitError(
+            "a pulse gate acquires into a bit that the circuit does not have", subject=f"{subject}, {gate}",
+            value=f"MemorySlot({beyond[0]})", legal=f"MemorySlot(0) to MemorySlot({bits - 1})" if bits else "none",
+        )  # fmt: skip
+
+
+def _controlled(circuit: QuantumCircuit, name: str) -> ControlFlowError:
+    return ControlFlowError("control flow has no single schedule", subject=f"circuit {circuit.name}", value=name)
 
 
 _SILENT = {"barrier": BARRIER, "delay": DELAY}
-_KINDS = {"measure": MEASURE, "reset": RESET}
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
+_KINDS = {"measure": MEASURE, "reset": RESET, "rx": SCALED}
 
 
 def walk(
@@ -185,6 +240,8 @@ def walk(
             value=circuit.num_qubits,
             legal=f"at most {device.num_qubits}",
         )
+    if has_c_if(circuit):
+        raise _controlled(circuit, "c_if")
     resolver = _Resolver(circuit, templates, device, own)
     distinct, data = resolver.distinct, circuit.data
     codes: list[int] = []
@@ -206,11 +263,14 @@ def walk(
         ]
     code, value, special, bad = _sorted_out(signed, np.array(angles, dtype=np.float64), distinct.tables.special)
     if bad >= 0:
-        raise CircuitError("not a finite number", subject=f"circuit {circuit.name}, rz", value=angles[bad])
+        name = data[int(np.flatnonzero(signed < 0)[bad])].name
+        raise CircuitError("not a finite number", subject=f"circuit {circuit.name}, {name}", value=angles[bad])
     for i in special.tolist():
         code[i], value[i] = resolver.special(data[i], i, int(code[i]))
-    operations = Operations(code, value, distinct, resolver.late)
-    return _without_first_resets(operations) if resolver.resets and fresh else operations
+    operations = Operations(code, value, distinct, resolver.unbound)
+    if not resolver.resets:
+        return operations
+    return readouts_before_resets(without_first_resets(operations) if fresh else operations, templates)
 
 
 @njit(cache=True)
@@ -231,22 +291,7 @@ def _sorted_out(signed, angles, special):  # type: ignore[no-untyped-def]  # pra
     return code, value, found[:used], bad
 
 
-def _without_first_resets(operations: Operations) -> Operations:
-    """Drop resets of qubits that nothing has touched: the wait between shots has reset them."""
-    touched: set[int] = set()
-    keep = np.ones(len(operations.code), dtype=bool)
-    for i, code in enumerate(operations.code.tolist()):
-        qubits = operations.qubits[code]
-        keep[i] = operations.kind[code] != RESET or qubits[0] in touched
-        if operations.kind[code] not in (BARRIER, DELAY, RESET):
-            touched.update(qubits)
-    moved = np.cumsum(keep) - 1
-    operations.late = {int(moved[i]): value for i, value in operations.late.items()}
-    operations.code, operations.value = operations.code[keep], operations.value[keep]
-    return operations
-
-
 def describe(circuit: QuantumCircuit) -> tuple[int, tuple[tuple[str, int], ...], bytes]:
     """Return memory slots, (name, size) of each classical register, and the metadata as JSON."""
-    metadata = json.dumps(circuit.metadata, default=str).encode() if circuit.metadata else b"{}"
+    metadata = MetadataEncoder().encode(circuit.metadata).encode() if circuit.metadata else b"{}"
     return circuit.num_clbits, tuple((register.name, register.size) for register in circuit.cregs), metadata

@@ -12,7 +12,7 @@ from numba import njit
 from pulsed.compiler.crosstalk import SWITCH, Compensation
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.program import FIELDS, PARAMETER, Block
-from pulsed.compiler.sweeps import Sweep
+from pulsed.compiler.sweeps import LoweredSweep
 from pulsed.model.errors import LoweringError
 
 _AMPLITUDE, _PHASE, _FREQUENCY = (FIELDS.index(name) for name in ("amplitude", "phase", "frequency"))
@@ -33,8 +33,8 @@ def _allot(starts, stops, count):  # type: ignore[no-untyped-def]  # pragma: no 
 
 
 def compensate(
-    lowered: Lowered, how: Compensation, lengths: npt.NDArray[np.int64], sweep: Sweep | None = None
-) -> tuple[Lowered, Sweep | None]:
+    lowered: Lowered, how: Compensation, lengths: npt.NDArray[np.int64], sweep: LoweredSweep | None = None
+) -> tuple[Lowered, LoweredSweep | None]:
     """Return ``lowered`` with what cancels its crosstalk, and what a sweep changes in that.
 
     ``lengths``: samples of each envelope. Raises :class:`LoweringError` for what no port has full scale or oscillators
@@ -85,7 +85,7 @@ def _slots(
     """
     name = how.ports[number]
     spare = np.array(how.spare[name], np.uint16)
-    if how.baked[number]:
+    if how.upconverted[number]:
         return np.full(len(added), spare[0])
     if branching:
         _, group = np.unique(of, return_inverse=True)
@@ -107,9 +107,9 @@ def _slots(
 
 
 def _carried(
-    sweep: Sweep, origin: npt.NDArray[np.int64], size: npt.NDArray[np.float64], lag: npt.NDArray[np.float64],
+    sweep: LoweredSweep, origin: npt.NDArray[np.int64], size: npt.NDArray[np.float64], lag: npt.NDArray[np.float64],
     order: npt.NDArray[np.int64],
-) -> Sweep:  # fmt: skip
+) -> LoweredSweep:  # fmt: skip
     """Return what a sweep changes in events that were made of ``origin``, times ``size``, and then put in ``order``."""
     known = np.sort(sweep.parameters, order="event", kind="stable")
     first, last = (np.searchsorted(known["event"], origin, side=side) for side in ("left", "right"))
@@ -122,10 +122,10 @@ def _carried(
     late["field"], late["coefficient"] = _PHASE, late["coefficient"] * 2 * np.pi * lag[event][hops]
     place = np.argsort(order)
     rows["event"], late["event"] = place[event], place[event[hops]]
-    return Sweep(np.concatenate([rows, late]).astype(PARAMETER), sweep.bindings)
+    return LoweredSweep(np.concatenate([rows, late]).astype(PARAMETER), sweep.bindings)
 
 
-def _check_scale(events: npt.NDArray[np.void], sweep: Sweep | None, how: Compensation) -> None:
+def _check_scale(events: npt.NDArray[np.void], sweep: LoweredSweep | None, how: Compensation) -> None:
     most = events["amplitude"].copy()
     if sweep is not None:
         rows = sweep.parameters[sweep.parameters["field"] == _AMPLITUDE]

@@ -42,7 +42,7 @@ class Compensation:
     """Port → samples between the shot's start and its sample 0."""
     lag: npt.NDArray[np.float64]
     """The same in seconds."""
-    baked: tuple[bool, ...]
+    upconverted: tuple[bool, ...]
     """Port → whether what overlaps in a slot is added up before it is played."""
 
 
@@ -65,7 +65,7 @@ def crosstalk_matrix(device: DeviceDescription, calibration: CalibrationSet) -> 
         row = given.view(np.complex128) if given.size == 2 * count else np.full(count, np.nan, complex)
         others = np.delete(row, q)
         if not (np.isfinite(row).all() and row[q] == 1 and (np.abs(others) < _LARGEST).all()):
-            raise ConfigError("this is no crosstalk", subject=name, value=str(given.tolist()), legal=legal)
+            raise ConfigError("not valid crosstalk values", subject=name, value=str(given.tolist()), legal=legal)
         matrix[q] = row
     _check_ports(device, matrix)
     return matrix
@@ -112,5 +112,5 @@ def compensation(
         source=np.array([ports.index(slot.port) if slot.port in ports else -1 for slot in everything]),
         delay=np.array([own_delay[name] for name in ports], np.int64),
         lag=np.array([float(own_delay[name] / device.ports[name].clock) for name in ports]),
-        baked=tuple(not device.ports[name].nco for name in ports),
+        upconverted=tuple(not device.ports[name].nco for name in ports),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -60,23 +60,24 @@ PACKED_BYTES = 64 << 20
 class EnvelopeTable:
     """Envelopes by content. A row number never changes, so tables of gates can refer to it."""
 
-    def __init__(self) -> None:
-        self._packs = _Packs(PACKED_BYTES)
-        self._common: int | None = None
-        self.rows: list[Envelope] = []
-        self._peaks: list[float] = []
-        self._by_key: dict[bytes, int] = {}
-        self._lengths: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    def __init__(
+        self,
+        rows: Sequence[Envelope] = (),
+        peaks: Sequence[float] = (),
+        by_key: Mapping[bytes, int] | None = None,
+        lengths: npt.NDArray[np.int64] | None = None,
+        packs: _Packs | None = None,
+        common: int | None = None,
+    ) -> None:
+        self.rows, self._peaks, self._by_key = [*rows], [*peaks], {**(by_key or {})}
+        self._lengths = np.zeros(0, np.int64) if lengths is None else lengths
+        self._packs, self._common = packs or _Packs(PACKED_BYTES), common
 
     def copy(self) -> EnvelopeTable:
         """Return a table with the same rows, that may grow by itself."""
-        other = EnvelopeTable()
-        other.rows, other._peaks, other._by_key = [*self.rows], [*self._peaks], {**self._by_key}
-        other._lengths = self.lengths
         # What both hold is packed once for all copies: those of one compiler differ in the rows beyond it only.
-        other._packs = self._packs
-        other._common = len(self.rows) if self._common is None else self._common
-        return other
+        common = len(self.rows) if self._common is None else self._common
+        return EnvelopeTable(self.rows, self._peaks, self._by_key, self.lengths, self._packs, common)
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:

@@ -11,9 +11,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pulsed.compiler.flat import ACQUIRE, PLAY, SET_FREQUENCY, SET_PHASE, SHIFT_FREQUENCY, SHIFT_PHASE
-from pulsed.compiler.program import ACQUISITION, EVENT, Block
-from pulsed.compiler.wiring import Line, Wiring
+from pulsed.compiler.channel_map import ChannelMap, PhysicalChannel
+from pulsed.compiler.instruction_table import (
+    ACQUIRE,
+    FRAME,
+    PLAY,
+    SET_FREQUENCY,
+    SET_PHASE,
+    SHIFT_FREQUENCY,
+    SHIFT_PHASE,
+)
+from pulsed.compiler.program import ACQUISITION, EVENT, Block, MadeBit
 from pulsed.model.errors import LoweringError
 
 _OK, _OVERLAP, _BAND, _EARLY, _CLOCK, _LENGTH, _START, _ACQUIRE_START, _LOUD = range(9)
@@ -24,13 +32,14 @@ class Lowered:
     """One schedule, lowered: EVENT rows sorted by slot and time, and ACQUISITION rows.
 
     Their envelopes are rows of the compiler's table. ``duration`` in dt. With ``blocks`` the rows are sorted by block
-    first, and their times are since the block's start.
+    first, and their times are since the block's start. ``made``: the bits of the result that are made of others.
     """
 
     events: npt.NDArray[np.void]
     acquisitions: npt.NDArray[np.void]
     duration: int
     blocks: tuple[Block, ...] = ()
+    made: tuple[MadeBit, ...] = ()
 
 
 @njit(cache=True)
@@ -81,12 +90,13 @@ def _lower(rows, lines, grid, dt):  # type: ignore[no-untyped-def]  # pragma: no
     """Walk the rows, which are in order of time on each channel.
 
     Return events, acquisitions, a status, and the row it is about with the frequency there. ``state`` has per line
-    phase, carried phase and intermediate frequency. A hop from f1 to f2 at time t leaves the carrier continuous:
+    phase, carried phase and intermediate frequency, then frequency and phase of the frame that the channel is in, from
+    its own. A hop from f1 to f2 at time t leaves the carrier continuous:
     exp(-i 2 pi f2 t) exp(i phase) has to go on where exp(-i 2 pi f1 t) was, so it carries a phase of its own, which
     grows by 2 pi (f2 - f1) t and which SetPhase, a matter of the frame, leaves alone.
     """
     place, events, acquisitions = _room(rows, lines.shape[0])
-    end, state = np.zeros(lines.shape[0], np.int64), np.zeros((lines.shape[0], 3))
+    end, state = np.zeros(lines.shape[0], np.int64), np.zeros((lines.shape[0], 5))
     for r in range(lines.shape[0]):
         state[r, 2] = lines[r].intermediate
     acquired = 0
@@ -97,15 +107,19 @@ def _lower(rows, lines, grid, dt):  # type: ignore[no-untyped-def]  # pragma: no
         if kind == SHIFT_PHASE:
             state[r, 0] += row.value
         elif kind == SET_PHASE:
-            state[r, 0] = row.value
+            state[r, 0] = row.value - state[r, 4]
+        elif kind == FRAME:
+            # no hop: the frame has been there since the shot's start
+            state[r, 3] += row.value
+            state[r, 4] += row.amplitude
         elif kind in (SHIFT_FREQUENCY, SET_FREQUENCY):
             hop = row.value
             if kind == SET_FREQUENCY:
-                hop += line.intermediate - line.frequency - state[r, 2]
+                hop += line.intermediate - line.frequency - state[r, 2] - state[r, 3]
             state[r, 1] += 2 * np.pi * hop * time * dt
             state[r, 2] += hop
         else:
-            frequency = state[r, 2]
+            frequency = state[r, 2] + state[r, 3]
             status = _fault(row, line, end[r], frequency, grid)
             if status != _OK:
                 return events, acquisitions, status, i, frequency
@@ -119,7 +133,8 @@ def _lower(rows, lines, grid, dt):  # type: ignore[no-untyped-def]  # pragma: no
                 # The oscillator counts from the port's own sample 0, which is ``delay`` before the shot's start:
                 # exp(-i 2 pi f t) = exp(-i 2 pi f t_port) exp(+i 2 pi f delay).
                 shift = 2 * np.pi * frequency * line.lag
-                event.phase = (state[r, 0] + state[r, 1] + row.value + shift) % (2 * np.pi)
+                turned = state[r, 0] + state[r, 1] + state[r, 4]
+                event.phase = (turned + row.value + shift) % (2 * np.pi)
             else:
                 found = acquisitions[acquired]
                 found.slot, found.qubit, found.memory_slot = r, line.qubit, row.memory_slot
@@ -130,21 +145,21 @@ def _lower(rows, lines, grid, dt):  # type: ignore[no-untyped-def]  # pragma: no
     return events, acquisitions, _OK, 0, 0.0
 
 
-def lower(rows: npt.NDArray[np.void], duration: int, wiring: Wiring) -> Lowered:
-    """Lower flat rows (dt), which are in order of time on each channel, to the ports of ``wiring``.
+def lower(rows: npt.NDArray[np.void], duration: int, channel_map: ChannelMap) -> Lowered:
+    """Lower flat rows (dt), which are in order of time on each channel, to the ports of ``channel_map``.
 
     Raises :class:`LoweringError` that names channel, time, value and limit.
     """
-    timing = wiring.device.timing
+    timing = channel_map.device.timing
     grid = (timing.granularity, timing.min_length, timing.pulse_alignment, timing.acquire_alignment)
-    events, acquisitions, status, at, frequency = _lower(rows, wiring.table, grid, wiring.dt)
+    events, acquisitions, status, at, frequency = _lower(rows, channel_map.table, grid, channel_map.dt)
     if status != _OK:
-        raise _failure(status, rows[at], frequency, wiring)
+        raise _failure(status, rows[at], frequency, channel_map)
     return Lowered(events, acquisitions, duration)
 
 
-def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> LoweringError:
-    line, timing = wiring.lines[row["row"]], wiring.device.timing
+def _failure(status: int, row: np.void, frequency: float, channel_map: ChannelMap) -> LoweringError:
+    line, timing = channel_map.lines[row["row"]], channel_map.device.timing
     what = "pulse" if row["kind"] == PLAY else "acquisition"
     low, high = line.lo - line.bandwidth, line.lo + line.bandwidth
     message, value, legal = {
@@ -163,7 +178,7 @@ def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> Low
         _LENGTH: (
             f"the {what}'s length does not fit port {line.slot.port}",
             f"{row['length']} dt",
-            _lengths(line, wiring),
+            _lengths(line, channel_map),
         ),
         _START: ("the pulse's start is off the grid", f"{row['time']} dt", f"multiples of {timing.pulse_alignment} dt"),
         _ACQUIRE_START: (
@@ -177,8 +192,8 @@ def _failure(status: int, row: np.void, frequency: float, wiring: Wiring) -> Low
     return LoweringError(message, subject=where, value=value, legal=legal)
 
 
-def _lengths(line: Line, wiring: Wiring) -> str:
-    port, timing = wiring.device.ports[line.slot.port], wiring.device.timing
+def _lengths(line: PhysicalChannel, channel_map: ChannelMap) -> str:
+    port, timing = channel_map.device.ports[line.slot.port], channel_map.device.timing
     grid, least, most = port.granularity / line.ratio, port.min_length / line.ratio, port.max_length / line.ratio
     if port.direction == "output":
         grid, least = Fraction(lcm(timing.granularity, math.ceil(grid))), max(least, Fraction(timing.min_length))

@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pulsed import old_names
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
-from pulsed.compiler.program import Settings
-from pulsed.compiler.wiring import Wiring
+from pulsed.compiler.program import ChunkSettings
 from pulsed.model.errors import LoweringError
+
+__getattr__ = old_names(__name__)
 
 MAX_BYTES = 256 * 2**20
 """Bytes that one chunk brings back."""
@@ -78,15 +81,15 @@ def _join(held, share, used, more, count, lengths, most_samples):  # type: ignor
     return shares, both, fits
 
 
-class Memory:
+class MemoryBudget:
     """The memories of one rack, and what lowered programs take of them."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        described = wiring.device.instruments
+    def __init__(self, channel_map: ChannelMap) -> None:
+        described = channel_map.device.instruments
         self.names = tuple(described)
-        self._dt = wiring.dt
-        of_port = {name: self.names.index(port.instrument) for name, port in wiring.device.ports.items()}
-        self._instrument = np.array([of_port[slot.port] for slot in wiring.slots], dtype=np.int64)
+        self._dt = channel_map.dt
+        of_port = {name: self.names.index(port.instrument) for name, port in channel_map.device.ports.items()}
+        self._instrument = np.array([of_port[slot.port] for slot in channel_map.slots], dtype=np.int64)
         self._raw_only = np.array([item.raw_only for item in described.values()], dtype=bool)
         limits = [item.record_memory for item in described.values() if item.record_memory is not None]
         self._most_bytes = min([MAX_BYTES, *limits])
@@ -98,7 +101,7 @@ class Memory:
         """Return the load of no programs."""
         return Load(np.zeros(len(self.names) + 2), np.zeros((len(self.names), 0), dtype=bool))
 
-    def of(self, lowered: Lowered, name: str, table: EnvelopeTable, settings: Settings) -> Load:
+    def of(self, lowered: Lowered, name: str, table: EnvelopeTable, settings: ChunkSettings) -> Load:
         """Return the load of one program.
 
         Raises :class:`LoweringError` with the numbers when it alone is more than an instrument holds.
@@ -113,7 +116,7 @@ class Memory:
         shares[-2:] = size * settings.shots / self._most_bytes, seconds * settings.shots / MAX_SECONDS
         return Load(shares, used)
 
-    def _data(self, lowered: Lowered, settings: Settings) -> float:
+    def _data(self, lowered: Lowered, settings: ChunkSettings) -> float:
         """Return the bytes of one shot: of records, I and Q as int16, or of integrated values, complex64."""
         acquisitions = lowered.acquisitions
         if settings.meas_level == 0:

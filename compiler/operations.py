@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from qiskit.circuit import ParameterExpression
 
-BARRIER, DELAY, VIRTUAL, GATE, MEASURE, RESET, OWN = range(7)
-"""Kinds of operations. VIRTUAL: an rz. OWN: a name that has pulse gates of the job, resolved instruction by instruction
-into one of the others."""
+from pulsed.model.errors import CircuitError
+
+BARRIER, DELAY, VIRTUAL, GATE, MEASURE, RESET, OWN, SCALED = range(8)
+"""Kinds of operations. VIRTUAL: an rz. SCALED: an rx, whose pulse is as high as its angle. OWN: a name that has pulse
+gates of the job, resolved instruction by instruction into one of the others."""
 
 Key = tuple[str, tuple[Any, ...]]
 """Name and qubits (Qiskit's) of an instruction."""
@@ -37,7 +39,7 @@ class Distinct:
 
     def __init__(self) -> None:
         self.codes: dict[Key, int] = {}
-        """Number of the operation of a name on qubits; its complement for an rz, which has an angle to be read."""
+        """Number of the operation of a name on qubits; its complement for one that has an angle to be read."""
         self.kind: list[int] = []
         self.template: list[int] = []
         self.qubits: list[tuple[int, ...]] = []
@@ -51,7 +53,7 @@ class Distinct:
         """Return the code of a new operation, which ``key`` finds from now on."""
         with self._lock:
             self._tables = None
-            code = len(self.kind) if kind != VIRTUAL else ~len(self.kind)
+            code = ~len(self.kind) if kind in (VIRTUAL, SCALED) else len(self.kind)
             self.kind.append(kind)
             self.template.append(template)
             self.qubits.append(qubits)
@@ -80,14 +82,23 @@ class Distinct:
 class Operations:
     """A circuit as arrays: ``code[i]`` is the number of the distinct operation of instruction i.
 
-    ``value[i]`` is its angle (VIRTUAL, rad), length (DELAY, dt) or memory slot (MEASURE), else 1.
+    ``value[i]`` is its angle (VIRTUAL and SCALED, rad), length (DELAY, dt) or memory slot (MEASURE), else 1.
     """
 
     code: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     distinct: Distinct
-    late: dict[int, ParameterExpression] = field(default_factory=dict)
-    """Instructions whose value is an expression of parameters that are bound later; their ``value`` is 0."""
+    unbound: dict[int, tuple[ParameterExpression, ...]] = field(default_factory=dict)
+    """Instructions with values that are expressions of parameters which are bound later; their ``value`` is 0."""
+
+    def check_bound(self, subject: str) -> None:
+        """Raise :class:`CircuitError` that names the parameters without a value, if there are any."""
+        if self.unbound:
+            expressions = [one for several in self.unbound.values() for one in several]
+            raise CircuitError(
+                "this parameter has no value yet: assign_parameters first", subject=subject,
+                value=", ".join(sorted({str(parameter) for one in expressions for parameter in one.parameters})),
+            )  # fmt: skip
 
     @property
     def kind(self) -> list[int]:

@@ -32,7 +32,7 @@ def distortions(device: DeviceDescription, calibration: CalibrationSet) -> dict[
         pairs = numbers.reshape(-1, 2) if numbers.size % 2 == 0 else np.full((1, 2), np.nan)
         if not (np.isfinite(pairs).all() and (pairs[:, 1] > 0).all() and np.abs(pairs[:, 0]).sum() < 0.5):
             raise ConfigError(
-                "this is no distortion of a line", subject=full, value=str(numbers.tolist()),
+                "not a valid distortion of a line", subject=full, value=str(numbers.tolist()),
                 legal="a and tau (s) of each exponential in turn, tau above 0, the sum of |a| below 0.5",
             )  # fmt: skip
         if pairs[:, 0].any():

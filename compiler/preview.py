@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pulsed import old_names
 from pulsed.compiler.program import Chunk, PortSettings, Program
 from pulsed.compiler.render import CODED, Segment, codes, segments
 from pulsed.model.device import DeviceDescription, samples_per_dt
 
+__getattr__ = old_names(__name__)
+
 
 @dataclass(frozen=True)
-class Pulse:
+class PreviewPulse:
     """One event on a port, for labels: start and length in samples from the shot's start, frequency in Hz."""
 
     channel: str
@@ -97,7 +100,7 @@ class Preview:
                     found.append(f"port {port} at sample {at}: {out[worst]:.4g} of full scale; legal: at most 1")
         return found
 
-    def pulses(self, port: str) -> list[Pulse]:
+    def pulses(self, port: str) -> list[PreviewPulse]:
         """Return the events of ``port`` in order of time."""
         found = [self._pulse(event) for event in self._of(port)]
         return sorted(found, key=lambda pulse: pulse.start)
@@ -153,8 +156,8 @@ class Preview:
         slots = [i for i, slot in enumerate(self._chunk.head.slots) if slot.port == port]
         return self._events[np.isin(self._events["slot"], slots)]
 
-    def _pulse(self, event: np.void) -> Pulse:
+    def _pulse(self, event: np.void) -> PreviewPulse:
         slot = self._chunk.head.slots[event["slot"]]
         length = self._chunk.head.envelopes[event["envelope"]].shape[0]
         start = int(event["time"]) - self._device.ports[slot.port].delay
-        return Pulse(slot.channel, start, length, float(event["amplitude"]), float(event["frequency"]))
+        return PreviewPulse(slot.channel, start, length, float(event["amplitude"]), float(event["frequency"]))

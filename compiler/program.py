@@ -20,8 +20,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from pulsed import old_names
 from pulsed.model.job import Spectrum
 from pulsed.model.payload import ArrayRef, Part, PartWriter, read_array
+
+__getattr__ = old_names(__name__)
 
 EVENT = np.dtype(
     [
@@ -52,7 +55,7 @@ ACQUISITION = np.dtype(
 frequency: Hz, to demodulate with; kernel: row of the envelope table, -1 for a boxcar."""
 
 PARAMETER = np.dtype([("event", "<i4"), ("field", "<u2"), ("parameter", "<u2"), ("coefficient", "<f8")])
-"""A late value: field (an index into ``FIELDS``) of the event grows by coefficient times the parameter."""
+"""An unbound parameter: field (an index into ``FIELDS``) of the event grows by coefficient times the parameter."""
 
 FIELDS = ("time", "amplitude", "phase", "frequency")
 
@@ -67,10 +70,26 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Branch(msgspec.Struct, frozen=True):
-    """Play the block only when the classified bit in ``memory_slot`` has ``value``."""
+    """Play the block only when the classified bit in ``memory_slot`` has ``value``, and all ``others`` have theirs."""
 
     memory_slot: int
     value: int
+    others: tuple[tuple[int, int], ...] = ()
+    """More (memory slot, value)."""
+
+    @property
+    def literals(self) -> tuple[tuple[int, int], ...]:
+        """Every (memory slot, value) that must hold."""
+        return ((self.memory_slot, self.value), *self.others)
+
+
+class MadeBit(msgspec.Struct, frozen=True):
+    """A bit of the result that is not measured into one slot in all shots: a readout that waits for bits leaves it."""
+
+    memory_slot: int
+    writes: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+    """Memory slots, each with some (memory slot, value). In a shot the last one counts of which all these hold; where
+    there is none, nothing was measured, and the bit is 0."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -100,6 +119,8 @@ class Program(msgspec.Struct, frozen=True):
     metadata: bytes = b"{}"
     bindings: ArrayRef | None = None
     """float64 (bindings, columns): the program is played once for each row."""
+    made: tuple[MadeBit, ...] = ()
+    """What acquisitions into slots from ``memory_slots`` on are for: these bits, and what waits for them."""
 
     @property
     def count(self) -> int:
@@ -116,7 +137,7 @@ class PortSettings(msgspec.Struct, frozen=True):
     """Added to (I, Q) after the correction, full scale 1."""
 
 
-class Discriminator(msgspec.Struct, frozen=True):
+class IqDiscriminator(msgspec.Struct, frozen=True):
     """Two or three centroids in the IQ plane; a point belongs to the nearest one, or to the likeliest Gaussian."""
 
     zero: complex
@@ -126,7 +147,7 @@ class Discriminator(msgspec.Struct, frozen=True):
     """Of I, which is that of Q too, around each of three centroids: makes Gaussians of them."""
 
 
-class Settings(msgspec.Struct, frozen=True):
+class ChunkSettings(msgspec.Struct, frozen=True):
     """What is fixed on the rack during a chunk."""
 
     shots: int
@@ -140,7 +161,7 @@ class Settings(msgspec.Struct, frozen=True):
     biases: dict[str, float] = {}
     """Flux port → direct current in its line, A."""
     ports: dict[str, PortSettings] = {}
-    discriminators: dict[int, Discriminator] = {}
+    discriminators: dict[int, IqDiscriminator] = {}
     """Qubit → discriminator."""
     spectrum: Spectrum | None = None
     """What the spectrum analyser looks at; nothing is recorded then."""
@@ -151,7 +172,7 @@ class ChunkHead(msgspec.Struct, frozen=True):
 
     slots: tuple[Slot, ...]
     programs: tuple[Program, ...]
-    settings: Settings
+    settings: ChunkSettings
     keys: tuple[bytes, ...]
     """Content hash of each envelope of the table."""
     envelopes: tuple[ArrayRef, ...]
@@ -196,7 +217,7 @@ class Chunk:
         return self.head.programs
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ChunkSettings:
         """What is fixed during the chunk."""
         return self.head.settings
 
@@ -256,6 +277,6 @@ def _bind(events: npt.NDArray[Any], parameters: npt.NDArray[Any], bindings: npt.
 
 
 __all__ = [
-    "ACQUISITION", "EVENT", "FIELDS", "PARAMETER", "ArrayRef", "Block", "Branch", "Chunk", "ChunkHead", "Discriminator",
-    "PartWriter", "PortSettings", "Program", "Settings", "Slot",
+    "ACQUISITION", "EVENT", "FIELDS", "PARAMETER", "ArrayRef", "Block", "Branch", "Chunk", "ChunkHead", "ChunkSettings",
+    "IqDiscriminator", "MadeBit", "PartWriter", "PortSettings", "Program", "Slot",
 ]  # fmt: skip

@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pulsed import old_names
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.predistortion import straighten, tail
 from pulsed.compiler.program import EVENT
-from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import LoweringError
+
+__getattr__ = old_names(__name__)
 
 _TURN = 256
 """Samples after which the carrier is taken from cos and sin again; within, it comes from a table."""
@@ -133,12 +136,12 @@ def segments(
     return found
 
 
-def _straight(found: list[Segment], wiring: Wiring, name: str) -> list[Segment]:
+def _straight(found: list[Segment], channel_map: ChannelMap, name: str) -> list[Segment]:
     """Return segments of a flux port with its line's distortion undone: with their tails, no longer than it plays.
 
     Raises :class:`LoweringError` for what takes more than full scale.
     """
-    port, distortion = wiring.device.ports[name], wiring.distortions[name]
+    port, distortion = channel_map.device.ports[name], channel_map.distortions[name]
     clock, rest = float(port.clock), tail(distortion, float(port.clock))
     groups: list[list[Segment]] = []
     for segment in found:
@@ -167,31 +170,31 @@ def _straight(found: list[Segment], wiring: Wiring, name: str) -> list[Segment]:
     return straight
 
 
-def bake(lowered: Lowered, wiring: Wiring, table: EnvelopeTable) -> Lowered:
+def upconvert(lowered: Lowered, channel_map: ChannelMap, table: EnvelopeTable) -> Lowered:
     """Return ``lowered`` with phase and frequency multiplied into the samples on ports that have no NCO.
 
     All channels of such a port are added up: it plays from its first oscillator, with new rows of ``table``. So does a
     flux port whose distortion is undone.
     """
-    plain = wiring.baked_ports
+    plain = channel_map.upconverted_ports
     if not plain:
         return lowered
-    port_of = np.array([plain.index(slot.port) if slot.port in plain else -1 for slot in wiring.slots])
+    port_of = np.array([plain.index(slot.port) if slot.port in plain else -1 for slot in channel_map.slots])
     where = port_of[lowered.events["slot"]]
     parts = [lowered.events[where < 0]]
     for number, name in enumerate(plain):
-        clock = float(wiring.device.ports[name].clock)
+        clock = float(channel_map.device.ports[name].clock)
         found = segments(lowered.events[where == number], lambda row: table.rows[row].samples, clock)
-        if name in wiring.distortions:
-            found = _straight(found, wiring, name)
-        slot = next(row for row, line in enumerate(wiring.lines) if line.slot.port == name)
-        baked = np.zeros(len(found), dtype=EVENT)
-        for row, segment in zip(baked, found, strict=True):
+        if name in channel_map.distortions:
+            found = _straight(found, channel_map, name)
+        slot = next(row for row, line in enumerate(channel_map.lines) if line.slot.port == name)
+        upconverted = np.zeros(len(found), dtype=EVENT)
+        for row, segment in zip(upconverted, found, strict=True):
             peak = float(np.abs(segment.samples).max(initial=0.0)) or 1.0
             shape = segment.samples / peak
             key = blake2b(shape.tobytes(), digest_size=16, person=b"baked").digest()
             row["slot"], row["time"], row["amplitude"] = slot, segment.start, peak
             row["envelope"] = table.add(key, shape)
-        parts.append(baked)
+        parts.append(upconverted)
     events = np.concatenate(parts)
     return Lowered(events[np.argsort(events["slot"], kind="stable")], lowered.acquisitions, lowered.duration)

@@ -1,6 +1,6 @@
-"""A program with late values and many bindings: lowered once, with what each binding changes as data.
+"""A program with unbound parameters and many bindings: lowered once, with what each binding changes as data.
 
-Phases, frequencies and amplitudes of events are linear in the late values of the rows before them, so lowering
+Phases, frequencies and amplitudes of events are linear in the unbound parameters of the rows before them, so lowering
 gives, beside the events, one coefficient per event, field and distinct expression.
 """
 
@@ -13,17 +13,27 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pulsed import old_names
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.compiler.expressions import Values, evaluate
-from pulsed.compiler.flat import PLAY, SET_FREQUENCY, SET_PHASE, SHIFT_FREQUENCY, SHIFT_PHASE, Late
+from pulsed.compiler.instruction_table import (
+    PLAY,
+    SET_FREQUENCY,
+    SET_PHASE,
+    SHIFT_FREQUENCY,
+    SHIFT_PHASE,
+    UnboundParameter,
+)
 from pulsed.compiler.program import FIELDS, PARAMETER
-from pulsed.compiler.wiring import Wiring
 from pulsed.model.errors import LoweringError
+
+__getattr__ = old_names(__name__)
 
 _PHASE, _FREQUENCY, _AMPLITUDE = (FIELDS.index(name) for name in ("phase", "frequency", "amplitude"))
 
 
 @dataclass(frozen=True)
-class Sweep:
+class LoweredSweep:
     """PARAMETER rows for the events of one lowered schedule, and the values: float64 (bindings, columns)."""
 
     parameters: npt.NDArray[np.void]
@@ -50,13 +60,19 @@ def _gains(rows, weight, lines, dt, state, phase, frequency):  # type: ignore[no
             played += 1
 
 
-def sweep(rows: npt.NDArray[np.void], late: Sequence[Late], values: Values, wiring: Wiring) -> Sweep:
-    """Return what the bindings ``values`` change in the events that ``rows`` lower to.
+def sweep(
+    rows: npt.NDArray[np.void],
+    unbound: Sequence[UnboundParameter],
+    values: Values,
+    channel_map: ChannelMap,
+    events: npt.NDArray[np.void],
+) -> LoweredSweep:
+    """Return what the bindings ``values`` change in ``events``, which ``rows`` lower to.
 
     Raises :class:`LoweringError` when a binding takes an amplitude beyond full scale or a frequency out of its band.
     """
-    columns: dict[tuple[str, str, float], list[Late]] = {}
-    for item in late:
+    columns: dict[tuple[str, str, float], list[UnboundParameter]] = {}
+    for item in unbound:
         columns.setdefault((str(item.expression), item.field, item.offset), []).append(item)
     plays = np.flatnonzero(rows["kind"] == PLAY)
     # Events are sorted by slot, in order of time within: see lowering.lower.
@@ -72,11 +88,11 @@ def sweep(rows: npt.NDArray[np.void], late: Sequence[Late], values: Values, wiri
             found.append(_rows(_AMPLITUDE, column, weight[played]))
             continue
         phase, frequency = np.zeros(len(order)), np.zeros(len(order))
-        lines = wiring.table
-        _gains(rows, weight, lines, float(wiring.device.dt), np.zeros((len(lines), 3)), phase, frequency)
+        lines = channel_map.table
+        _gains(rows, weight, lines, float(channel_map.device.dt), np.zeros((len(lines), 3)), phase, frequency)
         found += [_rows(_PHASE, column, phase[order]), _rows(_FREQUENCY, column, frequency[order])]
-    result = Sweep(np.concatenate(found), np.stack(bindings, axis=1))
-    _check(result, rows, played, wiring)
+    result = LoweredSweep(np.concatenate(found), np.stack(bindings, axis=1))
+    _check(result, rows[played], events, channel_map)
     return result
 
 
@@ -88,14 +104,15 @@ def _rows(field: int, column: int, coefficients: npt.NDArray[np.float64]) -> npt
     return rows
 
 
-def _check(found: Sweep, rows: npt.NDArray[np.void], played: npt.NDArray[np.int64], wiring: Wiring) -> None:
-    """Check the extremes of amplitude and frequency over all bindings, event by event: event i is row ``played[i]``."""
+def _check(
+    found: LoweredSweep, plays: npt.NDArray[np.void], events: npt.NDArray[np.void], channel_map: ChannelMap
+) -> None:
+    """Check the extremes of amplitude and frequency over all bindings: event i is row i of ``plays``."""
     changed = found.parameters[np.isin(found.parameters["field"], (_AMPLITUDE, _FREQUENCY))]
     if not len(changed):
         return
-    plays = rows[played]
-    lines = wiring.table[plays["row"]]
-    limits = {_AMPLITUDE: (plays["amplitude"], 1 + 1e-9), _FREQUENCY: (lines["intermediate"], lines["bandwidth"])}
+    bandwidth = channel_map.table["bandwidth"][plays["row"]]
+    limits = {_AMPLITUDE: (events["amplitude"], 1 + 1e-9), _FREQUENCY: (events["frequency"], bandwidth)}
     for field, (base, limit) in limits.items():
         rows = changed[changed["field"] == field]
         for event in np.unique(rows["event"]):
@@ -104,7 +121,7 @@ def _check(found: Sweep, rows: npt.NDArray[np.void], played: npt.NDArray[np.int6
             worst = int(np.argmax(np.abs(reached)))
             top = float(np.broadcast_to(limit, len(plays))[event])
             if abs(reached[worst]) > top:
-                line = wiring.lines[plays[event]["row"]]
+                line = channel_map.lines[plays[event]["row"]]
                 raise LoweringError(
                     f"binding {worst} takes the {FIELDS[field]} beyond its limit",
                     subject=f"channel {line.slot.channel} at {plays[event]['time']} dt",

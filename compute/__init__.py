@@ -3,6 +3,6 @@
 A pool of processes of this machine does the work, or, where a scheduler is named, Dask distributed.
 """
 
-from pulsed.compute.pool import Settings, Workers, close, map, submit
+from pulsed.compute.pool import PoolSettings, Workers, close, map, submit
 
-__all__ = ["Settings", "Workers", "close", "map", "submit"]
+__all__ = ["PoolSettings", "Workers", "close", "map", "submit"]

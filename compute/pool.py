@@ -25,7 +25,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 
 
 @dataclass(frozen=True)
-class Settings:
+class PoolSettings:
     """Where work goes. Without a scheduler: to ``workers`` processes here, by default one per processor."""
 
     scheduler: str = ""
@@ -37,7 +37,7 @@ class Settings:
     workers: int = 0
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str]) -> PoolSettings:
         """Read ``PULSED_SCHEDULER``, ``PULSED_TLS_CA``, ``_CERTIFICATE`` and ``_KEY``, and ``PULSED_WORKERS``."""
         workers = environment.get("PULSED_WORKERS", "0")
         if not workers.isdecimal():
@@ -68,8 +68,8 @@ class Settings:
 class Workers:
     """Processes that do work. Started with the first task, replaced when one of them dies, ended by :meth:`close`."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = Settings() if settings is None else settings
+    def __init__(self, settings: PoolSettings | None = None) -> None:
+        self.settings = PoolSettings() if settings is None else settings
         self._executor: Executor | None = None
         self._lock = Lock()
 
@@ -118,10 +118,10 @@ class Workers:
         self.settings.check()
         if self.settings.scheduler:
             return _dask(self.settings)
-        return ProcessPoolExecutor(self.count, mp_context=_Context(), initializer=_begin)
+        return ProcessPoolExecutor(self.count, mp_context=_OneThreadContext(), initializer=_begin)
 
 
-def _dask(settings: Settings) -> Executor:
+def _dask(settings: PoolSettings) -> Executor:
     try:
         from distributed import Client
         from distributed.security import Security
@@ -146,7 +146,7 @@ class _OneThread(SpawnProcess):
             super().start()
 
 
-class _Context(SpawnContext):
+class _OneThreadContext(SpawnContext):
     Process = _OneThread
 
 
@@ -200,7 +200,7 @@ def _of_process() -> Workers:
     global _default  # noqa: PLW0603 - one pool per process
     with _making:
         if _default is None:
-            _default = Workers(Settings.from_environment(os.environ))
+            _default = Workers(PoolSettings.from_environment(os.environ))
             atexit.register(close)
         return _default
 

@@ -52,7 +52,7 @@ def set_up(path: Path | None, process: str, *, console: bool, rotate: bool = Fal
     )
 
 
-def begin_anew(path: Path) -> None:
+def begin_again(path: Path) -> None:
     """Put the log of a child process aside when it is full: before it is opened for the next one."""
     if path.exists() and path.stat().st_size >= MOST:
         handler = RotatingFileHandler(path, backupCount=KEPT, delay=True)

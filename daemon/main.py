@@ -6,44 +6,48 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import zmq
 
 import pulsed
-from pulsed.client.keys import (
-    DEFAULT_URL,
-    LOCAL,
-    KnownClients,
-    RunningDaemon,
-    client_path,
-    home_directory,
-    make_keys,
-    write_private,
-)
+from pulsed.client.home import DEFAULT_URL, RunningDaemon, home_directory
+from pulsed.client.keys import LOCAL, client_path, make_keys, write_private
+from pulsed.client.known_clients import KnownClients
 from pulsed.daemon import logs
-from pulsed.daemon.desks import CompileDesk, RackDesk
-from pulsed.daemon.front import Front
-from pulsed.daemon.jobs import RACK_WAIT, Jobs
+from pulsed.daemon.front.request_server import RequestServer
+from pulsed.daemon.jobs.calibration_basis import RackChanged, open_calibrations
+from pulsed.daemon.jobs.jobs import RACK_WAIT, Jobs
+from pulsed.daemon.maintenance import (
+    MaintenanceScheduler,
+    OneShotProcess,
+    first_self_test,
+    maintain_command,
+    self_test_command,
+)
 from pulsed.daemon.store_thread import StoreThread
-from pulsed.daemon.supervisor import Child
-from pulsed.daemon.timetable import Errand, Timetable, maintain_command
+from pulsed.daemon.workers.compile_client import CompileWorkerClient
+from pulsed.daemon.workers.rack_connection import OUTPUTS_UNKNOWN, RackConnection
+from pulsed.daemon.workers.supervisor import Child
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import ConfigError, WorkerDiedError, from_info
+from pulsed.model.errors import ConfigError, OutputsNotConfirmedError, WorkerDiedError, from_info
 from pulsed.store.errors import LeaseError
 from pulsed.store.store import Store
-from pulsed.wire.messages import AnyNotice, Status, StatusChanged
+from pulsed.wire.messages import AnyEvent, Status, StatusChanged
 
 COMPILER = "pulsed.compiler.compile:Compiler"
-RACK = "pulsed.drivers.rack:Rack"
+RACK = "pulsed.drivers.rack.rack:Rack"
 _RENEW = 3.0
+_MOST_FILES = 65_536
 _START_SECONDS = 120.0
 
 
@@ -52,58 +56,62 @@ class Daemon:
 
     def __init__(
         self, device: DeviceDescription, calibration: CalibrationSet | None, home: Path, url: str, *,
-        companion: Sequence[str] | None, store: str | None, notices_url: str | None, compiler: str, rack: str,
-        rack_wait: float, maintain: Sequence[str] | None,
+        companion: Sequence[str] | None, store: str | None, events_url: str | None, compiler: str, rack: str,
+        rack_wait: float, maintain: Sequence[str] | None, rack_changed: RackChanged,
     ) -> None:  # fmt: skip
         self.device, self.home, self.url = device, home, url
         self.started = time.time()
-        self._start_from, self._notices_url = calibration, notices_url
+        self._start_from, self._events_url = calibration, events_url
         self._companion_argv, self._rack_wait = companion, rack_wait
-        self._maintain = maintain
+        self._maintain, self._rack_changed = maintain, rack_changed
         self._store_url = store or f"sqlite:///{home.absolute() / 'pulsed.sqlite'}"
         self._compiler_factory, self._rack_factory = compiler, rack
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
-        self._front: Front | None = None
+        self._server: RequestServer | None = None
         self._children: list[Child] = []
-        self._errand: Errand | None = None
+        self._one_shots: list[OneShotProcess] = []
+        self._companion: Child | None = None
 
     async def run(self, ready: Callable[[str], None] | None) -> None:
         """Serve until :meth:`stop`. Raises what keeps the daemon from starting or going on."""
         log = self.home / "logs" / "daemon.jsonl"
         async with contextlib.AsyncExitStack() as stack:
             key = make_keys(self.home)
-            store = StoreThread(Store(self._store_url, self.device.name))
+            store = StoreThread(Store(self._store_url, self.device.name, free_disk=self.device.limits.free_disk))
             store.start()
             stack.push_async_callback(store.stop)
-            await store.call(store.store.open, time.time(), f"{socket.gethostname()}:{self.home.absolute()}")
-            stack.callback(store.call, store.store.close)
-            calibration = await self._calibration(store)
+            await store.call(Store.open, time.time(), f"{socket.gethostname()}:{self.home.absolute()}")
+            stack.callback(store.call, Store.close)
+            calibrations = await open_calibrations(self.device, store, self._start_from, self._rack_changed)
             self._renewing = asyncio.create_task(self._renew(store), name="renew the lease")
             stack.push_async_callback(_cancelled, self._renewing)
 
-            self._compile = CompileDesk(self.device, calibration, self._compiler_factory, log, self._changed)
-            self._rack = RackDesk(self.device, self._rack_factory, log, self._changed, self._progress)
+            self._compiler = CompileWorkerClient(
+                self.device, lambda: calibrations.active, self._compiler_factory, log, self._changed
+            )
+            self._rack = RackConnection(self.device, self._rack_factory, log, self._changed, self._progress)
             self._jobs = Jobs(
-                self.device, store, self._compile, self._rack, self._publish, self._fail, rack_wait=self._rack_wait
+                calibrations, store, self._compiler, self._rack, self._publish, self._fail, rack_wait=self._rack_wait
             )
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.destroy, 500)
-            front = Front(self.device, self._jobs, KnownClients(self.home), self.status, self.stop)
-            stack.callback(front.release)
+            server = RequestServer(self.device, self._jobs, KnownClients(self.home), self.status, self.stop)
+            stack.callback(server.release)
             try:
-                endpoint = front.bind(context, key, self.url, self._notices_url)
+                endpoint = server.bind(context, key, self.url, self._events_url)
             except zmq.ZMQError as error:
                 raise ConfigError(f"cannot listen: {error.strerror}", subject="url", value=self.url) from error
             self._start_children(stack)
             await self._jobs.recover()
             await self._warm()
-            front.open()
-            self._front = front
-            stack.push_async_callback(self._close_front, front)
+            server.open()
+            self._server = server
+            stack.push_async_callback(self._close_server, server)
             self._jobs.start()
             stack.push_async_callback(self._jobs.stop)
-            self._start_timetable(stack, store, endpoint)
+            self._start_maintenance(stack, store, endpoint)
+            self._start_self_test(stack, endpoint)
             stack.enter_context(self._announced(endpoint))
             logs.get("daemon").info("ready", url=endpoint, seconds=time.time() - self.started)
             if ready is not None:
@@ -112,6 +120,11 @@ class Daemon:
             logs.get("daemon").info("stopping")
         if self._failure is not None:
             raise self._failure
+        if not self._rack.outputs_known:
+            raise OutputsNotConfirmedError(
+                OUTPUTS_UNKNOWN, subject=f"rack {self.device.name}", value=f"see {log}",
+                legal="look at the instruments, or start the daemon again: it switches the outputs off",
+            )  # fmt: skip
 
     def stop(self, reason: str) -> None:
         """End the daemon in good order."""
@@ -129,109 +142,126 @@ class Daemon:
         """How the daemon is."""
         waiting = [child.name for child in self._children if str(child.state) != "up"]
         operational = self._rack.available.is_set() and not waiting
-        error = self._rack.error
         message = ""
         if not operational:
-            broken = self._compile.error or self._rack.broken or error
+            broken = self._compiler.rpc.error or self._rack.client.rpc.error or self._rack.instruments.error
             problem = str(from_info(broken)) if broken is not None else ""
             message = problem or f"waiting for: {', '.join(waiting) or 'the instruments'}"
-        calibration = self._jobs.calibration
-        processes = [*self._children, *([] if self._errand is None else [self._errand])]
+            if not self._rack.outputs_known:
+                message = f"{message}; {OUTPUTS_UNKNOWN}"
+            if self._companion is not None and self._companion.last_words:
+                message = f"{message}; the command beside the daemon has ended: {self._companion.last_words}"
+        if (full := self._jobs.store.store.disk.problem()) is not None:
+            operational, message = False, f"{message}; {full}" if message else str(full)
+        calibration = self._jobs.calibrations.active
+        processes = [*self._children, *self._one_shots]
         return Status(
             backend=self.device.name, version=pulsed.__version__, operational=operational, message=message,
             pending_jobs=self._jobs.pending, running=self._jobs.running,
             calibration_id=calibration.calibration_id, started=self.started,
             faults={subject: fault.why for subject, fault in calibration.faults.items()},
-            instruments=self._rack.instruments(), workers={child.name: child.status() for child in processes},
+            instruments=self._rack.instruments.status(), session=self._jobs.sessions.holder,
+            workers={child.name: child.status() for child in processes},
         )  # fmt: skip
 
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _start_children(self, stack: contextlib.AsyncExitStack) -> None:
         """Start them so that they end in reverse: the rack makes its outputs safe while its instruments live."""
-        self._children = [self._compile.worker, self._rack.worker]
+        self._children = [self._compiler.rpc.worker, self._rack.client.rpc.worker]
         if self._companion_argv:
             output = self.home / "logs" / "companion.log"
             output.parent.mkdir(parents=True, exist_ok=True)
             companion = Child("companion", self._companion_argv, self._changed, output)
+            self._companion = companion
             self._children.append(companion)
             companion.start()
             stack.push_async_callback(companion.stop)
-        self._compile.worker.start()
-        stack.push_async_callback(self._compile.worker.stop)
+        self._compiler.rpc.worker.start()
+        stack.push_async_callback(self._compiler.rpc.worker.stop)
         self._rack.start()
         stack.push_async_callback(self._rack.stop)
 
-    def _start_timetable(self, stack: contextlib.AsyncExitStack, store: StoreThread, endpoint: str) -> None:
+    def _start_maintenance(self, stack: contextlib.AsyncExitStack, store: StoreThread, endpoint: str) -> None:
         plan = self.device.maintenance
         if plan.every is None:
             return
         key, data = str(client_path(self.home, LOCAL)), str(self.home / "runs")
         command = self._maintain or maintain_command(sys.executable, endpoint, key, data)
-        self._errand = Errand("maintenance", command, self._changed, self.home / "logs" / "maintenance.log")
-        timetable = Timetable(plan, self._errand, lambda: self._jobs.pending, store)
-        task = asyncio.create_task(timetable.run(), name="maintenance")
-        task.add_done_callback(self._timetable_ended)
-        stack.push_async_callback(_cancelled, task)  # ends the errand, too
+        process = self._one_shot("maintenance", command)
+        self._run_in_background(stack, MaintenanceScheduler(plan, process, lambda: self._jobs.occupied, store).run())
 
-    def _timetable_ended(self, task: asyncio.Task[None]) -> None:
+    def _start_self_test(self, stack: contextlib.AsyncExitStack, endpoint: str) -> None:
+        wanted = self.device.maintenance.self_test
+        if wanted if wanted is not None else self.device.simulator is None:
+            command = self_test_command(sys.executable, endpoint, str(client_path(self.home, LOCAL)))
+            self._run_in_background(stack, first_self_test(self._one_shot("self-test", command), self._rack.available))
+
+    def _one_shot(self, name: str, command: Sequence[str]) -> OneShotProcess:
+        self._one_shots.append(OneShotProcess(name, command, self._changed, self.home / "logs" / f"{name}.log"))
+        return self._one_shots[-1]
+
+    def _run_in_background(self, stack: contextlib.AsyncExitStack, run: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(run)
+        task.add_done_callback(self._background_ended)
+        stack.push_async_callback(_cancelled, task)  # ends the process, too
+
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
     async def _warm(self) -> None:
-        """Wait until the compiler has compiled and the rack has been tried. Raises why a worker cannot start."""
+        """Wait until the compiler has compiled and the rack has been tried.
+
+        Raises why a worker cannot start, or that the command beside the daemon has ended and what it said.
+        """
 
         async def up() -> None:
-            await self._compile.settled.wait()
+            await self._compiler.rpc.settled.wait()
             await self._rack.tried.wait()
 
+        companion = self._companion
         tasks = [asyncio.create_task(up()), asyncio.create_task(_until(self._stopping))]
+        if companion is not None:
+            tasks.append(asyncio.create_task(_until(companion.failed)))
         try:
             done, _ = await asyncio.wait(tasks, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                raise WorkerDiedError("did not come up", subject="workers", legal=f"within {_START_SECONDS:g} s")
+                raise WorkerDiedError("were not ready in time", subject="workers", legal=f"within {_START_SECONDS:g} s")
         finally:
             for task in tasks:
                 await _cancelled(task)
-        for error in (self._compile.error, self._rack.broken):
+        if companion is not None and companion.failed.is_set() and not self._stopping.is_set():
+            raise WorkerDiedError(
+                f"ended at its start: {companion.last_words} (more in {self.home / 'logs' / 'companion.log'})",
+                subject="the simulated rack" if self.device.simulator is not None else "the command beside the daemon",
+            )
+        for error in (self._compiler.rpc.error, self._rack.client.rpc.error, self._rack.instruments.taken):
             if error is not None:
                 raise from_info(error)
-
-    async def _calibration(self, store: StoreThread) -> CalibrationSet:
-        current = await store.call(store.store.current_calibration)
-        if current is not None:
-            return current
-        if self._start_from is None:
-            raise ConfigError(
-                "there is no calibration set yet: name one to start from", subject=f"rack {self.device.name}"
-            )
-        now = time.time()
-        await store.call(store.store.put_calibration, self._start_from, now)
-        await store.call(store.store.set_current_calibration, self._start_from.calibration_id, now)
-        return self._start_from
 
     async def _renew(self, store: StoreThread) -> None:
         while True:
             await asyncio.sleep(_RENEW)
             try:
-                await store.call(store.store.renew, time.time())
+                await store.call(Store.renew, time.time())
             except LeaseError as error:
                 self._fail(error)
                 return
 
-    async def _close_front(self, front: Front) -> None:
-        self._front = None
-        await front.close()
+    async def _close_server(self, server: RequestServer) -> None:
+        self._server = None
+        await server.close()
 
-    def _publish(self, notice: AnyNotice) -> None:
-        if self._front is not None:
-            self._front.publish(notice)
+    def _publish(self, event: AnyEvent) -> None:
+        if self._server is not None:
+            self._server.publish(event)
 
     def _progress(self, job_id: str, what: str, fraction: float) -> None:
         self._jobs.progress(job_id, what, fraction)
 
     def _changed(self) -> None:
-        if self._front is not None:
+        if self._server is not None:
             self._publish(StatusChanged(0, self.status()))
 
     @contextlib.contextmanager
@@ -248,29 +278,32 @@ class Daemon:
 def serve(
     device: DeviceDescription, calibration: CalibrationSet | None, home: Path | str | None = None,
     url: str = DEFAULT_URL, companion: Sequence[str] | None = None, *, ready: Callable[[str], None] | None = None,
-    store: str | None = None, notices_url: str | None = None, compiler: str = COMPILER, rack: str = RACK,
-    rack_wait: float = RACK_WAIT, maintain: Sequence[str] | None = None,
+    store: str | None = None, events_url: str | None = None, compiler: str = COMPILER, rack: str = RACK,
+    rack_wait: float = RACK_WAIT, maintain: Sequence[str] | None = None, rack_changed: RackChanged = "refuse",
 ) -> int:  # fmt: skip
     """Run the daemon of one rack until SIGINT, SIGTERM or an admin's request; return the exit code.
 
     Args:
         device: the rack.
         calibration: the set to start from when the store has none.
-        home: directory for keys, store and logs, see :func:`pulsed.client.keys.home_directory`.
+        home: directory for keys, store and logs, see :func:`pulsed.client.home.home_directory`.
         url: where to listen; port ``*`` takes a free one.
         companion: a command that runs beside the daemon, is started again when it ends, and ends with it.
         ready: called with the endpoint when jobs are accepted.
         store: URL of the database; SQLite in ``home`` when not given.
-        notices_url: where notices are sent; a free port of the same host when not given.
+        events_url: where events are sent; a free port of the same host when not given.
         compiler: ``"module:name"`` of the compiler.
         rack: ``"module:name"`` of the rack.
         rack_wait: seconds that the job whose turn it is waits for instruments that do not answer. Then it fails with
             their error; those behind it wait on.
-        maintain: the command that looks after the rack on its timetable; `pulsed cal maintain` when not given.
+        maintain: the command that looks after the rack on its schedule; `pulsed cal maintain` when not given.
+        rack_changed: when the active set was made for another rack: refuse to start, keep its values all the same, or
+            begin again with ``calibration``.
 
     Raises:
         ConfigError: what is given cannot work.
         LeaseError: another daemon has this home directory, or this rack.
+        OutputsNotConfirmedError: it has stopped, and not every instrument has confirmed that its outputs are off.
 
     """
     directory = home_directory(home)
@@ -280,18 +313,27 @@ def serve(
 
     async def main() -> None:
         daemon = Daemon(
-            device, calibration, directory, url, companion=companion, store=store, notices_url=notices_url,
-            compiler=compiler, rack=rack, rack_wait=rack_wait, maintain=maintain,
+            device, calibration, directory, url, companion=companion, store=store, events_url=events_url,
+            compiler=compiler, rack=rack, rack_wait=rack_wait, maintain=maintain, rack_changed=rack_changed,
         )  # fmt: skip
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, daemon.stop, signal.Signals(number).name)
         await daemon.run(ready)
 
+    _allow_connections()
     with _alone(directory):
         logs.set_up(directory / "logs" / "daemon.jsonl", "daemon", console=True, rotate=True)
         asyncio.run(main())
     return 0
+
+
+def _allow_connections() -> None:
+    """Let this process have as many files open as it may: each connection is one, or two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _close_to_others(home: Path) -> None:

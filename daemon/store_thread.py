@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pulsed.model.errors import PulsedError
 from pulsed.model.job import JobInfo
 from pulsed.store.store import Store
 
 T = TypeVar("T")
+P = ParamSpec("P")
 _GROUP = 100
 """Submissions, or writes that were put off, in one transaction at most."""
 _PUT_OFF = 0.02
@@ -49,7 +50,7 @@ class _Add:
     payload: bytes
 
 
-_Order = _Call | _Add
+_Task = _Call | _Add
 
 
 class StoreThread:
@@ -57,8 +58,8 @@ class StoreThread:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._back: list[_Order | None] = []
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._back: list[_Task | None] = []
         self._late: list[_Write] = []
         self._late_since = 0.0
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -68,64 +69,73 @@ class StoreThread:
         """Start the thread; the store is opened by the first call."""
         self._thread.start()
 
-    def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> asyncio.Future[T]:
-        """Carry out a method of the store; the future need not be awaited."""
+    def call(self, method: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Carry out a method of the store, as ``call(Store.job, job_id)``; the future need not be awaited."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._orders.put(_Call(future, partial(function, *args, **kwargs)))
+        self._tasks.put(_Call(future, partial(method, self.store, *args, **kwargs)))
         return future
 
-    def write(self, function: Callable[..., T], *args: Any, soon: bool, **kwargs: Any) -> asyncio.Future[T]:
-        """Carry out a method that writes; one that is not needed ``soon`` is put off. Writes keep their order.
+    def write(self, method: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Carry out a method that writes, with those that were put off. Writes keep their order.
 
         It has to be one that succeeds: when it fails, those in its transaction are carried out one by one.
         """
+        return self._write(partial(method, self.store, *args, **kwargs), soon=True)
+
+    def write_later(
+        self, method: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """As :meth:`write`, put off for some milliseconds at most."""
+        return self._write(partial(method, self.store, *args, **kwargs), soon=False)
+
+    def _write(self, function: Callable[[], T], *, soon: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
-        self._orders.put(_Write(future, partial(function, *args, **kwargs), soon))
+        self._tasks.put(_Write(future, function, soon))
         return future
 
     def add(self, info: JobInfo, payload: bytes) -> asyncio.Future[JobInfo]:
         """Store a submission; it is durable when the future is done."""
         future: asyncio.Future[JobInfo] = self._loop.create_future()
-        self._orders.put(_Add(future, info, payload))
+        self._tasks.put(_Add(future, info, payload))
         return future
 
     async def stop(self) -> None:
         """Carry out what was ordered, then end the thread."""
-        self._orders.put(None)
+        self._tasks.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         while True:
             try:
-                order = self._next()
+                task = self._next()
             except queue.Empty:
                 self._write_late()
                 continue
-            if isinstance(order, _Add):
-                self._add(self._group(order))
+            if isinstance(task, _Add):
+                self._add(self._group(task))
                 continue
-            if isinstance(order, _Write):
-                self._put_off(order)
+            if isinstance(task, _Write):
+                self._put_off(task)
                 continue
             self._write_late()
-            if order is None:
+            if task is None:
                 return
-            self._do([order.future], partial(_single, order.function))
+            self._do([task.future], partial(_single, task.function))
 
-    def _next(self) -> _Order | None:
-        """Return what was put back, else wait for an order. Raises ``queue.Empty`` when late writes are due."""
+    def _next(self) -> _Task | None:
+        """Return what was put back, else wait for a task. Raises ``queue.Empty`` when late writes are due."""
         if self._back:
             return self._back.pop()
         if not self._late:
-            return self._orders.get()
-        return self._orders.get(timeout=max(0.0, self._late_since + _PUT_OFF - time.monotonic()))
+            return self._tasks.get()
+        return self._tasks.get(timeout=max(0.0, self._late_since + _PUT_OFF - time.monotonic()))
 
-    def _put_off(self, order: _Write) -> None:
+    def _put_off(self, task: _Write) -> None:
         if not self._late:
             self._late_since = time.monotonic()
-        self._late.append(order)
+        self._late.append(task)
         overdue = time.monotonic() - self._late_since > _PUT_OFF
-        if order.soon or overdue or len(self._late) >= _GROUP:
+        if task.soon or overdue or len(self._late) >= _GROUP:
             self._write_late()
 
     def _write_late(self) -> None:
@@ -136,25 +146,25 @@ class StoreThread:
 
         def together() -> list[Any]:
             with self.store.together():
-                return [order.function() for order in late]
+                return [task.function() for task in late]
 
         try:
             results = together()
         except Exception:  # noqa: BLE001 - found again below, by whom it belongs to
-            for order in late:
-                self._do([order.future], partial(_single, order.function))
+            for task in late:
+                self._do([task.future], partial(_single, task.function))
             return
-        self._do([order.future for order in late], lambda: results)
+        self._do([task.future for task in late], lambda: results)
 
     def _group(self, first: _Add) -> list[_Add]:
         """Return the submissions that wait behind ``first``, up to the next order of another kind."""
         group = [first]
-        while len(group) < _GROUP and not self._orders.empty():
-            order = self._orders.get()
-            if not isinstance(order, _Add):
-                self._back.append(order)
+        while len(group) < _GROUP and not self._tasks.empty():
+            task = self._tasks.get()
+            if not isinstance(task, _Add):
+                self._back.append(task)
                 break
-            group.append(order)
+            group.append(task)
         return group
 
     def _add(self, group: list[_Add]) -> None:

@@ -18,8 +18,9 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from pulsed import old_names
 from pulsed.compiler.program import PortSettings
-from pulsed.drivers.work import Playback, Recording
+from pulsed.drivers.programs import Playback, Recording
 from pulsed.model.errors import IllegalStepError
 
 
@@ -118,6 +119,8 @@ class Capabilities:
     """Whether it can play, or tell others, what depends on a classified bit."""
     feedback_bits: int = 0
     """How many bits of a program its events can wait for."""
+    decisions: bool = False
+    """Whether a digitizer can tell a bit that is made of several of its bits: 1 where each has its value."""
     feedback_latency: int = 0
     """Samples from the end of an acquisition to the first event that its bit can decide."""
     late_parameters: bool = False
@@ -184,7 +187,7 @@ class BiasSettings:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SpectrumSweep:
     """What to look at: the spectrum at ``port`` from ``start`` to ``stop`` (Hz), behind a filter of ``rbw`` (Hz)."""
 
     port: str
@@ -211,7 +214,10 @@ class Connectable(Protocol):
     """Opens in ``connect``, never in its constructor; what a failed ``connect`` opened, it closed."""
 
     def connect(self, deadline: float) -> None:
-        """Connect, check the identity, bring the instrument to idle and learn what its memory holds."""
+        """Connect, check the identity, bring the instrument to idle and learn what its memory holds.
+
+        Its outputs are off afterwards, whatever it was left with: whoever had it before may have been killed.
+        """
 
     def close(self) -> None:
         """Close. Idempotent, never raises."""
@@ -233,7 +239,11 @@ class Reporting(Protocol):
         """Where the driver knows it to be, without asking."""
 
     def status(self, deadline: float) -> InstrumentState:
-        """Ask the instrument where it is. Raises :class:`InstrumentError` when it is not as it was left."""
+        """Ask the instrument where it is. Raises :class:`InstrumentError` when it is not as it was left.
+
+        One with settings reads back those that decide what is measured (frequency, power, level, correction, offset,
+        outputs), and raises :class:`InstrumentChangedError` when one is not as :meth:`Configurable.configure` left it.
+        """
 
     def drain_errors(self, deadline: float) -> list[str]:
         """Empty the error queue and return what was in it."""
@@ -256,7 +266,10 @@ class Configurable(Protocol[SettingsT_contra]):
     """Has settings that are fixed during a chunk."""
 
     def configure(self, settings: SettingsT_contra, deadline: float) -> None:
-        """Make ``settings`` hold. Idempotent, only differences are sent."""
+        """Make ``settings`` hold. Idempotent, only differences are sent.
+
+        What :meth:`Reporting.status` or :meth:`Runnable.arm` has found to be changed is sent again.
+        """
 
 
 @runtime_checkable
@@ -283,7 +296,10 @@ class Runnable(Protocol):
     """Plays or records a list of tables."""
 
     def arm(self, handle: Handle, deadline: float) -> None:
-        """Arm. Raises :class:`InstrumentMemoryLostError` when ``handle`` is void."""
+        """Arm. Raises :class:`InstrumentMemoryLostError` when ``handle`` is void.
+
+        Raises :class:`InstrumentChangedError` when a setting is not as it was left: nothing plays with another one.
+        """
 
     def start(self, deadline: float) -> None:
         """Start a leader that is armed."""
@@ -337,8 +353,11 @@ def full_scale_gain(settings: PortSettings) -> tuple[float, float]:
 
 
 @runtime_checkable
-class Analyser(Instrument, Validating[Sweep], Protocol):
+class Analyser(Instrument, Validating[SpectrumSweep], Protocol):
     """A spectrum analyser whose input can be switched to each output port."""
 
-    def sweep(self, work: Sweep, deadline: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def sweep(self, work: SpectrumSweep, deadline: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sweep once and return frequencies (points,) in Hz and levels (points,) in dBm at the port."""
+
+
+__getattr__ = old_names(__name__)

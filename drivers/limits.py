@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsed.drivers.contract import Capabilities, full_scale_gain
-from pulsed.drivers.work import Playback, Recording, Rows
+from pulsed.drivers.programs import Playback, Recording, Rows
 from pulsed.model.errors import InstrumentLimitError
 
 _TOLERANCE = 1e-6
@@ -157,6 +157,10 @@ def check_recording(work: Recording, can: Capabilities, subject: str) -> None:
         at = int(np.argmax(late))
         _refuse(work, rows[at + 1], "two windows overlap", f"sample {start[at + 1]}",
                 f"from sample {start[at] + length[at]}", subject)  # fmt: skip
+    if len(work.decisions) and not can.decisions:
+        raise InstrumentLimitError("it cannot make one bit of several", subject=subject,
+                                   value=f"program {work.programs[work.decisions['entry'][0]]}",
+                                   legal="conditions on one bit")  # fmt: skip
     size = recorded_bytes(work)
     if size > can.result_memory:
         raise InstrumentLimitError("the data of all shots do not fit into the memory", subject=subject,

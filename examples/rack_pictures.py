@@ -1,6 +1,7 @@
 """Four classics of the lab, measured on the simulated rack through the whole stack. Starts a daemon of its own.
 
-`python examples/rack_pictures.py [DIRECTORY [NAME ...]]` writes chevron.png, resonator.png, clouds.png and t1.png.
+`python examples/rack_pictures.py [--coarse] [DIRECTORY [NAME ...]]` writes chevron.png, resonator.png, clouds.png and
+t1.png; --coarse takes every sixth step of their sweeps.
 """
 
 import sys
@@ -13,7 +14,7 @@ from scipy.optimize import curve_fit
 
 from pulsed import pulse
 from pulsed.cli.processes import OwnDaemon
-from pulsed.cli.server import ask_rack, find_control
+from pulsed.cli.simulated_rack import ask_rack, find_control
 from pulsed.provider import PulsedProvider
 
 MHz = 1e6
@@ -23,8 +24,9 @@ QUBIT = 0
 class Lab:
     """One qubit of a backend."""
 
-    def __init__(self, backend, control):
+    def __init__(self, backend, control, every=1):
         self.backend = backend
+        self.every = every  # n-th step of a sweep
         self.control = control
         self.drive = backend.drive_channel(QUBIT)
         self.frequency = backend.calibration_set.number(f"Q{QUBIT}.f01")
@@ -55,7 +57,7 @@ class Lab:
 
 def chevron(lab):
     """Population of 1 over drive frequency and length of the pulse."""
-    detunings, lengths = np.linspace(-15, 15, 61) * MHz, np.arange(16, 401, 8)
+    detunings, lengths = np.linspace(-15, 15, 61)[:: lab.every] * MHz, np.arange(16, 401, 8)[:: lab.every]
     schedules = []
     for detuning in detunings:
         for length in lengths:
@@ -74,7 +76,7 @@ def resonator(lab):
     backend = lab.backend
     centre = backend.calibration_set.number(f"Q{QUBIT}.readout.frequency")
     channel, acquire = backend.measure_channel(QUBIT), backend.acquire_channel(QUBIT)
-    offsets, amplitudes = np.linspace(-6, 5, 56) * MHz, np.linspace(0.03, 0.99, 33)
+    offsets, amplitudes = np.linspace(-6, 5, 56)[:: lab.every] * MHz, np.linspace(0.03, 0.99, 33)[:: lab.every]
     sheet = [backend.calibration_set.number(f"Q{q}.readout.frequency") for q in range(backend.num_qubits)]
     schedules = []
     for before in (pulse.Schedule(), lab.x):
@@ -103,7 +105,7 @@ def resonator(lab):
 def clouds(lab):
     """Single shots of 0 and 1 in the IQ plane."""
     shots = 3000
-    points = lab.points([lab.measure, lab.x + (lab.measure << lab.x.duration)], shots, False) * 1e3
+    points = lab.points([lab.measure, lab.x + (lab.measure << lab.x.duration)], shots, False) / 1e3  # of 10⁻⁶
     figure, axes = _figure("Q0, one point per shot", "I (10⁻³ of full scale)", "Q (10⁻³ of full scale)")
     for found, name, colour in zip(points, ("after nothing", "after a π pulse"), ("#1f6fb4", "#c0392b"), strict=True):
         axes.plot(found.real, found.imag, ".", markersize=2, alpha=0.35, color=colour, label=name)
@@ -116,7 +118,7 @@ def relaxation(lab):
     """T1 again and again for twelve hours, while a two-level system may come to the qubit's frequency and go."""
     delays = np.array([0, 8, 16, 30, 50, 80, 120, 180, 260, 380]) * 1000
     schedules = [pulse.Schedule(lab.x).insert(lab.x.duration + int(t), lab.measure) for t in delays]
-    shots, rep_delay, every, count = 300, 500e-6, 300.0, 144
+    shots, rep_delay, every, count = 300, 500e-6, 300.0 * lab.every, 144 // lab.every
     played = shots * float(np.sum(rep_delay + delays * lab.backend.dt))
     lab.drift(seed=5, t1_factor=0.3, tls_wait=4 * 3600.0, tls_stay=3600.0, factor=every / played, time=0.0)
     times = delays * lab.backend.dt * 1e6
@@ -152,11 +154,11 @@ def _figure(title, x, y):
     return figure, axes
 
 
-def main(directory, names):
-    """Measure and draw the pictures ``names``, all when there are none."""
+def main(directory, names, every):
+    """Measure and draw the pictures ``names``, all when there are none, with every ``every``-th step of the sweeps."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, OwnDaemon(Path(home)) as daemon, daemon.wait() as client:
-        lab = Lab(PulsedProvider(client=client).get_backend("sim5"), find_control(daemon.home))
+        lab = Lab(PulsedProvider(client=client).get_backend("sim5"), find_control(daemon.home), every)
         for name in names or PICTURES:
             draw = PICTURES[name]
             draw(lab).savefig(directory / f"{name}.png")
@@ -164,4 +166,5 @@ def main(directory, names):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images"), sys.argv[2:])
+    words = [word for word in sys.argv[1:] if word != "--coarse"]
+    main(Path(words[0] if words else "docs/images"), words[1:], 6 if "--coarse" in sys.argv else 1)

@@ -3,7 +3,7 @@
 A value has a name of the form ``SUBJECT.PARAMETER`` where the subject is a qubit (``Q0``), a pair, control
 first (``Q0-Q1``), or a port (``d0``): ``Q0.x.amplitude``, ``Q2-Q1.ecr.angle``, ``d0.mixer.offset``. A set also says
 which subjects are faulty. :class:`RunRecord` is what is kept of each measurement, :class:`LogEntry` and
-:class:`PastValue` are what the store tells of the sets that were in force.
+:class:`PastValue` are what the store tells of the sets that were active.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from pulsed.model.basis import Basis, basis_of
 from pulsed.model.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:  # the store reads sets; device descriptions bring pydantic, which takes long to import
@@ -62,14 +63,26 @@ class CalibrationSet(msgspec.Struct, frozen=True, dict=True):  # a dict for what
     format: int = 1
     faults: dict[str, Fault] = {}
     """What is not used, by subject."""
+    made_for: Basis | None = None
+    """What it depends on of the device; None in sets from before that was kept."""
 
     @cached_property
     def calibration_id(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the content."""
-        content = msgspec.json.encode(self, order="deterministic")
+        """The first 16 hexadecimal digits of the SHA-256 of the content but for :attr:`made_for`.
+
+        Clients of versions that know no ``made_for`` work the id out, too, and name sets by what they get.
+        """
+        content = msgspec.json.encode(msgspec.structs.replace(self, made_for=None), order="deterministic")
+        content = content.removesuffix(b',"made_for":null}') + b"}"
         if not self.faults:  # such a set keeps the id that it had before sets knew of faults
             content = content.removesuffix(b',"faults":{}}') + b"}"
         return hashlib.sha256(content).hexdigest()[:16]
+
+    def known_as(self, calibration_id: str) -> CalibrationSet:
+        """Return this set under the id that a newer version gave it, which counts what this one does not know of."""
+        if calibration_id != self.calibration_id:
+            vars(self)["calibration_id"] = calibration_id
+        return self
 
     def has(self, *names: str) -> bool:
         """Whether all of ``names`` are there."""
@@ -116,6 +129,10 @@ class CalibrationSet(msgspec.Struct, frozen=True, dict=True):  # a dict for what
                 return self.faults[one]
         return None
 
+    def adopted(self, device: DeviceDescription, created: str) -> CalibrationSet:
+        """Return the child of this set that is made for ``device``, with the values as they are."""
+        return msgspec.structs.replace(self, made_for=basis_of(device), parent=self.calibration_id, created=created)
+
     def changed(self, other: CalibrationSet) -> tuple[str, ...]:
         """Return the names of what differs in ``other``, sorted; a fault counts as ``SUBJECT.fault``."""
         names = {n for n in self.values.keys() | other.values.keys() if self.values.get(n) != other.values.get(n)}
@@ -129,6 +146,10 @@ class CalibrationSet(msgspec.Struct, frozen=True, dict=True):  # a dict for what
 
 RunKind = Literal["calibrate", "check", "scan"]
 RunOutcome = Literal["good", "out of spec", "bad data", "failed", "stopped"]
+
+
+SELF_TEST = "self-test"
+"""The routine of the records, one per port, of a self-test."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -146,7 +167,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     """Why it was not good, in words."""
     before: str = ""
-    """Id of the calibration set in force when it began."""
+    """Id of the set that was active when it began."""
     after: str = ""
     """Id of the set that it led to; empty when it changed nothing."""
     file: str = ""
@@ -168,7 +189,7 @@ class Pruned(msgspec.Struct, frozen=True):
 
 
 class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One set that came into force."""
+    """One set that became active."""
 
     calibration_id: str
     since: float
@@ -180,8 +201,8 @@ class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
 
 
-class PastValue(NamedTuple):
-    """A value, and since when (Unix time) and in which set it has been in force."""
+class PastValue(msgspec.Struct, frozen=True, array_like=True):
+    """A value, and since when (Unix time) and in which set it has been active."""
 
     since: float
     value: Value
@@ -198,7 +219,7 @@ def design_sheet(device: DeviceDescription) -> CalibrationSet:
             ("readout.frequency", qubit.design_readout_frequency),
         ):
             values[f"Q{q}.{name}"] = Value(frequency, "Hz", time=device.online_date, routine="design", quality="design")
-    return CalibrationSet(device.name, values, device.online_date)
+    return CalibrationSet(device.name, values, device.online_date, made_for=basis_of(device))
 
 
 def from_json(data: bytes, source: str = "calibration set") -> CalibrationSet:

@@ -8,30 +8,47 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
+    BeforeValidator,
     Field,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
+from pulsed.model.draft import Draft, asked, draft, named, respelt, whole
 from pulsed.model.errors import ConfigError
-from pulsed.model.references import known, wiring_problems
-from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz, Seconds
+from pulsed.model.policies import Limits, Maintenance, Table, Timing
+from pulsed.model.references import known
+from pulsed.model.rules import wiring_problems
+from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _iso_date(value: object) -> str:
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("not a date: write for example '2026-11-21'") from None
+    return text
 
 
-class Identity(_Table):
+IsoDate = Annotated[str, BeforeValidator(_iso_date)]
+
+
+AS_IT_IS: dict[str, bool] = {}
+"""The context of a validation that leaves out the rules between keys: for a description that a daemon has accepted,
+whose rules may be those of another version."""
+
+
+class Identity(Table):
     """What ``*IDN?`` has to answer; an empty field is not compared."""
 
     vendor: str = ""
@@ -42,7 +59,7 @@ class Identity(_Table):
     """Third field."""
 
 
-class InstrumentDescription(_Table):
+class InstrumentDescription(Table):
     """One instrument: its driver (an entry point of ``pulsed.drivers``), VISA address and identity."""
 
     driver: str
@@ -58,15 +75,15 @@ class InstrumentDescription(_Table):
     event_memory: PositiveInt | None = None
     """Events of sequences that it holds at once."""
     record_memory: PositiveInt | None = None
-    """Bytes of data that a digitizer holds at once; jobs that bring back more are split."""
+    """Bytes of data that a digitizer holds at once; jobs that return more are split."""
     raw_only: bool = False
     """Whether a digitizer returns nothing but records of each shot, so that they count also where the host integrates
     them."""
-    options: dict[str, str | int | float | bool] = {}
-    """Settings of the driver's own."""
+    options: dict[str, str | int | float | bool] = Field(default={})
+    """Settings of this driver alone."""
 
 
-class OscillatorDescription(_Table):
+class OscillatorDescription(Table):
     """A local oscillator: the instrument that makes it, and its setting."""
 
     instrument: str
@@ -77,7 +94,7 @@ class OscillatorDescription(_Table):
     """dBm."""
 
 
-class BiasDescription(_Table):
+class BiasDescription(Table):
     """The direct current that a source adds to a flux line."""
 
     instrument: str
@@ -88,7 +105,7 @@ class BiasDescription(_Table):
     """Largest current, either sign, A."""
 
 
-class PortDescription(_Table):
+class PortDescription(Table):
     """One physical output or input: an IQ pair of an instrument, mixed with an LO, or a flux line without one."""
 
     instrument: str
@@ -102,7 +119,7 @@ class PortDescription(_Table):
     bias: BiasDescription | None = None
     """Of a baseband port: the direct current in its line."""
     clock: ExactHertz = Field(gt=0)
-    """Sample rate: an exact number of Hz."""
+    """Sample rate: an exact number of Hz, such as `"2.4 GHz"` or `"10/3 GHz"`."""
     granularity: PositiveInt = 1
     """Waveform (or record) lengths are multiples of this many samples of the port's clock."""
     min_length: PositiveInt = 1
@@ -123,7 +140,7 @@ class PortDescription(_Table):
     """dBm at the port for full scale 1."""
 
 
-class QubitDescription(_Table):
+class QubitDescription(Table):
     """One qubit: its three lines and what the design sheet says of it."""
 
     drive: str
@@ -140,7 +157,7 @@ class QubitDescription(_Table):
     """f12 - f01 of the design sheet, Hz."""
 
 
-class CouplingDescription(_Table):
+class CouplingDescription(Table):
     """One pair: a cross-resonance tone leaves the control's drive port, or a flux pulse tunes the pair's coupler."""
 
     control: NonNegativeInt
@@ -151,57 +168,18 @@ class CouplingDescription(_Table):
     """Baseband port of the pair's coupler; None: a cross-resonance tone."""
 
 
-class Timing(_Table):
-    """The grid of the pulse language, in dt."""
+class ProcessorType(Table):
+    """What kind of chip it is, as Qiskit's ``processor_type`` says it."""
 
-    granularity: PositiveInt = 1
-    """Lengths of pulses are multiples of this."""
-    min_length: PositiveInt = 1
-    """Shortest pulse."""
-    pulse_alignment: PositiveInt = 1
-    """Starts of pulses are multiples of this."""
-    acquire_alignment: PositiveInt = 1
-    """Starts of acquisitions are multiples of this."""
-    feedback_latency: NonNegativeInt | None = None
-    """dt from the end of an acquisition at the digitizer until the AWGs can play what its bit decides; None: the rack
-    has no feedback, and circuits with `if_test` are refused."""
+    family: str
+    """The design, for example `"fixed-frequency transmons"`."""
+    revision: str = ""
+    """Its revision."""
+    segment: str = ""
+    """The part of it that this is."""
 
 
-class Limits(_Table):
-    """What one job may ask for."""
-
-    max_shots: PositiveInt = 100_000
-    """Most shots of one job."""
-    max_circuits: PositiveInt = 1000
-    """Most circuits and schedules of one job."""
-    default_shots: PositiveInt = 1024
-    """Shots of a job that does not say."""
-    max_payload: PositiveInt = 256 * 2**20
-    """Bytes of one submission."""
-    rep_delay: Seconds = Field(default=500e-6, gt=0)
-    """Time from the end of a program to the next shot, in which qubits relax."""
-    rep_delay_min: Seconds = Field(default=1e-6, gt=0)
-    """Shortest repetition delay a job may ask for."""
-    rep_delay_max: Seconds = Field(default=10e-3, gt=0)
-    """Longest repetition delay."""
-    job_seconds: float = Field(default=3600.0, gt=0)
-    """Longest time on the rack of one job."""
-    compile_seconds: float = Field(default=300.0, gt=0)
-    """Longest time that compiling one job may take."""
-
-
-class Maintenance(_Table):
-    """When the daemon has the rack looked after by itself, with what `pulsed cal maintain` does."""
-
-    every: Seconds | None = Field(default=None, gt=0)
-    """Time from the last measurement of a calibration to the next pass; None: only by hand."""
-    idle: Seconds = Field(default=10.0, ge=0)
-    """Only when no job has waited or played for so long. Jobs that come in between have their turn."""
-    limit: Seconds = Field(default=3600.0, gt=0)
-    """How long one pass may take, jobs that it lets pass included; the next one goes on where it was stopped."""
-
-
-class DeviceDescription(_Table):
+class DeviceDescription(Table):
     """Everything about one rack that a person writes down."""
 
     name: str = Field(pattern=r"[A-Za-z][A-Za-z0-9_-]*")
@@ -210,18 +188,22 @@ class DeviceDescription(_Table):
     """A sentence for people."""
     version: str = Field(default="0.1.0", pattern=r"\d+\.\d+\.\d+")
     """X.Y.Z of this description."""
-    online_date: str = "2026-11-21"
+    online_date: IsoDate = "2026-11-21"
     """ISO date on which the rack went into service."""
     sample_name: str = ""
     """Name of the chip."""
+    processor_type: ProcessorType | None = None
+    """What kind of chip it is; None: it is not said."""
+    tags: tuple[str, ...] = ()
+    """Words by which people choose among backends."""
     dt: ExactSeconds = Field(gt=0)
-    """Time step of schedules: an exact number of seconds."""
+    """Time step of schedules: an exact number of seconds, such as `"1 ns"` or `"2/9 ns"`."""
     timing: Timing = Timing()
     """The grid of schedules."""
     limits: Limits = Limits()
     """What one job may ask for."""
     maintenance: Maintenance = Maintenance()
-    """Calibration without a person."""
+    """Automatic maintenance of the calibration."""
     meas_map: tuple[tuple[NonNegativeInt, ...], ...]
     """Groups of qubits that one acquisition measures together."""
     simulator: str | None = None
@@ -243,6 +225,16 @@ class DeviceDescription(_Table):
     def num_qubits(self) -> int:
         """How many qubits there are."""
         return len(self.qubits)
+
+    @property
+    def online_since(self) -> datetime:
+        """``online_date`` as a time in UTC."""
+        return datetime.fromisoformat(self.online_date).replace(tzinfo=UTC)
+
+    @property
+    def record_step(self) -> float:
+        """Time step of acquired records, seconds."""
+        return float(1 / min(port.clock for port in self.ports.values() if port.direction == "input"))
 
     def lo_frequency(self, port: str) -> float:
         """Return the frequency (Hz) that ``port`` is mixed with; 0 on a flux line."""
@@ -282,8 +274,8 @@ class DeviceDescription(_Table):
         return (*los, *biases, "compensation.crosstalk", "compensation.distortion")
 
     @model_validator(mode="after")
-    def _wiring_is_whole(self) -> DeviceDescription:
-        problems = list(wiring_problems(self))
+    def _wiring_is_whole(self, info: ValidationInfo) -> DeviceDescription:
+        problems = [] if info.context is AS_IT_IS else wiring_problems(self)
         if problems:
             raise _WiringError(problems)
         return self
@@ -295,56 +287,106 @@ class _WiringError(ValueError):
         self.problems = problems
 
 
-def _problems(error: ValidationError) -> list[ConfigError]:
+def device_problems(error: ValidationError, data: object) -> list[ConfigError]:
+    """Return everything that is wrong with ``data``, of which ``error`` says why it is no device description.
+
+    What can be read of it is checked against each other although the rest cannot be read.
+    """
     problems: list[ConfigError] = []
     for item in error.errors():
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, _WiringError):
-            problems.extend(cause.problems)
-            continue
-        key = ".".join(map(str, item["loc"])) or "(file)"
-        if item["type"] == "missing":
-            problems.append(ConfigError("this key is missing", subject=key))
-        elif item["type"] == "extra_forbidden":
-            legal = ", ".join(sorted(_fields_at(item["loc"][:-1])))
-            problems.append(ConfigError("no such key", subject=key, value=str(item["loc"][-1]), legal=legal))
-        else:
-            legal = str(item.get("ctx", {}).get("expected", "")) if item["type"] == "literal_error" else ""
-            problems.append(
-                ConfigError(
-                    item["msg"].removeprefix("Value error, "), subject=key, value=repr(item["input"]), legal=legal
-                )
-            )
-    return problems
+            return cause.problems
+        problems.append(_problem(item))
+    return problems + wiring_problems(draft(DeviceDescription, data))
+
+
+def _problem(item: Any, meant: str = "") -> ConfigError:
+    key = ".".join(map(str, item["loc"])) or "(file)"
+    if item["type"] == "missing":
+        return ConfigError("this key is missing", subject=key)
+    if item["type"] == "extra_forbidden":
+        legal = ", ".join(sorted(_fields_at(item["loc"][:-1])))
+        message = f"no such key: did you mean {meant}?" if meant else "no such key"
+        return ConfigError(message, subject=key, value=str(item["loc"][-1]), legal=legal)
+    legal = str(item.get("ctx", {}).get("expected", "")) if item["type"] == "literal_error" else ""
+    return ConfigError(item["msg"].removeprefix("Value error, "), subject=key, value=repr(item["input"]), legal=legal)
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Legal keys of the table at ``loc``, found by walking the models."""
-    tables: dict[str, type[_Table]] = {
+    tables: dict[str, type[Table]] = {
         "timing": Timing, "limits": Limits, "maintenance": Maintenance, "instruments": InstrumentDescription,
         "oscillators": OscillatorDescription, "ports": PortDescription, "qubits": QubitDescription,
         "couplings": CouplingDescription,
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)
-    nested: dict[str, type[_Table]] = {"identity": Identity, "bias": BiasDescription}
+    nested: dict[str, type[Table]] = {"identity": Identity, "bias": BiasDescription, "processor_type": ProcessorType}
     if loc[-1] in nested:
         return list(nested[str(loc[-1])].model_fields)
     return list(tables[str(loc[0])].model_fields) if str(loc[0]) in tables else []
 
 
-def check_device(path: Path) -> tuple[DeviceDescription | None, list[ConfigError]]:
-    """Read a device description; return it, or None and everything that is wrong with it."""
+class Reading(NamedTuple):
+    """What came of reading a file."""
+
+    device: DeviceDescription | None
+    """None when there are problems."""
+    problems: list[ConfigError]
+    readable: Any = None
+    """What the tables of instruments, oscillators and ports say that can be read, whatever is wrong elsewhere: a
+    description of those alone, or a draft of one. None when the file is no TOML."""
+
+
+def read_device(path: Path) -> Reading:
+    """Read a device description and find everything that is wrong with it, as far as no driver has to be asked."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        return None, [ConfigError(f"cannot be read: {error.strerror or error}", subject=str(path))]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        return None, [ConfigError(f"is not TOML: {error}", subject=str(path))]
+        return Reading(None, [ConfigError(f"cannot be read: {error.strerror or error}", subject=str(path))])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Reading(None, [ConfigError(f"is not TOML: {error}", subject=str(path))])
+    return read_tables(data)
+
+
+def read_tables(data: dict[str, Any]) -> Reading:
+    """Return what the parsed TOML of a device description says, and everything that is wrong with it."""
     try:
-        return DeviceDescription.model_validate(data), []
+        device = DeviceDescription.model_validate(data)
+        return Reading(device, [], device)
     except ValidationError as error:
-        return None, _problems(error)
+        for item in error.errors():
+            if item["type"] != "extra_forbidden":
+                continue
+            better, name = respelt(data, item["loc"], _fields_at(item["loc"][:-1]))
+            if name:  # what else is wrong is what is wrong with the file that is meant
+                rest = read_tables(better)
+                return Reading(None, [_problem(item, name), *rest.problems], rest.readable)
+        return Reading(None, device_problems(error, data), _readable(data))
+
+
+def _readable(data: dict[str, Any]) -> Draft:
+    tables: dict[str, type[Table]] = {
+        "instruments": InstrumentDescription,
+        "oscillators": OscillatorDescription,
+        "ports": PortDescription,
+    }
+    seen = draft(DeviceDescription, data)
+    values: dict[str, Any] = {
+        key: {name: item for name in named(seen, key) if (item := whole(table, data[key][name])) is not None}
+        for key, table in tables.items()
+    }
+    values |= {
+        key: value for key in ("dt", "timing", "simulator", "calibration") if (value := asked(seen, key)) is not None
+    }
+    return Draft(values)
+
+
+def check_device(path: Path) -> tuple[DeviceDescription | None, list[ConfigError]]:
+    """Read a device description; return it, or None and everything that is wrong with it."""
+    reading = read_device(path)
+    return reading.device, reading.problems
 
 
 def load_device(path: Path) -> DeviceDescription:

@@ -6,9 +6,20 @@ An error says what is wrong, which object it is about, the bad value and the leg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
+
+
+class ErrorCause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The error of one of several objects that failed at once, as data."""
+
+    code: str
+    message: str
+    subject: str = ""
+    value: str = ""
+    legal: str = ""
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -19,6 +30,8 @@ class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     subject: str = ""
     value: str = ""
     legal: str = ""
+    causes: tuple[ErrorCause, ...] = ()
+    """When several objects failed at once: the error of each, this one's own first."""
 
 
 _BY_CODE: dict[str, type[PulsedError]] = {}
@@ -36,6 +49,8 @@ class PulsedError(Exception):
     """
 
     code: ClassVar[str] = "pulsed"
+    causes: tuple[PulsedError, ...] = ()
+    """When several objects failed at once: the error of each, this one's own first; see :func:`combined`."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -56,21 +71,35 @@ class PulsedError(Exception):
             parts.append(f"got {self.value}")
         if self.legal:
             parts.append(f"legal: {self.legal}")
-        return "; ".join(parts)
+        others = " | ".join(map(str, self.causes[1:]))
+        return "; ".join(parts) + (f" (also affected: {others})" if others else "")
 
     def to_info(self) -> ErrorInfo:
         """Return this error as data."""
-        return ErrorInfo(self.code, self.message, self.subject, self.value, self.legal)
+        causes = tuple(ErrorCause(e.code, e.message, e.subject, e.value, e.legal) for e in self.causes)
+        return ErrorInfo(self.code, self.message, self.subject, self.value, self.legal, causes)
 
 
 _BY_CODE[PulsedError.code] = PulsedError
 
 
-def from_info(info: ErrorInfo) -> PulsedError:
+def from_info(info: ErrorInfo | ErrorCause) -> PulsedError:
     """Return the exception that ``info`` describes; an unknown code gives a plain :class:`PulsedError`."""
     cls = _BY_CODE.get(info.code, PulsedError)
     error = cls.__new__(cls)
     PulsedError.__init__(error, info.message, subject=info.subject, value=info.value, legal=info.legal)
+    if isinstance(info, ErrorInfo) and info.causes:
+        error.causes = tuple(from_info(cause) for cause in info.causes)
+    return error
+
+
+def combined(errors: Sequence[PulsedError]) -> PulsedError:
+    """Return one error for all of ``errors``, at least one: of the first's kind, with all of them as ``causes``."""
+    causes = [cause for error in errors for cause in error.causes or (error,)]
+    if len(causes) == 1:
+        return causes[0]
+    error = from_info(causes[0].to_info())
+    error.causes = tuple(causes)
     return error
 
 
@@ -84,6 +113,18 @@ class InvalidValueError(PulsedError):
     """A value of a request outside what is legal: shots, a frequency, an option."""
 
     code = "invalid_value"
+
+
+class RackTimeError(InvalidValueError):
+    """A job that would take too long on the rack without confirmation, or longer than any job may."""
+
+    code = "rack_time"
+
+
+class ResultSizeError(InvalidValueError):
+    """A job that would bring back more bytes than a result may have."""
+
+    code = "result_size"
 
 
 class CircuitError(PulsedError):
@@ -110,6 +151,12 @@ class ProtocolError(PulsedError):
     code = "protocol"
 
 
+class BusyError(PulsedError):
+    """The daemon has too much to take in at this moment. Nothing was accepted; the same may be sent again."""
+
+    code = "busy"
+
+
 class NotAllowedError(PulsedError):
     """The key's role has no right to do this."""
 
@@ -128,8 +175,20 @@ class ConflictError(PulsedError):
     code = "conflict"
 
 
+class SessionEndedError(PulsedError):
+    """A session that takes no more jobs: it was closed, or it has ended; ``value`` says how."""
+
+    code = "session_ended"
+
+
+class MissingPackageError(PulsedError):
+    """Something needs a package that is not installed: ``value`` is its name, ``legal`` how to install it."""
+
+    code = "missing_package"
+
+
 class KeyFileError(PulsedError):
-    """A key file that is missing, unreadable or open to others."""
+    """A key file that is missing, cannot be read, or can be read by others."""
 
     code = "key_file"
 
@@ -147,13 +206,13 @@ class IllegalStepError(PulsedError):
 
 
 class JobFailedError(PulsedError):
-    """A job that ended in an error of no more special kind."""
+    """A job that ended in an error without a class of its own."""
 
     code = "job_failed"
 
 
 class JobTimeoutError(PulsedError):
-    """The caller's time is over; the job goes on."""
+    """The caller's timeout has passed; the job goes on."""
 
     code = "job_timeout"
 
@@ -162,6 +221,18 @@ class JobCancelledError(PulsedError):
     """The job was cancelled and has no result."""
 
     code = "job_cancelled"
+
+
+class StoreError(PulsedError):
+    """The database refused or cannot be reached: disk full, file not writable, locked for too long."""
+
+    code = "store"
+
+
+class StoreFullError(StoreError):
+    """There is too little room on the disk of the store."""
+
+    code = "store_full"
 
 
 class WorkerDiedError(PulsedError):
@@ -180,6 +251,12 @@ class InstrumentUnreachableError(InstrumentError):
     """No connection, or the connection broke."""
 
     code = "instrument_unreachable"
+
+
+class InstrumentTakenError(InstrumentError):
+    """Another daemon on this machine has the instrument; ``value`` says which."""
+
+    code = "instrument_taken"
 
 
 class InstrumentTimeoutError(InstrumentError):
@@ -207,9 +284,15 @@ class InstrumentLimitError(InstrumentError):
 
 
 class InstrumentDataError(InstrumentError):
-    """What came is no answer to what was asked, or another amount of data."""
+    """The instrument sent something other than was asked, or another amount of data."""
 
     code = "instrument_data"
+
+
+class InstrumentChangedError(InstrumentError):
+    """A setting of the instrument is not as it was left: ``value`` is what it answers, ``legal`` what was set."""
+
+    code = "instrument_changed"
 
 
 class InstrumentOverheatedError(InstrumentError):
@@ -222,6 +305,12 @@ class InstrumentReferenceLostError(InstrumentError):
     """The instrument has lost its reference clock."""
 
     code = "instrument_reference_lost"
+
+
+class OutputsNotConfirmedError(InstrumentError):
+    """The daemon has ended, and no instrument, or not every one, has confirmed that its outputs are off."""
+
+    code = "outputs_not_confirmed"
 
 
 class InstrumentTriggerMissedError(InstrumentError):

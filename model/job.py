@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated, Literal
 
 import msgspec
 
 from pulsed.model.errors import ErrorInfo, IllegalStepError
+from pulsed.model.option_readers import (
+    FLAG,
+    ChoiceReader,
+    FrequenciesReader,
+    IntegerReader,
+    OptionReader,
+    SecondsReader,
+    SettingsReader,
+    SpectrumReader,
+    UnreadReader,
+)
 
 
 class JobState(StrEnum):
@@ -45,7 +57,7 @@ def check_step(job_id: str, old: JobState, new: JobState) -> None:
         raise IllegalStepError(f"cannot go from {old} to {new}", subject=f"job {job_id}", value=str(new), legal=legal)
 
 
-class Spectrum(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Spectrum(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the spectrum analyser shall show of a port while each program is played over and over."""
 
     port: str
@@ -55,29 +67,87 @@ class Spectrum(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """Resolution bandwidth, Hz: a pulse shorter than 1 / rbw shows less than its height."""
 
 
-class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a job asks for beside its circuits. Times in seconds, frequencies in hertz."""
+class Option(msgspec.Struct, frozen=True):
+    """What is known of one option of a run beside its name, type and default."""
 
-    shots: int = 1024
-    memory: bool = False
-    meas_level: int = 2
-    meas_return: str = "single"
-    rep_delay: float | None = None
-    init_qubits: bool = True
-    qubit_lo_freq: tuple[float, ...] | None = None
-    meas_lo_freq: tuple[float, ...] | None = None
-    iq: bool = False
-    """At level 2, the kerneled IQ beside the classified bits."""
-    calibration_id: str | None = None
-    """The set the circuits were transpiled against, and run with; None for the one in force."""
-    dry_run: bool = False
-    """Compile and check against the rack's limits, play nothing."""
-    spectrum: Spectrum | None = None
-    """What to look at; such a job measures nothing else, and its programs need no Acquire."""
-    settings: dict[str, float] = {}
-    """In place of the device description's, for this job: ``"oscillators.NAME.frequency"`` (Hz) and
-    ``"oscillators.NAME.power"`` (dBm); in place of the calibrated one ``"ports.NAME.bias"`` (A). With 0 for
-    ``"compensation.crosstalk"`` or ``"compensation.distortion"`` what is known of them is not undone."""
+    reader: OptionReader
+    """Reads and bounds its value, at both ends."""
+    help: str
+    """What it does, for the documentation."""
+    of: Literal["backend", "run", "routine"] = "backend"
+    """Whether it is an option of a backend, a keyword of one call of ``run``, or asked for by routines alone."""
+
+
+class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a job asks for beside its circuits. Times in seconds, frequencies in hertz.
+
+    Each field is a row of :mod:`pulsed.model.run_options`; it travels as it is.
+    """
+
+    shots: Annotated[
+        int,
+        Option(IntegerReader(1, 2**31 - 1, "max_shots"), "Shots of each program; `limits.default_shots` unless given."),
+    ] = 1024
+    memory: Annotated[bool, Option(FLAG, "The bits of every shot beside the counts.")] = False
+    meas_level: Annotated[
+        int,
+        Option(
+            IntegerReader(0, 2),
+            "2: bits; 1: a point in the IQ plane for each readout, in millionths of full scale (`get_memory`); "
+            "0: the digitizer's records.",
+        ),
+    ] = 2
+    meas_return: Annotated[
+        str, Option(ChoiceReader(("single", "avg")), "At levels 0 and 1, each shot or the average over them.")
+    ] = "single"
+    rep_delay: Annotated[
+        float | None,
+        Option(
+            SecondsReader("rep_delay_min", "rep_delay_max"),
+            "Time from the end of a program to the next shot; None is `limits.rep_delay`.",
+        ),
+    ] = None
+    init_qubits: Annotated[
+        bool,
+        Option(FLAG, "However short `rep_delay`, before each shot at least the rack's own, after which qubits rest."),
+    ] = False
+    qubit_lo_freq: Annotated[
+        tuple[float, ...] | None,
+        Option(FrequenciesReader("drive"), "Frequencies of the drive channels; None is the calibrated ones."),
+    ] = None
+    meas_lo_freq: Annotated[
+        tuple[float, ...] | None,
+        Option(FrequenciesReader("readout"), "Frequencies of the measure channels; None is the calibrated ones."),
+    ] = None
+    iq: Annotated[bool, Option(FLAG, "At level 2, the kerneled IQ beside the classified bits.")] = False
+    calibration_id: Annotated[
+        str | None,
+        Option(
+            UnreadReader("the id of a set that the daemon has, or None"),
+            "The calibration set the circuits were transpiled against, and run with; None is that of the backend.",
+            "run",
+        ),
+    ] = None
+    dry_run: Annotated[bool, Option(FLAG, "Compile and check against the rack's limits, play nothing.")] = False
+    confirm_rack_time: Annotated[
+        bool, Option(FLAG, "Play it although it takes longer than the rack's `limits.rack_time`.")
+    ] = False
+    spectrum: Annotated[
+        Spectrum | None,
+        Option(
+            SpectrumReader(),
+            "What the spectrum analyser looks at; such a job measures nothing else, its programs need no Acquire.",
+            "routine",
+        ),
+    ] = None
+    settings: Annotated[
+        dict[str, float],
+        Option(
+            SettingsReader(),
+            "In place of the device description's, or of the calibrated bias, for this job; with 0 for "
+            "`compensation.crosstalk` or `compensation.distortion` what is known of them is not undone.",
+        ),
+    ] = {}
 
 
 class Bindings(msgspec.Struct, frozen=True):
@@ -86,6 +156,10 @@ class Bindings(msgspec.Struct, frozen=True):
     program: int
     parameters: tuple[str, ...]
     count: int
+
+
+CALIBRATION_TAG = "calibration"
+"""Of jobs that a routine, a scan, a self-test or a maintenance pass hands in."""
 
 
 class JobRequest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,6 +178,8 @@ class JobRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     priority: int = 0
     bindings: tuple[Bindings, ...] = ()
+    session_id: str = ""
+    """The open session or batch that it belongs to, if any."""
 
 
 class JobInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -120,12 +196,34 @@ class JobInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = ""
     tags: tuple[str, ...] = ()
     priority: int = 0
+    session_id: str = ""
+    """The session or batch that it was handed in with."""
     calibration_id: str = ""
     """The set it ran with."""
     times: dict[str, float] = {}
     """Unix time of each step, by state, and seconds spent, by ``"seconds.WHAT"``."""
     queue_position: int | None = None
+    """Of a job that waits, how many jobs are before it, that on the rack among them."""
+    waits_for: str = ""
+    """The session that holds the rack, of a job that has to wait for its end."""
+    starts: float | None = None
+    """Of a job that waits, when it may be expected to start, if it was asked for alone."""
+    ends: float | None = None
+    """And to end."""
     chunks_done: int = 0
     chunks: int = 0
     attempts: int = 0
+    """How often it was started on the rack."""
+    stops: int = 0
+    """Starts that a stop of the daemon in good order cut short."""
     error: ErrorInfo | None = None
+
+
+class JobLogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the daemon wrote down about a job at one moment."""
+
+    time: float
+    """Unix time, seconds."""
+    what: str
+    """A state, ``"chunk"`` for one that was played, ``"changed"`` or ``"refused"`` for what was asked of the job."""
+    detail: str = ""

@@ -1,7 +1,7 @@
 """Values with arrays as a msgpack head and raw parts: arrays never travel as text.
 
 A struct refers to an array by :class:`ArrayRef`, the number of a part with its type and shape. The same
-form goes over the wire (one frame each) and into the store (one blob, see :func:`join`).
+form goes over the wire (one frame each) and into the store (one blob, see :func:`pack_frames`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from pulsed import old_names
 from pulsed.model.errors import ProtocolError
+
+__getattr__ = old_names(__name__)
 
 Part = bytes | bytearray | memoryview
 
@@ -35,10 +38,34 @@ class ArrayRef(msgspec.Struct, frozen=True, array_like=True):
         row = _dtype(self.dtype).itemsize * prod(self.shape[1:])
         return ArrayRef(self.part, (stop - start, *self.shape[1:]), self.dtype, self.offset + start * row)
 
+    def item(self, index: int) -> ArrayRef:
+        """Return the reference to row ``index`` of this array, without the first axis."""
+        row = self.rows(index, index + 1)
+        return ArrayRef(row.part, row.shape[1:], row.dtype, row.offset)
+
+
+def side_by_side(refs: Sequence[ArrayRef]) -> ArrayRef | None:
+    """Return one reference to arrays that lie one after the other, along a new first axis; None when they do not."""
+    first = refs[0]
+    size = _dtype(first.dtype).itemsize * prod(first.shape)
+    for number, ref in enumerate(refs):
+        if ref.part != first.part or ref.offset != first.offset + number * size:
+            return None
+        if ref.shape != first.shape or ref.dtype != first.dtype:
+            return None
+    return ArrayRef(first.part, (len(refs), *first.shape), first.dtype, first.offset)
+
 
 @lru_cache(64)
 def _dtype(kind: str | tuple[tuple[str, str], ...]) -> np.dtype[Any]:
     return np.dtype(kind if isinstance(kind, str) else list(kind))
+
+
+@lru_cache(64)
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Return whether ``dtype`` is one of plain numbers, or of fields that are."""
+    kinds = {dtype.kind} if dtype.names is None else {dtype[name].kind for name in dtype.names}
+    return kinds <= set("biufc")
 
 
 @lru_cache(64)
@@ -58,7 +85,7 @@ class PartWriter:
         """Append ``array`` (no copy when it is contiguous) and return the reference to it."""
         array = np.ascontiguousarray(array)
         if array.dtype.hasobject:
-            raise TypeError("an array of Python objects does not travel")
+            raise TypeError("an array of Python objects cannot be sent")
         self.parts.append(array.reshape(-1).view(np.uint8).data if array.size else b"")
         return ArrayRef(len(self.parts) - 1, array.shape, _kind(array.dtype))
 
@@ -72,10 +99,9 @@ def read_array(ref: ArrayRef, parts: Sequence[Part]) -> npt.NDArray[Any]:
         dtype = _dtype(ref.dtype)
     except (TypeError, ValueError) as error:
         raise ProtocolError("not a type of array", value=str(ref.dtype)) from error
-    kinds = {dtype.kind} if dtype.names is None else {dtype[name].kind for name in dtype.names}
-    if not kinds <= set("biufc"):
+    if not _is_plain(dtype):
         raise ProtocolError(
-            "not a type of array that travels", value=str(dtype), legal="bool, int, uint, float, complex"
+            "this type of array cannot be sent", value=str(dtype), legal="bool, int, uint, float, complex"
         )
     if not 0 <= ref.part < len(parts) or min(ref.shape, default=0) < 0:
         raise ProtocolError("no such part", value=str(ref), legal=f"0 to {len(parts) - 1}")
@@ -92,13 +118,17 @@ _COUNT = struct.Struct("<I")
 _SIZE = struct.Struct("<Q")
 
 
-def join(parts: Sequence[Part]) -> bytes:
-    """Return all parts as one blob; :func:`split` undoes it."""
-    sizes = b"".join(_SIZE.pack(memoryview(part).nbytes) for part in parts)
-    return b"".join((_COUNT.pack(len(parts)), sizes, *parts))
+def frame_table(parts: Sequence[Part]) -> bytes:
+    """Return what stands before the parts in their blob."""
+    return _COUNT.pack(len(parts)) + b"".join(_SIZE.pack(memoryview(part).nbytes) for part in parts)
 
 
-def split(blob: Part) -> list[memoryview]:
+def pack_frames(parts: Sequence[Part]) -> bytes:
+    """Return all parts as one blob; :func:`unpack_frames` undoes it."""
+    return b"".join((frame_table(parts), *parts))
+
+
+def unpack_frames(blob: Part) -> list[memoryview]:
     """Return views of the parts of ``blob``. Raises :class:`ProtocolError` on any other bytes."""
     view = memoryview(blob)
     try:

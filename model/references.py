@@ -1,140 +1,105 @@
-"""What one part of a device description says of another: names that must be there, and what must fit together."""
+"""Names in a device description that must be there, and what pairs and groups of qubits are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from pulsed.model.draft import asked, meant, named
 from pulsed.model.errors import ConfigError
+from pulsed.model.instrument_roles import ROLES
 
-if TYPE_CHECKING:
-    from pulsed.model.device import DeviceDescription
+LINES = (("drive", "output"), ("readout", "output"), ("acquire", "input"))
+"""A qubit's keys that name a port, and the direction of that."""
+Problems = Iterator[ConfigError]
 
 
-def known(key: str, name: str, table: dict[str, Any]) -> None:
+def known(key: str, name: str, table: Mapping[str, Any]) -> None:
     """Raise :class:`ConfigError` unless ``table`` has ``name``."""
     if name not in table:
-        raise ConfigError("no such name", subject=key, value=name, legal=", ".join(sorted(table)) or "none defined")
+        raise _unknown(key, name, table)
 
 
-def _reference_problems(device: DeviceDescription) -> list[ConfigError]:
-    references: list[tuple[str, str, dict[str, Any]]] = []
-    for name, port in device.ports.items():
-        references.append((f"ports.{name}.instrument", port.instrument, device.instruments))
-        if port.lo is not None:
-            references.append((f"ports.{name}.lo", port.lo, device.oscillators))
-        if port.bias is not None:
-            references.append((f"ports.{name}.bias.instrument", port.bias.instrument, device.instruments))
-    for name, lo in device.oscillators.items():
-        references.append((f"oscillators.{name}.instrument", lo.instrument, device.instruments))
-    for name, instrument in device.instruments.items():
-        if instrument.trigger is not None:
-            references.append((f"instruments.{name}.trigger", instrument.trigger, device.instruments))
-    for q, qubit in enumerate(device.qubits):
-        for line, direction in (("drive", "output"), ("readout", "output"), ("acquire", "input")):
-            fitting = {name: p for name, p in device.ports.items() if p.direction == direction and p.lo is not None}
-            references.append((f"qubits.{q}.{line}", getattr(qubit, line), fitting))
-    baseband = {name: port for name, port in device.ports.items() if port.direction == "output" and port.lo is None}
-    references += [(f"couplings.{k}.flux", p.flux, baseband) for k, p in enumerate(device.couplings) if p.flux]
-    problems = []
-    for key, name, table in references:
-        try:
-            known(key, name, table)
-        except ConfigError as error:
-            problems.append(error)
-    return problems
+def _unknown(key: str, name: str, table: Mapping[str, Any]) -> ConfigError:
+    return ConfigError("no such name", subject=key, value=name, legal=", ".join(sorted(table)) or "none defined")
 
 
-def _trigger_problems(device: DeviceDescription) -> list[ConfigError]:
-    """Each instrument that waits, by whatever detour, for its own trigger: it would wait for ever."""
-    problems = []
-    leaders = ", ".join(sorted(name for name, item in device.instruments.items() if item.trigger is None))
-    for name, instrument in device.instruments.items():
-        passed, at = set(), instrument.trigger
-        while at is not None and at not in passed:
-            passed.add(at)
-            at = device.instruments[at].trigger
-        if name in passed:
-            problems.append(
-                ConfigError(
-                    "waits for its own trigger, so it never starts", subject=f"instruments.{name}.trigger",
-                    value=instrument.trigger, legal=f"an instrument that waits for none: {leaders or 'there is none'}",
-                )
-            )  # fmt: skip
-    return problems
+def references(device: Any) -> Iterator[Problems]:
+    """Yield the rules about names."""
+    ports, instruments = named(device, "ports"), named(device, "instruments")
+    oscillators, qubits = named(device, "oscillators"), named(device, "qubits")
+    yield _used(device, instruments)
+    for name, port in ports.items():
+        yield _refers(port, f"ports.{name}.lo", oscillators)
+    for name, instrument in instruments.items():
+        yield _refers(instrument, f"instruments.{name}.trigger", instruments)
+    for q, qubit in qubits.items():
+        for line, direction in LINES:
+            yield _refers(qubit, f"qubits.{q}.{line}", _fitting(ports, direction, baseband=False))
+    for k, pair in named(device, "couplings").items():
+        yield _refers(pair, f"couplings.{k}.flux", _fitting(ports, "output", baseband=True))
+        yield _pair(device, k, pair)
+    yield _one_of_each(device)
+    yield _groups(device)
 
 
-def _port_problems(device: DeviceDescription) -> list[ConfigError]:
-    """What a port has to itself and shares, and what only a baseband port has."""
-    problems = []
-    seen: dict[tuple[str, int], str] = {}
-    busy = {port.instrument: f"ports.{name}" for name, port in device.ports.items()}
-    busy |= {lo.instrument: f"oscillators.{name}" for name, lo in device.oscillators.items()}
-    for name, port in device.ports.items():
-        other = seen.setdefault((port.instrument, port.pair), name)
-        if other != name:
-            problems.append(
-                ConfigError(f"the pair belongs to port {other} already", subject=f"ports.{name}.pair", value=port.pair)
-            )
-        if port.lo is None and port.direction == "input":
-            legal = ", ".join(sorted(device.oscillators)) or "none defined"
-            problems.append(
-                ConfigError("an input is mixed down with an LO", subject=f"ports.{name}.lo", value=port.lo, legal=legal)
-            )
-        if port.bias is None:
-            continue
-        other = busy.setdefault(port.bias.instrument, f"ports.{name}.bias")
-        if other != f"ports.{name}.bias":
-            message = f"the instrument belongs to {other} already"
-            problems.append(ConfigError(message, subject=f"ports.{name}.bias.instrument", value=port.bias.instrument))
-        if port.lo is not None:
-            problems.append(ConfigError("only a baseband port has a bias", subject=f"ports.{name}.lo", value=port.lo))
-        elif abs(port.bias.level) > port.bias.range:
-            legal = f"within {port.bias.range:g} A"
-            problems.append(
-                ConfigError("beyond its range", subject=f"ports.{name}.bias.level", value=port.bias.level, legal=legal)
-            )
-    return problems
+def _refers(table: Any, key: str, legal: Mapping[str, Any]) -> Problems:
+    name = getattr(table, key.rpartition(".")[2])
+    if name is not None and name not in legal:
+        yield _unknown(key, name, legal)
 
 
-def wiring_problems(device: DeviceDescription) -> list[ConfigError]:
-    """Return everything in ``device`` that contradicts something else in it."""
-    problems = _reference_problems(device)
-    if problems:
-        return problems
-    problems += _trigger_problems(device) + _port_problems(device)
-    n = device.num_qubits
-    legal = f"0 to {n - 1}"
-    coupler_of: dict[str, int] = {}
-    for i, pair in enumerate(device.couplings):
-        key = f"couplings.{i}"
-        if pair.flux is not None and coupler_of.setdefault(pair.flux, i) != i:
-            problems.append(
-                ConfigError(f"the line tunes the coupler of couplings.{coupler_of[pair.flux]} already",
-                            subject=f"{key}.flux", value=pair.flux)
-            )  # fmt: skip
-        both = {pair.control, pair.target}
-        if len(both) < 2 or max(both) >= n:
-            problems.append(
-                ConfigError(
-                    "not a pair of two qubits",
-                    subject=key,
-                    value=f"{pair.control} to {pair.target}",
-                    legal=legal,
-                )
-            )
-        elif pair.flux is None and len({device.ports[device.qubits[q].drive].lo for q in both}) > 1:
-            problems.append(
-                ConfigError("the two drives of a cross-resonance pair need one LO, or their relative phase is lost",
-                            subject=key, value=f"{pair.control} to {pair.target}")
-            )  # fmt: skip
-    measured = [q for group in device.meas_map for q in group]
-    if sorted(measured) != list(range(n)):
-        problems.append(
-            ConfigError(
-                "each qubit belongs to exactly one group",
-                subject="meas_map",
-                value=str(device.meas_map),
-                legal=legal,
-            )
-        )
-    return problems
+def _used(device: Any, legal: Mapping[str, Any]) -> Problems:
+    """Whatever an instrument is used as, it is among the instruments."""
+    for use in (use for role in ROLES for use in role.uses(device)):
+        if use.instrument not in legal:
+            yield _unknown(use.key, use.instrument, legal)
+
+
+def _fitting(ports: Mapping[str, Any], direction: str, *, baseband: bool) -> dict[str, Any]:
+    """Return the ports that fit; those of which it cannot be read may."""
+    return {
+        name: port
+        for name, port in ports.items()
+        if asked(port, "direction", direction) == direction
+        and (asked(port, "lo", None if baseband else "unknown") is None) == baseband
+    }
+
+
+def _pair(device: Any, index: int, pair: Any) -> Problems:
+    qubits, both = named(device, "qubits"), {pair.control, pair.target}
+    value = f"{pair.control} to {pair.target}"
+    if len(both) < 2 or not both <= qubits.keys():
+        legal = f"0 to {len(qubits) - 1}"
+        yield ConfigError("not a pair of two qubits", subject=f"couplings.{index}", value=value, legal=legal)
+    elif pair.flux is None:
+        ports = named(device, "ports")
+        if len({meant(ports, qubits[q].drive).lo for q in both}) > 1:
+            message = "the two drives of a cross-resonance pair need one LO, or their relative phase is lost"
+            yield ConfigError(message, subject=f"couplings.{index}", value=value)
+
+
+def _one_of_each(device: Any) -> Problems:
+    """A pair has one tone in each direction, and a flux line is one pair's."""
+    tones: dict[tuple[int, int], int] = {}
+    lines: dict[str, int] = {}
+    for index, pair in named(device, "couplings").items():
+        key = f"couplings.{index}"
+        first = tones.setdefault((asked(pair, "control"), asked(pair, "target")), index)
+        if first != index and None not in (asked(pair, "control"), asked(pair, "target")):
+            value = f"{pair.control} to {pair.target}"
+            yield ConfigError(f"this pair is couplings.{first} already", subject=key, value=value)
+        flux = asked(pair, "flux")
+        if flux is not None and lines.setdefault(flux, index) != index:
+            message = f"the line tunes the coupler of couplings.{lines[flux]} already"
+            yield ConfigError(message, subject=f"{key}.flux", value=flux)
+
+
+def _groups(device: Any) -> Problems:
+    n, groups = len(named(device, "qubits")), device.meas_map
+    for index, group in enumerate(groups):
+        if not group:
+            yield ConfigError("a group without qubits", subject=f"meas_map.{index}", value="[]", legal=f"0 to {n - 1}")
+    if sorted(q for group in groups for q in group) != list(range(n)):
+        message = "each qubit belongs to exactly one group"
+        yield ConfigError(message, subject="meas_map", value=str(groups), legal=f"0 to {n - 1}")

@@ -27,7 +27,7 @@ class ProgramResult(msgspec.Struct, frozen=True, omit_defaults=True):
     levels: ArrayRef | None = None
     """Level 2 with three states: uint8 (shots, memory_slots), 0, 1 or 2."""
     iq: ArrayRef | None = None
-    """Level 1, or beside level 2: complex64 (shots, memory_slots), or (memory_slots,) when averaged."""
+    """Level 1, or beside level 2: complex64 (shots, memory_slots), or (memory_slots,) when averaged, full scale 1."""
     records: ArrayRef | None = None
     """Level 0: complex64 (shots, memory_slots, samples) in units of full scale, or without the first axis."""
     spectrum: ArrayRef | None = None
@@ -63,6 +63,10 @@ def decode(parts: Sequence[Part]) -> tuple[JobResult, Sequence[Part]]:
     return _DECODER.decode(parts[0]), parts[1:]
 
 
+_MANY_SHOTS = 2000
+"""From here on 65536 counters are made sooner than two bytes are sorted."""
+
+
 def pack_bits(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """Return booleans (shots, memory_slots) as :attr:`ProgramResult.bits`."""
     return np.packbits(bits, axis=1, bitorder="little")
@@ -71,6 +75,11 @@ def pack_bits(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
 def count_bits(packed: npt.NDArray[np.uint8]) -> dict[int, int]:
     """Return how often each value of the memory occurred: {memory as an integer: shots}."""
     shots, width = packed.shape
+    if width == 1 or (width == 2 and shots >= _MANY_SHOTS):
+        # a count per possible value is faster than sorting what there is
+        found = np.bincount(packed[:, 0] if width == 1 else np.ascontiguousarray(packed).view("<u2")[:, 0])
+        values = np.flatnonzero(found)
+        return dict(zip(values.tolist(), found[values].tolist(), strict=True))
     if width <= 8:
         words = np.zeros((shots, 8), dtype=np.uint8)
         words[:, :width] = packed

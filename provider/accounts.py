@@ -22,7 +22,7 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def accounts_file() -> Path:
     """Return where accounts are kept: ``accounts.json`` in the home directory of pulsed."""
-    from pulsed.client.keys import home_directory
+    from pulsed.client.home import home_directory
 
     return home_directory() / "accounts.json"
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from qiskit.circuit import QuantumCircuit
 
+from pulsed.compiler.canonical import free_parameters
 from pulsed.model.job import Bindings
 from pulsed.provider.errors import OptionValueError, UnsupportedCircuitError
 
@@ -27,7 +29,7 @@ def read_binds(given: Any, programs: Sequence[Any], limit: int) -> Binds:
     each = [given] if isinstance(given, Mapping) else list(given)
     if len(each) != len(programs) or not all(isinstance(one, Mapping) for one in each):
         raise OptionValueError(
-            "not one dictionary per program", subject="parameter_binds", value=len(each), legal=len(programs)
+            "needs one dictionary per program", subject="parameter_binds", value=len(each), legal=len(programs)
         )
     binds = [_of_one(number, one, program) for number, (one, program) in enumerate(zip(each, programs, strict=True))]
     found = [bind for bind in binds if bind is not None]
@@ -52,20 +54,21 @@ def _of_one(number: int, given: Mapping[Any, Any], program: Any) -> tuple[Bindin
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for key, values in given.items():
         columns |= _columns(subject, key, values)
-    wanted = sorted(parameter.name for parameter in program.parameters)
+    own = free_parameters(program) if isinstance(program, QuantumCircuit) else program.parameters
+    wanted = sorted(parameter.name for parameter in own)
     if sorted(columns) != wanted:
         raise OptionValueError(
-            "not the parameters of the program", subject=subject, value=", ".join(sorted(columns)) or "none",
+            "does not match the parameters of the program", subject=subject, value=", ".join(sorted(columns)) or "none",
             legal=", ".join(wanted) or "none",
         )  # fmt: skip
     if not wanted:
         return None
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) != 1 or not max(lengths.values()):
-        raise OptionValueError("not one value per binding and parameter", subject=subject, value=lengths)
+        raise OptionValueError("needs one value per binding and parameter", subject=subject, value=lengths)
     table = np.stack([columns[name] for name in wanted], axis=1)
     if not np.isfinite(table).all():
-        raise OptionValueError("not finite", subject=subject, value=table[~np.isfinite(table)][0])
+        raise OptionValueError("values must be finite", subject=subject, value=table[~np.isfinite(table)][0].item())
     return Bindings(number, tuple(wanted), len(table)), table
 
 
@@ -75,12 +78,12 @@ def _columns(subject: str, key: Any, values: Any) -> dict[str, npt.NDArray[np.fl
     try:
         array = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise OptionValueError("not numbers", subject=subject, value=values) from None
+        raise OptionValueError("values must be numbers", subject=subject, value=values) from None
     names = [one.name for one in key] if vector else [key if isinstance(key, str) else key.name]
     array = array.reshape(-1, len(names)) if array.ndim < 2 else array
     if array.ndim != 2 or array.shape[1] != len(names):
         raise OptionValueError(
-            "not one value per binding and parameter", subject=f"{subject}, {key}", value=array.shape,
+            "needs one value per binding and parameter", subject=f"{subject}, {key}", value=array.shape,
             legal=f"(bindings, {len(names)})",
         )  # fmt: skip
     return {name: array[:, column] for column, name in enumerate(names)}

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+import qiskit.providers
 
 from pulsed.model.errors import InvalidValueError
+from pulsed.model.times import unix_time
+from pulsed.provider import job_filters
 from pulsed.provider.accounts import DEFAULT, Account, find_account, read_accounts, write_accounts
 from pulsed.provider.backend import PulsedBackend
-from pulsed.provider.errors import BackendNotFoundError
-from pulsed.provider.job import STATUS, PulsedJob
+from pulsed.provider.errors import BackendNotFoundError, asks_daemon
+from pulsed.provider.job import PulsedJob
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
     from pathlib import Path
 
     from qiskit.providers import JobStatus
 
     from pulsed.client import Client
+    from pulsed.model.job import JobState
 
 
 class BackendService:
@@ -54,7 +61,11 @@ class BackendService:
         return self._provider.retrieve_job(job_id)
 
 
-class PulsedProvider:
+_ProviderV1: Any = getattr(qiskit.providers, "ProviderV1", object)
+"""Of Qiskit 1.4; Qiskit 2 has no class of providers."""
+
+
+class PulsedProvider(_ProviderV1):  # type: ignore[misc]
     """The backends of one daemon. Nothing is connected before the first call that needs it.
 
     Args:
@@ -63,7 +74,7 @@ class PulsedProvider:
         account: the name of a saved account. Given none of the three, the account ``"default"`` if there is one.
         client: a connection to use instead.
 
-    Calls raise :class:`ConnectionFailedError` when no daemon answers and :class:`KeyFileError` without a key.
+    Calls raise :class:`DaemonConnectionError` when no daemon answers and :class:`NoSuchKeyError` without a key.
 
     """
 
@@ -77,12 +88,20 @@ class PulsedProvider:
     ) -> None:
         self._url, self._key, self._account = url, key, account
         self._client = client
-        self._backends: dict[str, PulsedBackend] = {}
+        # A backend keeps its provider, and not the other way round: dropping both closes the connection at once.
+        self._backends: WeakValueDictionary[tuple[str, bool], PulsedBackend] = WeakValueDictionary()
+
+    __eq__ = object.__eq__  # Qiskit's would take any two providers of one name for the same
+    __hash__ = object.__hash__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _provider, (self._url, self._key, self._account, self._client)
 
     def __repr__(self) -> str:
         return f"<PulsedProvider({self._url or 'local'!r})>"
 
     @property
+    @asks_daemon
     def client(self) -> Client:
         """The connection to the daemon."""
         if self._client is None:
@@ -162,35 +181,46 @@ class PulsedProvider:
         """The older spelling ``provider.backend.<name>``; ``provider.backend(name)`` is :meth:`get_backend`."""
         return BackendService(self)
 
-    def _backend(self, name: str) -> PulsedBackend:
-        found = self._backends.get(name)
+    @asks_daemon
+    def _backend(self, name: str, fractional: bool = False) -> PulsedBackend:
+        key = name, fractional
+        found = self._backends.get(key)
         if found is None:
             client = self.client
-            found = PulsedBackend(client.device(name), client.calibration(), client, self)
+            found = PulsedBackend(
+                client.device(name), client.calibration(), client, self, use_fractional_gates=fractional
+            )
             found.follow()
-            self._backends[name] = found
+            self._backends[key] = found
         return found
 
+    @asks_daemon
     def backends(
-        self, name: str | None = None, filters: Callable[[PulsedBackend], bool] | None = None, **kwargs: Any
+        self,
+        name: str | None = None,
+        filters: Callable[[PulsedBackend], bool] | None = None,
+        *,
+        use_fractional_gates: bool = False,
+        **kwargs: Any,
     ) -> list[PulsedBackend]:
         """Return the backends that fit.
 
         Args:
             name: only the one of this name.
             filters: a function of a backend.
+            use_fractional_gates: have rx and rzz of any angle among the gates.
             kwargs: attributes of a backend and their values; ``min_num_qubits``; ``operational``.
 
         """
         names = [item for item in self.client.greeting.backends if name in (None, item)]
         return [
             backend
-            for backend in map(self._backend, names)
+            for backend in (self._backend(item, bool(use_fractional_gates)) for item in names)
             if _fits(backend, kwargs) and (filters is None or filters(backend))
         ]
 
     def get_backend(self, name: str | None = None, **kwargs: Any) -> PulsedBackend:
-        """Return the one backend that fits.
+        """Return the one backend that fits; arguments as in :meth:`backends`.
 
         Raises:
             BackendNotFoundError: none fits, or more than one; it lists those there are.
@@ -207,43 +237,61 @@ class PulsedProvider:
 
     # Jobs
 
+    @asks_daemon
     def jobs(
-        self, limit: int = 10, skip: int = 0, backend_name: str | None = None,
-        status: JobStatus | str | list[JobStatus | str] | None = None, created_after: datetime | None = None,
-        created_before: datetime | None = None, tags: list[str] | None = None,
+        self, limit: int | None = 10, skip: int = 0, backend_name: str | None = None,
+        status: JobStatus | JobState | str | Sequence[JobStatus | JobState | str] | None = None,
+        created_after: datetime | date | str | None = None, created_before: datetime | date | str | None = None,
+        tags: Sequence[str] | None = None, session_id: str | None = None, **ibm_names: Any,
     ) -> list[PulsedJob]:  # fmt: skip
-        """Return the newest jobs first.
+        """Return the newest jobs first, each once, whatever others hand in meanwhile.
 
         Args:
-            limit: how many at most.
+            limit: how many at most; None for all.
             skip: how many of those that fit to leave out first.
             backend_name: only those of this backend.
-            status: only those in this status, or one of these.
-            created_after: local time when it has no zone.
-            created_before: local time when it has no zone.
+            status: only those in this status, or one of these: Qiskit's, or a state of the daemon's.
+            created_after: with a ``datetime``, a ``date`` or ISO 8601 text; local time when it has no zone.
+            created_before: likewise.
             tags: only those with all of these.
+            session_id: only those of this session or batch.
+            ibm_names: ``job_tags``, ``start_datetime`` and ``end_datetime`` instead of ``tags``, ``created_after``
+                and ``created_before``.
+
+        Raises:
+            InvalidValueError: one of them is no such thing.
+            TypeError: a filter that is none.
 
         """
-        wanted = None if status is None else [str(getattr(item, "name", item)).upper() for item in _listed(status)]
-        found: list[PulsedJob] = []
-        at, page = 0, 100
-        while len(found) < skip + limit:
-            infos = self.client.jobs(
-                tags=tuple(tags or ()), limit=page, skip=at,
-                created_after=created_after.timestamp() if created_after else None,
-                created_before=created_before.timestamp() if created_before else None,
-            )  # fmt: skip
-            for info in infos:
-                fits = wanted is None or STATUS[info.state].name in wanted or info.state.upper() in wanted
-                if fits and backend_name in (None, info.backend):
-                    found.append(PulsedJob(self._backend(info.backend), info.job_id, self.client, info=info))
-            if len(infos) < page:
-                break
-            at += page
-        return found[skip : skip + limit]
+        fields = job_filters.one_name_each(
+            {"tags": tags, "created_after": created_after, "created_before": created_before}, ibm_names
+        )
+        after, before = (
+            None if fields[name] is None else unix_time(fields[name], name)
+            for name in ("created_after", "created_before")
+        )
+        wanted = None if status is None else job_filters.states(status)
+        first = job_filters.count("skip", skip)
+        last = None if limit is None else first + job_filters.count("limit", limit)
+        infos = self.client.all_jobs(tags=job_filters.tags(fields["tags"]), created_after=after, created_before=before)
+        fitting = (
+            info
+            for info in infos
+            if (wanted is None or info.state in wanted)
+            and backend_name in (None, info.backend)
+            and session_id in (None, info.session_id)
+        )
+        return [
+            PulsedJob(self._backend(info.backend), info.job_id, self.client, info=info)
+            for info in islice(fitting, first, last)
+        ]
 
+    @asks_daemon
     def retrieve_job(self, job_id: str) -> PulsedJob:
-        """Return the job with this id. Raises :class:`pulsed.model.errors.NotFoundError`."""
+        """Return the job with this id; four letters or more of its beginning will do if no other has them.
+
+        Raises :class:`UnknownIdError`, a :class:`pulsed.model.errors.NotFoundError`.
+        """
         info = self.client.job(job_id)
         return PulsedJob(self._backend(info.backend), info.job_id, self.client, info=info)
 
@@ -252,8 +300,8 @@ class PulsedProvider:
         return self.retrieve_job(job_id)
 
 
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple | set) else [value]
+def _provider(url: str | None, key: Path | str | None, account: str | None, client: Client | None) -> PulsedProvider:
+    return PulsedProvider(url, key, account, client=client)
 
 
 def _fits(backend: PulsedBackend, wanted: dict[str, Any]) -> bool:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+from qiskit.circuit import QuantumCircuit
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
 from pulsed.model.payload import Part, read_array
 from pulsed.model.result import JobResult, ProgramResult, count_bits
+from pulsed.provider.errors import NothingMeasuredError
 
-if TYPE_CHECKING:
-    from qiskit.circuit import QuantumCircuit
+IQ_UNIT = 1e-6
+"""What integrated values count in, of the digitizer's full scale: as numbers of order 1 to 1e5 they suit what fits and
+classifies points, such as scikit-learn, which takes variances below 1e-4 for none."""
 
 
 class Header(dict[str, Any]):
@@ -58,9 +62,17 @@ def _words(packed: npt.NDArray[np.uint8]) -> list[int]:
     return words
 
 
-def _pairs(values: npt.NDArray[np.complex64]) -> npt.NDArray[np.float64]:
+def _pairs(values: npt.NDArray[np.complexfloating[Any, Any]]) -> npt.NDArray[np.float64]:
     """Return complex values with a last axis (real, imaginary), the form of Qiskit's memory."""
     return np.ascontiguousarray(values, dtype=np.complex128).view(np.float64).reshape(*values.shape, 2)
+
+
+def _points(program: ProgramResult, parts: Sequence[Part]) -> npt.NDArray[np.complex128] | None:
+    """Return the integrated values in units of IQ_UNIT, None when there are none."""
+    if program.iq is None:
+        return None
+    points: npt.NDArray[np.complex128] = np.divide(read_array(program.iq, parts), IQ_UNIT, dtype=np.complex128)
+    return points
 
 
 def _data(program: ProgramResult, parts: Sequence[Part], memory: bool) -> ExperimentResultData:
@@ -72,10 +84,11 @@ def _data(program: ProgramResult, parts: Sequence[Part], memory: bool) -> Experi
         if memory:
             text = {value: hex(value) for value in counts}
             fields["memory"] = [text[word] for word in _words(packed)]
-    if program.meas_level == 1 and program.iq is not None:
-        fields["memory"] = _pairs(read_array(program.iq, parts)).view(IQMemory)
-    elif program.iq is not None:
-        fields["iq"] = read_array(program.iq, parts)
+    points = _points(program, parts)
+    if points is not None and program.meas_level == 1:
+        fields["memory"] = _pairs(points).view(IQMemory)
+    elif points is not None:
+        fields["iq"] = points
     if program.meas_level == 0 and program.records is not None:
         fields["memory"] = _pairs(read_array(program.records, parts))
     if program.levels is not None:
@@ -83,7 +96,31 @@ def _data(program: ProgramResult, parts: Sequence[Part], memory: bool) -> Experi
     return ExperimentResultData(**fields)
 
 
-def _header(program: ProgramResult, circuit: QuantumCircuit | None, num_qubits: int) -> Header:
+class Labels(NamedTuple):
+    """What of a circuit goes to the header of its results and not to the daemon."""
+
+    num_qubits: int
+    registers: list[tuple[str, int]]
+    """Name and size of each quantum register."""
+    global_phase: float | None
+    """None for one that is another in each result."""
+    metadata: dict[Any, Any]
+
+
+def labels_of(program: Any) -> Labels | None:
+    """Return the labels of a circuit as it is now, None for a schedule."""
+    if not isinstance(program, QuantumCircuit):
+        return None
+    phase = program.global_phase
+    return Labels(
+        program.num_qubits,
+        [(register.name, register.size) for register in program.qregs],
+        None if getattr(phase, "parameters", None) else float(phase),
+        deepcopy(program.metadata) if program.metadata else {},
+    )
+
+
+def _header(program: ProgramResult, labels: Labels | None, num_qubits: int) -> Header:
     header = Header(
         name=program.name,
         memory_slots=program.memory_slots,
@@ -92,14 +129,35 @@ def _header(program: ProgramResult, circuit: QuantumCircuit | None, num_qubits: 
         n_qubits=num_qubits,
         metadata=json.loads(program.metadata or b"{}"),
     )
-    if circuit is not None:
-        header["n_qubits"] = circuit.num_qubits
-        header["qreg_sizes"] = [[register.name, register.size] for register in circuit.qregs]
-        header["qubit_labels"] = [[register.name, k] for register in circuit.qregs for k in range(register.size)]
-        if not getattr(circuit.global_phase, "parameters", None):  # another one in each result
-            header["global_phase"] = float(circuit.global_phase)
-        header["metadata"] = circuit.metadata or {}
+    if program.iq is not None:
+        header["iq_unit"] = IQ_UNIT
+    if labels is not None:
+        header["n_qubits"] = labels.num_qubits
+        header["qreg_sizes"] = [[name, size] for name, size in labels.registers]
+        header["qubit_labels"] = [[name, k] for name, size in labels.registers for k in range(size)]
+        if labels.global_phase is not None:
+            header["global_phase"] = labels.global_phase
+        header["metadata"] = labels.metadata
     return header
+
+
+class DryRunResult(Result):  # type: ignore[misc]
+    """The result of a job that was compiled and checked and not played: it has no data, and says so."""
+
+    def data(self, experiment: Any = None) -> NoReturn:
+        """Raise :class:`NothingMeasuredError`, as all that asks for data does."""
+        raise NothingMeasuredError(
+            "a dry run plays nothing and so measures nothing; schedules() of the job shows what would be played",
+            subject=f"job {self.job_id}",
+        )  # fmt: skip
+
+    def get_counts(self, experiment: Any = None) -> NoReturn:
+        """Raise :class:`NothingMeasuredError`."""
+        self.data(experiment)
+
+    def get_memory(self, experiment: Any = None) -> NoReturn:
+        """Raise :class:`NothingMeasuredError`."""
+        self.data(experiment)
 
 
 def build_result(
@@ -108,7 +166,7 @@ def build_result(
     *,
     memory: bool,
     num_qubits: int,
-    circuits: Sequence[Any] | None = None,
+    labels: Sequence[Labels | None] | None = None,
     tags: Sequence[str] = (),
     date: datetime | None = None,
 ) -> Result:
@@ -116,25 +174,24 @@ def build_result(
 
     Level 2 has counts, and its memory when ``memory`` is true; level 1 has memory of shape (shots, memory_slots),
     level 0 of (shots, memory_slots, samples), without the first axis when averaged. IQ values beside level 2
-    are ``data(i)["iq"]``, three-state classes ``data(i)["levels"]``. The Result also has ``calibration_id``,
-    the set it ran with, and ``seconds``, the time spent by activity.
+    are ``data(i)["iq"]``, three-state classes ``data(i)["levels"]``. Level 1 and IQ values count in the header's
+    ``iq_unit``, 1e-6 of the digitizer's full scale; level 0 is in units of full scale. The Result also has
+    ``calibration_id``, the set it ran with, and ``seconds``, the time spent by activity. That of a dry run is a
+    :class:`DryRunResult`.
 
     Args:
         result: what the daemon sent.
         parts: the arrays it refers to.
         memory: whether the run asked for the memory of each shot.
         num_qubits: of the backend.
-        circuits: what was run, when this process still knows it: headers then carry its quantum registers.
+        labels: of the program of each result, when this process still knows it: what headers carry of its circuit.
         tags: of the job.
         date: when it ended.
 
     """
-    from qiskit.circuit import QuantumCircuit
-
     experiments = []
     for i, program in enumerate(result.programs):
-        known = circuits[i] if circuits is not None and i < len(circuits) else None
-        circuit = known if isinstance(known, QuantumCircuit) else None
+        known = labels[i] if labels is not None and i < len(labels) else None
         experiments.append(
             ExperimentResult(
                 shots=program.shots,
@@ -143,11 +200,12 @@ def build_result(
                 meas_level=program.meas_level,
                 status="DONE",
                 meas_return=program.meas_return,
-                header=_header(program, circuit, num_qubits),
+                header=_header(program, known, num_qubits),
                 **({"overrange": True} if program.overrange else {}),
             )
         )
-    return Result(
+    kind = Result if experiments else DryRunResult
+    return kind(
         backend_name=result.backend,
         backend_version=result.backend_version,
         job_id=result.job_id,

@@ -7,8 +7,11 @@ change its operand; instructions of no duration at one time keep their order in 
 called without a name is a plain part; ``frequency_offset(compensate_phase=True)`` follows the sign of the field.
 """
 
+from typing import Any
+
 from pulsed.pulse import (
     builder,
+    calibration_entries,
     channels,
     configuration,
     exceptions,
@@ -18,6 +21,8 @@ from pulsed.pulse import (
     instructions,
     library,
     macros,
+    parser,
+    reference_manager,
     schedule,
     transforms,
     utils,
@@ -31,6 +36,8 @@ from pulsed.pulse.builder import (
     align_left,
     align_right,
     align_sequential,
+    append_instruction,
+    append_schedule,
     barrier,
     build,
     call,
@@ -39,6 +46,7 @@ from pulsed.pulse.builder import (
     delay_qubits,
     drive_channel,
     frequency_offset,
+    inline,
     macro,
     measure,
     measure_all,
@@ -66,6 +74,7 @@ from pulsed.pulse.channels import (
     SnapshotChannel,
 )
 from pulsed.pulse.configuration import Discriminator, Kernel, LoConfig, LoRange
+from pulsed.pulse.drawable import Drawable
 from pulsed.pulse.exceptions import (
     BackendNotSet,
     NoActiveBuilder,
@@ -77,14 +86,19 @@ from pulsed.pulse.exceptions import (
 from pulsed.pulse.instruction_schedule_map import InstructionScheduleMap
 from pulsed.pulse.instructions import (
     Acquire,
+    Call,
     Delay,
+    EnterFrame,
     Instruction,
+    LeaveFrame,
     Play,
+    Reference,
     SetFrequency,
     SetPhase,
     ShiftFrequency,
     ShiftPhase,
     Snapshot,
+    TimeBlockade,
 )
 from pulsed.pulse.library import (
     Constant,
@@ -105,12 +119,15 @@ from pulsed.pulse.library import (
     Waveform,
     gaussian_square_echo,
 )
+from pulsed.pulse.library.pulse import Pulse
+from pulsed.pulse.library.samplers import functional_pulse
 from pulsed.pulse.schedule import Schedule, ScheduleBlock
 
 __all__ = [
     "Acquire",
     "AcquireChannel",
     "BackendNotSet",
+    "Call",
     "Constant",
     "ControlChannel",
     "Cos",
@@ -118,6 +135,7 @@ __all__ = [
     "Discriminator",
     "Drag",
     "DriveChannel",
+    "EnterFrame",
     "Gaussian",
     "GaussianDeriv",
     "GaussianSquare",
@@ -125,6 +143,7 @@ __all__ = [
     "Instruction",
     "InstructionScheduleMap",
     "Kernel",
+    "LeaveFrame",
     "LoConfig",
     "LoRange",
     "MeasureChannel",
@@ -132,6 +151,7 @@ __all__ = [
     "NoActiveBuilder",
     "Play",
     "PulseError",
+    "Reference",
     "RegisterSlot",
     "Sawtooth",
     "ScalableSymbolicPulse",
@@ -148,6 +168,7 @@ __all__ = [
     "SnapshotChannel",
     "Square",
     "SymbolicPulse",
+    "TimeBlockade",
     "Triangle",
     "UnassignedDurationError",
     "UnassignedParameterError",
@@ -161,9 +182,12 @@ __all__ = [
     "align_left",
     "align_right",
     "align_sequential",
+    "append_instruction",
+    "append_schedule",
     "barrier",
     "build",
     "builder",
+    "calibration_entries",
     "call",
     "channels",
     "configuration",
@@ -175,7 +199,9 @@ __all__ = [
     "filters",
     "frames",
     "frequency_offset",
+    "functional_pulse",
     "gaussian_square_echo",
+    "inline",
     "instruction_schedule_map",
     "instructions",
     "library",
@@ -185,10 +211,12 @@ __all__ = [
     "measure_all",
     "measure_channel",
     "num_qubits",
+    "parser",
     "phase_offset",
     "play",
     "qubit_channels",
     "reference",
+    "reference_manager",
     "samples_to_seconds",
     "schedule",
     "seconds_to_samples",
@@ -200,3 +228,39 @@ __all__ = [
     "transforms",
     "utils",
 ]
+
+
+def _draw(thing: Any, **options: Any) -> Any:
+    from pulsed.pulse.draw import draw, draw_pulse  # only once something is drawn
+
+    return (draw_pulse if isinstance(thing, Pulse) else draw)(thing, **options)
+
+
+Drawable.drawer = staticmethod(_draw)
+
+
+OF_BOXES = (
+    "QASM3_ANNOTATIONS",
+    "QPY_ANNOTATIONS",
+    "Calibration",
+    "CalibrationSerializer",
+    "calibrated_box",
+    "content_of",
+)
+"""Names for boxes in circuits, which are not in ``__all__``: Qiskit 1.4 has no boxes."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is for boxes in circuits, which Qiskit has from 2.1 on: loaded when it is first asked for."""
+    if name not in OF_BOXES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import qiskit
+
+    if not hasattr(qiskit.circuit, "Annotation"):
+        raise ImportError(
+            f"pulsed.pulse.{name} needs boxes with annotations, which Qiskit {qiskit.__version__} does not have: use "
+            "Qiskit 2.2 or newer, or give run the argument calibrations"
+        )
+    from pulsed.pulse import annotations
+
+    return getattr(annotations, name)

@@ -7,89 +7,27 @@ complete when its ``with`` statement ends; one that ends with an exception leave
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from pulsed.pulse import alignments, foreign, instructions, macros
 from pulsed.pulse import channels as chans
-from pulsed.pulse import instructions, macros
+from pulsed.pulse.active_builder import Builder, active_builder
+from pulsed.pulse.alignments import AlignmentKind
 from pulsed.pulse.backends import control_channels_of, dt_of, line_of, num_qubits_of, qubit_channels_of
-from pulsed.pulse.exceptions import BackendNotSet, NoActiveBuilder, PulseError
-from pulsed.pulse.frames import DEMODULATION_SIGN
+from pulsed.pulse.exceptions import BackendNotSet, PulseError
 from pulsed.pulse.library.pulse import Pulse
 from pulsed.pulse.schedule.block import ScheduleBlock
 from pulsed.pulse.schedule.timeline import Schedule
-from pulsed.pulse.transforms import alignments
-from pulsed.pulse.transforms.alignments import AlignmentKind
-from pulsed.pulse.transforms.canonicalization import block_to_schedule, schedule_to_block
+from pulsed.pulse.transforms.canonicalization import schedule_to_block
 from pulsed.pulse.utils import Value
 
 StorageLocation = chans.MemorySlot | chans.RegisterSlot
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_ACTIVE: ContextVar[_Builder | None]
-_ALIGNMENTS: dict[str, Callable[[], AlignmentKind]] = {
-    "left": alignments.AlignLeft,
-    "right": alignments.AlignRight,
-    "sequential": alignments.AlignSequential,
-}
-
-
-class _Builder:
-    """The state of one ``build``: its backend and the stack of blocks that are open."""
-
-    def __init__(
-        self, backend: Any, schedule: ScheduleBlock | None, name: str | None, alignment: str | AlignmentKind | None
-    ) -> None:
-        if isinstance(alignment, str) and alignment in _ALIGNMENTS:
-            alignment = _ALIGNMENTS[alignment]()
-        if alignment is not None and not isinstance(alignment, AlignmentKind):
-            legal = ", ".join(_ALIGNMENTS) + " or an AlignmentKind"
-            raise PulseError("not an alignment context", subject="default_alignment", value=alignment, legal=legal)
-        if schedule is not None and not isinstance(schedule, ScheduleBlock):
-            raise PulseError("only a ScheduleBlock can be continued", subject="build", value=type(schedule).__name__)
-        self.backend = backend
-        self._root = ScheduleBlock(name=name if schedule is None else None, alignment_context=alignment)
-        self._continued = schedule
-        self._name = name
-        self.stack = [self._root]
-        self._token: Token[_Builder | None] | None = None
-
-    def __enter__(self) -> ScheduleBlock:
-        self._token = _ACTIVE.set(self)
-        return self._root if self._continued is None else self._continued
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._token is not None:
-            _ACTIVE.reset(self._token)
-        if kind is None and self._continued is not None:
-            self._continued.rename(self._name)
-            if len(self._root):
-                self._continued.append(self._root)
-
-    @property
-    def block(self) -> ScheduleBlock:
-        """The innermost open block."""
-        return self.stack[-1]
-
-    @contextmanager
-    def aligned(self, alignment: AlignmentKind) -> Generator[None, None, None]:
-        """Open a block; append it to the one around it when it closes without an exception and is not empty."""
-        inner = ScheduleBlock(alignment_context=alignment)
-        self.stack.append(inner)
-        try:
-            yield
-        finally:
-            self.stack.pop()
-        if len(inner):
-            self.block.append(inner)
-
-
-_ACTIVE = ContextVar("pulsed_pulse_builder", default=None)
 
 
 def build(
@@ -97,7 +35,7 @@ def build(
     schedule: ScheduleBlock | None = None,
     name: str | None = None,
     default_alignment: str | AlignmentKind | None = "left",
-) -> _Builder:
+) -> Builder:
     """Return a context in which the functions of this module add to a program, which it yields.
 
     Args:
@@ -107,19 +45,12 @@ def build(
         default_alignment: "left", "right", "sequential" or an alignment context.
 
     """
-    return _Builder(backend, schedule, name, default_alignment)
-
-
-def _builder() -> _Builder:
-    active = _ACTIVE.get()
-    if active is None:
-        raise NoActiveBuilder("a builder function was called outside of a builder context; use with pulse.build()")
-    return active
+    return Builder(backend, schedule, name, default_alignment)
 
 
 def active_backend() -> Any:
     """Return the backend of the active builder; raise :class:`BackendNotSet` if it has none."""
-    backend = _builder().backend
+    backend = active_builder().backend
     if backend is None:
         raise BackendNotSet('this function requires the active builder to have a "backend" set')
     return backend
@@ -127,14 +58,15 @@ def active_backend() -> Any:
 
 def append_schedule(schedule: Schedule | ScheduleBlock) -> None:
     """Append a program as a block of its own."""
+    schedule = foreign.adopted(schedule)
     if isinstance(schedule, Schedule):
         schedule = schedule_to_block(schedule)
-    _builder().block.append(schedule)
+    active_builder().block.append(schedule)
 
 
 def append_instruction(instruction: instructions.Instruction) -> None:
     """Append an instruction."""
-    _builder().block.append(instruction)
+    active_builder().block.append(instruction)
 
 
 def num_qubits() -> int:
@@ -184,32 +116,39 @@ def general_transforms(alignment_context: AlignmentKind) -> Any:
     """Return a context whose contents are a block with ``alignment_context``."""
     if not isinstance(alignment_context, AlignmentKind):
         raise PulseError("not an alignment context", value=alignment_context)
-    return _builder().aligned(alignment_context)
+    return active_builder().aligned(alignment_context)
 
 
 def align_left() -> Any:
     """Return a context whose parts are as early as their channels allow."""
-    return _builder().aligned(alignments.AlignLeft())
+    return active_builder().aligned(alignments.AlignLeft())
 
 
 def align_right() -> Any:
     """Return a context whose parts are as late as their channels allow."""
-    return _builder().aligned(alignments.AlignRight())
+    return active_builder().aligned(alignments.AlignRight())
 
 
 def align_sequential() -> Any:
     """Return a context whose parts follow one another."""
-    return _builder().aligned(alignments.AlignSequential())
+    return active_builder().aligned(alignments.AlignSequential())
 
 
 def align_equispaced(duration: Value) -> Any:
     """Return a context whose parts have equal gaps within ``duration`` dt."""
-    return _builder().aligned(alignments.AlignEquispaced(duration))
+    return active_builder().aligned(alignments.AlignEquispaced(duration))
 
 
 def align_func(duration: Value, func: Callable[[int], float]) -> Any:
     """Return a context whose part j = 1, 2, … is centred at ``func(j)·duration``."""
-    return _builder().aligned(alignments.AlignFunc(duration, func))
+    return active_builder().aligned(alignments.AlignFunc(duration, func))
+
+
+@contextmanager
+def inline() -> Generator[None, None, None]:
+    """Within this context instructions are parts of the block around it: a context without a block."""
+    active_builder()
+    yield
 
 
 @contextmanager
@@ -233,23 +172,18 @@ def frequency_offset(
         *channels: the channels.
         compensate_phase: at the end turn each frame back by the phase that it has gained, so that it continues as if
             its frequency had not changed. With the field e^{−i2πft} of :mod:`pulsed.pulse.frames` that is
-            +2π·frequency·duration. Needs a backend, and durations that are known.
+            +2π·frequency·duration, with the duration that it has when the program is scheduled. Needs a backend.
 
     """
     dt = dt_of(active_backend()) if compensate_phase else 0.0
-    block = _builder().block
-    opening = {channel: instructions.ShiftFrequency(frequency, channel) for channel in channels}
-    for instruction in opening.values():
-        append_instruction(instruction)
+    begin = instructions.BeginOffset if compensate_phase else instructions.ShiftFrequency
+    for channel in channels:
+        append_instruction(begin(frequency, channel))
     yield
     for channel in channels:
-        closing = instructions.ShiftFrequency(-frequency, channel)
         if compensate_phase:
-            timed = block_to_schedule(block.append(closing, inplace=False)).instructions
-            at = {id(instruction): time for time, instruction in timed}
-            turns = (at[id(closing)] - at[id(opening[channel])]) * dt * frequency
-            shift_phase(DEMODULATION_SIGN * math.tau * (turns % 1), channel)
-        append_instruction(closing)
+            append_instruction(instructions.EndOffset(frequency, channel, dt))
+        append_instruction(instructions.ShiftFrequency(-frequency, channel))
 
 
 def delay(duration: Value, channel: chans.Channel, name: str | None = None) -> None:
@@ -267,8 +201,9 @@ def acquire(
 ) -> None:
     """Acquire for ``duration`` dt into a memory or register slot; ``metadata``: kernel, discriminator, name."""
     channel = qubit_or_channel
-    if not isinstance(channel, chans.Channel):
+    if not isinstance(channel := chans.adopted(channel), chans.Channel):
         channel = chans.AcquireChannel(channel)
+    register = chans.adopted(register)
     if isinstance(register, chans.MemorySlot):
         metadata["mem_slot"] = register
     elif isinstance(register, chans.RegisterSlot):
@@ -308,7 +243,8 @@ def barrier(*channels_or_qubits: chans.Channel | int, name: str | None = None) -
     """What follows on these channels, or on any channel of these qubits, starts after all that precedes."""
     lines: dict[chans.Channel, None] = {}
     for item in channels_or_qubits:
-        found = (item,) if isinstance(item, chans.Channel) else qubit_channels_of(active_backend(), item)
+        own: Any = chans.adopted(item)
+        found = (own,) if isinstance(own, chans.Channel) else qubit_channels_of(active_backend(), own)
         lines.update(dict.fromkeys(found))
     if len(lines) > 1:
         append_instruction(instructions.RelativeBarrier(*lines, name=name))
@@ -330,6 +266,7 @@ def call(
         **kw_params: values by the parameters' names.
 
     """
+    target = foreign.adopted(target)
     if not isinstance(target, (Schedule, ScheduleBlock)):
         raise PulseError("not a subroutine", subject="call", value=target, legal="Schedule or ScheduleBlock")
     values = {**(value_dict or {}), **kw_params}
@@ -337,9 +274,9 @@ def call(
         target = target.assign_parameters(values, inplace=False)
     block = schedule_to_block(target) if isinstance(target, Schedule) else target
     if name is None:
-        _builder().block.append(block)
+        active_builder().block.append(block)
     else:
-        _builder().block.append_subroutine(instructions.Reference(name), block)
+        active_builder().block.append_subroutine(instructions.Reference(name), block)
 
 
 def reference(name: str, *extra_keys: str) -> None:
@@ -352,7 +289,7 @@ def macro(func: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @functools.wraps(func)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        with build(backend=_builder().backend, name=func.__name__) as built:
+        with build(backend=active_builder().backend, name=func.__name__) as built:
             output = func(*args, **kwargs)
         append_schedule(built)
         return output

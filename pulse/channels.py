@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -26,9 +27,14 @@ class Channel:
     __slots__ = ("_hash", "_index", "_name")
     _name: str
     prefix: ClassVar[str] = ""
-    _kind: ClassVar[int] = 0
+    _kind: ClassVar[Any] = 0
+    _twin: ClassVar[type | None] = None
+    """The class of ``qiskit.pulse`` whose channels are equal to those of this one; None on Qiskit 2."""
 
     def __init__(self, index: int | ParameterExpression) -> None:
+        if not self.prefix:
+            legal = "DriveChannel, MeasureChannel, ControlChannel, AcquireChannel, MemorySlot, RegisterSlot"
+            raise PulseError("this kind of channel is abstract", subject=type(self).__name__, value=index, legal=legal)
         if type(index) is not int or index < 0:
             index = self._checked(index)
         self._index = index
@@ -75,7 +81,10 @@ class Channel:
         return self if type(self._index) is int else type(self)(bind(self._index, values))
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and bool(self._index == other._index))
+        if self is other:
+            return True
+        same = type(self) is type(other) or type(other) is self._twin
+        return same and bool(self._index == other._index)  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
         return self._hash
@@ -162,3 +171,30 @@ class SnapshotChannel(ClassicalIOChannel):
 
     def __init__(self, index: int = 0) -> None:
         super().__init__(index)
+
+
+def _twins() -> dict[type, type[Channel]]:
+    """Return our class for each of the channels of ``qiskit.pulse``, and give ours the hashes of theirs.
+
+    So a channel that a backend hands out on Qiskit 1.4 finds what is on it in schedules of either language.
+    """
+    theirs = sys.modules.get("qiskit.pulse.channels")  # Qiskit 1.4 imports it by itself
+    if theirs is None:
+        return {}
+    found: dict[type, type[Channel]] = {}
+    for ours in (
+        DriveChannel, MeasureChannel, ControlChannel, AcquireChannel, MemorySlot, RegisterSlot, SnapshotChannel,
+    ):  # fmt: skip
+        twin: type = getattr(theirs, ours.__name__)
+        found[twin] = ours
+        ours._kind, ours._twin = twin, twin  # type: ignore[assignment]
+    return found
+
+
+_OURS = _twins()
+
+
+def adopted(channel: Any) -> Any:
+    """Return a channel of ``qiskit.pulse`` as ours, anything else as it is."""
+    ours = _OURS.get(type(channel))
+    return channel if ours is None else ours(channel.index)

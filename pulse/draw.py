@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pulsed import old_names
+from pulsed.model.errors import MissingPackageError
 from pulsed.pulse.channels import (
     AcquireChannel,
     Channel,
@@ -21,51 +22,27 @@ from pulsed.pulse.instructions import (
     Acquire,
     Delay,
     FrameChange,
+    FrameUse,
     Instruction,
     Play,
-    RelativeBarrier,
-    SetFrequency,
-    SetPhase,
-    ShiftFrequency,
-    ShiftPhase,
-    Snapshot,
 )
+from pulsed.pulse.painter import Painter, Row, length_text
 from pulsed.pulse.schedule.block import ScheduleBlock
 from pulsed.pulse.schedule.timeline import Schedule
-from pulsed.pulse.timeaxis import TimeAxis, scaled_unit
-from pulsed.pulse.transforms.canonicalization import block_to_schedule
+from pulsed.pulse.timeaxis import TimeAxis
+from pulsed.pulse.transforms import block_to_schedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REAL, IMAGINARY = "#1f5fa8", "#e07b00"
-ACQUIRE, FRAME, FREQUENCY, IDLE, MARK = "#2a8a5f", "#a3195b", "#6a3d9a", "#c9ced6", "#555555"
+__getattr__ = old_names(__name__)
+
 _ORDER = (DriveChannel, ControlChannel, MeasureChannel, AcquireChannel)
-_TINTS = {DriveChannel: "#f3f7fc", ControlChannel: "#f7f3fb", MeasureChannel: "#f2f9f5", AcquireChannel: "#f8f8f6"}
 _OPTIONS = (
     "channels, time_range, dt, backend, time_unit, disable_channels, show_framechange, show_snapshot, show_barrier, "
     "show_waveform_info, title, axis, filename"
 )
-_PHASES = (SetPhase, ShiftPhase)
-_FREQUENCIES = (SetFrequency, ShiftFrequency)
-HALF = 0.42
-"""Height of a row's largest envelope above its middle; rows are one apart."""
-MOST_POINTS = 1500
-"""Longer envelopes are drawn by this many of their samples."""
-MOST_LABELS = 60
-"""With more frame changes than this only their marks are drawn."""
-
-
-@dataclass
-class _Row:
-    """What is drawn for one channel."""
-
-    channel: Channel
-    plays: list[tuple[int, Play]] = field(default_factory=list)
-    frames: list[tuple[int, FrameChange]] = field(default_factory=list)
-    acquires: list[tuple[int, Acquire]] = field(default_factory=list)
-    delays: list[tuple[int, Delay]] = field(default_factory=list)
 
 
 def draw(
@@ -132,7 +109,7 @@ def draw(
         figure, axis = _new_figure(len(rows))
     else:
         figure = axis.figure  # type: ignore[assignment]
-    painter = _Painter(axis, time_axis, rows)
+    painter = Painter(axis, time_axis, rows)
     painter.background()
     painter.envelopes(show_waveform_info)
     painter.acquisitions()
@@ -168,14 +145,14 @@ def _range(schedule: Schedule, given: tuple[float, float] | None, unit: str, dt:
 
 def _rows(
     schedule: Schedule, wanted: Iterable[Channel] | None, hidden: set[Channel], start: int, stop: int
-) -> list[_Row]:
+) -> list[Row]:
     if wanted is None:
         order = {kind: rank for rank, kind in enumerate(_ORDER)}
         lines = [line for line in schedule.channels if not isinstance(line, ClassicalIOChannel)]
         lines.sort(key=lambda line: (order[type(line)], str(line.index) if line.is_parameterized() else line.index))
     else:
         lines = list(wanted)
-    rows = {line: _Row(line) for line in lines if line not in hidden}
+    rows = {line: Row(line) for line in lines if line not in hidden}
     for time, instruction in schedule.instructions:
         if time > stop or time + instruction.duration < start:
             continue
@@ -186,10 +163,10 @@ def _rows(
     return list(rows.values())
 
 
-def _sort_into(row: _Row, time: int, instruction: Instruction) -> None:
+def _sort_into(row: Row, time: int, instruction: Instruction) -> None:
     if isinstance(instruction, Play):
         row.plays.append((time, instruction))
-    elif isinstance(instruction, FrameChange):
+    elif isinstance(instruction, (FrameChange, FrameUse)):
         row.frames.append((time, instruction))
     elif isinstance(instruction, Acquire):
         row.acquires.append((time, instruction))
@@ -198,8 +175,13 @@ def _sort_into(row: _Row, time: int, instruction: Instruction) -> None:
 
 
 def _new_figure(rows: int) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "drawing needs matplotlib: pip install matplotlib", subject="draw", value="no package matplotlib"
+        ) from error
 
     per_row = max(0.62, 1.8 / rows) if rows <= 12 else max(0.24, 7.5 / rows)
     figure = Figure(figsize=(12, 1.5 + per_row * rows), layout="constrained")
@@ -207,196 +189,6 @@ def _new_figure(rows: int) -> tuple[Any, Any]:
     return figure, figure.add_subplot()
 
 
-def _length(duration: int, dt: float | None) -> str:
-    if dt is None:
-        return f"{duration} dt"
-    unit, name = scaled_unit(duration * dt)
-    return f"{duration * dt / unit:.6g} {name}"
-
-
 def _title(schedule: Schedule, dt: float | None) -> str:
     text = f"{schedule.name}, {schedule.duration} dt"
-    return text if dt is None else f"{text} = {_length(schedule.duration, dt)}"
-
-
-class _Painter:
-    """Draws the rows into one pair of axes; row i has its middle at y = -i."""
-
-    def __init__(self, axis: Any, time_axis: TimeAxis, rows: list[_Row]) -> None:
-        self._axis = axis
-        self._x = time_axis
-        self._rows = rows
-        self._font = 8 if len(rows) <= 16 else 6
-
-    def background(self) -> None:
-        """Tint the rows by kind of channel, draw their zero lines, explicit delays and names."""
-        for i, row in enumerate(self._rows):
-            tint = _TINTS.get(type(row.channel), "#ffffff")
-            self._axis.axhspan(-i - 0.5, -i + 0.5, color=tint if i % 2 == 0 else "#ffffff", zorder=0, linewidth=0)
-            self._axis.axhline(-i, color=IDLE, linewidth=0.6, zorder=1)
-            for time, delay in row.delays:
-                self._axis.hlines(-i, *self._x((time, time + delay.duration)), colors=IDLE, linewidths=3, zorder=1)
-        self._axis.set_ylim(-len(self._rows) + 0.5, 0.5)
-        self._axis.set_xlim(0, self._x.length)
-        self._axis.set_yticks([-i for i in range(len(self._rows))], [row.channel.name for row in self._rows])
-        self._axis.tick_params(axis="y", length=0, labelsize=self._font + 1)
-        for side in ("left", "right", "top"):
-            self._axis.spines[side].set_visible(False)
-
-    def envelopes(self, with_names: bool) -> None:
-        """Fill the real and imaginary parts of all pulses; outline what still has parameters."""
-        from matplotlib.collections import PolyCollection
-
-        polygons: dict[str, list[Any]] = {REAL: [], IMAGINARY: []}
-        boxes = []
-        for i, row in enumerate(self._rows):
-            samples = {id(play): _drawn(play) for _, play in row.plays if not play.pulse.is_parameterized()}
-            peak = max((float(np.abs(values).max(initial=0.0)) for _, values in samples.values()), default=0.0)
-            for time, play in row.plays:
-                found = samples.get(id(play))
-                if found is None:
-                    left, right = self._x((time, time + play.duration))
-                    boxes.append([(left, -i - HALF), (left, -i + HALF), (right, -i + HALF), (right, -i - HALF)])
-                else:
-                    edges, values = found
-                    x = np.repeat(self._x(time + edges), 2)
-                    for color, part in ((REAL, values.real), (IMAGINARY, values.imag)):
-                        if peak > 0 and np.abs(part).max(initial=0.0) > 1e-3 * peak:
-                            y = np.concatenate(([0.0], np.repeat(part, 2), [0.0])) * HALF / peak - i
-                            polygons[color].append(np.column_stack((x, y)))
-                if with_names:
-                    self._pulse_name(time, play, i)
-            if peak > 0:
-                self._beside(f"{peak:.3g}", (len(self._rows) - i - 0.5) / len(self._rows))
-        for color, shapes in polygons.items():
-            filled: dict[str, Any] = {"facecolors": color, "edgecolors": color, "alpha": 0.55, "linewidths": 0.6}
-            self._axis.add_collection(PolyCollection(shapes, **filled))
-        outlined: dict[str, Any] = {"facecolors": "none", "edgecolors": REAL, "hatch": "///", "linewidths": 0.8}
-        self._axis.add_collection(PolyCollection(boxes, **outlined))
-        self._beside("max |d|", 1.0)
-
-    def _beside(self, text: str, height: float) -> None:
-        place = {"xycoords": "axes fraction", "fontsize": self._font, "color": MARK, "va": "center"}
-        self._axis.annotate(text, (1.003, height), **place)
-
-    def _pulse_name(self, time: int, play: Play, i: int) -> None:
-        name = play.name
-        if name is None and play.pulse.is_parameterized():
-            name = ", ".join(sorted(parameter.name for parameter in play.pulse.free_parameters))
-        left, right = self._x((time, time + play.duration))
-        # about 12 in for the whole axis, and 0.006 in per point and character
-        if name and (right - left) / self._x.length * 11 > 0.0075 * self._font * len(name):
-            place = {"fontsize": self._font - 1, "color": MARK, "ha": "center", "va": "bottom", "zorder": 5}
-            self._axis.text((left + right) / 2, -i - 0.47, name, **place)
-
-    def acquisitions(self) -> None:
-        """Draw the acquisition windows with their slots."""
-        from matplotlib.patches import Rectangle
-
-        for i, row in enumerate(self._rows):
-            for time, acquire in row.acquires:
-                left, right = self._x((time, time + acquire.duration))
-                look: dict[str, Any] = {"facecolor": ACQUIRE, "alpha": 0.22, "edgecolor": ACQUIRE, "linewidth": 0.8}
-                box = Rectangle((left, -i - 0.34), right - left, 0.68, **look)
-                self._axis.add_patch(box)
-                slots = [f"mem {acquire.mem_slot.index}"] if acquire.mem_slot else []
-                slots += [f"reg {acquire.reg_slot.index}"] if acquire.reg_slot else []
-                place = {"fontsize": self._font, "color": ACQUIRE, "ha": "center", "va": "center"}
-                self._axis.text((left + right) / 2, -i, f"→ {', '.join(slots)}", **place)
-
-    def frame_changes(self) -> None:
-        """Mark changes of phase and frequency; with few of them, write their values."""
-        at: dict[tuple[float, int], list[FrameChange]] = {}
-        for i, row in enumerate(self._rows):
-            for time, change in row.frames:
-                at.setdefault((float(self._x(time)), i), []).append(change)
-        size = 18 if len(self._rows) <= 16 else 7
-        for kinds, marker, color in ((_PHASES, "o", FRAME), (_FREQUENCIES, "D", FREQUENCY)):
-            points = [(x, -i) for (x, i), changes in at.items() if any(isinstance(c, kinds) for c in changes)]
-            if points:
-                xs, ys = zip(*points, strict=True)
-                self._axis.scatter(xs, ys, s=size, marker=marker, color=color, zorder=6, linewidths=0, clip_on=False)
-        if len(at) > MOST_LABELS or len(self._rows) > 24:
-            return
-        box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0}
-        style = {"textcoords": "offset points", "fontsize": self._font - 1, "va": "top", "bbox": box, "zorder": 7}
-        for (x, i), changes in at.items():
-            color = FREQUENCY if isinstance(changes[0], _FREQUENCIES) else FRAME
-            text = "\n".join(map(_frame_text, changes))
-            self._axis.annotate(text, (x, -i), (3, -4), color=color, **style)
-
-    def marks(self, schedule: Schedule, show_barrier: bool, show_snapshot: bool, dt: float | None) -> None:
-        """Draw barriers, snapshots and cuts of the time axis."""
-        y_of = {row.channel: -i for i, row in enumerate(self._rows)}
-        barriers: dict[float, set[int]] = {}
-        for time, instruction in schedule.instructions:
-            if not self._x.start <= time <= self._x.stop:
-                continue
-            x = float(self._x(time))
-            if isinstance(instruction, RelativeBarrier) and show_barrier:
-                held = [y_of[line] for line in instruction.channels if line in y_of]
-                barriers.setdefault(x, set()).update(range(min(held, default=0), max(held, default=-1) + 1))
-            elif isinstance(instruction, Snapshot) and show_snapshot:
-                self._axis.axvline(x, color=MARK, linewidth=0.8)
-                place = {"textcoords": "offset points", "fontsize": self._font}
-                self._axis.annotate(instruction.label, (x, 0.5), (2, 2), **place)
-        for x, rows in barriers.items():
-            for y in rows:
-                self._axis.vlines(x, y - 0.5, y + 0.5, colors=MARK, linestyles=(0, (2, 3)), linewidths=0.8)
-        for cut in self._x.cuts:
-            left, right = self._x(cut)
-            look = {"facecolor": "white", "edgecolor": IDLE, "hatch": "xx", "linewidth": 0, "zorder": 4}
-            self._axis.axvspan(left, right, **look)
-            text = f" {_length(cut[1] - cut[0], dt)} idle "
-            box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "linewidth": 0}
-            middle = (1 - len(self._rows)) / 2
-            place = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 7, "color": MARK, "bbox": box}
-            self._axis.text((left + right) / 2, middle, text, zorder=5, **place)
-
-    def axes(self, dt: float | None) -> None:
-        """Label the time axes: dt below, and s above when dt is known; and say what the colours are."""
-        from matplotlib.lines import Line2D
-        from matplotlib.patches import Patch
-
-        ticks = self._x.ticks(1.0, 10)
-        self._axis.set_xticks([x for x, _ in ticks], [label for _, label in ticks], fontsize=8)
-        self._axis.set_xlabel("time (dt)", fontsize=9)
-        if dt is not None:
-            unit, name = scaled_unit(self._x.length * dt)
-            top = self._axis.secondary_xaxis("top")
-            ticks = self._x.ticks(unit / dt, 10)
-            top.set_xticks([x for x, _ in ticks], [label for _, label in ticks], fontsize=8)
-            top.set_xlabel(f"time ({name})", fontsize=9, labelpad=3)
-        handles = [
-            Patch(color=REAL, alpha=0.55, label="real"),
-            Patch(color=IMAGINARY, alpha=0.55, label="imaginary"),
-            Patch(color=ACQUIRE, alpha=0.3, label="acquire"),
-            Line2D([], [], color=IDLE, linewidth=3, label="delay"),
-            Line2D([], [], marker="o", linestyle="", color=FRAME, label="phase"),
-            Line2D([], [], marker="D", linestyle="", color=FREQUENCY, label="frequency"),
-        ]
-        self._axis.get_figure().legend(handles=handles, loc="outside lower right", ncols=6, fontsize=8, frameon=False)
-
-
-def _drawn(play: Play) -> tuple[Any, Any]:
-    """Return the edges of the steps, in dt from the pulse's start, and the value of each step."""
-    values = play.pulse.envelope()
-    edges = np.arange(len(values) + 1, dtype=float)
-    if len(values) <= MOST_POINTS:
-        return edges, values
-    kept = np.linspace(0, len(values), MOST_POINTS + 1).astype(int)
-    return edges[kept], values[kept[:-1]]
-
-
-def _frame_text(change: FrameChange) -> str:
-    return _plain_frame_text(change).replace("-", "−")
-
-
-def _plain_frame_text(change: FrameChange) -> str:
-    value, absolute = change.operands[0], isinstance(change, (SetFrequency, SetPhase))
-    sign = "=" if absolute else "+"
-    if not isinstance(value, (int, float)):
-        return f"{sign}{value}"
-    if isinstance(change, (SetFrequency, ShiftFrequency)):
-        return f"={value / 1e9:.6g} GHz" if absolute else f"{value / 1e6:+.6g} MHz"
-    return f"={value / np.pi:.3g}π" if absolute else f"{value / np.pi:+.3g}π"
+    return text if dt is None else f"{text} = {length_text(schedule.duration, dt)}"

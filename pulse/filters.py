@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from pulsed.pulse.channels import Channel
 from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.instructions import Instruction
-from pulsed.pulse.schedule.timeline import Schedule
 
 Rule: TypeAlias = Callable[[Any], bool]
 """Gets (time, instruction), or an instruction of a block, and returns whether to keep it."""
 
 
-def filter_instructions(sched: Any, filters: list[Rule], negate: bool = False, recurse_subroutines: bool = True) -> Any:
+class Filterable(Protocol):
+    """A program that can be filtered: a Schedule or a ScheduleBlock."""
+
+    def where(self, rule: Rule) -> Self:
+        """Return a program of the instructions for which ``rule`` is true."""
+
+
+FilterableT = TypeVar("FilterableT", bound=Filterable)
+
+
+def filter_instructions(
+    sched: FilterableT, filters: list[Rule], negate: bool = False, recurse_subroutines: bool = True
+) -> FilterableT:
     """Return a program of the instructions of ``sched`` that pass all ``filters``.
 
     Args:
@@ -29,25 +40,9 @@ def filter_instructions(sched: Any, filters: list[Rule], negate: bool = False, r
         PulseError: ``sched`` is neither.
 
     """
-    if isinstance(sched, Schedule):
-        kept = [timed for timed in sched.instructions if all(rule(timed) for rule in filters) is not negate]
-        return Schedule(*kept, name=sched.name, metadata=dict(sched.metadata))
-    if hasattr(sched, "blocks"):
-        return _filter_block(sched, filters, negate)
-    raise PulseError("only a Schedule or ScheduleBlock can be filtered", value=type(sched).__name__)
-
-
-def _filter_block(block: Any, filters: list[Rule], negate: bool) -> Any:
-    filtered = block.initialize_from(block)
-    for item in block.blocks:
-        if isinstance(item, Instruction):
-            if all(rule(item) for rule in filters) is not negate:
-                filtered.append(item, inplace=True)
-        else:
-            inner = _filter_block(item, filters, negate)
-            if len(inner):
-                filtered.append(inner, inplace=True)
-    return filtered
+    if not hasattr(sched, "where"):
+        raise PulseError("only a Schedule or ScheduleBlock can be filtered", value=type(sched).__name__)
+    return sched.where(lambda item: all(rule(item) for rule in filters) is not negate)
 
 
 def composite_filter(
@@ -71,7 +66,7 @@ def composite_filter(
 
 def with_channels(channels: Iterable[Channel] | Channel) -> Rule:
     """Return a rule that keeps instructions on one of ``channels``."""
-    wanted = {channels} if isinstance(channels, Channel) else set(channels)
+    wanted = set(channels) if isinstance(channels, Iterable) else {channels}
     return lambda item: not wanted.isdisjoint(_instruction(item).channels)
 
 

@@ -6,7 +6,10 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from qiskit.circuit import Parameter
+
 from pulsed.pulse.exceptions import PulseError
+from pulsed.pulse.foreign import adopted
 from pulsed.pulse.schedule.block import ScheduleBlock
 from pulsed.pulse.schedule.timeline import Schedule
 from pulsed.pulse.utils import Value
@@ -18,16 +21,20 @@ Generator: TypeAlias = Callable[..., Program]
 class _Entry:
     """A schedule, or a function that returns one, with the names of its arguments in order."""
 
-    __slots__ = ("arguments", "definition")
+    __slots__ = ("arguments", "definition", "derived", "needed")
 
-    def __init__(self, definition: Program | Generator, arguments: list[str] | None) -> None:
+    def __init__(self, definition: Program | Generator, arguments: list[str] | None, derived: bool) -> None:
+        definition = adopted(definition)
         self.definition = definition
+        self.derived = derived
         if isinstance(definition, (Schedule, ScheduleBlock)):
             names = sorted({parameter.name for parameter in definition.parameters})
             if arguments is not None and sorted(arguments) != names:
                 raise PulseError("arguments differ from the schedule's parameters", value=arguments, legal=names)
         elif callable(definition):
-            names = list(inspect.signature(definition).parameters)
+            signature = inspect.signature(definition).parameters
+            names = list(signature)
+            self.needed = [name for name, item in signature.items() if item.default is item.empty]
         else:
             legal = "Schedule, ScheduleBlock or a function that returns one"
             raise PulseError("not a schedule", subject=type(definition).__name__, value=definition, legal=legal)
@@ -43,7 +50,8 @@ class _Entry:
                 raise PulseError("parameter is unknown or given twice", value=name, legal=self.arguments)
             values[name] = value
         if not isinstance(self.definition, (Schedule, ScheduleBlock)):
-            return self.definition(**values)
+            late = {name: Parameter(name) for name in self.needed if name not in values}
+            return self.definition(**values, **late)
         return self.definition.assign_parameters(values, inplace=False) if values else self.definition
 
 
@@ -79,6 +87,10 @@ class InstructionScheduleMap:
         """Raise :class:`PulseError` if a gate is not defined on these qubits."""
         self._entry(instruction, qubits)
 
+    def is_derived(self, instruction: Any, qubits: int | Iterable[int]) -> bool:
+        """Return whether a gate follows from others of the map; raise :class:`PulseError` if it is not defined."""
+        return self._entry(instruction, qubits).derived
+
     def _entry(self, instruction: Any, qubits: int | Iterable[int]) -> _Entry:
         name, key = _name(instruction), _qubits(qubits)
         entries = self._map.get(name)
@@ -110,6 +122,8 @@ class InstructionScheduleMap:
         qubits: int | Iterable[int],
         schedule: Program | Generator,
         arguments: list[str] | None = None,
+        *,
+        derived: bool = False,
     ) -> None:
         """Define a gate, in place of an earlier definition.
 
@@ -118,6 +132,7 @@ class InstructionScheduleMap:
             qubits: its qubits.
             schedule: what plays it, or a function of its parameters that returns that.
             arguments: names of the parameters in order; by default alphabetical, or as the function takes them.
+            derived: it follows from other gates of the map.
 
         Raises:
             PulseError: no qubits, no schedule, or arguments that are not its parameters.
@@ -126,7 +141,7 @@ class InstructionScheduleMap:
         key = _qubits(qubits)
         if not key:
             raise PulseError("a definition needs target qubits", subject=_name(instruction))
-        self._map.setdefault(_name(instruction), {})[key] = _Entry(schedule, arguments)
+        self._map.setdefault(_name(instruction), {})[key] = _Entry(schedule, arguments, derived)
 
     def remove(self, instruction: Any, qubits: int | Iterable[int]) -> None:
         """Remove a definition; raise :class:`PulseError` if there is none."""

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pulsed.pulse import alignments as al
 from pulsed.pulse import channels as ch
 from pulsed.pulse import instructions as ins
 from pulsed.pulse.configuration import Discriminator, Kernel
 from pulsed.pulse.exceptions import NoQiskitPulseError, PulseError
+from pulsed.pulse.foreign import add_reader
 from pulsed.pulse.interop_pulses import pulse_from_qiskit, pulse_to_qiskit
 from pulsed.pulse.schedule import Schedule, ScheduleBlock
-from pulsed.pulse.schedule.references import Subroutine
-from pulsed.pulse.transforms import alignments as al
+from pulsed.pulse.schedule.block import Subroutine
 
 _CHANNELS = (
     ch.DriveChannel, ch.MeasureChannel, ch.ControlChannel, ch.AcquireChannel, ch.MemorySlot, ch.RegisterSlot,
@@ -241,3 +242,10 @@ def _acquire_to(ours: ins.Acquire, theirs: Any) -> Any:
         ),
         name=ours.name,
     )
+
+
+def _adopted(program: Any) -> Any:
+    return from_qiskit(program) if is_qiskit_program(program) else program
+
+
+add_reader(_adopted)

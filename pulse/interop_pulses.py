@@ -71,13 +71,15 @@ def _function(expression: Any) -> tuple[Callable[..., Any], list[str]]:
 
 @lru_cache(maxsize=1)
 def _library() -> dict[str, tuple[Callable[..., Any], Any]]:
-    """Return, for each of our shapes, the class in ``qiskit.pulse`` that makes it, and its formula."""
+    """Return, for each of our shapes that ``qiskit.pulse`` has, the class there that makes it, and its formula."""
     from qiskit.pulse import library as theirs
 
     found = {}
     for key, shape in SHAPES.items():
         name, _, variant = key.partition(".")
-        make = getattr(theirs, name)
+        make = getattr(theirs, name, None)
+        if make is None:
+            continue
         if variant == "unlifted":
             make = _without(make)
         names = {"duration", "amp", "angle", *shape.parameters}
@@ -106,7 +108,7 @@ def pulse_from_qiskit(theirs: Any) -> Pulse:
     values = dict(theirs.parameters)
     scalable = isinstance(theirs, qiskit_library.ScalableSymbolicPulse)
     for key in (theirs.pulse_type, f"{theirs.pulse_type}.unlifted"):
-        if key in SHAPES and _library()[key][1] == theirs.envelope:
+        if key in _library() and _library()[key][1] == theirs.envelope:
             make: Any = getattr(library, theirs.pulse_type)
             if key.endswith(".unlifted"):
                 make = _without(make)
@@ -125,7 +127,7 @@ def pulse_from_qiskit(theirs: Any) -> Pulse:
 
 
 def pulse_to_qiskit(ours: Pulse) -> Any:
-    """Return a pulse as one of ``qiskit.pulse``: the same shape and parameters; a user's function as its samples.
+    """Return a pulse as one of ``qiskit.pulse``: the same shape and parameters; what it has not as its samples.
 
     Raises:
         PulseError: a function of the user with parameters that have no value.
@@ -136,7 +138,7 @@ def pulse_to_qiskit(ours: Pulse) -> Any:
     options = {"name": ours.name, "limit_amplitude": ours.limit_amplitude}
     if isinstance(ours, library.SymbolicPulse):
         shape = ours.shape
-        if shape.builtin:
+        if shape.builtin and shape.key in _library():
             return _library()[shape.key][0](**ours.parameters, **options)
         if isinstance(shape.function, Formula):
             formula = shape.function

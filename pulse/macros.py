@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pulsed.pulse.backends import num_qubits_of
+import numpy as np
+
+from pulsed.pulse.backends import inst_map_of, meas_map_of, num_qubits_of
 from pulsed.pulse.channels import AcquireChannel, MeasureChannel, MemorySlot
 from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.instructions import Acquire, Instruction
+from pulsed.pulse.interop import from_qiskit, is_qiskit_program
 from pulsed.pulse.schedule.timeline import Schedule
 from pulsed.pulse.transforms.canonicalization import target_qobj_transform
 from pulsed.pulse.utils import format_meas_map
@@ -36,21 +39,25 @@ def measure(
         PulseError: a qubit has no such measurement, or two share a memory slot.
 
     """
-    wanted = [qubits] if isinstance(qubits, int) else [int(qubit) for qubit in qubits]
+    one = int(qubits) if isinstance(qubits, np.integer) else qubits
+    wanted = [one] if isinstance(one, int) else [int(qubit) for qubit in one]
+    twice = sorted({qubit for qubit in wanted if wanted.count(qubit) > 1})
+    if twice:
+        raise PulseError("a qubit is measured once at a time", subject="measure", value=twice, legal="each qubit once")
     if inst_map is None:
-        inst_map = getattr(backend, "instruction_schedule_map", None)
+        inst_map = inst_map_of(backend)
     if inst_map is None:
-        raise PulseError("needs an inst_map, or a backend with an instruction_schedule_map", subject="measure")
+        legal = "an inst_map, or a backend with an instruction_schedule_map or defaults()"
+        raise PulseError("there are no schedules of gates", subject="measure", value=backend, legal=legal)
     if meas_map is None:
-        meas_map = getattr(backend, "meas_map", None) or [[qubit] for qubit in wanted]
+        meas_map = meas_map_of(backend) or [[qubit] for qubit in wanted]
     groups = format_meas_map(meas_map) if isinstance(meas_map, list) else meas_map
     slots = {qubit: qubit for qubit in wanted} | {q: s for q, s in (qubit_mem_slots or {}).items() if q in wanted}
     if len(set(slots.values())) < len(slots):
         raise PulseError("two qubits share a memory slot", subject="measure", value=slots)
     timed: dict[int, list[tuple[int, Instruction]]] = {}
     for qubit in wanted:
-        if qubit not in timed:
-            timed[qubit] = _of_one(qubit, _measurement(inst_map, measure_name, qubit, groups.get(qubit)), slots)
+        timed[qubit] = _of_one(qubit, _measurement(inst_map, measure_name, qubit, groups.get(qubit)), slots)
     name = f"Default measurement schedule for qubits {wanted}"
     return Schedule(*(item for items in timed.values() for item in items), name=name)
 
@@ -70,6 +77,8 @@ def _of_one(qubit: int, schedule: Any, slots: dict[int, int]) -> list[tuple[int,
     """Return the instructions on the readout channels of one qubit, its result in the wanted slot."""
     kept: list[tuple[int, Instruction]] = []
     mine = {MeasureChannel(qubit), AcquireChannel(qubit)}
+    if is_qiskit_program(schedule):
+        schedule = from_qiskit(schedule)
     for time, instruction in target_qobj_transform(schedule).instructions:
         if mine.isdisjoint(instruction.channels):
             continue

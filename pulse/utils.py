@@ -47,6 +47,28 @@ def format_parameter_value(operand: Value, decimal: int = 10) -> Value:
     return float(number)
 
 
+def plain_number(value: Value) -> Value:
+    """Return a number of numpy, or an array of no dimension, as a Python number; a whole complex one as real.
+
+    Anything else is returned as it is.
+
+    Raises:
+        PulseError: a truth value, which is no number here.
+
+    """
+    if type(value) in (float, int):
+        return value
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        value = value.item()
+    if isinstance(value, np.floating):  # longer than Python's
+        return float(value)
+    if isinstance(value, bool):
+        raise PulseError("a truth value is no number", value=value, legal="a number")
+    if isinstance(value, complex) and value.imag == 0:
+        return value.real
+    return value
+
+
 def bind(value: Value, values: Mapping[Parameter, Value]) -> Value:
     """Return ``value`` with all of ``values`` put in at once; a result without parameters is a plain number.
 
@@ -57,7 +79,7 @@ def bind(value: Value, values: Mapping[Parameter, Value]) -> Value:
     if not isinstance(value, ParameterExpression):
         return value
     free = value.parameters
-    numbers = {p: v for p, v in values.items() if p in free and not isinstance(v, ParameterExpression)}
+    numbers = {p: plain_number(v) for p, v in values.items() if p in free and not isinstance(v, ParameterExpression)}
     expressions = {p: v for p, v in values.items() if p in free and isinstance(v, ParameterExpression)}
     try:
         bound = value.bind(numbers) if numbers else value
@@ -114,6 +136,8 @@ def _vector_items(vector: Any, values: Sequence[Value]) -> Iterable[tuple[Parame
 def checked_duration(duration: Value, subject: str) -> Value:
     """Return ``duration`` as an int, or unchanged if it is still an expression.
 
+    A whole number may be a float, as sums of times and parameters are: 82.0 is 82.
+
     Raises:
         PulseError: it is not a non-negative integer.
 
@@ -124,6 +148,8 @@ def checked_duration(duration: Value, subject: str) -> Value:
         duration = format_parameter_value(duration)
         if isinstance(duration, ParameterExpression):
             return duration
+    if isinstance(duration, (float, np.floating)) and float(duration).is_integer():
+        duration = int(duration)
     if not isinstance(duration, (int, np.integer)) or isinstance(duration, bool) or duration < 0:
         raise PulseError("duration must be a non-negative integer number of dt", subject=subject, value=duration)
     return int(duration)

@@ -21,20 +21,27 @@ from pathlib import Path
 
 from pulsed.model.device import DeviceDescription, InstrumentDescription, PortDescription, load_device
 from pulsed.model.errors import ConfigError, PulsedError
-from pulsed.simulator.chip import Chip, load_chip
-from pulsed.simulator.control import Control
-from pulsed.simulator.engine import Engine
-from pulsed.simulator.run import RATE, Conductor, Output
-from pulsed.simulator.server import InstrumentServer
-from pulsed.simulator.spectrum import Tap
-from pulsed.simulator.virtual_awg import PAIRS, VirtualAwg
-from pulsed.simulator.virtual_digitizer import VirtualDigitizer
-from pulsed.simulator.virtual_gs200 import VirtualGs200
-from pulsed.simulator.virtual_instrument import Identity, ListPlayer, TriggerBus, VirtualInstrument
-from pulsed.simulator.virtual_n9030b import VirtualN9030b
-from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
+from pulsed.simulator.chip.chip import Chip
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.engine.engine import Engine
+from pulsed.simulator.instruments.awg8 import PAIRS, VirtualAwg
+from pulsed.simulator.instruments.conductor import Conductor
+from pulsed.simulator.instruments.control import Control
+from pulsed.simulator.instruments.dig2 import VirtualDigitizer
+from pulsed.simulator.instruments.gs200 import VirtualGs200
+from pulsed.simulator.instruments.n9030b import VirtualN9030b
+from pulsed.simulator.instruments.run import RATE, OutputCable
+from pulsed.simulator.instruments.server import InstrumentServer
+from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
+from pulsed.simulator.instruments.spectrum import Tap
+from pulsed.simulator.instruments.virtual_instrument import (
+    ListPlayer,
+    TriggerBus,
+    VirtualIdentity,
+    VirtualInstrument,
+)
 
-Factory = Callable[[Identity, TriggerBus], VirtualInstrument]
+Factory = Callable[[VirtualIdentity, TriggerBus], VirtualInstrument]
 MODELS: dict[str, tuple[str, str, Factory]] = {
     "awg": ("pulsed", "AWG8", VirtualAwg),
     "digitizer": ("pulsed", "DIG2", VirtualDigitizer),
@@ -60,7 +67,7 @@ def build_instruments(device: DeviceDescription, bus: TriggerBus) -> dict[str, V
             )
         vendor, model, factory = MODELS[described.driver]
         given = described.identity
-        identity = Identity(given.vendor or vendor, given.model or model, given.serial or f"{number:06d}")
+        identity = VirtualIdentity(given.vendor or vendor, given.model or model, given.serial or f"{number:06d}")
         instruments[name] = factory(identity, bus)
     return instruments
 
@@ -107,7 +114,7 @@ def _check_flux(name: str, port: PortDescription, chip: Chip, instruments: dict[
 def connect_cables(
     device: DeviceDescription, chip: Chip, instruments: dict[str, VirtualInstrument], conductor: Conductor
 ) -> None:
-    """Wire the instruments to the chip and to each other's triggers. ConfigError for what cannot be wired."""
+    """Connect the instruments to the chip and to each other's triggers. ConfigError for an impossible cable."""
     outputs, inputs, readout_los = [], [], set()
     readout_ports = {qubit.readout for qubit in device.qubits}
     for name, port in device.ports.items():
@@ -120,11 +127,13 @@ def connect_cables(
             inputs.append(name)
         elif isinstance(lo, VirtualSgs100a):
             chip.wire(name)
-            outputs.append(Output(name, instrument, port.pair, lo))
+            outputs.append(OutputCable(name, instrument, port.pair, lo))
         else:
             _check_flux(name, port, chip, instruments)
             bias = port.bias and instruments[port.bias.instrument]
-            outputs.append(Output(name, instrument, port.pair, None, bias if isinstance(bias, VirtualGs200) else None))
+            outputs.append(
+                OutputCable(name, instrument, port.pair, None, bias if isinstance(bias, VirtualGs200) else None)
+            )
     if len(inputs) != 1:
         raise ConfigError("the chip has one output line", subject="ports", value=", ".join(inputs), legal="one input")
     if len(readout_los) != 1:
@@ -149,6 +158,14 @@ def connect_cables(
         leader, follower = instruments.get(described.trigger or ""), instruments[name]
         if isinstance(leader, ListPlayer) and isinstance(follower, ListPlayer):
             conductor.followers[leader] = (*conductor.followers.get(leader, ()), follower)
+
+
+def wire_up(device: DeviceDescription, chip: Chip, seed: int = 0) -> tuple[Conductor, dict[str, VirtualInstrument]]:
+    """Return the conductor and the instruments, wired to the chip; nothing listens yet. Raises ConfigError."""
+    conductor = Conductor(Engine(chip, seed), lambda *_: None)
+    instruments = build_instruments(device, conductor)
+    connect_cables(device, chip, instruments, conductor)
+    return conductor, instruments
 
 
 def _endpoint(name: str, described: InstrumentDescription) -> tuple[str, int]:
@@ -179,7 +196,7 @@ def choose_ports(device: DeviceDescription, ports: str) -> dict[str, tuple[str, 
 
 
 @dataclass(frozen=True)
-class Settings:
+class RackOptions:
     """What the command line says."""
 
     device: Path
@@ -190,7 +207,7 @@ class Settings:
     exit_with_stdin: bool = False
 
 
-def _load(settings: Settings) -> tuple[DeviceDescription, Chip]:
+def _load(settings: RackOptions) -> tuple[DeviceDescription, Chip]:
     device = load_device(settings.device)
     if settings.chip is None and device.simulator is None:
         subject, legal = f"simulator of {settings.device}", "a key simulator that names a chip file, or --chip"
@@ -210,11 +227,13 @@ def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
     threading.Thread(target=read, name="stdin", daemon=True).start()
 
 
-async def serve(settings: Settings) -> None:
-    """Serve the rack until it is told to end."""
+async def serve(settings: RackOptions) -> None:
+    """Serve the rack until a signal, or the end of standard input, stops it."""
     device, chip = _load(settings)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # A daemon's companion leaves Ctrl-C, which reaches the whole group, to the daemon: outputs are switched off first.
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    for number in (signal.SIGTERM,) if ignored else (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     engine = Engine(chip, settings.seed)
     conductor = Conductor(engine, loop.call_soon_threadsafe, settings.real_time)
@@ -253,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input does")
     sys.setswitchinterval(_SWITCH_INTERVAL)
     try:
-        asyncio.run(serve(Settings(**vars(parser.parse_args(argv)))))
+        asyncio.run(serve(RackOptions(**vars(parser.parse_args(argv)))))
     except PulsedError as error:
         print(f"rack: {error}", file=sys.stderr)
         return 1
@@ -264,4 +283,4 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # a plain exit would wait for the thread that works out the chip
+    os._exit(code)  # a plain exit would wait for the thread that simulates the chip

@@ -1,7 +1,7 @@
-"""Which set came into force when, by whom and why, and what that changed; tags of sets.
+"""Which set became active when, by whom and why, and what that changed; tags of sets.
 
 Functions on one connection, within the transaction that the caller has opened. What is written for a set that comes
-into force is what differs from the set before, so a log and the history of one value are read without the sets.
+active is what differs from the set before, so a log and the history of one value are read without the sets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, select, update
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue
 from pulsed.model.errors import ConflictError, NotFoundError
 from pulsed.store import calibrations
-from pulsed.store.calibrations import IN_FORCE, encode, read_value
+from pulsed.store.calibrations import ACTIVE, encode, read_value
 from pulsed.store.tables import (
     calibration_commit,
     calibration_current,
@@ -64,8 +64,8 @@ _TAGGED = (
 )
 
 
-def put_in_force(connection: Connection, rack: str, calibration_id: str, by: str, why: str, now: float) -> None:
-    """Put a stored set in force from ``now`` on. Raises :class:`NotFoundError`.
+def activate(connection: Connection, rack: str, calibration_id: str, by: str, why: str, now: float) -> None:
+    """Make a stored set the active one from ``now`` on. Raises :class:`NotFoundError`.
 
     A clock that went back does not reorder history: the set counts from the last change at the earliest.
     """
@@ -86,26 +86,26 @@ def put_in_force(connection: Connection, rack: str, calibration_id: str, by: str
 def commit(
     connection: Connection, rack: str, calibration_id: str, expected: str | None, by: str, why: str, now: float
 ) -> CalibrationSet:
-    """Put a stored set in force if ``expected`` is, and return it. One that is in force already is left so.
+    """Make a stored set the active one if ``expected`` is, and return it. One that is active already is left so.
 
     Raises :class:`NotFoundError`, and :class:`ConflictError` that names what changed since ``expected``.
     """
     new = calibrations.get(connection, rack, calibration_id)
-    found = connection.execute(IN_FORCE, {"r": rack}).scalar()
+    found = connection.execute(ACTIVE, {"r": rack}).scalar()
     if found == calibration_id:
         return new
     if found != expected:
         raise ConflictError(
-            "another calibration set came into force in the meantime: look at what it changed and try again",
+            "another calibration set became active in the meantime: look at what it changed and try again",
             subject=f"rack {rack}", value=_difference(connection, rack, expected, found),
             legal=f"expected={found!r}",
         )  # fmt: skip
-    put_in_force(connection, rack, calibration_id, by, why, now)
+    activate(connection, rack, calibration_id, by, why, now)
     return new
 
 
 def _difference(connection: Connection, rack: str, expected: str | None, found: str | None) -> str:
-    """Say what differs between the set that was expected in force and the one that is."""
+    """Say what differs between the set that was expected to be active and the one that is."""
     if expected is None or found is None:
         return str(expected)
     names = calibrations.get(connection, rack, found).changed(calibrations.get(connection, rack, expected))
@@ -114,7 +114,7 @@ def _difference(connection: Connection, rack: str, expected: str | None, found: 
 
 
 def log(connection: Connection, rack: str, limit: int, name: str | None) -> list[LogEntry]:
-    """Return the sets that came into force, the newest first, or those of them that changed ``name``."""
+    """Return the sets that became active, the newest first, or those of them that changed ``name``."""
     statement = _LOG if name is None else _LOG_OF
     rows = connection.execute(statement, {"r": rack, "limit": limit, "name": name}).all()
     tags = _tags_of(connection, rack, {row.number for row in rows})

@@ -24,14 +24,14 @@ read_value = msgspec.msgpack.Decoder(Value).decode
 _RACK: BindParameter[str] = bindparam("r")
 _BY_ID = select(calibration_set).where(_sets.rack == _RACK, _sets.calibration_id == bindparam("i"))
 _LAST_SET = select(func.max(_sets.number)).where(_sets.rack == _RACK)
-IN_FORCE = (
+ACTIVE = (
     select(_sets.calibration_id)
     .join(calibration_current, and_(_current.rack == _sets.rack, _current.calibration == _sets.number))
     .where(_current.rack == _RACK)
     .order_by(_current.since.desc(), _current.number.desc())
     .limit(1)
 )
-_AS_OF = IN_FORCE.where(_current.since <= bindparam("t"))
+_AS_OF = ACTIVE.where(_current.since <= bindparam("t"))
 
 _chain = (
     select(_sets.number, _sets.parent, _sets.base)
@@ -107,13 +107,13 @@ def row_of(connection: Connection, rack: str, calibration_id: str) -> Row[Any]:
 
 
 def current(connection: Connection, rack: str) -> CalibrationSet | None:
-    """Return the set in force, None when there was never one."""
-    calibration_id = connection.execute(IN_FORCE, {"r": rack}).scalar()
+    """Return the active set, None when there was never one."""
+    calibration_id = connection.execute(ACTIVE, {"r": rack}).scalar()
     return None if calibration_id is None else get(connection, rack, calibration_id)
 
 
 def as_of(connection: Connection, rack: str, time: float) -> CalibrationSet | None:
-    """Return the set that was in force at ``time`` (Unix time), None before the first."""
+    """Return the set that was active at ``time`` (Unix time), None before the first."""
     calibration_id = connection.execute(_AS_OF, {"r": rack, "t": time}).scalar()
     return None if calibration_id is None else get(connection, rack, calibration_id)
 

@@ -32,7 +32,7 @@ from pulsed.store.tables import HEAD, metadata
 BUSY_SECONDS = 10.0
 """How long a connection waits for another process that writes."""
 
-Parameters = dict[str, Any]
+SqlParameters = dict[str, Any]
 
 READ = {"pulsed_read": True}
 """Execution options of a connection that only reads."""
@@ -57,7 +57,7 @@ _LEGAL = "sqlite:////path/of/a/file or postgresql+DRIVER://user@host/database"
 
 def _sqlite(url: URL) -> Engine:
     if url.database in (None, "", ":memory:"):
-        raise ConfigError("a store in memory keeps nothing", subject="store", legal=_LEGAL)
+        raise ConfigError("a database in memory would keep nothing", subject="store", legal=_LEGAL)
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
@@ -101,21 +101,21 @@ class Prepared:
 
     def __init__(self, statement: Select[Any] | Insert | Update | Delete) -> None:
         self._statement = statement
-        self._texts: dict[str, tuple[str, Callable[[Parameters], tuple[object, ...]] | None]] = {}
+        self._texts: dict[str, tuple[str, Callable[[SqlParameters], tuple[object, ...]] | None]] = {}
 
-    def run(self, connection: Connection, parameters: Parameters) -> DBAPICursor:
+    def run(self, connection: Connection, parameters: SqlParameters) -> DBAPICursor:
         """Run it once, within the transaction of ``connection``; the cursor has the rows as plain tuples."""
         text, order = self._text(connection)
         cursor = connection.connection.cursor()
         cursor.execute(text, parameters if order is None else order(parameters))
         return cursor
 
-    def run_many(self, connection: Connection, rows: Sequence[Parameters]) -> None:
+    def run_many(self, connection: Connection, rows: Sequence[SqlParameters]) -> None:
         """Run it for each of ``rows``, within the transaction of ``connection``."""
         text, order = self._text(connection)
         connection.connection.cursor().executemany(text, rows if order is None else [order(row) for row in rows])
 
-    def _text(self, connection: Connection) -> tuple[str, Callable[[Parameters], tuple[object, ...]] | None]:
+    def _text(self, connection: Connection) -> tuple[str, Callable[[SqlParameters], tuple[object, ...]] | None]:
         name = connection.dialect.name
         if name not in self._texts:
             compiled = self._statement.compile(dialect=connection.dialect)
@@ -125,7 +125,7 @@ class Prepared:
         return self._texts[name]
 
 
-def _in_order(names: Sequence[str]) -> Callable[[Parameters], tuple[object, ...]]:
+def _in_order(names: Sequence[str]) -> Callable[[SqlParameters], tuple[object, ...]]:
     if len(names) == 1:
         return lambda parameters: (parameters[names[0]],)
     return itemgetter(*names)

@@ -5,12 +5,6 @@ from __future__ import annotations
 from pulsed.model.errors import PulsedError
 
 
-class StoreError(PulsedError):
-    """The database refused or cannot be reached: disk full, file not writable, locked for too long."""
-
-    code = "store"
-
-
 class LeaseError(PulsedError):
     """Another daemon owns this rack."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, func, insert, literal_column, select, update
 
 from pulsed.model.errors import (
     ErrorInfo,
@@ -16,9 +16,9 @@ from pulsed.model.errors import (
     NotAllowedError,
     NotFoundError,
 )
-from pulsed.model.job import FINAL_STATES, JobInfo, JobState, check_step
+from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, check_step
 from pulsed.store.engine import Prepared
-from pulsed.store.tables import chunk, job, job_tag, payload, result
+from pulsed.store.tables import chunk, job, job_log, job_tag, payload, result
 
 
 class Changes(TypedDict, total=False):
@@ -29,9 +29,35 @@ class Changes(TypedDict, total=False):
     chunks: int
     chunks_done: int
     attempts: int
+    stops: int
     calibration_id: str
     name: str
     tags: tuple[str, ...]
+    log: tuple[JobLogEntry, ...]
+    """What is added to its log; no field of the job itself."""
+
+
+LIMIT = 10
+"""Jobs that are listed at most when nothing else is asked for."""
+
+
+class Conditions(TypedDict, total=False):
+    """Which jobs to list, and in which order."""
+
+    state: JobState | Iterable[JobState] | None
+    owner: str | None
+    tags: Iterable[str] | None
+    """All of which a job has."""
+    name: str | None
+    created_after: float | None
+    """This time included."""
+    created_before: float | None
+    """This time not included."""
+    limit: int | None
+    """How many; None for all."""
+    skip: int
+    """How many to leave out at the beginning."""
+    newest_first: bool
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -57,6 +83,22 @@ _DELETE_CHUNKS = Prepared(_CHUNKS_HERE)
 _DELETE_CHUNK = _CHUNKS_HERE.where(chunk.c.index == bindparam("k"))
 _COUNT_CHUNKS = select(func.count()).select_from(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
 _CHUNKS = select(chunk.c.index, chunk.c.data).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
+_INDEX = job_log.c["index"]
+_NEXT = select(func.coalesce(func.max(_INDEX) + literal_column("1"), literal_column("0"))).where(
+    job_log.c.number == _NUMBER, job_log.c.rack == _RACK
+)
+_LOG_FIELDS = ("time", "what", "detail")
+_INSERT_LOG = Prepared(
+    insert(job_log).values(
+        {"rack": _RACK, "number": _NUMBER, "index": _NEXT.scalar_subquery()}
+        | {name: bindparam(name) for name in _LOG_FIELDS}
+    )
+)
+_LOG = (
+    select(*(job_log.c[name] for name in _LOG_FIELDS))
+    .where(job_log.c.number == _NUMBER, job_log.c.rack == _RACK)
+    .order_by(_INDEX)
+)
 _UNFINISHED = (
     select(job.c.info)
     .where(_HERE, job.c.state.in_([state.value for state in JobState if state not in FINAL_STATES]))
@@ -118,6 +160,7 @@ def change(
         legal = ", ".join(Changes.__annotations__)
         raise InvalidValueError("this cannot change", subject=f"job {job_id}", value=min(unknown), legal=legal)
     values: dict[str, Any] = dict(changes)
+    _add_log(connection, rack, number, values.pop("log", ()))
     times = {**old.times, **changes.get("times", {})}
     if state is not None:
         check_step(job_id, old.state, state)
@@ -143,19 +186,25 @@ def get(connection: Connection, rack: str, job_id: str) -> JobInfo:
 def find(
     connection: Connection,
     rack: str,
+    beyond: int | None,
     *,
-    state: JobState | Iterable[JobState] | None,
-    owner: str | None,
-    tags: Iterable[str],
-    name: str | None,
-    created_after: float | None,
-    created_before: float | None,
-    limit: int | None,
-    skip: int,
-    newest_first: bool,
-) -> list[JobInfo]:
-    """Return the jobs that meet every condition which is given, by order of submission."""
-    query = select(job.c.info).where(job.c.rack == rack)
+    state: JobState | Iterable[JobState] | None = None,
+    owner: str | None = None,
+    tags: Iterable[str] | None = None,
+    name: str | None = None,
+    created_after: float | None = None,
+    created_before: float | None = None,
+    limit: int | None = LIMIT,
+    skip: int = 0,
+    newest_first: bool = True,
+) -> list[tuple[int, JobInfo]]:
+    """Return the jobs that meet every condition which is given, by order of submission, each with its number.
+
+    ``beyond`` is a number: only those that come after it in this order, whether it is still there or not.
+    """
+    query = select(job.c.number, job.c.info).where(job.c.rack == rack)
+    if beyond is not None:
+        query = query.where(job.c.number < beyond if newest_first else job.c.number > beyond)
     if state is not None:
         states = (state,) if isinstance(state, JobState) else tuple(state)
         query = query.where(job.c.state.in_([one.value for one in states]))
@@ -167,13 +216,21 @@ def find(
         query = query.where(job.c.created >= created_after)
     if created_before is not None:
         query = query.where(job.c.created < created_before)
-    for tag in set(tags):
+    for tag in set(tags or ()):
         tagged = select(job_tag.c.number).where(job_tag.c.rack == rack, job_tag.c.tag == tag)
         query = query.where(job.c.number.in_(tagged))
     query = query.order_by(job.c.number.desc() if newest_first else job.c.number)
     # SQLite knows no OFFSET without a LIMIT, PostgreSQL no negative one.
     query = query.limit((1 << 62) if limit is None else limit).offset(skip)
-    return [_decode(data) for data in connection.execute(query).scalars()]
+    return [(number, _decode(data)) for number, data in connection.execute(query)]
+
+
+def beginning_with(connection: Connection, rack: str, start: str, limit: int) -> list[JobInfo]:
+    """Return the newest jobs whose ids begin with ``start``, ``limit`` at most."""
+    # neither LIKE, which SQLite reads without regard to case, nor a range, which a collation may order otherwise
+    query = select(job.c.info).where(_HERE, func.substr(job.c.job_id, 1, len(start)) == start)
+    query = query.order_by(job.c.number.desc()).limit(limit)
+    return [_decode(data) for data in connection.execute(query, {"r": rack}).scalars()]
 
 
 def unfinished(connection: Connection, rack: str) -> list[JobInfo]:
@@ -181,8 +238,10 @@ def unfinished(connection: Connection, rack: str) -> list[JobInfo]:
     return [_decode(data) for data in connection.execute(_UNFINISHED, {"r": rack}).scalars()]
 
 
-def save_chunk(connection: Connection, rack: str, job_id: str, index: int, data: bytes, now: float) -> JobInfo:
-    """Store chunk ``index`` in place of an older one of that index, and count ``chunks_done`` anew.
+def save_chunk(
+    connection: Connection, rack: str, job_id: str, index: int, data: bytes, now: float, entries: Iterable[JobLogEntry]
+) -> JobInfo:
+    """Store chunk ``index`` in place of an older one of that index, and count ``chunks_done`` again.
 
     Raises :class:`NotFoundError`, and :class:`IllegalStepError` for a job that has ended.
     """
@@ -192,16 +251,31 @@ def save_chunk(connection: Connection, rack: str, job_id: str, index: int, data:
     here = {"r": rack, "n": number}
     connection.execute(_DELETE_CHUNK, {**here, "k": index})
     connection.execute(insert(chunk), {"rack": rack, "number": number, "index": index, "saved": now, "data": data})
+    _add_log(connection, rack, number, entries)
     done = connection.execute(_COUNT_CHUNKS, here).scalar_one()
     new = msgspec.structs.replace(old, chunks_done=done)
     _UPDATE.run(connection, {**here, **_columns(new)})
     return new
 
 
+def log(connection: Connection, rack: str, job_id: str) -> list[JobLogEntry]:
+    """Return what was written down about a job, in order. Raises :class:`NotFoundError`."""
+    number, _ = _find(connection, rack, job_id)
+    return [JobLogEntry(*row) for row in connection.execute(_LOG, {"r": rack, "n": number})]
+
+
 def chunks(connection: Connection, rack: str, job_id: str) -> dict[int, bytes]:
     """Return the chunks of a job that are there, by index. Raises :class:`NotFoundError`."""
     number, _ = _find(connection, rack, job_id)
     return {row[0]: row[1] for row in connection.execute(_CHUNKS, {"r": rack, "n": number})}
+
+
+def one_chunk(connection: Connection, rack: str, job_id: str, index: int) -> bytes | None:
+    """Return one chunk of a job, None when it is not there. Raises :class:`NotFoundError`."""
+    number, _ = _find(connection, rack, job_id)
+    query = _CHUNKS.where(chunk.c.index == bindparam("k"))
+    row = connection.execute(query, {"r": rack, "n": number, "k": index}).one_or_none()
+    return None if row is None else row[1]
 
 
 def put_result(connection: Connection, rack: str, job_id: str, data: bytes) -> None:
@@ -218,6 +292,11 @@ def get_payload(connection: Connection, rack: str, job_id: str) -> bytes:
 def get_result(connection: Connection, rack: str, job_id: str) -> bytes:
     """Return what a job brought back. Raises :class:`NotFoundError`."""
     return _blob(connection, rack, job_id, result)
+
+
+def _add_log(connection: Connection, rack: str, number: int, entries: Iterable[JobLogEntry]) -> None:
+    for entry in entries:
+        _INSERT_LOG.run(connection, {"r": rack, "n": number, **msgspec.structs.asdict(entry)})
 
 
 def _blob(connection: Connection, rack: str, job_id: str, table: Table) -> bytes:

@@ -1,7 +1,7 @@
 """What may be forgotten: old records of measurements and calibration sets that nothing refers to any more.
 
 Functions on one connection, within the transaction that the caller has opened. Kept are, however old: every set that
-was ever in force, is tagged, or is named by a job or by a record that is kept, with all its parents; every record
+was ever active, is tagged, or is named by a job or by a record that is kept, with all its parents; every record
 that a value of a kept set came from; and the newest of each routine, target, kind and outcome, which is what the graph
 knows the rack by.
 """
@@ -25,14 +25,14 @@ class _Options(msgspec.Struct):
     calibration_id: str | None = None
 
 
-class _Job(msgspec.Struct):
+class _NamedSets(msgspec.Struct):
     """Of a job, which sets it names."""
 
     calibration_id: str = ""
     options: _Options = msgspec.field(default_factory=_Options)
 
 
-_read_job = msgspec.msgpack.Decoder(_Job).decode
+_read_job = msgspec.msgpack.Decoder(_NamedSets).decode
 _read_run = msgspec.msgpack.Decoder(RunRecord).decode
 
 

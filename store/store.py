@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Unpack
 
 from sqlalchemy import Connection, Engine
 
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord
-from pulsed.model.job import JobInfo, JobState
-from pulsed.store import calibration_log, calibrations, engine, jobs, leases, prune, runs
-from pulsed.store.errors import LeaseLostError, StoreError
-from pulsed.store.jobs import Changes
+from pulsed.model.errors import StoreError
+from pulsed.model.job import JobInfo, JobLogEntry, JobState
+from pulsed.model.session import SessionInfo
+from pulsed.store import calibration_log, calibrations, engine, jobs, leases, prune, runs, sessions
+from pulsed.store.disk import DiskWatch, place_of
+from pulsed.store.errors import LeaseLostError
+from pulsed.store.jobs import Changes, Conditions
 
 
 class Store:
@@ -27,13 +30,15 @@ class Store:
         url: of the database: ``sqlite:////path/of/a/file`` or ``postgresql+DRIVER://user@host/database``.
         rack: the name that all rows of this store bear.
         lease_seconds: how long the lease lasts without :meth:`renew`.
+        free_disk: bytes that have to be free on the disk of a database in a file for another job to be stored.
 
     """
 
-    def __init__(self, url: str, rack: str, *, lease_seconds: float = 10.0) -> None:
+    def __init__(self, url: str, rack: str, *, lease_seconds: float = 10.0, free_disk: int = 0) -> None:
         self.url = url
         self.rack = rack
         self.lease_seconds = lease_seconds
+        self.disk = DiskWatch(place_of(url), free_disk)
         self._engine: Engine | None = None
         self._writer: Connection | None = None
         self._lock = threading.Lock()
@@ -75,8 +80,11 @@ class Store:
     def add_jobs(self, new: Sequence[tuple[JobInfo, bytes]], now: float) -> list[JobInfo]:
         """Store jobs with their payloads in one transaction; an id that is there gives the stored job.
 
-        Raises :class:`NotAllowedError` when one of the ids belongs to another owner; none is stored then.
+        Raises :class:`NotAllowedError` when one of the ids belongs to another owner, :class:`StoreFullError` when the
+        disk is almost full; none is stored then.
         """
+        self.disk.check()
+        self.disk.check_room(sum(len(payload) for _, payload in new))
         try:
             with self._write() as connection:
                 return jobs.add(connection, self.rack, new, {}, now)
@@ -104,25 +112,33 @@ class Store:
     def finish(self, job_id: str, result_blob: bytes, now: float, **changes: Unpack[Changes]) -> JobInfo:
         """Store the result, delete the chunks and take the step to DONE, all at once or not at all.
 
-        Raises :class:`NotFoundError`, :class:`IllegalStepError`.
+        Raises :class:`NotFoundError`, :class:`IllegalStepError`, and :class:`StoreFullError` for want of room.
         """
+        self.disk.check_room(len(result_blob))
         with self._write() as connection:
             info = jobs.change(connection, self.rack, job_id, JobState.DONE, now, changes)
             jobs.put_result(connection, self.rack, job_id, result_blob)
             return info
 
-    def save_chunk(self, job_id: str, index: int, blob: bytes, now: float) -> JobInfo:
-        """Store a finished chunk, in place of an older one of that index, and count ``chunks_done`` anew.
+    def save_chunk(self, job_id: str, index: int, blob: bytes, now: float, log: Sequence[JobLogEntry] = ()) -> JobInfo:
+        """Store a finished chunk, in place of an older one of that index, and count ``chunks_done`` again.
 
-        Raises :class:`NotFoundError`, and :class:`IllegalStepError` for a job that has ended.
+        Raises :class:`NotFoundError`, :class:`IllegalStepError` for a job that has ended, and :class:`StoreFullError`
+        for want of room.
         """
+        self.disk.check_room(len(blob))
         with self._write() as connection:
-            return jobs.save_chunk(connection, self.rack, job_id, index, blob, now)
+            return jobs.save_chunk(connection, self.rack, job_id, index, blob, now, log)
 
     def job(self, job_id: str) -> JobInfo:
         """Return one job. Raises :class:`NotFoundError`."""
         with self._read() as connection:
             return jobs.get(connection, self.rack, job_id)
+
+    def job_log(self, job_id: str) -> list[JobLogEntry]:
+        """Return what was written down about a job, in order. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return jobs.log(connection, self.rack, job_id)
 
     def payload(self, job_id: str) -> bytes:
         """Return what was submitted. Raises :class:`NotFoundError`."""
@@ -134,47 +150,60 @@ class Store:
         with self._read() as connection:
             return jobs.chunks(connection, self.rack, job_id)
 
+    def chunk(self, job_id: str, index: int) -> bytes | None:
+        """Return one finished chunk of a job, None when it is not there. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return jobs.one_chunk(connection, self.rack, job_id, index)
+
     def result(self, job_id: str) -> bytes:
         """Return what a finished job brought back. Raises :class:`NotFoundError`."""
         with self._read() as connection:
             return jobs.get_result(connection, self.rack, job_id)
 
-    def jobs(
-        self,
-        state: JobState | Iterable[JobState] | None = None,
-        owner: str | None = None,
-        tags: Iterable[str] | None = None,
-        name: str | None = None,
-        created_after: float | None = None,
-        created_before: float | None = None,
-        limit: int | None = 10,
-        skip: int = 0,
-        newest_first: bool = True,
-    ) -> list[JobInfo]:
-        """Return the jobs that meet every condition given, in order of submission.
+    def jobs(self, **conditions: Unpack[Conditions]) -> list[JobInfo]:
+        """Return the jobs that meet every condition given, see :class:`Conditions`."""
+        return self.page(None, **conditions)[0]
 
-        A job has all of ``tags`` and exactly the ``name``; ``created_after`` is included, ``created_before``
-        is not. ``skip`` leaves out the first ones, ``limit=None`` returns all the rest.
+    def page(self, key: int | None, **conditions: Unpack[Conditions]) -> tuple[list[JobInfo], int | None]:
+        """Return a page of what :meth:`jobs` lists, and the key of the next one; None when this is the last.
+
+        ``key`` is that of the page before; None for the first. Whatever is added or deleted between two pages, a job
+        that is there all the time is on exactly one of them.
         """
         with self._read() as connection:
-            return jobs.find(
-                connection,
-                self.rack,
-                state=state,
-                owner=owner,
-                tags=tags or (),
-                name=name,
-                created_after=created_after,
-                created_before=created_before,
-                limit=limit,
-                skip=skip,
-                newest_first=newest_first,
-            )
+            found = jobs.find(connection, self.rack, key, **conditions)
+        last = found[-1][0] if found and len(found) == conditions.get("limit", jobs.LIMIT) else None
+        return [info for _, info in found], last
+
+    def jobs_beginning_with(self, start: str, limit: int = 10) -> list[JobInfo]:
+        """Return the newest jobs whose ids begin with ``start``, ``limit`` at most."""
+        with self._read() as connection:
+            return jobs.beginning_with(connection, self.rack, start, limit)
 
     def unfinished(self) -> list[JobInfo]:
         """Return every job that has not ended in the order of the queue: highest priority first, then oldest."""
         with self._read() as connection:
             return jobs.unfinished(connection, self.rack)
+
+    def put_session(self, info: SessionInfo) -> None:
+        """Store a session, in place of what there is of its id."""
+        with self._write() as connection:
+            sessions.put(connection, self.rack, info)
+
+    def session(self, session_id: str) -> SessionInfo:
+        """Return one session. Raises :class:`NotFoundError`."""
+        with self._read() as connection:
+            return sessions.get(connection, self.rack, session_id)
+
+    def sessions(self, limit: int, start: str = "") -> list[SessionInfo]:
+        """Return the newest sessions, at most ``limit``, of those whose ids begin with ``start``."""
+        with self._read() as connection:
+            return sessions.newest(connection, self.rack, limit, start)
+
+    def unended_sessions(self) -> list[SessionInfo]:
+        """Return every session that has not ended, the oldest first."""
+        with self._read() as connection:
+            return sessions.unended(connection, self.rack)
 
     def put_calibration(self, calibration: CalibrationSet, now: float) -> str:
         """Store a set, unless it is there, and return its id.
@@ -190,14 +219,14 @@ class Store:
             return calibrations.get(connection, self.rack, calibration_id)
 
     def set_current_calibration(self, calibration_id: str, now: float, by: str = "", why: str = "") -> None:
-        """Put a stored set in force, whichever was. Raises :class:`NotFoundError`."""
+        """Make a stored set the active one, whichever was. Raises :class:`NotFoundError`."""
         with self._write() as connection:
-            calibration_log.put_in_force(connection, self.rack, calibration_id, by, why, now)
+            calibration_log.activate(connection, self.rack, calibration_id, by, why, now)
 
     def commit_calibration(
         self, calibration_id: str, expected: str | None, now: float, by: str = "", why: str = ""
     ) -> CalibrationSet:
-        """Put a stored set in force if ``expected`` is, and return it; one that is in force already is left so.
+        """Make a stored set the active one if ``expected`` is, and return it; one that is active already is left so.
 
         Raises :class:`NotFoundError`, and :class:`ConflictError` that names what changed since ``expected``.
         """
@@ -205,7 +234,7 @@ class Store:
             return calibration_log.commit(connection, self.rack, calibration_id, expected, by, why, now)
 
     def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]:
-        """Return the sets that came into force, the newest first, or those that changed the value ``name``."""
+        """Return the sets that became active, the newest first, or those that changed the value ``name``."""
         with self._read() as connection:
             return calibration_log.log(connection, self.rack, limit, name)
 
@@ -243,12 +272,12 @@ class Store:
             return prune.prune(connection, self.rack, before, dry=dry)
 
     def current_calibration(self) -> CalibrationSet | None:
-        """Return the set in force, None when there was never one."""
+        """Return the active set, None when there was never one."""
         with self._read() as connection:
             return calibrations.current(connection, self.rack)
 
     def calibration_as_of(self, time: float) -> CalibrationSet | None:
-        """Return the set that was in force at ``time``, None before the first."""
+        """Return the set that was active at ``time``, None before the first."""
         with self._read() as connection:
             return calibrations.as_of(connection, self.rack, time)
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest migration; a test holds it equal to what ``migrations/versions`` has."""
 
 metadata = MetaData()
@@ -95,6 +95,36 @@ job_tag = Table(
     sqlite_with_rowid=False,
 )
 
+job_log = Table(
+    "job_log",
+    metadata,
+    _rack(),
+    _number(),
+    Column("index", Integer, nullable=False),
+    Column("time", Float(53), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    PrimaryKeyConstraint("number", "rack", "index"),
+    ForeignKeyConstraint(["number", "rack"], ["job.number", "job.rack"]),
+    sqlite_with_rowid=False,
+)
+"""What was written down about a job, in the order of ``index``."""
+
+session = Table(
+    "session",
+    metadata,
+    _rack(),
+    Column("session_id", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("info", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("session_id", "rack"),
+    Index("session_by_state", "state", "rack"),
+    Index("session_by_age", "created", "rack"),
+    sqlite_with_rowid=False,
+)
+"""Sessions and batches; ``info`` is the :class:`pulsed.model.session.SessionInfo` as msgpack, which counts."""
+
 payload = _blobs_of_job("payload")
 result = _blobs_of_job("result")
 chunk = _blobs_of_job("chunk", Column("index", Integer, nullable=False), Column("saved", Float(53), nullable=False))
@@ -142,7 +172,7 @@ calibration_current = Table(
     Index("calibration_current_by_time", "since", "rack", "number"),
     sqlite_with_rowid=False,
 )
-"""Which set came into force when (Unix time). Going back to an older set is one more row."""
+"""Which set became active when (Unix time). Going back to an older set is one more row."""
 
 calibration_commit = Table(
     "calibration_commit",
@@ -156,7 +186,7 @@ calibration_commit = Table(
     ForeignKeyConstraint(["number", "rack"], ["calibration_current.number", "calibration_current.rack"]),
     sqlite_with_rowid=False,
 )
-"""Who put a set in force and why; ``changed`` are the names of what differs from the set before, as msgpack."""
+"""Who made a set active and why; ``changed`` are the names of what differs from the set before, as msgpack."""
 
 calibration_history = Table(
     "calibration_history",

@@ -14,10 +14,12 @@ from pulsed.calibration.routines.tomography import measured, prepared
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.errors import InvalidValueError
 from pulsed.pulse.library import GaussianSquare
-from pulsed.simulator.acquisition import RING_DOWN
-from pulsed.simulator.chip import Chip
-from pulsed.simulator.lines import low_pass
-from pulsed.simulator.readout import integrals, integrate, respond, sample_jumps
+from pulsed.simulator.chip.chip import Chip
+from pulsed.simulator.dynamics.lines import low_pass
+from pulsed.simulator.readout.acquisition import RING_DOWN
+from pulsed.simulator.readout.jumps import sample_jumps
+from pulsed.simulator.readout.records import integrals, integrate
+from pulsed.simulator.readout.response import respond
 
 NEAR_TWO_PHOTON = 25e6
 """Hz of a target from half of its control's f02, within which a gate may have twice the error of its coherence."""
@@ -74,22 +76,22 @@ Predict = Callable[[], Sequence[Mapping[str, Any]]]
 """The control socket's ``predict``: qubits and joint populations, 3 of each, of every schedule of the last run."""
 
 
-def leakage(bench: Executor, pair: str, predict: Predict) -> float:
+def leakage(executor: Executor, pair: str, predict: Predict) -> float:
     """Return how much of the states 0 and 1 one ECR takes out of them, asked of the rack without sampling.
 
     The mean over the four basis states is that over all states (Wood, Gambetta, Phys. Rev. A 97, 032306, 2018). What
     is there without the gate, of the pulses that prepare and of the readout's wait, is taken away.
     """
-    blocks, qubits = bench.blocks, [int(one[1:]) for one in pair.split("-")]
+    blocks, qubits = executor.blocks, [int(one[1:]) for one in pair.split("-")]
     gate, schedules = blocks.gate("ecr", *qubits), []
     for a in "01":
         for b in "01":
             starts = [prepared(blocks, q, state) for q, state in zip(qubits, (a, b), strict=True)]
             start = starts[0].insert(starts[0].duration, starts[1])
             schedules += [
-                measured(bench, pair, body, ("z", "z")) for body in (start, start.insert(start.duration, gate))
+                measured(executor, pair, body, ("z", "z")) for body in (start, start.insert(start.duration, gate))
             ]
-    bench.play(schedules, 20)
+    executor.play(schedules, 20)
     found = predict()
     if [entry["qubits"] for entry in found] != [sorted(qubits)] * len(schedules):
         raise InvalidValueError("the rack has not played these schedules last", subject="predict", value=len(found))

@@ -16,10 +16,10 @@ from pulsed.compiler.program import (
     Block,
     Chunk,
     ChunkHead,
-    Discriminator,
+    ChunkSettings,
+    IqDiscriminator,
     PartWriter,
     Program,
-    Settings,
     Slot,
 )  # fmt: skip
 from pulsed.model.device import DeviceDescription
@@ -44,7 +44,7 @@ def make_chunk(
     """Return a chunk with one program per element of ``angles``, the amplitude of the pulse on qubit 0.
 
     Qubits 0 and 1 are driven with a pulse of 40 samples each, then read out at once for ``READOUT`` samples.
-    ``settings`` are fields of :class:`Settings`.
+    ``settings`` are fields of :class:`ChunkSettings`.
     """
     slots = tuple(
         Slot(port, oscillator, channel)
@@ -60,8 +60,8 @@ def make_chunk(
     envelopes = tuple(writer.add(shape) for shape in shapes)
     keys = tuple(hashlib.sha256(shape.tobytes()).digest() for shape in shapes)
     programs = tuple(_program(device, writer, f"circuit-{i}", slots, angle) for i, angle in enumerate(angles))
-    fixed: dict[str, Any] = {"discriminators": {q: Discriminator(0j, 1e-3 + 0j) for q in (0, 1)}, **settings}
-    head = ChunkHead(slots, programs, Settings(shots, rep_delay, **fixed), keys, envelopes, "made-for-a-test")
+    fixed: dict[str, Any] = {"discriminators": {q: IqDiscriminator(0j, 1e-3 + 0j) for q in (0, 1)}, **settings}
+    head = ChunkHead(slots, programs, ChunkSettings(shots, rep_delay, **fixed), keys, envelopes, "made-for-a-test")
     return Chunk(head, writer.parts)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
-from pulsed.calibration.data import load
 from pulsed.calibration.fits.fit import Fit
+from pulsed.calibration.results.data import load
 from pulsed.calibration.routine import find_routine
-from pulsed.calibration.runner import parameters_of
+from pulsed.calibration.runner.runner import parameters_of
 
 Real = npt.NDArray[np.float64]
 Population = Callable[..., Real]

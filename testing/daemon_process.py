@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +18,8 @@ from typing import Any, Self
 
 from pulsed.client import Client
 from pulsed.model.calibration import load_calibration
-from pulsed.model.device import Maintenance, load_device
+from pulsed.model.device import load_device
+from pulsed.model.policies import Maintenance
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SCRIPTED = "pulsed.testing.scripted_rack:ScriptedRack"
@@ -27,7 +29,8 @@ class DaemonProcess:
     """The daemon of sim5 in ``home``, on a free port unless ``url`` is given.
 
     Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses`` and
-    ``maintenance``.
+    ``maintenance``; ``look_every`` is how many seconds an idle rack is left alone, and ``file_size`` how many bytes any
+    file of the daemon may have, beyond which writing fails as on a full disk.
     """
 
     def __init__(self, home: Path, **options: Any) -> None:
@@ -131,12 +134,16 @@ def alive(pid: int) -> bool:
 def main(home: str, options: str) -> int:
     """Serve until told to stop; write the endpoint to standard output."""
     from pulsed.daemon.main import serve
+    from pulsed.daemon.workers import rack_connection
 
     def ready(endpoint: str) -> None:
         sys.stdout.write(endpoint + "\n")
         sys.stdout.flush()
 
     given = json.loads(options)
+    if (most := given.pop("file_size", None)) is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    rack_connection.CHECK_EVERY = given.pop("look_every", rack_connection.CHECK_EVERY)
     device = load_device(CONFIGS / "sim5.toml")
     limits = given.pop("limits", {})
     device = device.with_addresses(given.pop("addresses", {}))

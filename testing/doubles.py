@@ -16,6 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
+from pulsed import old_names
+
+__getattr__ = old_names(__name__)
+
 NO_ERROR = '0,"No error"'
 
 
@@ -43,7 +47,7 @@ class Refuse:
     entry: str = '-200,"Execution error"'
 
 
-Action = str | bytes | Stall | Drop | Garbage | Refuse
+ScriptedAction = str | bytes | Stall | Drop | Garbage | Refuse
 """A text answer, a block of bytes, or something that goes wrong."""
 
 
@@ -53,11 +57,11 @@ class ScriptedInstrument:
     ``script`` maps a header without its parameters, in the spelling of the client and without a leading colon
     (``"STAT?"``, ``"OUTP1"``), to what happens: one action, or a list of them of which each is used once and the
     last one stays. A query that the script does not have is answered with an empty text, a command with nothing.
-    ``SYST:ERR:ALL?`` answers from the queue that :class:`Refuse` fills.
+    ``SYST:ERR:ALL?`` and ``SYST:ERR?`` answer from the queue that :class:`Refuse` fills.
     """
 
-    def __init__(self, script: Mapping[str, Action | list[Action]] | None = None) -> None:
-        self.script: dict[str, Action | list[Action]] = {"*OPC?": "1", **(script or {})}
+    def __init__(self, script: Mapping[str, ScriptedAction | list[ScriptedAction]] | None = None) -> None:
+        self.script: dict[str, ScriptedAction | list[ScriptedAction]] = {"*OPC?": "1", **(script or {})}
         self.received: list[str] = []
         """Every command and query, without blocks."""
         self.blocks: list[tuple[str, bytes]] = []
@@ -135,18 +139,20 @@ class ScriptedInstrument:
             client.sendall(b";".join(answers) + b"\n")
         return True
 
-    def _next(self, header: str) -> Action:
+    def _next(self, header: str) -> ScriptedAction:
         if header == "SYST:ERR:ALL?" and header not in self.script:
             entries = ",".join(self._errors)
             self._errors.clear()
             return entries or NO_ERROR
+        if header == "SYST:ERR?" and header not in self.script:
+            return self._errors.popleft() if self._errors else NO_ERROR
         action = self.script.get(header, "")
         if isinstance(action, list):
             return action.pop(0) if len(action) > 1 else action[0]
         return action
 
 
-def _encode(action: Action) -> bytes:
+def _encode(action: ScriptedAction) -> bytes:
     if isinstance(action, bytes):
         digits = str(len(action))
         return f"#{len(digits)}{digits}".encode() + action

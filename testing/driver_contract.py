@@ -13,6 +13,10 @@
 
             return make
 
+A kind with outputs also gives the fixture ``outputs``: a function that asks the instrument itself, by its own query,
+which of them are on; and ``by_hand``: the commands by which somebody else changes each setting that decides what is
+measured. What a driver believes of its instrument is no proof.
+
 ``make_driver(**changes)`` returns a new driver, not connected, with some fields of its description changed. The
 instrument behind it may be real, simulated, or a double, and may hold anything when a test begins.
 """
@@ -20,7 +24,7 @@ instrument behind it may be real, simulated, or a double, and may hold anything 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +33,8 @@ import pytest
 
 from pulsed.compiler.program import PortSettings
 from pulsed.drivers.contract import (
+    BiasSettings,
+    BiasSource,
     Digitizer,
     Generator,
     Instrument,
@@ -38,10 +44,12 @@ from pulsed.drivers.contract import (
     SourceSettings,
     after,
 )
-from pulsed.drivers.work import Playback, Recording
+from pulsed.drivers.programs import DECIDED, Playback, Recording
+from pulsed.drivers.scpi.session import ALL_ERRORS, Session
 from pulsed.model.device import Identity
 from pulsed.model.errors import (
     IllegalStepError,
+    InstrumentChangedError,
     InstrumentError,
     InstrumentLimitError,
     InstrumentMemoryLostError,
@@ -52,8 +60,18 @@ from pulsed.model.errors import (
 from pulsed.testing.doubles import Drop, Garbage, ScriptedInstrument, Stall
 
 MakeDriver = Callable[..., Any]
+Outputs = Callable[[Any], Mapping[Any, bool]]
+"""Asks the instrument of a driver which of its outputs are on: all of them, by name or number."""
 SECONDS = 5.0
 """What a test gives an instrument that is well."""
+
+
+def say_past(driver: Any, command: str) -> None:
+    """Send a command to the instrument of ``driver`` on another connection."""
+    session = Session(driver.name, driver.description.address, getattr(driver, "error_query", ALL_ERRORS))
+    session.connect(after(SECONDS))
+    session.transact((command,), (), after(SECONDS))
+    session.close()
 
 
 class DriverContract:
@@ -161,6 +179,114 @@ class DriverContract:
         assert driver.state is InstrumentState.IDLE
 
 
+class OutputContract(DriverContract):
+    """What every instrument with outputs keeps to."""
+
+    @pytest.fixture
+    def outputs(self) -> Outputs:
+        """Return the function that asks the instrument which outputs are on; a subclass overrides this.
+
+        It sends the instrument's query, such as ``OUTP1?``, and looks at nothing that the driver remembers.
+        """
+        raise NotImplementedError
+
+    @pytest.fixture
+    def settings(self, make_driver: MakeDriver) -> Any:
+        """Return settings with which every output is on; a subclass overrides this."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def by_hand(self) -> Mapping[str, str]:
+        """Return what somebody may do at the front panel: each setting that decides what is measured, and a command.
+
+        The command gives the setting another value than that of ``settings``. A subclass overrides this.
+        """
+        raise NotImplementedError
+
+    @pytest.fixture
+    def do_by_hand(self, driver: Any) -> Callable[[str], None]:
+        """Return a function that carries out such a command without the driver's knowledge, on another connection.
+
+        A subclass overrides this for an instrument that takes one connection at a time.
+        """
+        return lambda command: say_past(driver, command)
+
+    def test_a_change_by_hand_is_found_and_put_right(
+        self,
+        driver: Any,
+        settings: Any,
+        outputs: Outputs,
+        by_hand: Mapping[str, str],
+        do_by_hand: Callable[[str], None],
+    ) -> None:
+        """The instrument is asked, again and again, until the next configuration has put it right."""
+        assert "output" in by_hand
+        for name, command in by_hand.items():
+            driver.configure(settings, after(SECONDS))
+            assert driver.status(after(SECONDS)) is InstrumentState.IDLE
+            do_by_hand(command)
+            for _ in range(2):
+                with pytest.raises(InstrumentChangedError) as caught:
+                    driver.status(after(SECONDS))
+                assert caught.value.subject == f"instrument {driver.name}", name
+                assert caught.value.value
+                assert caught.value.legal
+            driver.configure(settings, after(SECONDS))
+            assert driver.status(after(SECONDS)) is InstrumentState.IDLE, name
+            assert set(outputs(driver).values()) == {True}, name
+
+    def test_nothing_is_held_to_settings_that_it_was_made_safe_from(
+        self, driver: Any, settings: Any, by_hand: Mapping[str, str], do_by_hand: Callable[[str], None]
+    ) -> None:
+        """An instrument that nobody uses may be changed."""
+        driver.configure(settings, after(SECONDS))
+        driver.safe_state(after(SECONDS))
+        for command in by_hand.values():
+            do_by_hand(command)
+        assert driver.status(after(SECONDS)) is InstrumentState.IDLE
+
+    def test_outputs_are_on_when_configured_and_off_when_safe(
+        self, driver: Any, settings: Any, outputs: Outputs
+    ) -> None:
+        """All of them, as the instrument says; what was off is switched on again."""
+        for _ in range(2):
+            driver.configure(settings, after(SECONDS))
+            assert set(outputs(driver).values()) == {True}
+            driver.safe_state(after(SECONDS))
+            assert set(outputs(driver).values()) == {False}
+
+    def test_outputs_are_off_when_made_safe_after_the_connection_was_lost(
+        self, driver: Any, settings: Any, outputs: Outputs
+    ) -> None:
+        """A driver that has just connected cannot know that they are off."""
+        driver.configure(settings, after(SECONDS))
+        driver.close()
+        driver.safe_state(after(SECONDS))
+        assert set(outputs(driver).values()) == {False}
+
+    def test_outputs_are_off_when_connected(
+        self, driver: Any, settings: Any, outputs: Outputs, make_driver: MakeDriver
+    ) -> None:
+        """Whoever had the instrument before was killed with its outputs on; its settings are then sent again."""
+        driver.configure(settings, after(SECONDS))
+        driver.close()
+        other = make_driver()
+        other.connect(after(SECONDS))
+        assert set(outputs(other).values()) == {False}
+        other.configure(settings, after(SECONDS))
+        assert set(outputs(other).values()) == {True}
+        other.safe_state(after(SECONDS))
+        other.close()
+
+    def test_outputs_are_off_after_a_reset(self, driver: Any, settings: Any, outputs: Outputs) -> None:
+        """And are switched on again by the settings they had."""
+        driver.configure(settings, after(SECONDS))
+        driver.reset(after(SECONDS))
+        assert set(outputs(driver).values()) == {False}
+        driver.configure(settings, after(SECONDS))
+        assert set(outputs(driver).values()) == {True}
+
+
 class _PlayerContract(DriverContract):
     """What AWGs and digitizers share."""
 
@@ -178,6 +304,33 @@ class _PlayerContract(DriverContract):
         assert len(first.tables) == len(work.entries)
         driver.verify(second, after(SECONDS))
 
+    @pytest.fixture
+    def lose_memory(self, driver: Any) -> Callable[[], None]:
+        """Return a function that resets the instrument without the driver's knowledge: ``*RST`` on another connection.
+
+        A subclass overrides this for an instrument that has no ``*RST`` or takes one connection at a time.
+        """
+        return lambda: say_past(driver, "*RST")
+
+    def test_what_is_lost_without_the_drivers_knowledge_is_found(
+        self, driver: Any, work: Any, lose_memory: Callable[[], None]
+    ) -> None:
+        """Verify, status and arm ask the instrument; what was lost is sent again."""
+        asks: tuple[Callable[[Any], object], ...] = (
+            lambda handle: driver.verify(handle, after(SECONDS)),
+            lambda handle: driver.status(after(SECONDS)),
+            lambda handle: driver.arm(handle, after(SECONDS)),
+        )
+        for ask in asks:
+            handle = driver.upload(work, after(SECONDS))
+            driver.verify(handle, after(SECONDS))
+            lose_memory()
+            with pytest.raises(InstrumentMemoryLostError):
+                ask(handle)
+        again = driver.upload(work, after(SECONDS))
+        driver.verify(again, after(SECONDS))
+        driver.arm(again, after(SECONDS))
+
     def test_other_work_is_another_handle(self, driver: Any, work: Any) -> None:
         """Shots belong to the content."""
         other = replace(work, entries=work.entries.copy())
@@ -185,7 +338,7 @@ class _PlayerContract(DriverContract):
         assert driver.upload(work, after(SECONDS)).name != driver.upload(other, after(SECONDS)).name
 
     def test_a_reset_voids_handles(self, driver: Any, work: Any) -> None:
-        """Also behind the driver's back; what was lost is sent again."""
+        """What was lost is sent again."""
         handle = driver.upload(work, after(SECONDS))
         driver.reset(after(SECONDS))
         with pytest.raises(InstrumentMemoryLostError):
@@ -250,18 +403,58 @@ def _wait(driver: Any, deadline: float) -> None:
         continue
 
 
-class GeneratorContract(_PlayerContract):
-    """What every AWG keeps to. A subclass gives ``make_driver`` and ``work``, a Playback with an event."""
+def _another(driver: Any, work: Any, names: set[str]) -> str:
+    """Upload what is other content than that of ``names``, and return its name."""
+    driver.validate(work)
+    handle = driver.upload(work, after(SECONDS))
+    driver.verify(handle, after(SECONDS))
+    assert handle.name not in names
+    return str(handle.name)
+
+
+class GeneratorContract(_PlayerContract, OutputContract):
+    """What every AWG keeps to. A subclass gives ``make_driver``, ``outputs`` and ``work``, a Playback with an event."""
 
     kind = Generator
 
-    def test_configure_is_idempotent(self, driver: Any) -> None:
-        """And may be called after the outputs were switched off."""
-        settings = OutputSettings({1: PortSettings((1.0, 0.01, -0.01, 0.99), (0.01, -0.02))})
-        driver.configure(settings, after(SECONDS))
-        driver.configure(settings, after(SECONDS))
+    @pytest.fixture
+    def settings(self, make_driver: MakeDriver) -> OutputSettings:
+        """Return settings of all pairs."""
+        port = PortSettings((1.0, 0.01, -0.01, 0.99), (0.01, -0.02))
+        return OutputSettings(dict.fromkeys(range(1, make_driver().capabilities.pairs + 1), port))
+
+    def test_every_pair_is_asked(self, driver: Any, outputs: Outputs) -> None:
+        """``outputs`` leaves none out."""
+        assert len(outputs(driver)) == driver.capabilities.pairs
+
+    def test_configure_is_idempotent(self, driver: Any, settings: OutputSettings, outputs: Outputs) -> None:
+        """And leaves pairs alone that it does not name."""
+        some = OutputSettings({pair: port for pair, port in settings.pairs.items() if pair == 1})
         driver.safe_state(after(SECONDS))
-        driver.configure(settings, after(SECONDS))
+        for _ in range(2):
+            driver.configure(some, after(SECONDS))
+            assert sum(outputs(driver).values()) == 1
+
+    def test_nothing_plays_with_what_was_changed_by_hand(
+        self,
+        driver: Any,
+        settings: OutputSettings,
+        work: Playback,
+        by_hand: Mapping[str, str],
+        do_by_hand: Callable[[str], None],
+    ) -> None:
+        """It is found when armed, whatever nobody has asked before."""
+        for name, command in by_hand.items():
+            driver.configure(settings, after(SECONDS))
+            handle = driver.upload(work, after(SECONDS))
+            do_by_hand(command)
+            with pytest.raises(InstrumentChangedError):
+                driver.arm(handle, after(SECONDS))
+            driver.stop(after(SECONDS))
+            driver.configure(settings, after(SECONDS))
+            driver.arm(driver.upload(work, after(SECONDS)), after(SECONDS))
+            assert driver.state is InstrumentState.ARMED, name
+            driver.stop(after(SECONDS))
 
     def test_too_loud_is_found_before_anything_is_sent(self, driver: Any, work: Playback) -> None:
         """The error names the channel, the time, the value and the limit."""
@@ -291,11 +484,7 @@ class GeneratorContract(_PlayerContract):
                 with pytest.raises(InstrumentLimitError):
                     driver.validate(changed)
                 continue
-            driver.validate(changed)
-            handle = driver.upload(changed, after(SECONDS))
-            driver.verify(handle, after(SECONDS))
-            assert handle.name not in names
-            names.add(handle.name)
+            names.add(_another(driver, changed, names))
         waiting.events["condition"] = driver.capabilities.feedback_bits + 1
         with pytest.raises(InstrumentLimitError) as caught:
             driver.validate(waiting)
@@ -333,11 +522,20 @@ class DigitizerContract(_PlayerContract):
         if driver.capabilities.branching:
             for name in ("feedback", "angle", "threshold"):
                 told.rows[name] += 1
-                driver.validate(told)
-                handle = driver.upload(told, after(SECONDS))
-                driver.verify(handle, after(SECONDS))
-                assert handle.name not in names
-                names.add(handle.name)
+                names.add(_another(driver, told, names))
+
+    def test_a_bit_made_of_others(self, driver: Any, work: Recording) -> None:
+        """It belongs to the content of a digitizer that can make one; another refuses it by name."""
+        told = replace(work, rows=work.rows.copy())
+        told.rows["feedback"] = 1
+        names = {driver.upload(told, after(SECONDS)).name} if driver.capabilities.branching else set()
+        for term in (1, -1):
+            decided = replace(told, decisions=np.array([(0, 2, term)], DECIDED))
+            if not driver.capabilities.decisions:
+                with pytest.raises(InstrumentLimitError, match="one bit of several"):
+                    driver.validate(decided)
+                continue
+            names.add(_another(driver, decided, names))
 
     def test_fetch_before_the_run(self, driver: Any, work: Recording) -> None:
         """There is nothing to fetch."""
@@ -346,18 +544,16 @@ class DigitizerContract(_PlayerContract):
             driver.fetch(handle, after(SECONDS))
 
 
-class SourceContract(DriverContract):
-    """What every local oscillator keeps to."""
+class SourceContract(OutputContract):
+    """What every local oscillator keeps to. A subclass gives ``make_driver`` and ``outputs``."""
 
     kind = Source
 
-    def test_configure_is_idempotent(self, driver: Any) -> None:
-        """And may be called after the output was switched off."""
-        can = driver.capabilities
-        settings = SourceSettings(round((can.min_frequency + can.max_frequency) / 2), can.power[0] + 1)
-        for _ in range(2):
-            driver.configure(settings, after(SECONDS))
-            driver.safe_state(after(SECONDS))
+    @pytest.fixture
+    def settings(self, make_driver: MakeDriver) -> SourceSettings:
+        """Return settings in the middle of the band, at low power."""
+        can = make_driver().capabilities
+        return SourceSettings(round((can.min_frequency + can.max_frequency) / 2), can.power[0] + 1)
 
     @pytest.mark.parametrize("what", ["frequency", "power"])
     def test_out_of_range(self, driver: Any, what: str) -> None:
@@ -367,4 +563,18 @@ class SourceContract(DriverContract):
         with pytest.raises(InstrumentLimitError) as caught:
             driver.configure(settings, after(SECONDS))
         assert what in caught.value.message
+        assert caught.value.legal
+
+
+class BiasSourceContract(OutputContract):
+    """What every bias source keeps to. A subclass gives ``make_driver``, ``outputs`` and ``settings``."""
+
+    kind = BiasSource
+
+    def test_a_level_beyond_its_range(self, driver: Any, settings: BiasSettings) -> None:
+        """The error says what, how much, and how much is legal; nothing is on."""
+        driver.safe_state(after(SECONDS))
+        with pytest.raises(InstrumentLimitError) as caught:
+            driver.configure(replace(settings, level=2 * settings.range), after(SECONDS))
+        assert "level" in caught.value.message
         assert caught.value.legal

@@ -1,6 +1,6 @@
 """A rack that follows a script, for tests of the daemon: it can hold, lose an instrument, or end its process.
 
-The script is a directory named by ``PULSED_TEST_SCRIPT``. A file in it is an instruction (``unreachable``,
+The script is a directory named by ``PULSED_TEST_SCRIPT``. A file in it is an instruction (``unreachable``, ``several``,
 ``impostor``, ``lose``, ``lose_once``, ``narrow``, ``die``, ``die_once``, ``hold``, ``hold_after_first``, ``rebooted``,
 ``unlocked``); what was done is appended to the files ``connects``, ``looks``, ``started``, ``played``, ``safe`` and
 ``closed``.
@@ -25,9 +25,11 @@ from pulsed.model.errors import (
     InstrumentLimitError,
     InstrumentMemoryLostError,
     InstrumentReferenceLostError,
+    InstrumentTimeoutError,
     InstrumentUnreachableError,
     PulsedError,
     WrongInstrumentError,
+    combined,
 )
 from pulsed.model.job import RunOptions
 from pulsed.model.payload import Part, PartWriter
@@ -54,11 +56,18 @@ class ScriptedRack:
         with (self.script / name).open("a") as file:
             file.write(line + "\n")
 
+    def own(self, holder: str, deadline: float) -> None:
+        """Have no instruments that others could want."""
+
     def connect(self, deadline: float) -> None:
         """Connect, unless told otherwise."""
         self._write("connects", str(os.getpid()))
         if self._told("unreachable"):
             raise InstrumentUnreachableError("nothing answers", subject="instrument awg2")
+        if self._told("several"):
+            unreachable = InstrumentUnreachableError("nothing answers", subject="instrument awg2")
+            late = InstrumentTimeoutError("no answer within the deadline", subject="instrument sgs1", value="*IDN?")
+            raise combined([unreachable, late])
         if self._told("impostor"):
             raise WrongInstrumentError("is another one", subject="instrument awg1", value="X", legal="AWG8-0001")
         self.identities = {name: f"test,{name},0,0" for name in self.device.instruments}
@@ -73,7 +82,7 @@ class ScriptedRack:
                 "too many shots", subject="instrument awg1", value=chunk.head.settings.shots, legal="at most 999"
             )
 
-    def look(self, deadline: float) -> dict[str, PulsedError]:
+    def health_check(self, deadline: float) -> dict[str, PulsedError]:
         """Find nothing, unless told otherwise."""
         self._write("looks", str(os.getpid()))
         problems: dict[str, PulsedError] = {}
@@ -124,24 +133,31 @@ class ScriptedRack:
 class BadCompiler:
     """Does what the number of shots says: 11 takes an hour, 12 more memory than there is, 13 ends the process.
 
-    14 takes an hour and does not let itself be interrupted.
+    14 takes an hour and does not let itself be interrupted. What takes an hour writes its number of shots to the file
+    ``compiling`` of the script first: a job's state says so before the worker has begun.
     """
 
     def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:
-        pass
+        self.script = Path(os.environ["PULSED_TEST_SCRIPT"])
 
     def compile(
         self, programs: Sequence[Any], options: RunOptions, gates: Any = None, bindings: Any = None
     ) -> list[Chunk]:
         """Compile to nothing, unless told otherwise."""
         if options.shots == 11:
+            self._begins(options.shots)
             time.sleep(3600)
         end = time.monotonic() + 3600
         while options.shots == 14 and time.monotonic() < end:
             with contextlib.suppress(BaseException):
+                self._begins(options.shots)
                 time.sleep(3600)
         if options.shots == 12:
             np.ones(2**31)
         if options.shots == 13:
             os.kill(os.getpid(), signal.SIGKILL)
         return []
+
+    def _begins(self, shots: int) -> None:
+        with (self.script / "compiling").open("a") as file:
+            file.write(f"{shots}\n")

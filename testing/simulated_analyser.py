@@ -9,14 +9,17 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.drivers.contract import Sweep
-from pulsed.simulator.chip import Wire
-from pulsed.simulator.sequence import Line, Sequence
-from pulsed.simulator.spectrum import Tap, levels
+from pulsed import old_names
+from pulsed.drivers.contract import SpectrumSweep
+from pulsed.simulator.chip.components import Wire
+from pulsed.simulator.dynamics.sequence import LineSettings, PulseSequence
+from pulsed.simulator.instruments.spectrum import Tap, levels
+
+__getattr__ = old_names(__name__)
 
 
 @dataclass
-class Analyser:
+class SimulatedAnalyser:
     """Looks at one line while a sequence is played over and over.
 
     Args:
@@ -28,13 +31,13 @@ class Analyser:
 
     """
 
-    line: Line
+    line: LineSettings
     wire: Wire
     full_scale: float
-    played: Sequence
+    played: PulseSequence
     noise: np.random.Generator
 
-    def sweep(self, wanted: Sweep, deadline: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def sweep(self, wanted: SpectrumSweep, deadline: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return frequencies (Hz) and levels (dBm) of one sweep; ``deadline`` is met at once."""
         frequencies = np.linspace(wanted.start, wanted.stop, wanted.points)
         shown = self._tap().amplitudes(

@@ -1,8 +1,8 @@
 """A daemon and its rack within the test's process: the real compiler before the simulated chip, nothing between.
 
 For authors of calibration routines: it is a :class:`pulsed.calibration.executor.Connection`, starts in no time, and a
-test may ask its ``engine`` for the truth. The daemon, the drivers and the instruments themselves are left out, so that
-what it cannot show is what they do wrong.
+test may ask its ``engine`` for the truth. What an AWG could not play is refused as its driver refuses it. The daemon,
+the drivers and the instruments themselves are left out, so that what it cannot show is what they do wrong.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ import numpy as np
 import pulsed.configs
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.program import Chunk
-from pulsed.drivers.collect import collect, program_result
 from pulsed.drivers.contract import Fetched
-from pulsed.drivers.spectrum import look
-from pulsed.drivers.work import Recording, Shares, share_out
+from pulsed.drivers.instruments.virtual.awg8 import AwgDriver
+from pulsed.drivers.limits import check_playback
+from pulsed.drivers.programs import InstrumentPrograms, Recording
+from pulsed.drivers.rack.assembly import assemble_results, program_result
+from pulsed.drivers.rack.partition import partition_chunk
+from pulsed.drivers.rack.spectrum import measure_spectrum
 from pulsed.model.calibration import (
     CalibrationSet,
     LogEntry,
@@ -37,11 +40,12 @@ from pulsed.model.job import JobInfo, JobRequest, JobState, Spectrum
 from pulsed.model.payload import Part, PartWriter
 from pulsed.model.result import JobResult, ProgramResult
 from pulsed.pulse.serialize import loads
-from pulsed.simulator.chip import Chip, load_chip
-from pulsed.simulator.engine import Engine
-from pulsed.simulator.sequence import BURST, Kernel, Line, Mode, Window
-from pulsed.simulator.sequence import Sequence as Played
-from pulsed.testing.simulated_analyser import Analyser
+from pulsed.simulator.chip.chip import Chip
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.dynamics.sequence import BURST, IntegrationKernel, LineSettings, Mode, PulseSequence, Window
+from pulsed.simulator.engine.engine import Engine
+from pulsed.testing.ideal_rack import NAME, ideal_calibration, ideal_chip
+from pulsed.testing.simulated_analyser import SimulatedAnalyser
 
 _MODES: dict[str, Mode] = {"integrate": "integrated", "raw": "raw", "average": "averaged"}
 _OWNER = "tester"
@@ -60,7 +64,7 @@ class SimulatedLab:
     Args:
         device: the rack.
         chip: what is wired to it.
-        calibration: the set in force; None for the design sheet.
+        calibration: the active set; None for the design sheet.
         seed: of the chip's noise.
 
     """
@@ -92,6 +96,12 @@ class SimulatedLab:
     def coupler2(cls, *, calibrated: bool = True, seed: int = 0) -> SimulatedLab:
         """Return the rack with a tunable coupler, calibrated or with nothing but the design sheet."""
         return cls._shipped("coupler2", calibrated, seed)
+
+    @classmethod
+    def ideal5(cls, *, seed: int = 0) -> SimulatedLab:
+        """Return the default rack with a chip without noise, and what is calibrated for it."""
+        device = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
+        return cls(device.model_copy(update={"name": NAME}), ideal_chip(), ideal_calibration(), seed)
 
     @classmethod
     def _shipped(cls, name: str, calibrated: bool, seed: int) -> SimulatedLab:
@@ -141,10 +151,12 @@ class SimulatedLab:
         return False
 
     def _play(self, chunk: Chunk, number: int) -> tuple[list[ProgramResult], list[Part]]:
-        shares = share_out(chunk, self._device)
+        shares = partition_chunk(chunk, self._device)
+        for instrument, playback in shares.playbacks.items():
+            check_playback(playback, AwgDriver.capabilities, f"instrument {instrument}")
         lines = self._lines(chunk)
         if chunk.settings.spectrum is not None:
-            return self._look(chunk, shares, lines, chunk.settings.spectrum, number)
+            return self._measure_spectrum(chunk, shares, lines, chunk.settings.spectrum, number)
         ((_, recording),) = shares.recordings.items()
         arrays: list[Any] = []
         over: list[bool] = []
@@ -159,10 +171,10 @@ class SimulatedLab:
             self.rack_seconds += shots * sequence.period * 1e-9
         scale = float(self.engine.chip.amplifier.full_scale)
         fetched = Fetched(recording.mode, tuple(arrays), "full scale", tuple(over), scale)
-        return collect(chunk, [(recording, fetched)])
+        return assemble_results(chunk, [(recording, fetched)])
 
-    def _look(
-        self, chunk: Chunk, shares: Shares, lines: tuple[Line, ...], wanted: Spectrum, number: int
+    def _measure_spectrum(
+        self, chunk: Chunk, shares: InstrumentPrograms, lines: tuple[LineSettings, ...], wanted: Spectrum, number: int
     ) -> tuple[list[ProgramResult], list[Part]]:
         """Show each program to the analyser."""
         (line,) = (line for line in lines if line.name == wanted.port)
@@ -171,24 +183,29 @@ class SimulatedLab:
         for entry, program in enumerate(chunk.programs):
             played = self._sequence(chunk, shares, None, lines, entry)
             noise = np.random.default_rng((self._seed, len(self.played), number, entry))
-            analyser = cast(Any, Analyser(line, wire, full_scale, played, noise))
-            seen = writer.add(look(analyser, wanted, 0.0))
+            analyser = cast(Any, SimulatedAnalyser(line, wire, full_scale, played, noise))
+            seen = writer.add(measure_spectrum(analyser, wanted, 0.0))
             results.append(program_result(chunk, program, overrange=False, spectrum=seen))
         return results, writer.parts
 
-    def _lines(self, chunk: Chunk) -> tuple[Line, ...]:
+    def _lines(self, chunk: Chunk) -> tuple[LineSettings, ...]:
         lines = []
         for name, port in self._device.ports.items():
             if port.direction == "output":
                 settings = chunk.settings.ports[name]
                 # A flux line has no oscillator; no current is given, so that its coupler idles where it should.
                 lo = 0.0 if port.lo is None else chunk.settings.los[port.lo][0]
-                lines.append(Line(name, lo, True, settings.correction, settings.offset))
+                lines.append(LineSettings(name, lo, True, settings.correction, settings.offset))
         return tuple(lines)
 
     def _sequence(
-        self, chunk: Chunk, shares: Shares, recording: Recording | None, lines: tuple[Line, ...], entry: int
-    ) -> Played:
+        self,
+        chunk: Chunk,
+        shares: InstrumentPrograms,
+        recording: Recording | None,
+        lines: tuple[LineSettings, ...],
+        entry: int,
+    ) -> PulseSequence:
         names = [line.name for line in lines]
         bursts = [np.empty(0, BURST)]
         for instrument, playback in shares.playbacks.items():
@@ -209,20 +226,20 @@ class SimulatedLab:
         envelopes = tuple(chunk.envelope(int(row)) for row in used)
         keys = tuple(chunk.head.keys[int(row)] for row in used)
         if recording is None:
-            return Played(lines, everything, envelopes, keys, (), 0)
+            return PulseSequence(lines, everything, envelopes, keys, (), 0)
         period = int(recording.entries["period"][entry])
-        return Played(lines, everything, envelopes, keys, _windows(chunk, recording, entry), period)
+        return PulseSequence(lines, everything, envelopes, keys, _windows(chunk, recording, entry), period)
 
     # --- the store ---------------------------------------------------------------------------------------------
 
     def calibration(
         self, calibration_id: str | None = None, *, time: float | None = None, tag: str | None = None
     ) -> CalibrationSet:
-        """Return a set, by default the one in force."""
+        """Return a set, by default the active one."""
         if tag is not None:
             calibration_id = self._tags.get(tag, tag)
         elif time is not None:
-            calibration_id = next((e.calibration_id for e in reversed(self._log) if e.since <= time), None)
+            calibration_id = next((e.calibration_id for e in reversed(self._log) if e.since <= time), "none")
         try:
             return self._sets[calibration_id or self._log[-1].calibration_id]
         except KeyError:
@@ -234,16 +251,16 @@ class SimulatedLab:
         return calibration.calibration_id
 
     def commit_calibration(self, calibration_id: str, expected: str, why: str) -> None:
-        """Bring a candidate into force if ``expected`` is still."""
+        """Make a candidate active if ``expected`` is still."""
         now = self._log[-1].calibration_id
         if expected != now:
             changed = ", ".join(self._sets[expected].changed(self._sets[now]))
-            raise ConflictError("another set is in force", subject=now, value=changed, legal=expected)
+            raise ConflictError("another set is active", subject=now, value=changed, legal=expected)
         changes = self._sets[now].changed(self.calibration(calibration_id))
         self._log.append(LogEntry(calibration_id, time.time(), _OWNER, why, changes))
 
     def calibration_log(self, limit: int = 100, name: str | None = None) -> list[LogEntry]:
-        """Return what came into force, the newest first."""
+        """Return what became active, the newest first."""
         found = [entry for entry in reversed(self._log) if name is None or name in entry.changed]
         return found[:limit]
 
@@ -279,7 +296,9 @@ def _windows(chunk: Chunk, recording: Recording, entry: int) -> tuple[Window, ..
         length = int(own["length"][0])
         boxcar = np.full(length, 1 / length, complex)
         kernels = tuple(
-            Kernel(float(row["frequency"]), chunk.envelope(int(row["kernel"])) if row["kernel"] >= 0 else boxcar)
+            IntegrationKernel(
+                float(row["frequency"]), chunk.envelope(int(row["kernel"])) if row["kernel"] >= 0 else boxcar
+            )
             for row in own
         )
         windows.append(Window(int(own["time"][0]), length, kernels))

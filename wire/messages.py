@@ -1,7 +1,7 @@
 """Every message of the wire, as a tagged union of structs.
 
 A message is a list of frames: the head, one of these structs as msgpack with its tag under ``type``, and the parts
-(programs, arrays) as raw bytes. Requests carry an ``id`` that their one reply repeats; notices carry a ``number``
+(programs, arrays) as raw bytes. Requests carry an ``id`` that their one reply repeats; events carry a ``number``
 that grows by one. A field that a side does not know is ignored; a tag that the daemon does not know gets an error.
 """
 
@@ -12,19 +12,26 @@ import msgspec
 from pulsed.model.calibration import LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import ErrorInfo
 from pulsed.model.job import JobInfo, JobRequest, JobState
-
-PROTOCOL = 1
-"""Version of the wire. It grows when an old peer could misunderstand a new one, not for a new field."""
-
-
-class Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
-    """Root of all messages."""
-
-
-class Request(Message, frozen=True):
-    """Root of what a client sends."""
-
-    id: int
+from pulsed.model.session import SessionInfo
+from pulsed.wire.base import PROTOCOL, DaemonEvent, Reply, Request
+from pulsed.wire.job_messages import (
+    ChunkReply,
+    GetChunk,
+    GetJobLog,
+    GetSubmission,
+    JobLogReply,
+    SubmissionReply,
+    UpdateJob,
+)
+from pulsed.wire.session_messages import (
+    CloseSession,
+    GetSession,
+    GetSessions,
+    OpenSession,
+    SessionChanged,
+    SessionReply,
+    SessionsReply,
+)
 
 
 class Hello(Request, frozen=True, tag="hello"):
@@ -33,6 +40,8 @@ class Hello(Request, frozen=True, tag="hello"):
     protocol: int = PROTOCOL
     version: str = ""
     """Of the package on the client's side."""
+    revision: int = 0
+    """Of the client's side, see :data:`REVISION`."""
 
 
 class Submit(Request, frozen=True, tag="submit"):
@@ -46,10 +55,11 @@ class GetJob(Request, frozen=True, tag="job"):
     """What is known of one job. Answered by :class:`JobReply`."""
 
     job_id: str
+    """Or its beginning, where no other begins like that."""
 
 
 class GetJobs(Request, frozen=True, tag="jobs"):
-    """The newest jobs first that fit every filter given. Answered by :class:`JobsReply`."""
+    """A page of the jobs that fit every filter given, the newest first. Answered by :class:`JobsReply`."""
 
     state: JobState | None = None
     owner: str | None = None
@@ -58,6 +68,8 @@ class GetJobs(Request, frozen=True, tag="jobs"):
     created_before: float | None = None
     limit: int = 100
     skip: int = 0
+    beyond: int | None = None
+    """The ``key`` of the page before; None for the first."""
 
 
 class Cancel(Request, frozen=True, tag="cancel"):
@@ -80,10 +92,12 @@ class GetDevice(Request, frozen=True, tag="device"):
     """The device description of a backend. Answered by :class:`DeviceReply`."""
 
     backend: str | None = None
+    revision: int = 0
+    """Of the client's side: it gets no key that came later, see :mod:`pulsed.wire.revisions`."""
 
 
 class GetCalibration(Request, frozen=True, tag="calibration"):
-    """A calibration set: the one with this id or tag, or that was in force at this Unix time; else the one in force.
+    """A calibration set: the one with this id or tag, or that was active at this Unix time; else the active one.
 
     Answered by :class:`CalibrationReply`.
     """
@@ -94,11 +108,11 @@ class GetCalibration(Request, frozen=True, tag="calibration"):
 
 
 class PutCalibration(Request, frozen=True, tag="calibration.put"):
-    """Store the set whose JSON is the only part; it does not come into force. Answered by :class:`CalibrationReply`."""
+    """Store the set whose JSON is the only part; it does not become active. Answered by :class:`CalibrationReply`."""
 
 
 class CommitCalibration(Request, frozen=True, tag="calibration.commit"):
-    """Put a stored set in force if ``expected`` is. Answered by :class:`DoneReply`."""
+    """Make a stored set the active one if ``expected`` is active. Answered by :class:`DoneReply`."""
 
     calibration_id: str
     expected: str
@@ -114,7 +128,7 @@ class TagCalibration(Request, frozen=True, tag="calibration.tag"):
 
 
 class GetCalibrationLog(Request, frozen=True, tag="calibration.log"):
-    """The sets that came into force, the newest first, or those that changed ``name``.
+    """The sets that became active, the newest first, or those that changed ``name``.
 
     Answered by :class:`CalibrationLogReply`.
     """
@@ -157,12 +171,6 @@ class Stop(Request, frozen=True, tag="stop"):
     """Stop the daemon. Answered by :class:`StopReply`, then it goes."""
 
 
-class Reply(Message, frozen=True):
-    """Root of what answers a request."""
-
-    id: int
-
-
 class Greeting(Reply, frozen=True, tag="greeting"):
     """Who the daemon is and what the client may do here."""
 
@@ -174,13 +182,15 @@ class Greeting(Reply, frozen=True, tag="greeting"):
     user: str
     role: str
     notices: str
-    """Endpoint of the notices: ``"tcp://*:PORT"`` is the host of the requests at PORT."""
+    """Endpoint of the events: ``"tcp://*:PORT"`` is the host of the requests at PORT."""
     number: int
-    """Of the last notice that was sent."""
+    """Of the last event that was sent."""
     instance: str
     """Differs from start to start of the daemon."""
     max_payload: int
     """Bytes of one submission."""
+    revision: int = 0
+    """Of the daemon's side, see :data:`REVISION`."""
 
 
 class JobReply(Reply, frozen=True, tag="job.reply"):
@@ -190,9 +200,11 @@ class JobReply(Reply, frozen=True, tag="job.reply"):
 
 
 class JobsReply(Reply, frozen=True, tag="jobs.reply"):
-    """Some jobs."""
+    """A page of jobs."""
 
     jobs: tuple[JobInfo, ...]
+    key: int | None = None
+    """What the next page goes on from; None when this is the last, and from revision 0, which knows none."""
 
 
 class CancelReply(Reply, frozen=True, tag="cancel.reply"):
@@ -243,6 +255,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     workers: dict[str, WorkerStatus] = {}
     faults: dict[str, str] = {}
     """Qubits and pairs that are not used, with the reason."""
+    session: SessionInfo | None = None
+    """The session that holds the rack."""
 
 
 class StatusReply(Reply, frozen=True, tag="status.reply"):
@@ -255,7 +269,7 @@ class DeviceReply(Reply, frozen=True, tag="device.reply"):
     """The device description as JSON is the only part."""
 
     calibration_id: str
-    """The set in force."""
+    """The active set."""
 
 
 class CalibrationReply(Reply, frozen=True, tag="calibration.reply"):
@@ -265,7 +279,7 @@ class CalibrationReply(Reply, frozen=True, tag="calibration.reply"):
 
 
 class CalibrationLogReply(Reply, frozen=True, tag="calibration.log.reply"):
-    """Sets that came into force."""
+    """Sets that became active."""
 
     entries: tuple[LogEntry, ...]
 
@@ -302,19 +316,13 @@ class ErrorReply(Reply, frozen=True, tag="error"):
     error: ErrorInfo
 
 
-class Notice(Message, frozen=True):
-    """Root of what all subscribers get."""
-
-    number: int
-
-
-class JobChanged(Notice, frozen=True, tag="job.changed"):
+class JobChanged(DaemonEvent, frozen=True, tag="job.changed"):
     """A job took a step."""
 
     job: JobInfo
 
 
-class Progress(Notice, frozen=True, tag="progress"):
+class Progress(DaemonEvent, frozen=True, tag="progress"):
     """How far the chunk on the rack is."""
 
     job_id: str
@@ -325,16 +333,16 @@ class Progress(Notice, frozen=True, tag="progress"):
     fraction: float = 0.0
 
 
-class CalibrationChanged(Notice, frozen=True, tag="calibration.changed"):
-    """Another calibration set is in force."""
+class CalibrationChanged(DaemonEvent, frozen=True, tag="calibration.changed"):
+    """Another calibration set is active."""
 
     calibration_id: str
 
 
-class StatusChanged(Notice, frozen=True, tag="status.changed"):
+class StatusChanged(DaemonEvent, frozen=True, tag="status.changed"):
     """The rack or a worker came or went.
 
-    It is also sent when nothing was for some seconds, so that a lost notice shows as a gap soon.
+    It is also sent when nothing was for some seconds, so that a lost event shows as a gap soon.
     """
 
     status: Status
@@ -343,10 +351,11 @@ class StatusChanged(Notice, frozen=True, tag="status.changed"):
 AnyRequest = (
     Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | PutCalibration
     | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Prune
-    | Stop
+    | UpdateJob | GetSubmission | GetJobLog | GetChunk | OpenSession | CloseSession | GetSession | GetSessions | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
-    | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | StopReply | ErrorReply
+    | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | SubmissionReply | JobLogReply
+    | ChunkReply | SessionReply | SessionsReply | StopReply | ErrorReply
 )  # fmt: skip
-AnyNotice = JobChanged | Progress | CalibrationChanged | StatusChanged
+AnyEvent = JobChanged | Progress | CalibrationChanged | StatusChanged | SessionChanged

@@ -12,18 +12,26 @@ from enum import StrEnum
 
 import msgspec
 
-from pulsed.model.errors import ConnectionFailedError, ErrorInfo, IllegalStepError, ProtocolError, PulsedError
+from pulsed.model.errors import (
+    ConnectionFailedError,
+    ErrorInfo,
+    IllegalStepError,
+    IncompatibleError,
+    InvalidValueError,
+    ProtocolError,
+    PulsedError,
+)
+from pulsed.model.job import RunOptions, Spectrum
 from pulsed.model.payload import Part
+from pulsed.wire.base import PROTOCOL, REVISION, Message, Request
 from pulsed.wire.messages import (
-    PROTOCOL,
-    AnyNotice,
+    AnyEvent,
     AnyReply,
     AnyRequest,
     ErrorReply,
     Greeting,
     Hello,
-    Message,
-    Request,
+    Submit,
 )
 from pulsed.wire.roles import Role, check_right
 
@@ -39,7 +47,7 @@ MAX_SENDS = 3
 _encode = msgspec.msgpack.Encoder().encode
 _requests = msgspec.msgpack.Decoder(AnyRequest)
 _replies = msgspec.msgpack.Decoder(AnyReply)
-_notices = msgspec.msgpack.Decoder(AnyNotice)
+_events = msgspec.msgpack.Decoder(AnyEvent)
 
 
 class _Anything(msgspec.Struct):
@@ -49,7 +57,21 @@ class _Anything(msgspec.Struct):
     type: str = ""
 
 
+class _JobAsWritten(msgspec.Struct):
+    options: dict[str, msgspec.Raw] = {}
+
+
+class _SubmitAsWritten(msgspec.Struct):
+    """The options of a submission by the names that the client wrote."""
+
+    job: _JobAsWritten
+
+
 _anything = msgspec.msgpack.Decoder(_Anything)
+_submitted = msgspec.msgpack.Decoder(_SubmitAsWritten)
+_OPTIONS = frozenset(RunOptions.__struct_fields__)
+_LOOK = frozenset(Spectrum.__struct_fields__)
+_look = msgspec.msgpack.Decoder(dict[str, msgspec.Raw] | None)
 REQUEST_TAGS = tuple(sorted(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__))
 
 
@@ -111,12 +133,27 @@ class DaemonProtocol:
     def _decode(head: Part) -> AnyRequest:
         try:
             message: AnyRequest = _requests.decode(head)
+            if isinstance(message, Submit):
+                _check_options(head)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             kind = _read_anything(head).type
             if kind and kind not in REQUEST_TAGS:
                 raise ProtocolError("no such message", value=kind, legal=", ".join(REQUEST_TAGS)) from error
             raise ProtocolError(f"the message cannot be read: {error}", subject=kind) from error
         return message
+
+
+def _check_options(head: Part) -> None:
+    """Raise :class:`InvalidValueError` for an option of a job that this daemon does not know: it would do nothing."""
+    options = _submitted.decode(head).job.options
+    unknown = sorted(options.keys() - _OPTIONS)
+    looks = _look.decode(options["spectrum"]) if "spectrum" in options else None
+    unknown += sorted(f"spectrum.{name}" for name in (looks or {}).keys() - _LOOK)
+    if unknown:
+        raise InvalidValueError(
+            "this daemon knows no such option of a job; a newer one may", subject="options", value=", ".join(unknown),
+            legal=", ".join(RunOptions.__struct_fields__),
+        )  # fmt: skip
 
 
 def _read_anything(head: Part) -> _Anything:
@@ -128,16 +165,16 @@ def _read_anything(head: Part) -> _Anything:
         return _Anything()
 
 
-class NoticeSource:
-    """Numbers the notices of a daemon."""
+class EventSource:
+    """Numbers the events of a daemon."""
 
     def __init__(self) -> None:
         self.number = 0
 
-    def frame(self, notice: AnyNotice) -> bytes:
-        """Return ``notice`` under the next number; several, in order, make one message."""
+    def frame(self, event: AnyEvent) -> bytes:
+        """Return ``event`` under the next number; several, in order, make one message."""
         self.number += 1
-        return _encode(msgspec.structs.replace(notice, number=self.number))
+        return _encode(msgspec.structs.replace(event, number=self.number))
 
 
 class ClientState(StrEnum):
@@ -182,10 +219,10 @@ class Failed(msgspec.Struct, frozen=True):
     error: ErrorInfo
 
 
-class Noticed(msgspec.Struct, frozen=True):
-    """A notice."""
+class EventReceived(msgspec.Struct, frozen=True):
+    """An event."""
 
-    notice: AnyNotice
+    event: AnyEvent
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -195,7 +232,7 @@ class Gap(msgspec.Struct, frozen=True):
     got: int
 
 
-Event = Greeted | Answered | Failed | Noticed | Gap
+ConnectionEvent = Greeted | Answered | Failed | EventReceived | Gap
 
 
 class _Pending(msgspec.Struct):
@@ -230,17 +267,17 @@ class ClientProtocol:
         self._step(ClientState.GREETING)
         self._last_id += 1
         self._hello_id = self._last_id
-        self.outbox.append(frames_of(Hello(self._hello_id, PROTOCOL, self._version)))
+        self.outbox.append(frames_of(Hello(self._hello_id, PROTOCOL, self._version, REVISION)))
 
     def lost(self) -> None:
         """The transport broke."""
         self._step(ClientState.LOST)
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[ConnectionEvent]:
         """Nothing more will be sent; every unanswered request fails."""
         self._step(ClientState.CLOSED)
         error = ConnectionFailedError("the connection was closed before the answer came").to_info()
-        events: list[Event] = [Failed(request_id, error) for request_id in self._pending]
+        events: list[ConnectionEvent] = [Failed(request_id, error) for request_id in self._pending]
         self._pending.clear()
         return events
 
@@ -261,12 +298,15 @@ class ClientProtocol:
         pending.sends += 1
         self.outbox.append(pending.frames)
 
-    def receive(self, frames: Sequence[Part]) -> list[Event]:
-        """Read a reply. Raises :class:`ProtocolError` on what is none."""
+    def receive(self, frames: Sequence[Part]) -> list[ConnectionEvent]:
+        """Read a reply. Raises :class:`ProtocolError` on what is none.
+
+        One to a request of ours that cannot be read, of a newer daemon perhaps, fails that request alone.
+        """
         try:
             message: AnyReply = _replies.decode(frames[0])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError) as error:
-            raise ProtocolError(f"the daemon's answer cannot be read: {error}", subject="daemon") from error
+            return self._unreadable(_read_anything(frames[0]).id if frames else 0, error)
         if message.id == self._hello_id and self.state is ClientState.GREETING:
             return self._greeted(message)
         if isinstance(message, ErrorReply) and message.id == 0:
@@ -277,14 +317,27 @@ class ClientProtocol:
             return [Failed(message.id, message.error)]
         return [Answered(message.id, message, frames[1:])]
 
-    def _greeted(self, message: AnyReply) -> list[Event]:
+    def _unreadable(self, request_id: int, error: Exception) -> list[ConnectionEvent]:
+        daemon = "daemon" if self.greeting is None else f"daemon {self.greeting.version}"
+        failure = ProtocolError(f"the daemon's answer cannot be read: {error}", subject=daemon)
+        if self.state is ClientState.GREETING and request_id == self._hello_id:
+            return [Failed(0, failure.to_info())]
+        if self._pending.pop(request_id, None) is None:
+            raise failure from error
+        different = IncompatibleError(
+            f"this version of pulsed cannot read the daemon's answer; install the daemon's version: {error}",
+            subject=daemon, value=f"client {self._version}",
+        )  # fmt: skip
+        return [Failed(request_id, different.to_info())]
+
+    def _greeted(self, message: AnyReply) -> list[ConnectionEvent]:
         if isinstance(message, ErrorReply):
             return [Failed(0, message.error)]
         if not isinstance(message, Greeting):
             raise ProtocolError("the daemon did not greet", subject="daemon", value=type(message).__name__)
         self._step(ClientState.OPEN)
         again = self.greeting is not None
-        events: list[Event] = [Greeted(message, again)]
+        events: list[ConnectionEvent] = [Greeted(message, again)]
         self.greeting = message
         for request_id, pending in list(self._pending.items()):
             if pending.sends < MAX_SENDS:
@@ -295,30 +348,30 @@ class ClientProtocol:
             events.append(Failed(request_id, error.to_info()))
         return events
 
-    def subscribed(self) -> list[Event]:
+    def subscribed(self) -> list[ConnectionEvent]:
         """Notices come from now on. When they did before, some were lost in between."""
         again, self._was_subscribed, self._expected = self._was_subscribed, True, None
         return [Gap(0, 0)] if again else []
 
-    def notices(self, frames: Sequence[Part]) -> list[Event]:
-        """Read the notices of one message; a hole in the numbers gives a :class:`Gap` in its place.
+    def events(self, frames: Sequence[Part]) -> list[ConnectionEvent]:
+        """Read the events of one message; a hole in the numbers gives a :class:`Gap` in its place.
 
         One of an unknown kind is counted only. Raises :class:`ProtocolError`.
         """
-        return [event for frame in frames for event in self._notice(frame)]
+        return [event for frame in frames for event in self._event(frame)]
 
-    def _notice(self, frame: Part) -> list[Event]:
-        notice: AnyNotice | None = None
+    def _event(self, frame: Part) -> list[ConnectionEvent]:
+        event: AnyEvent | None = None
         try:
-            notice = _notices.decode(frame)
-            number = notice.number
+            event = _events.decode(frame)
+            number = event.number
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             number = _number_of(frame)
         expected = number if self._expected is None else self._expected
-        events: list[Event] = [] if number == expected else [Gap(expected, number)]
+        events: list[ConnectionEvent] = [] if number == expected else [Gap(expected, number)]
         self._expected = number + 1
-        if notice is not None:
-            events.append(Noticed(notice))
+        if event is not None:
+            events.append(EventReceived(event))
         return events
 
 
@@ -330,4 +383,4 @@ def _number_of(frame: Part) -> int:
     try:
         return msgspec.msgpack.decode(frame, type=_Numbered).number
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"the notice cannot be read: {error}", subject="daemon") from error
+        raise ProtocolError(f"the event cannot be read: {error}", subject="daemon") from error

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from pulsed.model.errors import InvalidValueError, NotAllowedError
 from pulsed.model.job import RunOptions
+from pulsed.wire.job_messages import GetChunk, GetJobLog, GetSubmission, UpdateJob
 from pulsed.wire.messages import (
     AnyRequest,
     Cancel,
@@ -27,6 +28,7 @@ from pulsed.wire.messages import (
     Submit,
     TagCalibration,
 )
+from pulsed.wire.session_messages import CloseSession, GetSession, GetSessions, OpenSession
 
 
 class Role(IntEnum):
@@ -51,9 +53,17 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     GetRuns: Role.VIEWER,
     GetJob: Role.VIEWER,
     GetJobs: Role.VIEWER,
+    GetJobLog: Role.VIEWER,
+    GetSession: Role.VIEWER,
+    GetSessions: Role.VIEWER,
     Submit: Role.EXPERIMENTER,
     Cancel: Role.EXPERIMENTER,
     GetResult: Role.EXPERIMENTER,
+    GetSubmission: Role.EXPERIMENTER,
+    GetChunk: Role.EXPERIMENTER,
+    UpdateJob: Role.EXPERIMENTER,
+    OpenSession: Role.EXPERIMENTER,
+    CloseSession: Role.EXPERIMENTER,
     PutCalibration: Role.OPERATOR,
     CommitCalibration: Role.OPERATOR,
     TagCalibration: Role.OPERATOR,
@@ -64,7 +74,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
 """The lowest role that may send each request."""
 
 OTHERS_JOBS = Role.OPERATOR
-"""The lowest role that may cancel the jobs of others and read their results."""
+"""The lowest role that may end the sessions of others, cancel and rename their jobs, and read what is in these."""
 
 SETTINGS = Role.OPERATOR
 """The lowest role whose jobs may change the settings of instruments."""
@@ -97,10 +107,13 @@ def check_options_right(options: RunOptions, user: str, role: Role) -> None:
         )  # fmt: skip
 
 
-def check_owner(job_id: str, owner: str, user: str, role: Role) -> None:
-    """Raise :class:`NotAllowedError` unless the job is the user's own or the role may touch those of others."""
+def check_owner(job_id: str, owner: str, user: str, role: Role, what: str = "job") -> None:
+    """Raise :class:`NotAllowedError` unless the job is the user's own or the role may touch those of others.
+
+    The same holds for another ``what`` with this id.
+    """
     if owner != user and role < OTHERS_JOBS:
         raise NotAllowedError(
-            f"the job belongs to {owner}", subject=f"job {job_id}", value=f"{user} ({role})",
+            f"the {what} belongs to {owner}", subject=f"{what} {job_id}", value=f"{user} ({role})",
             legal=f"{owner}, or from {OTHERS_JOBS} on",
         )  # fmt: skip

@@ -53,12 +53,20 @@ class Fit:
     """The arguments of ``function``, in order."""
     covariance: Real = field(default_factory=lambda: np.empty((0, 0)), repr=False, compare=False)
     """Of ``names``, shape (names, names); zero where a value was held."""
+    x_is: tuple[str, str] = field(default=("", ""), repr=False, compare=False)
+    """What ``x`` is, and its unit, for a figure; empty: the coordinate of the data that has these numbers."""
+    y_is: tuple[str, str] = field(default=("", ""), repr=False, compare=False)
+    """What ``y`` is, and its unit, for a figure; empty: the signal, or the population of 1, if it is that."""
 
     def evaluate(self, x: Real) -> Points:
         """Return the fitted curve at ``x``, for a smooth line in a figure. Empty when there is no curve."""
         if self.function is None:
             return np.empty(0)
         return self.function(np.asarray(x, dtype=np.float64), *(self.values[name] for name in self.names))
+
+    def shown(self, *, x: tuple[str, str] = ("", ""), y: tuple[str, str] = ("", "")) -> Fit:
+        """Return this fit with names and units of its axes, for a figure."""
+        return replace(self, x_is=x, y_is=y)
 
     def refused(self, reason: str) -> Fit:
         """Return this fit with ``ok=False`` and ``reason``; a reason that is there already stays."""

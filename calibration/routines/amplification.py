@@ -9,12 +9,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, error_amplification, line
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -30,10 +30,10 @@ _OFF_LINE = 0.3
 """rad, rms: phases farther from a line than this, and than their errors, are those of another turn or of two lines."""
 
 
-def _counted(counts: Sequence[int], suffix: str, answer: object, bench: Executor, target: str) -> xarray.Dataset:
+def _counted(counts: Sequence[int], suffix: str, answer: object, executor: Executor, target: str) -> xarray.Dataset:
     """Return a sweep over numbers of repetitions."""
     axes = {f"repeats{suffix}": (np.array(counts), "")}
-    return sweep(axes, answer, suffixes=(suffix,), known=bench.calibration, target=target)  # type: ignore[arg-type]
+    return sweep(axes, answer, suffixes=(suffix,), known=executor.calibration, target=target)  # type: ignore[arg-type]
 
 
 def _levels(data: xarray.Dataset) -> tuple[float, float]:
@@ -62,23 +62,23 @@ class FineAmplitude(Routine):
         """Most repetitions of x; of sx it is twice as many."""
         shots: PositiveInt = 600
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Repeat sx an odd number of times, x any number of times after one sx of the amplitude just found."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        blocks = bench.blocks
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        blocks = executor.blocks
         sx, x = blocks.sx(qubit), blocks.x(qubit)
-        levels = yield Ask([blocks.shot(qubit), blocks.shot(qubit, x)], 4 * p.shots)
-        data = sweep({"state": ([0, 1], "")}, levels, suffixes=("_levels",), known=bench.calibration, target=target)
+        levels = yield MeasurementRequest([blocks.shot(qubit), blocks.shot(qubit, x)], 4 * p.shots)
+        data = sweep({"state": ([0, 1], "")}, levels, suffixes=("_levels",), known=executor.calibration, target=target)
         odd = list(range(1, 2 * p.most, 2))
-        answer = yield Ask([blocks.shot(qubit, *[sx] * n) for n in odd], p.shots)
-        data = data.merge(_counted(odd, "_sx", answer, bench, target), combine_attrs="override")
+        answer = yield MeasurementRequest([blocks.shot(qubit, *[sx] * n) for n in odd], p.shots)
+        data = data.merge(_counted(odd, "_sx", answer, executor, target), combine_attrs="override")
         was = {gate: blocks.value(f"{target}.{gate}.amplitude") for gate in ("x", "sx")}
         found = _angle_error(data, "sx")
         factor = np.pi / 2 / (np.pi / 2 + found.values["error"]) if found.ok else 1.0
         half = blocks.drag(qubit, "sx", amplitude=was["sx"] * factor)
         counts = list(range(p.most))
-        answer = yield Ask([blocks.shot(qubit, half, *[x] * n) for n in counts], p.shots)
-        data = data.merge(_counted(counts, "_x", answer, bench, target), combine_attrs="override")
+        answer = yield MeasurementRequest([blocks.shot(qubit, half, *[x] * n) for n in counts], p.shots)
+        data = data.merge(_counted(counts, "_x", answer, executor, target), combine_attrs="override")
         return data.assign_attrs(amplitude_x=was["x"], amplitude_sx=was["sx"])
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -98,9 +98,10 @@ def _angle_error(data: xarray.Dataset, gate: str) -> Fit:
     low, high = _levels(data)
     y, sigma = signal(data, f"_{gate}")
     angle, phase = (np.pi, np.pi / 2) if gate == "x" else (np.pi / 2, 0.0)
-    return error_amplification(
+    fit = error_amplification(
         data[f"repeats_{gate}"].to_numpy(), y, sigma, angle=angle, phase=phase, low=low, high=high
     )
+    return fit.shown(x=("pulses in a row", ""))
 
 
 class FineDrag(Routine):
@@ -125,18 +126,18 @@ class FineDrag(Routine):
         """dt by which beta is moved to see what it does."""
         shots: PositiveInt = 600
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Repeat pairs between a π/2 pulse and the measurement, at two values of beta."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        blocks = bench.blocks
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        blocks = executor.blocks
         x, beta = blocks.x(qubit), blocks.value(f"{target}.x.beta")
-        levels = yield Ask([blocks.shot(qubit), blocks.shot(qubit, x)], 4 * p.shots)
-        data = sweep({"state": ([0, 1], "")}, levels, suffixes=("_levels",), known=bench.calibration, target=target)
+        levels = yield MeasurementRequest([blocks.shot(qubit), blocks.shot(qubit, x)], 4 * p.shots)
+        data = sweep({"state": ([0, 1], "")}, levels, suffixes=("_levels",), known=executor.calibration, target=target)
         counts = list(range(p.most))
         for suffix, value in (("_here", beta), ("_moved", beta + p.step)):
             start, both = tilted(blocks, qubit, np.pi / 2), pair(blocks, qubit, "x", value, 1)
-            answer = yield Ask([blocks.shot(qubit, *start, *both * n) for n in counts], p.shots)
-            data = data.merge(_counted(counts, suffix, answer, bench, target), combine_attrs="override")
+            answer = yield MeasurementRequest([blocks.shot(qubit, *start, *both * n) for n in counts], p.shots)
+            data = data.merge(_counted(counts, suffix, answer, executor, target), combine_attrs="override")
         return data.assign_attrs(beta=beta, step=p.step)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -146,7 +147,8 @@ class FineDrag(Routine):
         for suffix in ("_here", "_moved"):
             y, sigma = signal(data, suffix)
             counts = data[f"repeats{suffix}"].to_numpy()
-            fits[suffix[1:]] = error_amplification(counts, y, sigma, angle=0.0, phase=np.pi / 2, low=low, high=high)
+            fit = error_amplification(counts, y, sigma, angle=0.0, phase=np.pi / 2, low=low, high=high)
+            fits[suffix[1:]] = fit.shown(x=("pairs in a row", ""))
         if refused := first_bad(fits):
             return refused
         here, moved = fits["here"], fits["moved"]
@@ -180,17 +182,17 @@ class FineFrequency(Routine):
         """s, of the longest wait."""
         shots: PositiveInt = 600
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the wait, with the last pulse turned by each quarter."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        blocks = bench.blocks
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        blocks = executor.blocks
         sx, waits = blocks.sx(qubit), waits_of(p.span, p.points, blocks.dt)
         schedules = [
             blocks.shot(qubit, sx, wait, blocks.rz(qubit, turn), sx) for turn in TURNS.tolist() for wait in waits
         ]
-        answer = yield Ask(schedules, p.shots)
+        answer = yield MeasurementRequest(schedules, p.shots)
         axes = {"turn": (TURNS, "rad"), "wait": (np.array(waits) * blocks.dt, "s")}
-        data = sweep(axes, answer, known=bench.calibration, target=target)
+        data = sweep(axes, answer, known=executor.calibration, target=target)
         return data.assign_attrs(f01=blocks.value(f"{target}.f01"))
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -199,7 +201,7 @@ class FineFrequency(Routine):
         waits, (z, error) = data["wait"].to_numpy(), phasor(y, sigma)
         if not np.all(np.abs(z) >= 4 * quadrature_error(sigma)):
             return bad_data("the fringes have died away: the waits are too long")
-        fits = {"phase": line(waits, followed(waits, np.angle(z), error), error)}
+        fits = {"phase": line(waits, followed(waits, np.angle(z), error), error).shown(y=("phase", "rad"))}
         if refused := first_bad(fits):
             return refused
         fit = fits["phase"]

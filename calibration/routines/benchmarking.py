@@ -16,12 +16,12 @@ import numpy.typing as npt
 import xarray
 from pydantic import Field, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, rb_decay
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -32,7 +32,7 @@ from pulsed.calibration.routine import (
     tone_pairs,
 )
 from pulsed.calibration.routines.benchmarking_cliffords import PULSES_PER_CLIFFORD, Step, Turn, benchmark
-from pulsed.calibration.routines.benchmarking_figures import draw_decays
+from pulsed.calibration.routines.benchmarking_plots import draw_decays
 from pulsed.calibration.schedules import Blocks, sequence
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
@@ -53,7 +53,7 @@ def coherence_limit(duration: float, times: Sequence[tuple[float, float]]) -> fl
     return float(1 - (d * process + 1) / (d + 1))
 
 
-class _Player:
+class Player:
     """Makes schedules of steps; gates of the working set are looked up once."""
 
     def __init__(self, blocks: Blocks, qubits: Sequence[int]) -> None:
@@ -126,7 +126,7 @@ def _compared(error: float, limit: object, what: str) -> str:
     return f"{what} {error:.3g}: {error / limit:.2f} times the coherence limit of {limit:.3g}"
 
 
-def _decay(lengths: Real, values: Real, variances: Real, qubits: int, offset: float) -> Fit:
+def decay(lengths: Real, values: Real, variances: Real, qubits: int, offset: float) -> Fit:
     """Fit all sequences, each a point: (lengths, sequences) values with the variances of their shot noise.
 
     To the shot noise comes the scatter between sequences, as far as it is larger: estimated from all lengths together,
@@ -164,24 +164,24 @@ class RandomizedBenchmarking(Routine):
     class Parameters(_Sequences):
         """Of the sequences."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Play random sequences of each length."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
         lengths, count, seed = _lengths(p), _count(p, 2), _seed(p)
-        rng, blocks = np.random.default_rng((seed, qubit)), bench.blocks
-        player = _Player(blocks, [qubit])
+        rng, blocks = np.random.default_rng((seed, qubit)), executor.blocks
+        player = Player(blocks, [qubit])
         bodies = [player.schedule(benchmark(rng, 1, n, k % 2)) for n in lengths for k in range(count)]
-        answer = yield Ask([blocks.shot(qubit, body) for body in bodies], p.shots)
+        answer = yield MeasurementRequest([blocks.shot(qubit, body) for body in bodies], p.shots)
         axes = {"length": (np.array(lengths), ""), "sequence": (np.arange(count), "")}
-        data = sweep(axes, answer, known=bench.calibration, target=target)
+        data = sweep(axes, answer, known=executor.calibration, target=target)
         pulses = [blocks.value(f"{target}.{gate}.duration") for gate in ("x", "sx")]
         duration = PULSES_PER_CLIFFORD * blocks.dt * (pulses[0] + 4 * pulses[1]) / 5
-        alone = {"alone": blocks.value(f"{target}.rb.error")} if bench.calibration.has(f"{target}.rb.error") else {}
-        return data.assign_attrs(seed=seed, **_coherence(bench.calibration, [qubit], duration), **alone)
+        alone = {"alone": blocks.value(f"{target}.rb.error")} if executor.calibration.has(f"{target}.rb.error") else {}
+        return data.assign_attrs(seed=seed, **_coherence(executor.calibration, [qubit], duration), **alone)
 
     def _fit(self, data: xarray.Dataset) -> Fit:
         _, sigma = signal(data)
-        return _decay(data["length"].to_numpy(), _ends(data), 4 * sigma**2, 1, 0.0)
+        return decay(data["length"].to_numpy(), _ends(data), 4 * sigma**2, 1, 0.0)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit the decay; a pulse has the error of a Clifford divided by the pulses per Clifford."""
@@ -235,12 +235,12 @@ class InterleavedBenchmarking(RandomizedBenchmarking):
 
         longest: int = Field(default=1000, ge=8)
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Play random sequences of each length, and others with an x, or an sx, behind each Clifford."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
         lengths, count, seed = _lengths(p), _count(p, 2), _seed(p)
-        rng, blocks = np.random.default_rng((seed, qubit)), bench.blocks
-        player = _Player(blocks, [qubit])
+        rng, blocks = np.random.default_rng((seed, qubit)), executor.blocks
+        player = Player(blocks, [qubit])
         extras: tuple[tuple[Step, ...], ...] = ((), ((Turn(0, "x", 0),),), ((Turn(0, "sx", 0),),))
         bodies = [
             player.schedule(benchmark(rng, 1, n, k % 2, extra))
@@ -248,18 +248,18 @@ class InterleavedBenchmarking(RandomizedBenchmarking):
             for n in lengths
             for k in range(count)
         ]
-        answer = yield Ask([blocks.shot(qubit, body) for body in bodies], p.shots)
+        answer = yield MeasurementRequest([blocks.shot(qubit, body) for body in bodies], p.shots)
         axes = {
             "interleaved": (np.arange(len(extras)), ""),
             "length": (np.array(lengths), ""),
             "sequence": (np.arange(count), ""),
         }
-        data = sweep(axes, answer, known=bench.calibration, target=target)
+        data = sweep(axes, answer, known=executor.calibration, target=target)
         limits: dict[str, float] = {}
         for gate in ("x", "sx"):
             duration = blocks.value(f"{target}.{gate}.duration") * blocks.dt
             limits |= {
-                f"{gate}_{name}": value for name, value in _coherence(bench.calibration, [qubit], duration).items()
+                f"{gate}_{name}": value for name, value in _coherence(executor.calibration, [qubit], duration).items()
             }
         return data.assign_attrs(seed=seed, **limits)
 
@@ -322,11 +322,11 @@ class PairBenchmarking(Routine):
         """Return the pairs without a flux line."""
         return tone_pairs(device)
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Play random sequences of each length, and others with an ECR behind each Clifford."""
-        p, qubits, blocks = self.parameters, qubits_of(target, bench.device), bench.blocks
+        p, qubits, blocks = self.parameters, qubits_of(target, executor.device), executor.blocks
         lengths, count, seed = _lengths(p), _count(p, 4), _seed(p)
-        rng, player = np.random.default_rng((seed, *qubits)), _Player(blocks, qubits)
+        rng, player = np.random.default_rng((seed, *qubits)), Player(blocks, qubits)
         readout = Schedule(*((0, blocks.measure(q)) for q in qubits))
         schedules, cliffords, duration = [], 0, 0
         for extra in ((), ("ecr",)):
@@ -337,7 +337,7 @@ class PairBenchmarking(Routine):
                     cliffords, duration = (
                         (cliffords, duration) if extra else (cliffords + n + 1, duration + body.duration)
                     )
-        answer = yield Ask(schedules, p.shots, level=2)
+        answer = yield MeasurementRequest(schedules, p.shots, level=2)
         assert answer.bits is not None
         # Slots come in the order of the qubits, the bits of a state in that of the pair.
         bits = answer.bits[:, :, [sorted(qubits).index(q) for q in qubits]]
@@ -348,8 +348,8 @@ class PairBenchmarking(Routine):
             {"interleaved": [0, 1], "length": lengths, "sequence": np.arange(count)},
         )
         gate = blocks.gate("ecr", *qubits).duration * blocks.dt
-        known = _coherence(bench.calibration, qubits, duration / cliffords * blocks.dt)
-        known |= {f"gate_{name}": value for name, value in _coherence(bench.calibration, qubits, gate).items()}
+        known = _coherence(executor.calibration, qubits, duration / cliffords * blocks.dt)
+        known |= {f"gate_{name}": value for name, value in _coherence(executor.calibration, qubits, gate).items()}
         return data.assign_attrs(seed=seed, shots=p.shots, **known)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -359,7 +359,7 @@ class PairBenchmarking(Routine):
         for name, survival in zip(("Clifford", "with ECR"), data["survival"].to_numpy(), strict=True):
             # One more of each outcome: the variance of a probability that was found to be 0 or 1 is not 0.
             guess = (survival.mean(axis=1, keepdims=True) * shots + 1) / (shots + 2)
-            fits[name] = _decay(lengths, survival, guess * (1 - guess) / shots, 2, 0.25)
+            fits[name] = decay(lengths, survival, guess * (1 - guess) / shots, 2, 0.25)
         if refused := first_bad(fits):
             return refused
         plain = fits["Clifford"]

@@ -14,8 +14,8 @@ from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits.fit import Fit
 from pulsed.calibration.fits.hamiltonian import TERMS, cross_resonance
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -29,7 +29,7 @@ from pulsed.calibration.routine import (
 from pulsed.calibration.routines.rabi import CLOSE
 from pulsed.calibration.routines.readings import assignment, population
 from pulsed.calibration.schedules import Blocks, Part
-from pulsed.compiler.wiring import Wiring
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.pulse.channels import DriveChannel
@@ -77,10 +77,10 @@ class Tone:
         length = round(4 * self.sigma)
         return float(np.abs(GaussianSquare(length, 1.0, sigma=self.sigma, width=0).envelope()).sum())
 
-    def play(self, bench: Executor, pair: str, width: float) -> Schedule:
+    def play(self, executor: Executor, pair: str, width: float) -> Schedule:
         """Return the tone with a flat top of ``width``."""
-        control, target = qubits_of(pair, bench.device)
-        channel = Wiring(bench.device, bench.calibration).control_channel(control, target)
+        control, target = qubits_of(pair, executor.device)
+        channel = ChannelMap(executor.device, executor.calibration).control_channel(control, target)
         assert channel is not None, "a pair of the device"
         result = Schedule(name="cr")
         for size, where in ((self.drive, channel), (self.cancel, DriveChannel(target))):
@@ -100,11 +100,11 @@ def rabi_rate(blocks: Blocks, qubit: int) -> float:
     return 0.5 / float(np.real(envelope).sum() * blocks.dt)
 
 
-def _loss(bench: Executor, control: int, target: int) -> float:
+def _loss(executor: Executor, control: int, target: int) -> float:
     """Return the gain of the control's line at the target's frequency over that at its own, as a single pole."""
-    port = bench.device.ports[bench.device.qubits[control].drive]
-    lo = bench.device.lo_frequency(bench.device.qubits[control].drive)
-    own, other = ((bench.blocks.value(f"Q{q}.f01") - lo) / port.bandwidth for q in (control, target))
+    port = executor.device.ports[executor.device.qubits[control].drive]
+    lo = executor.device.lo_frequency(executor.device.qubits[control].drive)
+    own, other = ((executor.blocks.value(f"Q{q}.f01") - lo) / port.bandwidth for q in (control, target))
     return float(np.sqrt((1 + own**2) / (1 + other**2)))
 
 
@@ -147,26 +147,26 @@ class CrHamiltonian(Routine):
         """Return the pairs without a flux line."""
         return tone_pairs(device)
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Measure under the tone of the working set."""
-        return (yield from self._tomography(bench, target, Tone.of(bench.blocks, target)))
+        return (yield from self._tomography(executor, target, Tone.of(executor.blocks, target)))
 
-    def _tomography(self, bench: Executor, pair: str, tone: Tone, suffix: str = "") -> Measurement:
+    def _tomography(self, executor: Executor, pair: str, tone: Tone, suffix: str = "") -> Measurement:
         """Sweep the width: Bloch vectors (control, basis, width) with errors."""
-        p, blocks = self.parameters, bench.blocks
-        control, target = qubits_of(pair, bench.device)
-        grain = bench.device.timing.granularity
+        p, blocks = self.parameters, executor.blocks
+        control, target = qubits_of(pair, executor.device)
+        grain = executor.device.timing.granularity
         widths = [grain * round(width / grain) for width in np.linspace(0, p.span, p.points)]
         schedules = [
             blocks.shot(
-                target, *flip, tone.play(bench, pair, width), *basis_change(blocks, target, basis)
+                target, *flip, tone.play(executor, pair, width), *basis_change(blocks, target, basis)
             )
             for flip in ((blocks.x(control).duration,), (blocks.x(control),))
             for basis in BASES
             for width in widths
         ]  # fmt: skip
-        answer = yield Ask(schedules, p.shots, level=2)
-        found, error = population(answer, 0, assignment(bench, target))
+        answer = yield MeasurementRequest(schedules, p.shots, level=2)
+        found, error = population(answer, 0, assignment(executor, target))
         axis = f"width{suffix}"
         data = xarray.Dataset(coords={axis: (axis, np.array(widths) * blocks.dt, {"units": "s"})})
         data.coords["control"] = ("control", [0, 1], {"units": ""})
@@ -192,11 +192,15 @@ class CrHamiltonian(Routine):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the Bloch vectors of the last sweep, what the fit leaves, and the rates."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         name, fit = list(outcome.fits.items())[-1] if outcome.fits else ("", None)
         suffix = name.removeprefix("tomography")
-        figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
+        told = [heading(self.name, data, outcome)]
+        if fit is not None and fit.names and "cr.zx" not in outcome.values:
+            found = [f"{term.upper()} {fit.values[term] / 1e3:.1f} ± {fit.stderr[term] / 1e3:.1f}" for term in TERMS]
+            told += [f"kHz: {', '.join(found[:3])},", f"{', '.join(found[3:])}; χ² = {fit.chi2:.2f}"]
+        figure.suptitle("\n".join(told), fontsize="medium")
         axes = figure.subplots(2, 3, sharex=True, height_ratios=(3, 1))
         y, error = data[f"bloch{suffix}"].to_numpy(), data[f"bloch_error{suffix}"].to_numpy()
         time = data[f"width{suffix}"].to_numpy()
@@ -216,10 +220,8 @@ class CrHamiltonian(Routine):
             bottom.axhline(0, color="grey", lw=0.8)
             bottom.set_xlabel("width (ns)")
         axes[0][0].legend(fontsize="x-small")
+        axes[0][0].set_ylabel("Bloch vector of the target")
         axes[1][0].set_ylabel("residuals")
-        if fit is not None and fit.names:
-            found = [f"{term.upper()} {fit.values[term] / 1e3:.1f} ± {fit.stderr[term] / 1e3:.1f}" for term in TERMS]
-            figure.supxlabel(f"kHz: {', '.join(found)}; chi2 = {fit.chi2:.2f}", fontsize="x-small")
 
 
 def rates(data: xarray.Dataset, suffix: str = "") -> Fit:
@@ -252,15 +254,15 @@ class CrAmplitude(CrHamiltonian):
     gives: ClassVar = ("ecr.amplitude", "ecr.duration", "ecr.sigma", "ecr.width")
     tolerances: ClassVar = {"ecr.amplitude": (0.0, 0.15), "ecr.duration": (24.0, 0.0)}
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Measure under the strongest tone that is allowed."""
-        return (yield from self._tomography(bench, target, self._strongest(bench, target)))
+        return (yield from self._tomography(executor, target, self._strongest(executor, target)))
 
-    def _strongest(self, bench: Executor, pair: str) -> Tone:
-        blocks, (control, target) = bench.blocks, qubits_of(pair, bench.device)
+    def _strongest(self, executor: Executor, pair: str) -> Tone:
+        blocks, (control, target) = executor.blocks, qubits_of(pair, executor.device)
         difference = blocks.value(f"Q{control}.f01") - blocks.value(f"Q{target}.f01")
         two_photon = abs(blocks.value(f"Q{control}.anharmonicity")) / 2
-        rate = rabi_rate(blocks, control) * _loss(bench, control, target)
+        rate = rabi_rate(blocks, control) * _loss(executor, control, target)
         if abs(difference) < CLOSE:
             return Tone(min(MOST, FOLLOWS * abs(difference) / rate), 0j, LONG_SIGMA)
         if abs(difference - two_photon) < NEAR:
@@ -329,12 +331,12 @@ class CrCancel(CrHamiltonian):
 
         rounds: int = Field(default=2, ge=1)
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Measure, correct, and measure under the corrected tone."""
-        tone = Tone.of(bench.blocks, target)
+        tone = Tone.of(executor.blocks, target)
         data = xarray.Dataset()
         for k in range(self.parameters.rounds):
-            new = yield from self._tomography(bench, target, tone, f"_{k}")
+            new = yield from self._tomography(executor, target, tone, f"_{k}")
             data = data.merge(new, combine_attrs="override").assign_attrs(new.attrs | data.attrs)
             fit = rates(data, f"_{k}")
             if not fit.ok:

@@ -22,8 +22,8 @@ from pulsed.calibration.fits.process import (
     infidelity,
 )
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -88,12 +88,12 @@ class FineEcr(Routine):
         """Return the pairs without a flux line."""
         return tone_pairs(device)
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Measure, turn the knobs, and measure again."""
         data = xarray.Dataset()
-        values = {name: bench.blocks.value(f"{target}.ecr.{name}", 0.0) for name in VALUES}
+        values = {name: executor.blocks.value(f"{target}.ecr.{name}", 0.0) for name in VALUES}
         for k in range(self.parameters.rounds):
-            here = bench.propose({f"{target}.ecr.{name}": Value(value) for name, value in values.items()})
+            here = executor.propose({f"{target}.ecr.{name}": Value(value) for name, value in values.items()})
             new = yield from self._tomography(here, target, f"_{k}")
             data = data.merge(new, combine_attrs="override").assign_attrs(new.attrs | data.attrs)
             fit = process(data, f"_{k}")
@@ -102,14 +102,14 @@ class FineEcr(Routine):
             values, _ = _turned(data, fit, f"_{k}")
         return data
 
-    def _tomography(self, bench: Executor, pair: str, suffix: str) -> Measurement:
-        blocks, (control, target) = bench.blocks, qubits_of(pair, bench.device)
+    def _tomography(self, executor: Executor, pair: str, suffix: str) -> Measurement:
+        blocks, (control, target) = executor.blocks, qubits_of(pair, executor.device)
         gate, schedules = blocks.gate("ecr", control, target), []
         for states, basis in settings():
             start = both(*(prepared(blocks, q, state) for q, state in zip((control, target), states, strict=True)))
-            schedules.append(measured(bench, pair, start.insert(start.duration, gate), basis))
-        answer = yield Ask(schedules, self.parameters.shots, level=2)
-        counts = pair_counts(bench, pair, answer).reshape(16, 9, 4)
+            schedules.append(measured(executor, pair, start.insert(start.duration, gate), basis))
+        answer = yield MeasurementRequest(schedules, self.parameters.shots, level=2)
+        counts = pair_counts(executor, pair, answer).reshape(16, 9, 4)
         data = xarray.Dataset()
         data.coords["prepared"] = ("prepared", [f"{a} {b}" for a in PREPARED for b in PREPARED])
         data.coords["basis"] = ("basis", [f"{a}{b}" for a in MEASURED for b in MEASURED])
@@ -122,18 +122,18 @@ class FineEcr(Routine):
             "turn_target": 2 * np.pi * rabi_rate(blocks, target) * length,
             "line_target": blocks.value(f"Q{target}.x.angle", 0.0),
         }
-        return data.assign_attrs(values | readout_errors(bench, pair))
+        return data.assign_attrs(values | readout_errors(executor, pair))
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
-        """Fit every round. The values are the mean of what the rounds near the end say that they should be."""
+        """Fit every round. The values are the mean of what the rounds since the last large move say they should be."""
         count = sum(str(name).startswith("counts_") for name in data.data_vars)
         if not count:
             return bad_data("no round was measured to its end")
         fits = {f"round {k + 1}": process(data, f"_{k}") for k in range(count)}
         if refused := first_bad(fits):
             return refused
-        last = list(fits.values())[-1]
-        near = [k for k, fit in enumerate(fits.values()) if fit is last or _largest(fit) < LINEAR]
+        far = [k for k, fit in enumerate(list(fits.values())[:-1]) if _largest(fit) >= LINEAR]
+        near = range(far[-1] + 1 if far else 0, count)
         rounds = [_turned(data, fits[f"round {k + 1}"], f"_{k}") for k in near]
         found = _polished([values for values, _ in rounds])
         errors = {name: float(np.mean([error[name] for _, error in rounds])) / len(near) ** 0.5 for name in VALUES}
@@ -152,7 +152,7 @@ class FineEcr(Routine):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the generators of every round, and the data of the last one against its fit."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         top, bottom = figure.subplots(2, 1, height_ratios=(3, 2))
@@ -176,6 +176,7 @@ class FineEcr(Routine):
         bottom.set_xticks(
             range(16), [str(name) for name in data["prepared"].to_numpy()], fontsize="xx-small", rotation=60
         )
+        bottom.set_xlabel("prepared state of control and target")
         bottom.set_ylabel("residuals (sigma)")
 
 

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -85,35 +85,39 @@ class Crosstalk(Routine):
         shots: PositiveInt = 200
         last_shots: PositiveInt = 500
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Go through the rounds, each with what the ones before have found on the own line."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        cases = _cases(bench, qubit, p.amplitude, p.drive)
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        cases = _cases(executor, qubit, p.amplitude, p.drive)
         found = np.zeros(len(cases), complex)
         rounds = []
         for number in range(p.rounds):
             length = round(p.first * p.longer**number / 8) * 8
             shape = GaussianSquare(length, 1.0, sigma=_SIGMA, width=length - 4 * _SIGMA)
             schedules = [
-                _shot(bench.blocks, case, shape, cancel, turn)
+                _shot(executor.blocks, case, shape, cancel, turn)
                 for case, cancel in zip(cases, found.tolist(), strict=True)
                 for turn in (*TURNS.tolist(), None)
             ]
-            schedules += [bench.blocks.shot(qubit), bench.blocks.shot(qubit, bench.blocks.x(qubit))]
+            schedules += [executor.blocks.shot(qubit), executor.blocks.shot(qubit, executor.blocks.x(qubit))]
             shots = p.last_shots if number == p.rounds - 1 else p.shots
-            answer = yield Ask(schedules, shots, options={"settings": {SWITCH: 0.0}})
-            data = sweep({"schedule": (np.arange(len(schedules)), "")}, answer, known=bench.calibration, target=target)
-            gains = _rate(bench, qubit) * np.array([case.amplitude for case in cases]) * np.sum(shape.envelope().real)
-            data.attrs["axis"] = bench.blocks.value(f"{target}.sx.angle", 0.0)
+            answer = yield MeasurementRequest(schedules, shots, options={"settings": {SWITCH: 0.0}})
+            data = sweep(
+                {"schedule": (np.arange(len(schedules)), "")}, answer, known=executor.calibration, target=target
+            )
+            gains = (
+                _rate(executor, qubit) * np.array([case.amplitude for case in cases]) * np.sum(shape.envelope().real)
+            )
+            data.attrs["axis"] = executor.blocks.value(f"{target}.sx.angle", 0.0)
             data["gain"] = ("case", gains, {"units": "rad"})
             data["cancel"] = (("case", "part"), found.view(float).reshape(-1, 2), {"units": ""})
-            data["duration"] = ((), length * bench.blocks.dt, {"units": "s"})
+            data["duration"] = ((), length * executor.blocks.dt, {"units": "s"})
             rounds.append(data)
             turned, _ = _rotations(data)
             found = found + turned / gains
         data = xarray.concat(rounds, "round", combine_attrs="override")
-        return data.assign_coords(_about(bench, qubit, cases)).assign_attrs(
-            qubit=qubit, qubits=bench.device.num_qubits, drive=p.drive
+        return data.assign_coords(_about(executor, qubit, cases)).assign_attrs(
+            qubit=qubit, qubits=executor.device.num_qubits, drive=p.drive
         )
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -148,12 +152,12 @@ class Crosstalk(Routine):
             line, value = int(label.split()[1]), complex(fit.values["re"], fit.values["im"])
             allowed = 3e-3 + 3 * fit.stderr["re"]
             if line >= known.size or abs(value - known[line]) > allowed:
-                return "out of spec", f"{label} is seen as {value:.4f}, {known[line]:.4f} is in force"
+                return "out of spec", f"{label} is seen as {value:.4f}, {known[line]:.4f} is active"
         return "in spec", ""
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw what is seen of each line in the plane, and how the rotation that is left falls from round to round."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         plane, left = figure.subplots(1, 2)
@@ -179,16 +183,16 @@ class Crosstalk(Routine):
         left.legend(fontsize="x-small")
 
 
-def _rate(bench: Executor, qubit: int) -> float:
+def _rate(executor: Executor, qubit: int) -> float:
     """Return the rotation (rad) by one dt of full scale on the qubit's own line, as its π pulse tells."""
-    ((_, play),) = ((t, i) for t, i in bench.blocks.drag(qubit).instructions if isinstance(i, Play))
+    ((_, play),) = ((t, i) for t, i in executor.blocks.drag(qubit).instructions if isinstance(i, Play))
     return float(np.pi / abs(np.sum(play.pulse.envelope())))
 
 
-def _cases(bench: Executor, qubit: int, most: float, drive: float) -> list[_Case]:
+def _cases(executor: Executor, qubit: int, most: float, drive: float) -> list[_Case]:
     """Return every line that shares the LO of the qubit's, with its qubit in 0, and in 1 too where it is coupled."""
-    rows, ports, known = bench.device.qubits, bench.device.ports, bench.calibration
-    coupled = {frozenset((pair.control, pair.target)) for pair in bench.device.couplings}
+    rows, ports, known = executor.device.qubits, executor.device.ports, executor.calibration
+    coupled = {frozenset((pair.control, pair.target)) for pair in executor.device.couplings}
     own, cases = rows[qubit].drive, []
     for line, row in enumerate(rows):
         if row.drive == own or ports[row.drive].lo != ports[own].lo or ports[row.drive].clock != ports[own].clock:
@@ -196,16 +200,16 @@ def _cases(bench: Executor, qubit: int, most: float, drive: float) -> list[_Case
         if frozenset((qubit, line)) not in coupled or not known.has(f"Q{line}.x.amplitude"):
             cases.append(_Case(qubit, line, 0, most))
             continue
-        rabi = _rate(bench, line) / (2 * np.pi * bench.blocks.dt)
+        rabi = _rate(executor, line) / (2 * np.pi * executor.blocks.dt)
         detuning = abs(known.number(f"Q{line}.f01") - known.number(f"Q{qubit}.f01"))
         amplitude = float(min(most, max(drive * detuning / rabi, 0.01)))
         cases += [_Case(qubit, line, prepared, amplitude) for prepared in (0, 1)]
     return cases
 
 
-def _about(bench: Executor, qubit: int, cases: Sequence[_Case]) -> dict[str, Any]:
+def _about(executor: Executor, qubit: int, cases: Sequence[_Case]) -> dict[str, Any]:
     """Return what the analysis has to know of each case, as coordinates."""
-    known, f01 = bench.calibration, bench.calibration.number(f"Q{qubit}.f01")
+    known, f01 = executor.calibration, executor.calibration.number(f"Q{qubit}.f01")
     share, shift, wrong, decay = [], [], [], []
     for case in cases:
         own, alpha = (known.get(f"Q{q}.anharmonicity", -3e8) for q in (qubit, case.line))
@@ -213,7 +217,7 @@ def _about(bench: Executor, qubit: int, cases: Sequence[_Case]) -> dict[str, Any
         share.append((delta + alpha) / (2 * alpha))
         exchange, both = 0.0, len([other for other in cases if other.line == case.line]) > 1
         if both:
-            exchange = _rate(bench, qubit) / _rate(bench, case.line) * delta * (delta + alpha) / (2 * alpha)
+            exchange = _rate(executor, qubit) / _rate(executor, case.line) * delta * (delta + alpha) / (2 * alpha)
         shift.append(2 * exchange**2 * (1 / (delta - own) - 1 / (delta + alpha)) if both else 0.0)
         wrong.append(known.get(f"Q{case.line}.thermal", 0.0))
         decay.append(1 / known.get(f"Q{case.line}.t1", np.inf))

@@ -8,13 +8,13 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, line, parabola
 from pulsed.calibration.fits.fit import Real, determined
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -25,7 +25,7 @@ from pulsed.calibration.routine import (
 )
 from pulsed.calibration.routines.phases import TURNS, phasor
 from pulsed.calibration.schedules import Blocks, Part
-from pulsed.compiler.wiring import Wiring
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.model.calibration import Value
 from pulsed.model.device import DeviceDescription
 from pulsed.pulse.library import GaussianSquare
@@ -44,26 +44,27 @@ def flux_pairs(device: DeviceDescription) -> tuple[str, ...]:
     return tuple(f"Q{pair.control}-Q{pair.target}" for pair in device.couplings if pair.flux is not None)
 
 
-def flux_pulse(bench: Executor, pair: str, **changes: float) -> Schedule:
+def flux_pulse(executor: Executor, pair: str, **changes: float) -> Schedule:
     """Return the flux pulse of the CZ without virtual z, some of amplitude, duration, sigma, width (dt) changed.
 
     Without a duration it is the whole number of samples, in the device's granularity, that two sigma of flank on
     either side of the width need.
     """
-    control, target = qubits_of(pair, bench.device)
-    channel = Wiring(bench.device, bench.calibration).control_channel(control, target)
+    control, target = qubits_of(pair, executor.device)
+    channel = ChannelMap(executor.device, executor.calibration).control_channel(control, target)
     assert channel is not None, "a pair of the device"
     value = {
-        k: changes[k] if k in changes else bench.blocks.value(f"{pair}.cz.{k}") for k in ("amplitude", "sigma", "width")
+        k: changes[k] if k in changes else executor.blocks.value(f"{pair}.cz.{k}")
+        for k in ("amplitude", "sigma", "width")
     }
-    length = changes.get("duration", flux_duration(bench, value["width"], value["sigma"]))
+    length = changes.get("duration", flux_duration(executor, value["width"], value["sigma"]))
     pulse = GaussianSquare(round(length), value["amplitude"], sigma=value["sigma"], width=value["width"], name="cz")
-    return bench.blocks.play(pulse, channel)
+    return executor.blocks.play(pulse, channel)
 
 
-def flux_duration(bench: Executor, width: float, sigma: float) -> int:
+def flux_duration(executor: Executor, width: float, sigma: float) -> int:
     """Return the dt that flanks of two sigma and a flat top of ``width`` need, in the device's granularity."""
-    step = bench.device.timing.granularity
+    step = executor.device.timing.granularity
     return -(-int(np.ceil(width + 4 * sigma)) // step) * step
 
 
@@ -117,28 +118,28 @@ class CzPhase(Cz):
         """dt after each: until the flux line has settled."""
         shots: PositiveInt = 500
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the amplitude."""
-        p, blocks = self.parameters, bench.blocks
-        control, qubit = qubits_of(target, bench.device)
+        p, blocks = self.parameters, executor.blocks
+        control, qubit = qubits_of(target, executor.device)
         amplitude, repeats = blocks.value(f"{target}.cz.amplitude"), p.repeats - (p.repeats + 1) % 2
         known = {k: blocks.value(f"{target}.cz.{k}") for k in ("duration", "sigma", "width")}
         amplitudes = amplitude * (1 + np.linspace(-p.span / 2, p.span / 2, p.points))
-        pulses = [flux_pulse(bench, target, amplitude=a, **known) for a in amplitudes.tolist()]
+        pulses = [flux_pulse(executor, target, amplitude=a, **known) for a in amplitudes.tolist()]
         schedules = [
             ramsey(blocks, qubit, before, repeated(pulse, repeats, p.apart), turn)
             for before in ((), (blocks.x(control),))
             for turn in TURNS.tolist()
             for pulse in pulses
         ]
-        answer = yield Ask(schedules, p.shots)
+        answer = yield MeasurementRequest(schedules, p.shots)
         axes = {"control": ([0, 1], ""), "turn": (TURNS, "rad"), "amplitude": (amplitudes, "full scale")}
-        data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
+        data = sweep(axes, answer, known=executor.calibration, target=f"Q{qubit}")
         return data.assign_attrs(repeats=repeats, centre=amplitude)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit a line to the phase of one gate less π: the amplitude is where it is 0."""
-        fits = {"conditional phase - pi (rad)": _conditional(data)}
+        fits = {"conditional phase": _conditional(data)}
         if refused := first_bad(fits):
             return refused
         (fit,) = fits.values()
@@ -164,7 +165,9 @@ def _conditional(data: xarray.Dataset) -> Fit:
     middle = off[np.argmin(np.abs(x))]
     # Unwrapped from the middle of the sweep: there the phase is nearest to what it should be.
     turns = np.angle(middle) + np.angle(off / middle) if repeats == 1 else _unwrapped(off, int(np.argmin(np.abs(x))))
-    return line(x, turns / repeats, np.hypot(e0, e1) / repeats)
+    return line(x, turns / repeats, np.hypot(e0, e1) / repeats).shown(
+        x=("amplitude less the known one", "full scale"), y=("conditional phase − π", "rad")
+    )
 
 
 def _unwrapped(z: np.ndarray, middle: int) -> Real:
@@ -178,7 +181,7 @@ class CzLeakage(Cz):
     The target is seen in 0 when 11 has gone to two excitations of the control. What the wait alone and the readout
     take is measured beside it. The width at which the least is lost depends on the amplitude, and the amplitude of a
     conditional phase of π on the width: between sweeps of the width, each half as wide as the one before, the amplitude
-    is set anew, until the width stays where it is.
+    is set again until the width stays where it is.
     """
 
     name: ClassVar = "cz-leakage"
@@ -200,16 +203,16 @@ class CzLeakage(Cz):
         phase_span: float = Field(default=0.06, gt=0, le=0.5)
         """Of the amplitude, as a part of it, where its phase is sought."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the width and set the amplitude in turns; the last schedules wait as long as the gate lasts instead."""
-        p, blocks = self.parameters, bench.blocks
-        control, qubit = qubits_of(target, bench.device)
+        p, blocks = self.parameters, executor.blocks
+        control, qubit = qubits_of(target, executor.device)
         start = (blocks.x(control), blocks.x(qubit))
         width, amplitude = (blocks.value(f"{target}.cz.{name}") for name in ("width", "amplitude"))
         known = {k: blocks.value(f"{target}.cz.{k}") for k in ("duration", "sigma")}
         rounds: list[xarray.Dataset] = []
         for number in range(p.rounds):
-            data = yield from self._widths(bench, target, start, known, (amplitude, width, number))
+            data = yield from self._widths(executor, target, start, known, (amplitude, width, number))
             rounds.append(data)
             top = _kept(data)
             if not top.ok or number == p.rounds - 1 or (number and _settled(_kept(rounds[-2]), top)):
@@ -217,27 +220,29 @@ class CzLeakage(Cz):
             width = top.values["extremum"]
             given = {f"{target}.cz.width": Value(width), f"{target}.cz.amplitude": Value(amplitude)}
             phase = CzPhase(span=p.phase_span, points=5, repeats=1, shots=p.shots // 2)
-            found = yield from phase.measure(bench.propose(given), target)
+            found = yield from phase.measure(executor.propose(given), target)
             right = phase.analyse(found)
             if not right.good:
                 return data.assign_attrs(lost_phase=right.reason)
             amplitude = float(np.asarray(right.values["cz.amplitude"].value))
         wait = blocks.shot(qubit, *start, round(known["duration"]))
-        answer = yield Ask([wait, wait], p.shots)
+        answer = yield MeasurementRequest([wait, wait], p.shots)
         last = rounds[-1].merge(sweep({"wait": ([0, 1], "")}, answer, suffixes=("_wait",)))
         return last.assign_attrs(rounds=len(rounds))
 
     def _widths(
-        self, bench: Executor, target: str, start: tuple[Part, ...], known: dict[str, float],
+        self, executor: Executor, target: str, start: tuple[Part, ...], known: dict[str, float],
         at: tuple[float, float, int],
     ) -> Measurement:  # fmt: skip
         """Sweep the width at an amplitude, around a width, in the round of a number."""
-        p, (_, qubit), (amplitude, width, number) = self.parameters, qubits_of(target, bench.device), at
+        p, (_, qubit), (amplitude, width, number) = self.parameters, qubits_of(target, executor.device), at
         longest, span = known["duration"] - 2 * known["sigma"], p.span / 2**number
         widths = np.linspace(max(width - span / 2, 0.0), min(width + span / 2, longest), p.points)
-        pulses = [flux_pulse(bench, target, width=w, amplitude=amplitude, **known) for w in widths.tolist()]
-        answer = yield Ask([bench.blocks.shot(qubit, *start, pulse) for pulse in pulses], p.shots * 2**number)
-        data = sweep({"width": (widths, "dt")}, answer, known=bench.calibration, target=f"Q{qubit}")
+        pulses = [flux_pulse(executor, target, width=w, amplitude=amplitude, **known) for w in widths.tolist()]
+        answer = yield MeasurementRequest(
+            [executor.blocks.shot(qubit, *start, pulse) for pulse in pulses], p.shots * 2**number
+        )
+        data = sweep({"width": (widths, "dt")}, answer, known=executor.calibration, target=f"Q{qubit}")
         return data.assign_attrs(amplitude=amplitude)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -300,20 +305,20 @@ class CzVirtualZ(Cz):
         """dt after each: until the flux line has settled."""
         shots: PositiveInt = 1000
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Ramsey of one qubit after the other around the gate without its virtual z."""
-        p, pair = self.parameters, qubits_of(target, bench.device)
-        pulse = flux_pulse(bench, target, duration=bench.blocks.value(f"{target}.cz.duration"))
+        p, pair = self.parameters, qubits_of(target, executor.device)
+        pulse = flux_pulse(executor, target, duration=executor.blocks.value(f"{target}.cz.duration"))
         counts, data, known = [1, p.repeats], xarray.Dataset(), {}
         for side, qubit in zip(("control", "target"), pair, strict=True):
             schedules = [
-                ramsey(bench.blocks, qubit, (), repeated(pulse, count, p.apart), turn)
+                ramsey(executor.blocks, qubit, (), repeated(pulse, count, p.apart), turn)
                 for turn in TURNS.tolist()
                 for count in counts
             ]
-            answer = yield Ask(schedules, p.shots)
+            answer = yield MeasurementRequest(schedules, p.shots)
             axes = {"turn": (TURNS, "rad"), "gates": (counts, "")}
-            found = sweep(axes, answer, suffixes=(f"_{side}",), known=bench.calibration, target=f"Q{qubit}")
+            found = sweep(axes, answer, suffixes=(f"_{side}",), known=executor.calibration, target=f"Q{qubit}")
             data = data.merge(found, combine_attrs="drop")
             known[f"discriminator_{side}"] = found.attrs["discriminator"]
         return data.assign_attrs(known)
@@ -339,7 +344,7 @@ class CzVirtualZ(Cz):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the fringes of both qubits, and the cosines with the phase that was found."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         fine = np.linspace(0, 2 * np.pi, 200)

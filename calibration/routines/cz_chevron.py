@@ -10,13 +10,26 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import minimum_filter
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits.fit import Real
-from pulsed.calibration.routine import Ask, Measurement, Outcome, Proposal, RoutineParameters, bad_data, qubits_of
+from pulsed.calibration.results.data import signal, sweep
+from pulsed.calibration.routine import (
+    Measurement,
+    MeasurementRequest,
+    Outcome,
+    Proposal,
+    RoutineParameters,
+    Verdict,
+    bad_data,
+    qubits_of,
+)
 from pulsed.calibration.routines.cz import GATE, NEEDS, SETTLED, Cz, flux_pulse, ramsey
 from pulsed.calibration.routines.phases import TURNS
+from pulsed.model.calibration import CalibrationSet
 from pulsed.pulse.schedule import Schedule
+
+CLOSE = 0.07
+"""By how much of a gate, lost from 11 and of the phase, a first CZ may be off for finer routines to mend it."""
 
 
 class CzChevron(Cz):
@@ -50,36 +63,63 @@ class CzChevron(Cz):
         """Of the settings that the pattern promises, those that are tried."""
         shots: PositiveInt = 200
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """At each setting: the target after 11, and two quadratures of its phase with the control in 0 and in 1."""
-        p, blocks = self.parameters, bench.blocks
-        control, qubit = qubits_of(target, bench.device)
-        x = blocks.x(control)
+        p = self.parameters
+        _, qubit = qubits_of(target, executor.device)
         amplitudes = np.linspace(p.lowest, p.highest, p.amplitudes)
         widths = np.linspace(p.shortest, p.longest, p.widths)
-
-        def at(settings: list[tuple[float, float]]) -> list[Schedule]:
-            schedules = []
-            for amplitude, width in settings:
-                pulse = flux_pulse(bench, target, amplitude=amplitude, width=width, sigma=p.sigma)
-                schedules.append(blocks.shot(qubit, x, blocks.x(qubit), pulse))
-                for before in ((), (x,)):
-                    schedules += [ramsey(blocks, qubit, before, (pulse, p.apart), turn) for turn in TURNS[:2].tolist()]
-            return schedules
-
-        answer = yield Ask(at([(a, w) for a in amplitudes.tolist() for w in widths.tolist()]), p.shots)
+        grid = [flux_pulse(executor, target, amplitude=a, width=w, sigma=p.sigma) for a in amplitudes for w in widths]
+        answer = yield MeasurementRequest(self._at(executor, target, grid), p.shots)
         axes = {"amplitude": (amplitudes, "full scale"), "width": (widths, "dt"), "setting": (np.arange(5), "")}
-        data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
-        data = data.assign_attrs(sigma=p.sigma, granularity=bench.device.timing.granularity)
+        data = sweep(axes, answer, known=executor.calibration, target=f"Q{qubit}")
+        data = data.assign_attrs(sigma=p.sigma, granularity=executor.device.timing.granularity)
         tried = _promising(data, p.candidates)
         if tried:
-            answer = yield Ask(at(tried), 2 * p.shots)
+            pulses = [flux_pulse(executor, target, amplitude=a, width=w, sigma=p.sigma) for a, w in tried]
+            answer = yield MeasurementRequest(self._at(executor, target, pulses), 2 * p.shots)
             axes = {"candidate": (np.arange(len(tried)), ""), "setting": (np.arange(5), "")}
             data = data.merge(sweep(axes, answer, suffixes=("_tried",)))
         tried_amplitudes, tried_widths = np.array(tried).reshape(-1, 2).T
         data["tried_amplitude"] = ("candidate", tried_amplitudes, {"units": "full scale"})
         data["tried_width"] = ("candidate", tried_widths, {"units": "dt"})
         return data
+
+    def _at(self, executor: Executor, target: str, pulses: list[Schedule]) -> list[Schedule]:
+        """Return five shots for each of some flux pulses."""
+        blocks, apart = executor.blocks, self.parameters.apart
+        control, qubit = qubits_of(target, executor.device)
+        x, schedules = blocks.x(control), []
+        for pulse in pulses:
+            schedules.append(blocks.shot(qubit, x, blocks.x(qubit), pulse))
+            for before in ((), (x,)):
+                schedules += [ramsey(blocks, qubit, before, (pulse, apart), turn) for turn in TURNS[:2].tolist()]
+        return schedules
+
+    def check(self, executor: Executor, target: str) -> Measurement:
+        """Do the same with the active pulse alone."""
+        _, qubit = qubits_of(target, executor.device)
+        now = {
+            name: executor.blocks.value(f"{target}.cz.{name}") for name in ("amplitude", "width", "sigma", "duration")
+        }
+        answer = yield MeasurementRequest(
+            self._at(executor, target, [flux_pulse(executor, target, **now)]), 5 * self.parameters.shots
+        )
+        axes = {"candidate": ([0], ""), "setting": (np.arange(5), "")}
+        known = executor.calibration
+        return sweep(axes, answer, suffixes=("_tried",), known=known, target=f"Q{qubit}").assign_attrs(**now)
+
+    def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
+        """Say whether the active pulse still brings 11 back with a phase near π, as finer routines need it."""
+        y, sigma = signal(data, "_tried")
+        fringe, noise = float(np.hypot(*(2 * y[0, 1:3] - 1))), 2 * float(np.median(sigma))
+        if not fringe > max(5 * noise, 0.5):
+            return "bad data", "the target shows no fringe: is its drive line alive?"
+        lost, ratio, _ = chevron_maps(data, "_tried")
+        wrong, error = float(_wrong(lost, ratio)[0]), float(np.hypot(sigma[0, 0], noise * abs(1 + ratio[0]) / 2))
+        if wrong > CLOSE + 3 * error:
+            return "out of spec", f"the active gate is wrong by {wrong:.2f}, {CLOSE + 3 * error:.2f} is allowed"
+        return "in spec", ""
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Take the best of the settings that were tried: where the pattern is narrow, what lies between misleads."""
@@ -106,7 +146,7 @@ class CzChevron(Cz):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw what is lost of 11 and the conditional phase, and the setting that was chosen."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         lost, ratio, _ = chevron_maps(data)
         chosen = [f"{name} = {item.value:.5g} {item.unit}" for name, item in outcome.values.items()]

@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import line
+from pulsed.calibration.results.data import signal, signal_name, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -67,10 +67,10 @@ class Drag(Routine):
         """Pairs of π rotations: x, or two sx."""
         shots: PositiveInt = 500
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep beta of both gates."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        blocks, parts = bench.blocks, []
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        blocks, parts = executor.blocks, []
         for gate, pulses in (("x", 1), ("sx", 2)):
             betas = blocks.value(f"{target}.{gate}.beta") + np.linspace(-p.span / 2, p.span / 2, p.points)
             schedules = [
@@ -78,9 +78,9 @@ class Drag(Routine):
                 for turn in QUARTER.tolist()
                 for beta in betas.tolist()
             ]
-            answer = yield Ask(schedules, p.shots)
+            answer = yield MeasurementRequest(schedules, p.shots)
             axes = {"turn": (QUARTER, "rad"), f"beta_{gate}": (betas, "dt")}
-            parts.append(sweep(axes, answer, suffixes=(f"_{gate}",), known=bench.calibration, target=target))
+            parts.append(sweep(axes, answer, suffixes=(f"_{gate}",), known=executor.calibration, target=target))
         return xarray.merge(parts, combine_attrs="override")
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -89,7 +89,9 @@ class Drag(Routine):
         for gate in ("x", "sx"):
             y, sigma = signal(data, f"_{gate}")
             difference, noise = y[0] - y[1], np.hypot(sigma[0], sigma[1])
-            fits[gate] = line(data[f"beta_{gate}"].to_numpy(), difference, noise, zero=True)
+            fits[gate] = line(data[f"beta_{gate}"].to_numpy(), difference, noise, zero=True).shown(
+                x=("beta", "dt"), y=("difference of both axes", signal_name(data)[1])
+            )
         if refused := first_bad(fits):
             return refused
         values = {f"{gate}.beta": Proposal(fit.values["zero"], "dt", fit.stderr["zero"]) for gate, fit in fits.items()}

@@ -11,12 +11,12 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.optimize import least_squares
 from scipy.signal import lfilter
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -80,14 +80,14 @@ class FluxDistortion(Routine):
         """Return the flux ports of couplers."""
         return tuple(dict.fromkeys(pair.flux for pair in device.couplings if pair.flux is not None))
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Ramsey of the pair's control, the target in 0, over the gap and over the probe's amplitude."""
-        p, blocks = self.parameters, bench.blocks
-        number, pair = _pair(bench.device, target)
+        p, blocks = self.parameters, executor.blocks
+        number, pair = _pair(executor.device, target)
         qubit, channel = pair.control, ControlChannel(number)
 
         def pulse(width: int, amplitude: float) -> Any:
-            length = flux_duration(bench, width, p.sigma)
+            length = flux_duration(executor, width, p.sigma)
             return blocks.play(GaussianSquare(length, amplitude, sigma=p.sigma, width=width), channel)
 
         rest = SETTLED + p.longest
@@ -97,17 +97,17 @@ class FluxDistortion(Routine):
         trains = [repeated(sequence(before, gap, probe), p.repeats, rest - gap) for gap in gaps.tolist()]
         schedules = [ramsey(blocks, qubit, (), train, turn) for turn in TURNS.tolist() for train in trains]
         off = {"settings": {SWITCH: 0.0}}
-        answer = yield Ask(schedules, p.shots, options=off)
+        answer = yield MeasurementRequest(schedules, p.shots, options=off)
         axes = {"turn": (TURNS, "rad"), "gap": (gaps * blocks.dt, "s")}
-        data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
+        data = sweep(axes, answer, known=executor.calibration, target=f"Q{qubit}")
         amplitudes = p.amplitude * (1 + p.span * np.array(_OFF))
         probes = [(pulse(p.probe, a), rest) for a in amplitudes.tolist()]
         schedules = [ramsey(blocks, qubit, (), probe, turn) for turn in TURNS.tolist() for probe in probes]
-        answer = yield Ask(schedules, p.shots, options=off)
+        answer = yield MeasurementRequest(schedules, p.shots, options=off)
         axes = {"turn": (TURNS, "rad"), "amplitude": (amplitudes, "full scale")}
         data = data.merge(sweep(axes, answer, suffixes=("_probe",)), combine_attrs="override")
         shapes = {"long": p.long, "probe": p.probe}
-        lengths = {f"{name}_length": flux_duration(bench, width, p.sigma) for name, width in shapes.items()}
+        lengths = {f"{name}_length": flux_duration(executor, width, p.sigma) for name, width in shapes.items()}
         about = {"repeats": p.repeats, "sigma": p.sigma, "dt": blocks.dt, "exponentials": p.exponentials}
         return data.assign_attrs({**shapes, **lengths, **about})
 
@@ -126,7 +126,7 @@ class FluxDistortion(Routine):
         slope, power = _sensitivity(data, turned - turned[middle], own_error)
         if not abs(slope[0]) > 10 * slope[1]:
             return bad_data("the amplitude makes no difference to the phase: is the flux line alive?")
-        fits = {"phase (rad)": _exponentials(data, phase, error, slope, power)}
+        fits = {"phase": _exponentials(data, phase, error, slope, power)}
         if refused := first_bad(fits):
             return refused
         (fit,) = fits.values()
@@ -145,12 +145,12 @@ class FluxDistortion(Routine):
         here, there = (response(np.array(n), t) for n in (found.value, known))
         apart = float(np.abs(here - there).max())
         if apart > 2e-3 + 3 * (found.stderr or 0.0):
-            return "out of spec", f"the response of {target} to a step differs by {apart:.4f} from the one in force"
+            return "out of spec", f"the response of {target} to a step differs by {apart:.4f} from the active one"
         return "in spec", ""
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the phase over the gap with its fit, and the line's response to a step."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         left, right = figure.subplots(1, 2)

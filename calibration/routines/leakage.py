@@ -11,8 +11,8 @@ from pydantic import Field, PositiveInt
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, line
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -68,9 +68,9 @@ class EcrLeakage(Routine):
         """Return the pairs without a flux line."""
         return tone_pairs(device)
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Play none and more and more gates, each with and without an x at the end."""
-        p, blocks, pair = self.parameters, bench.blocks, qubits_of(target, bench.device)
+        p, blocks, pair = self.parameters, executor.blocks, qubits_of(target, executor.device)
         rng, repeats = np.random.default_rng(p.seed), [0, *p.repeats]
         schedules = []
         for count in repeats:
@@ -79,7 +79,7 @@ class EcrLeakage(Routine):
                 turns = np.pi / 2 * rng.integers(4, size=(count, 2)) * (1, 2)
                 body = self._gates(blocks, pair, turns.tolist())
                 schedules += [_read(blocks, pair, body, flip=flip) for flip in (False, True)]
-        answer = yield Ask(schedules, p.shots, level=2)
+        answer = yield MeasurementRequest(schedules, p.shots, level=2)
         assert answer.bits is not None, "level 2"
         gate = blocks.gate("ecr", *pair).duration * blocks.dt
         data = xarray.Dataset(coords={"side": list(SIDES), "repeats": ("repeats", repeats, {"units": ""})})
@@ -87,12 +87,12 @@ class EcrLeakage(Routine):
         attributes: dict[str, float] = {}
         for side, qubit in zip(SIDES, pair, strict=True):
             column = sorted(pair).index(qubit)
-            three = len(bench.calibration.numbers(f"Q{qubit}.readout.discriminator")) > 5
+            three = len(executor.calibration.numbers(f"Q{qubit}.readout.discriminator")) > 5
             seen = answer.bits[:, :, column] == 2 if three else answer.bits[:, :, column] > 0
             found.append(seen.sum(axis=1).reshape(len(repeats), p.draws, 2))
             t1 = blocks.value(f"Q{qubit}.t1", 0.0)
             attributes |= {
-                f"weight_{side}": _weight(bench, qubit, three),
+                f"weight_{side}": _weight(executor, qubit, three),
                 f"back_{side}": 2 * gate / t1 if t1 > 0 else 0.0,
             }
         data["seen"] = (("side", "repeats", "draw", "flipped"), np.array(found), {"units": ""})
@@ -117,7 +117,7 @@ class EcrLeakage(Routine):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw what is above 1 against the number of gates."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         rows = figure.subplots(2, 2, sharex=True, height_ratios=(3, 1))
@@ -164,14 +164,14 @@ def _kept(counts: np.ndarray, back: float) -> np.ndarray:
     return found
 
 
-def _weight(bench: Executor, qubit: int, three: bool) -> float:
+def _weight(executor: Executor, qubit: int, three: bool) -> float:
     """Return by how much the sum of both readings changes when 0 and 1 become 2."""
-    if three and bench.calibration.has(f"Q{qubit}.readout.assignment"):
-        zero, one, two = np.reshape(bench.calibration.numbers(f"Q{qubit}.readout.assignment"), (3, 3))[:, 2]
+    if three and executor.calibration.has(f"Q{qubit}.readout.assignment"):
+        zero, one, two = np.reshape(executor.calibration.numbers(f"Q{qubit}.readout.assignment"), (3, 3))[:, 2]
         return float(2 * two - zero - one)
     if three:
         return 2.0
-    read = assignment(bench, qubit)
+    read = assignment(executor, qubit)
     return 2 - read.wrong_zero - (1 - read.wrong_one)
 
 

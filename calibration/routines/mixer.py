@@ -15,13 +15,13 @@ import xarray
 from pydantic import Field, PositiveFloat
 
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.figures import heading
 from pulsed.calibration.fits import Fit, bad
 from pulsed.calibration.fits.paraboloids import paraboloid
+from pulsed.calibration.results.run_plots import axis_of, heading
 from pulsed.calibration.routine import (
-    Answer,
-    Ask,
     Measurement,
+    MeasurementRequest,
+    MeasurementResponse,
     Outcome,
     Proposal,
     Routine,
@@ -79,23 +79,25 @@ class Mixer(Routine):
         """Return the output ports that have a mixer."""
         return tuple(n for n, port in device.ports.items() if port.direction == "output" and port.lo is not None)
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Look at rounds of seven settings, each around the minimum found so far, and at the minimum itself."""
         p = self.parameters
-        channel, carrier = _tone(bench.device, bench.calibration, target)
-        lo = bench.device.oscillators[str(bench.device.ports[target].lo)].frequency
+        channel, carrier = _tone(executor.device, executor.calibration, target)
+        lo = executor.device.oscillators[str(executor.device.ports[target].lo)].frequency
         places = (carrier, lo, 2 * lo - carrier, lo - 1.7 * (carrier - lo))
         # The last place is far from the others and shows the noise. The length fits any granularity.
-        length = round(p.duration / bench.blocks.dt / 64) * 64
+        length = round(p.duration / executor.blocks.dt / 64) * 64
         pulse = GaussianSquare(length, p.tone, sigma=_FLANK, width=length - 4 * _FLANK, name="tone")
-        tone = [bench.blocks.play(pulse, channel)]
+        tone = [executor.blocks.play(pulse, channel)]
         look = {"spectrum": Spectrum(target, places, p.rbw)}
-        best, settings, levels = _known(bench.calibration, target), [], []
+        best, settings, levels = _known(executor.calibration, target), [], []
         for number in range(p.rounds + 1):
             pattern = _SEVEN if number < p.rounds else np.zeros((1, 2))
             near = np.repeat([p.offset_step, p.correction_step], 2) / _SMALLER**number
             for point in np.tile(pattern, 2) * near + best:
-                answer: Answer = yield Ask(tone, options=look, values=_values(target, point))
+                answer: MeasurementResponse = yield MeasurementRequest(
+                    tone, options=look, values=_values(target, point)
+                )
                 assert answer.spectrum is not None, "the analyser has looked"
                 settings.append(point)
                 levels.append(answer.spectrum[0])
@@ -129,13 +131,13 @@ class Mixer(Routine):
         reason = f"{' and '.join(told)} against the tone; the analyser's noise {_db(floor / tone):.0f} dB"
         return Outcome("good", reason, values, fits)
 
-    def check(self, bench: Executor, target: str) -> Measurement:
-        """Look at what is in force, and a little around it."""
+    def check(self, executor: Executor, target: str) -> Measurement:
+        """Look at what is active, and a little around it."""
         small = {"rounds": 1, "offset_step": 2e-3, "correction_step": 0.01}
-        return type(self)(**{**self.parameters.model_dump(), **small}).measure(bench, target)
+        return type(self)(**{**self.parameters.model_dump(), **small}).measure(executor, target)
 
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Any, str]:
-        """Ask whether leakage and image are below the bound with what is in force, the first setting looked at."""
+        """Ask whether leakage and image are below the bound with what is active, the first setting looked at."""
         tone, leakage, image, floor = (*_powers(data)[0, :3], _last(data)[3])
         if not np.isfinite([tone, leakage, image, floor]).all():
             return "bad data", "a level is not a number"
@@ -247,7 +249,7 @@ def _draw_bowl(top: Any, bottom: Any, data: xarray.Dataset, fit: Fit | None, nam
         bottom.axhline(0, color="grey", lw=0.8)
     shown = top.scatter(data[x], data[y], c=level, s=18, cmap="viridis")
     top.figure.colorbar(shown, ax=top, label="dBm")
-    top.set_xlabel(f"{x} {data[x].attrs.get('units', '')}", fontsize="small")
-    top.set_ylabel(y, fontsize="small")
+    for axis, name in ((top.xaxis, x), (top.yaxis, y)):
+        axis.set_label_text(axis_of(data, name).label, fontsize="small")
     bottom.set_xlabel("setting", fontsize="small")
     bottom.set_ylabel("residuals / error", fontsize="small")

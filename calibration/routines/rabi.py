@@ -9,12 +9,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import chevron, cosine
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -23,6 +23,7 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.readings import room
 from pulsed.calibration.schedules import PULSE_DURATION
 from pulsed.model.calibration import CalibrationSet
 from pulsed.pulse.library import Constant
@@ -37,7 +38,8 @@ class Rabi(Routine):
     """The amplitude of the π pulse, and of its half: the first values of x and sx.
 
     The rest of a pulse comes with it where it is not known or another one was played, and is else left as it was found.
-    The phase of a qubit's frame is free, so it is defined by its own pulses: their angle is 0. Next to a coupled qubit
+    The phase of a qubit's frame is free, so it is defined by its own pulses: their angle is 0 to begin with. Once it is
+    known it is kept: the angles of cross-resonance tones on the qubit are told in this frame. Next to a coupled qubit
     of nearly the same frequency they are longer: the spectrum of a short pulse reaches the neighbour and turns it, one
     way or the other with the state of the qubit that is driven, which no tone on another line can take away.
     """
@@ -55,7 +57,7 @@ class Rabi(Routine):
 
         points: int = Field(default=41, ge=9)
         most: float = Field(default=0.9, gt=0, le=1)
-        """Largest amplitude, full scale: the correction of a mixer needs some of it, too."""
+        """Largest amplitude, full scale, as far as the correction of the line's mixer leaves so much."""
         repeats: PositiveInt = 2
         """Pulses in a row."""
         duration: PositiveInt | None = None
@@ -64,35 +66,42 @@ class Rabi(Routine):
         """dt; without, a quarter of the duration, or the one known with it."""
         shots: PositiveInt = 300
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the amplitude."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        amplitudes = np.linspace(0, p.most, p.points)
-        duration, sigma = self._shape(bench, target)
-        shape = {"duration": duration, "sigma": sigma, "angle": 0.0}
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        most = min(p.most, room(executor, executor.device.qubits[qubit].drive))
+        amplitudes = np.linspace(0, most, p.points)
+        duration, sigma = self._shape(executor, target)
+        angle = next((executor.blocks.value(name) for name in self._angles(executor, target)), 0.0)
+        shape = {"duration": duration, "sigma": sigma, "angle": angle}
         schedules = []
         for amplitude in amplitudes.tolist():
-            pulse = bench.blocks.drag(qubit, "x", amplitude=amplitude, **shape)
-            schedules.append(bench.blocks.shot(qubit, *[pulse] * p.repeats))
-        answer = yield Ask(schedules, p.shots)
+            pulse = executor.blocks.drag(qubit, "x", amplitude=amplitude, **shape)
+            schedules.append(executor.blocks.shot(qubit, *[pulse] * p.repeats))
+        answer = yield MeasurementRequest(schedules, p.shots)
         data = sweep({"amplitude": (amplitudes, "full scale")}, answer)
-        chosen = {"angle": 0.0, "duration": duration, "sigma": sigma}
-        begin = {**chosen, "beta": bench.blocks.value(f"{target}.x.beta", 0.0)}
+        chosen = {"duration": duration, "sigma": sigma}
+        begin = {**chosen, "angle": angle, "beta": executor.blocks.value(f"{target}.x.beta", 0.0)}
         given = {
             f"{gate}.{name}": value
             for gate in ("x", "sx")
             for name, value in begin.items()
-            if _unknown(bench.calibration, full := f"{target}.{gate}.{name}")
-            or (name in chosen and bench.calibration.number(full) != value)
+            if _unknown(executor.calibration, full := f"{target}.{gate}.{name}")
+            or (name in chosen and executor.calibration.number(full) != value)
         }
         return data.assign_attrs(repeats=p.repeats, **given)
 
-    def _shape(self, bench: Executor, target: str) -> tuple[float, float]:
+    def _angles(self, executor: Executor, target: str) -> list[str]:
+        """Return the names of the angles that define the frame already: that of x, or of sx where x has none."""
+        names = (f"{target}.x.angle", f"{target}.sx.angle")
+        return [name for name in names if not _unknown(executor.calibration, name)]
+
+    def _shape(self, executor: Executor, target: str) -> tuple[float, float]:
         """Return the duration and sigma of the pulse in dt."""
-        p, known = self.parameters, bench.blocks.value(f"{target}.x.duration", 0.0)
-        least = gentle_duration(bench, target)
+        p, known = self.parameters, executor.blocks.value(f"{target}.x.duration", 0.0)
+        least = gentle_duration(executor, target)
         duration = p.duration or max(least, known)
-        sigma = bench.blocks.value(f"{target}.x.sigma", duration / 4) if duration == known else duration / 4
+        sigma = executor.blocks.value(f"{target}.x.sigma", duration / 4) if duration == known else duration / 4
         return duration, p.sigma or sigma
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -114,23 +123,30 @@ class Rabi(Routine):
                     values[f"{gate}.{name}"] = Proposal(float(data.attrs[f"{gate}.{name}"]), unit)
         return Outcome("good", "", values, fits)
 
+    def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
+        """Draw the fit, under it how many pulses are played in a row."""
+        repeats = int(data.attrs["repeats"])
+        name = f"amplitude of each of {repeats} pulses" if repeats > 1 else "amplitude of the pulse"
+        amplitude = data["amplitude"].assign_attrs(long_name=name)
+        super().draw(data.assign_coords(amplitude=amplitude), outcome, figure)
+
 
 def _unknown(calibration: CalibrationSet, name: str) -> bool:
     return not calibration.has(name) or calibration.values[name].quality == "design"
 
 
-def gentle_duration(bench: Executor, target: str) -> float:
+def gentle_duration(executor: Executor, target: str) -> float:
     """Return the dt of the shortest pulse that leaves the coupled neighbours of a qubit where they are.
 
     With four sigma, 2 pi times sigma times the nearest neighbour's distance is at least that of the usual pulse of
     32 dt at :data:`CLOSE`.
     """
-    (qubit,), value = qubits_of(target, bench.device), bench.blocks.value
-    pairs = [{pair.control, pair.target} for pair in bench.device.couplings if pair.flux is None]
+    (qubit,), value = qubits_of(target, executor.device), executor.blocks.value
+    pairs = [{pair.control, pair.target} for pair in executor.device.couplings if pair.flux is None]
     others = {other for pair in pairs if qubit in pair for other in pair - {qubit}}
     apart = [abs(value(f"{target}.f01") - value(f"Q{other}.f01", np.inf)) for other in others]
     nearest = max(min(apart, default=np.inf), LEAST)
-    grain = bench.device.timing.granularity
+    grain = executor.device.timing.granularity
     return max(PULSE_DURATION, grain * math.ceil(PULSE_DURATION * CLOSE / nearest / grain))
 
 
@@ -155,19 +171,21 @@ class Chevron(Routine):
         amplitude: float = Field(default=0.2, gt=0, le=1)
         shots: PositiveInt = 100
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep both."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        f01 = bench.blocks.value(f"{target}.f01")
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        f01 = executor.blocks.value(f"{target}.f01")
         detunings = np.linspace(-p.span / 2, p.span / 2, p.points)
         lengths = np.arange(16, p.longest + 1, 8)
         schedules = [
-            bench.blocks.shot(qubit, bench.blocks.drive(qubit, Constant(length, p.amplitude)), frequency=f01 + detuning)
+            executor.blocks.shot(
+                qubit, executor.blocks.drive(qubit, Constant(length, p.amplitude)), frequency=f01 + detuning
+            )
             for detuning in detunings.tolist()
             for length in lengths.tolist()
         ]
-        answer = yield Ask(schedules, p.shots)
-        axes = {"detuning": (detunings, "Hz"), "length": (lengths * bench.blocks.dt, "s")}
+        answer = yield MeasurementRequest(schedules, p.shots)
+        axes = {"detuning": (detunings, "Hz"), "length": (lengths * executor.blocks.dt, "s")}
         return sweep(axes, answer).assign_attrs(f01=f01)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -184,7 +202,7 @@ class Chevron(Routine):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the pattern beside that of the fit."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         y, _ = signal(data)

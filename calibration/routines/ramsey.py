@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits.fringes import beating_fringes, fringes
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -54,21 +54,23 @@ class Ramsey(Routine):
         """Whether T2* is asked for; without, a window too short for it is good enough."""
         shots: PositiveInt = 300
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Measure both sweeps, the second one at the frequency that the first one found."""
-        p, frame = self.parameters, bench.blocks.value(f"{target}.f01")
+        p, frame = self.parameters, executor.blocks.value(f"{target}.f01")
         data = xarray.Dataset()
         if p.short_span is not None:
-            data = yield from self._sweep(bench, target, frame, p.short_span, "short")
+            data = yield from self._sweep(executor, target, frame, p.short_span, "short")
             short = _detuning(data)
             if short is None:
                 return data
             frame += short
-        return data.merge((yield from self._sweep(bench, target, frame, p.span, "wait")), combine_attrs="no_conflicts")
+        return data.merge(
+            (yield from self._sweep(executor, target, frame, p.span, "wait")), combine_attrs="no_conflicts"
+        )
 
-    def _sweep(self, bench: Executor, target: str, frame: float, span: float, axis: str) -> Measurement:
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        blocks = bench.blocks
+    def _sweep(self, executor: Executor, target: str, frame: float, span: float, axis: str) -> Measurement:
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        blocks = executor.blocks
         waits = (waits_of if axis == "wait" else even_waits)(span, p.points, blocks.dt)
         seconds, sx = np.array(waits) * blocks.dt, blocks.sx(qubit)
         schedules = [
@@ -78,9 +80,9 @@ class Ramsey(Routine):
             for turn in TURNS.tolist()
             for wait, time in zip(waits, seconds.tolist(), strict=True)
         ]
-        answer = yield Ask(schedules, p.shots)
+        answer = yield MeasurementRequest(schedules, p.shots)
         axes = {"turn": (TURNS, "rad"), axis: (seconds, "s")}
-        data = sweep(axes, answer, suffixes=(f"_{axis}",), known=bench.calibration, target=target)
+        data = sweep(axes, answer, suffixes=(f"_{axis}",), known=executor.calibration, target=target)
         return data.assign_attrs({f"frame_{axis}": frame, f"turned_{axis}": p.fringes / span, "decay": int(p.decay)})
 
     def analyse(self, data: xarray.Dataset) -> Outcome:

@@ -9,13 +9,13 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import errors, points, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, clouds, parabola
+from pulsed.calibration.results.data import errors, points, sweep
 from pulsed.calibration.routine import (
-    Answer,
-    Ask,
     Measurement,
+    MeasurementRequest,
+    MeasurementResponse,
     Outcome,
     Proposal,
     Routine,
@@ -24,17 +24,29 @@ from pulsed.calibration.routine import (
     first_bad,
     qubits_of,
 )
+from pulsed.calibration.routines.readings import room
 from pulsed.model.calibration import CalibrationSet
 from pulsed.pulse.schedule import Schedule
 
 PREPARED, ERROR = 0.7, 0.25
 """Of the shots of a state, how many are in it at least where its pulse works; and what is read wrongly at most."""
-MOVED = 0.05
-"""How far a cloud may lie from its place in force, as a part of the distance of 0 and 1: by so much populations err."""
+_MOVED = 0.05
+"""How far a cloud may be from where the active set has it, in distances of 0 and 1; populations err by as much."""
 
 
 def _clouds(data: xarray.Dataset) -> Fit:
     return told_apart(data["shot_i"].to_numpy() + 1j * data["shot_q"].to_numpy())
+
+
+def judge_places(fit: Fit, places: Sequence[complex], name: str) -> tuple[Verdict, str]:
+    """Compare where the cloud of each state lies with its place in the discriminator ``name``; 0 and 1 come first."""
+    for state, place in enumerate(places):
+        re, im = f"z{state}re", f"z{state}im"
+        moved = abs(complex(fit.values[re], fit.values[im]) - place)
+        allowed = _MOVED * abs(places[1] - places[0]) + 3 * abs(complex(fit.stderr[re], fit.stderr[im]))
+        if moved > allowed:
+            return "out of spec", f"the points of {state} have moved by {moved:.2g}, {allowed:.1g} is allowed: {name}"
+    return "in spec", ""
 
 
 def told_apart(points: np.ndarray) -> Fit:
@@ -53,7 +65,7 @@ def told_apart(points: np.ndarray) -> Fit:
     return fit
 
 
-def shots_of(answer: Answer, **axes: Sequence[object]) -> xarray.Dataset:
+def shots_of(answer: MeasurementResponse, **axes: Sequence[object]) -> xarray.Dataset:
     """Return single shots, ``shot_i`` and ``shot_q``, over ``axes`` (the last runs fastest): the prepared state..."""
     assert answer.iq is not None, "level 1"
     iq = answer.iq[:, :, 0].astype(np.complex128).reshape(*(len(values) for values in axes.values()), -1)
@@ -73,12 +85,12 @@ def _discriminator(fit: Fit) -> dict[str, Proposal]:
     return {**values, "thermal": Proposal(thermal, "", fit.stderr["population_01"])}
 
 
-def rested(bench: Executor) -> dict[str, float]:
+def rested(executor: Executor) -> dict[str, float]:
     """Return options with twice the usual wait before a shot.
 
     What is left in 1 of the shot before is not an error of the readout: after 500 us it is 2 % with a T1 of 130 us.
     """
-    limits = bench.device.limits
+    limits = executor.device.limits
     return {"rep_delay": min(2 * limits.rep_delay, limits.rep_delay_max)}
 
 
@@ -102,12 +114,12 @@ class Readout(Routine):
 
         shots: PositiveInt = 3000
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Prepare 0 and 1 and keep every shot."""
-        (qubit,) = qubits_of(target, bench.device)
-        blocks = bench.blocks
+        (qubit,) = qubits_of(target, executor.device)
+        blocks = executor.blocks
         schedules = [blocks.shot(qubit), blocks.shot(qubit, blocks.x(qubit))]
-        answer = yield Ask(schedules, self.parameters.shots, options=rested(bench))
+        answer = yield MeasurementRequest(schedules, self.parameters.shots, options=rested(executor))
         return shots_of(answer, prepared=[0, 1])
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -116,7 +128,7 @@ class Readout(Routine):
         return first_bad(fits) or Outcome("good", "", _discriminator(fits["clouds"]), fits)
 
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
-        """Compare the assignment error, and where the clouds lie, with what is in force.
+        """Compare the assignment error, and where the clouds lie, with what is active.
 
         As well told apart as ever, clouds that have turned with the phase of an oscillator are told apart wrongly.
         """
@@ -125,15 +137,7 @@ class Readout(Routine):
         if verdict != "in spec" or not calibration.has(full):
             return verdict, why
         fit, known = _clouds(data), calibration.numbers(full)
-        centres = complex(known[0], known[1]), complex(known[2], known[3])
-        for state, centre in enumerate(centres):
-            re, im = f"z{state}re", f"z{state}im"
-            moved = abs(complex(fit.values[re], fit.values[im]) - centre)
-            allowed = MOVED * abs(centres[1] - centres[0]) + 3 * abs(complex(fit.stderr[re], fit.stderr[im]))
-            if moved > allowed:
-                why = f"the points of {state} have moved by {moved:.2g}, {allowed:.1g} is allowed: {full}"
-                return "out of spec", why
-        return "in spec", ""
+        return judge_places(fit, [complex(known[k], known[k + 1]) for k in (0, 2)], full)
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the points of both states and the centres."""
@@ -144,8 +148,9 @@ class ReadoutOptimum(Routine):
     """Frequency and amplitude at which 0 and 1 are told apart best.
 
     The frequency is where the mean points of both states are farthest apart, weakly driven. More power is not always
-    better: the amplitude is the one of the smallest assignment error, found by preparing both states and reading them.
-    Records are integrated evenly. Where a kernel is in force, which tells the states apart at another setting and turns
+    better: the amplitude is the one of the smallest assignment error, found by preparing both states and reading them,
+    up to ``readout.highest`` where resonator-power has found it and to where the states cannot be told apart any more.
+    Records are integrated evenly. Where a kernel is active, which tells the states apart at another setting and turns
     the points, ``readout.kernel`` is made a boxcar too: the points that are given are those that it reads.
     """
 
@@ -167,12 +172,15 @@ class ReadoutOptimum(Routine):
         amplitude_shots: PositiveInt = 1500
         final_shots: PositiveInt = 3000
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the frequency, then the amplitude at the best one, then read at the best of both."""
-        p, subject, known = self.parameters, f"{target}.readout", bench.calibration
-        frequency, amplitude = bench.blocks.value(f"{subject}.frequency"), bench.blocks.value(f"{subject}.amplitude")
+        p, subject, known = self.parameters, f"{target}.readout", executor.calibration
+        frequency, amplitude = (
+            executor.blocks.value(f"{subject}.frequency"),
+            executor.blocks.value(f"{subject}.amplitude"),
+        )
         frequencies = frequency + np.linspace(-0.7 * p.span, 0.3 * p.span, p.points)
-        answer = yield self._ask(bench, target, [(float(f), 0.5 * amplitude) for f in frequencies], p.shots)
+        answer = yield self._ask(executor, target, [(float(f), 0.5 * amplitude) for f in frequencies], p.shots)
         axes = {"frequency": (frequencies, "Hz"), "prepared": ([0, 1], "")}
         weighted = known.has(kernel := f"{subject}.kernel") and any(known.numbers(kernel))
         data = sweep(axes, answer).assign_attrs(weighted=int(weighted))
@@ -180,25 +188,25 @@ class ReadoutOptimum(Routine):
         if not best.ok:
             return data
         at = best.values["extremum"]
-        most = min(amplitude * p.largest, _highest(bench, target))
+        most = min(amplitude * p.largest, _highest(executor, target), known.get(f"{subject}.highest", np.inf))
         amplitudes = np.geomspace(min(0.4 * amplitude, 0.5 * most), most, p.amplitudes)
-        answer = yield self._ask(bench, target, [(at, a) for a in amplitudes.tolist()], p.amplitude_shots)
+        answer = yield self._ask(executor, target, [(at, a) for a in amplitudes.tolist()], p.amplitude_shots)
         data = data.merge(_assignment(answer, amplitudes))
         chosen = _amplitude(data)
-        answer = yield self._ask(bench, target, [(at, chosen)], p.final_shots, rested(bench))
+        answer = yield self._ask(executor, target, [(at, chosen)], p.final_shots, rested(executor))
         return data.merge(shots_of(answer, prepared=[0, 1]))
 
     def _ask(
-        self, bench: Executor, target: str, settings: list[tuple[float, float]], shots: int,
+        self, executor: Executor, target: str, settings: list[tuple[float, float]], shots: int,
         options: Mapping[str, Any] | None = None,
-    ) -> Ask:  # fmt: skip
+    ) -> MeasurementRequest:  # fmt: skip
         """Ask for both states at each (frequency, amplitude)."""
-        blocks, (qubit,) = bench.blocks, qubits_of(target, bench.device)
+        blocks, (qubit,) = executor.blocks, qubits_of(target, executor.device)
         schedules: list[Schedule] = []
         for frequency, amplitude in settings:
             readout = blocks.measure(qubit, frequency=frequency, amplitude=amplitude)
             schedules += [blocks.shot(qubit, readout=readout), blocks.shot(qubit, blocks.x(qubit), readout=readout)]
-        return Ask(schedules, shots, options=options or {})
+        return MeasurementRequest(schedules, shots, options=options or {})
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Find the best frequency and amplitude, and the clouds there."""
@@ -217,17 +225,17 @@ class ReadoutOptimum(Routine):
             values["readout.kernel"] = Proposal((0.0,))
         return Outcome("good", "", {**values, **_discriminator(fits["clouds"])}, fits)
 
-    def check(self, bench: Executor, target: str) -> Measurement:
+    def check(self, executor: Executor, target: str) -> Measurement:
         """Read both states as they are read now."""
-        return Readout().check(bench, target)
+        return Readout().check(executor, target)
 
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
-        """Compare the assignment error with the one in force."""
+        """Compare the assignment error with the active one."""
         return Readout().judge(data, calibration, target)
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw both sweeps with what was chosen, and the clouds there."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         left, middle, right = figure.subplots(1, 3)
@@ -244,18 +252,14 @@ class ReadoutOptimum(Routine):
         _draw_points(data, outcome, right)
 
 
-def _highest(bench: Executor, target: str) -> float:
+def _highest(executor: Executor, target: str) -> float:
     """Return the largest amplitude that all tones of a readout line can have at once, full scale.
 
     They share what mixer correction and offset leave of it when all of them are in phase.
     """
-    rows, known = bench.device.qubits, bench.calibration
-    port = rows[qubits_of(target, bench.device)[0]].readout
-    offsets, correction = f"{port}.mixer.offset", f"{port}.mixer.correction"
-    a, b, c, d = known.numbers(correction) if known.has(correction) else (1.0, 0.0, 0.0, 1.0)
-    i, q = known.numbers(offsets) if known.has(offsets) else (0.0, 0.0)
-    room = min((1 - abs(i)) / np.hypot(a, b), (1 - abs(q)) / np.hypot(c, d))
-    return float(room) / sum(row.readout == port for row in rows)
+    rows = executor.device.qubits
+    port = rows[qubits_of(target, executor.device)[0]].readout
+    return room(executor, port) / sum(row.readout == port for row in rows)
 
 
 def _contrast(data: xarray.Dataset) -> Fit:
@@ -264,17 +268,24 @@ def _contrast(data: xarray.Dataset) -> Fit:
     distance = np.abs(z[:, 1] - z[:, 0])
     noise = np.hypot(sigma[:, 0], sigma[:, 1])
     top = np.convolve(distance, np.ones(3) / 3, "same")
-    near = top >= 0.7 * top.max()
+    near = _around(int(np.argmax(top)), top >= 0.7 * top.max())
     return parabola(frequency[near], distance[near], noise[near], sign=-1)
 
 
-def _assignment(answer: Answer, amplitudes: np.ndarray) -> xarray.Dataset:
-    """Return the assignment error at each amplitude, NaN where the clouds cannot be told apart."""
+def _around(middle: int, good: np.ndarray) -> slice:
+    """Return the stretch around ``middle`` without a gap: a point that is not good vouches for none behind it."""
+    bad = np.flatnonzero(~good)
+    before, behind = bad[bad < middle], bad[bad > middle]
+    return slice(int(before[-1]) + 1 if before.size else 0, int(behind[0]) if behind.size else good.size)
+
+
+def _assignment(answer: MeasurementResponse, amplitudes: np.ndarray) -> xarray.Dataset:
+    """Return the assignment error at each amplitude, NaN where the clouds cannot be told apart or are clipped."""
     assert answer.iq is not None, "level 1"
     found, error = np.full(amplitudes.size, np.nan), np.full(amplitudes.size, np.nan)
     for k in range(amplitudes.size):
         fit = clouds([answer.iq[2 * k, :, 0], answer.iq[2 * k + 1, :, 0]])
-        if fit.ok:
+        if fit.ok and not answer.overrange[2 * k : 2 * k + 2].any():
             found[k], error[k] = fit.values["error"], fit.stderr["error"]
     data = xarray.Dataset(coords={"amplitude": ("amplitude", amplitudes, {"units": "full scale"})})
     data["assignment"] = ("amplitude", found, {"units": ""})
@@ -285,12 +296,14 @@ def _assignment(answer: Answer, amplitudes: np.ndarray) -> xarray.Dataset:
 def _amplitude(data: xarray.Dataset) -> float:
     """Return the amplitude of the smallest assignment error: of a parabola in its logarithm through those near it.
 
-    Where there is no minimum within the sweep it is the best amplitude that was tried.
+    Where there is no minimum within the sweep it is the best amplitude that was tried. The sweep ends where the states
+    cannot be told apart any more: beyond that the resonator is another one.
     """
-    known = data.dropna("amplitude")
-    amplitudes, found = known["amplitude"].to_numpy(), known["assignment"].to_numpy()
-    if not amplitudes.size:
+    told = np.isfinite(data["assignment"].to_numpy())
+    if not told.any():
         return float(data["amplitude"].to_numpy().min())
+    known = data.isel(amplitude=_around(int(np.argmax(told)), told))
+    amplitudes, found = known["amplitude"].to_numpy(), known["assignment"].to_numpy()
     best = int(np.argmin(found))
     near = slice(max(best - 2, 0), best + 3)
     x, y = np.log(amplitudes[near]), found[near]
@@ -303,7 +316,7 @@ def _amplitude(data: xarray.Dataset) -> float:
 
 def draw_clouds(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
     """Draw the single shots of prepared states and the centres of their clouds."""
-    from pulsed.calibration.figures import heading
+    from pulsed.calibration.results.run_plots import heading
 
     figure.suptitle(heading(title, data, outcome), fontsize="medium")
     axes = figure.subplots()
@@ -311,8 +324,19 @@ def draw_clouds(title: str, data: xarray.Dataset, outcome: Outcome, figure: Any)
     axes.set_aspect("equal")
 
 
+def _draw_decision(fit: Fit, axes: Any, factor: float) -> None:
+    """Draw the line on whose sides a point is taken for one state and the other: as far from both centres."""
+    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+    u, v = np.meshgrid(np.linspace(x0, x1, 400), np.linspace(y0, y1, 400))
+    centres = [
+        factor * complex(fit.values[f"z{k}re"], fit.values[f"z{k}im"]) for k in range(3) if f"z{k}re" in fit.values
+    ]
+    nearest = np.argmin([np.abs(u + 1j * v - centre) for centre in centres], axis=0)
+    axes.contour(u, v, nearest, np.arange(len(centres) - 1) + 0.5, colors="black", linewidths=0.8, linestyles="--")
+
+
 def _draw_points(data: xarray.Dataset, outcome: Outcome, axes: Any) -> None:
-    from pulsed.calibration.figures import engineering
+    from pulsed.calibration.results.run_plots import engineering
 
     if "shot_i" not in data:
         return
@@ -324,6 +348,7 @@ def _draw_points(data: xarray.Dataset, outcome: Outcome, axes: Any) -> None:
     if fit is not None and "z0re" in fit.values:
         for state in range(data.sizes["prepared"]):
             axes.plot(along(fit.values[f"z{state}re"]), upward(fit.values[f"z{state}im"]), "k+", ms=14)
+        _draw_decision(fit, axes, along.factor)
     axes.set_xlabel(along.label)
     axes.set_ylabel(upward.label)
     axes.legend(markerscale=4, loc="best", fontsize="small")

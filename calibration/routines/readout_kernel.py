@@ -11,8 +11,8 @@ from pydantic import PositiveInt
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -55,27 +55,27 @@ class ReadoutKernel(Routine):
         """Shots of which the records are averaged."""
         shots: PositiveInt = 3000
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Average records of 0 and of 1; then single points of both, integrated evenly and with the weights."""
-        p, (qubit,), blocks = self.parameters, qubits_of(target, bench.device), bench.blocks
+        p, (qubit,), blocks = self.parameters, qubits_of(target, executor.device), executor.blocks
         x = blocks.x(qubit)
         starts: tuple[Schedule | int, ...] = (x.duration, x)  # so that both records begin at the same time
         boxcar = _with(blocks.measure(qubit), Kernel("boxcar"))
         schedules = [blocks.shot(qubit, start, readout=boxcar) for start in starts]
-        answer = yield Ask(schedules, p.records, average=True, level=0)
+        answer = yield MeasurementRequest(schedules, p.records, average=True, level=0)
         assert answer.records is not None, "level 0"
-        acquire = bench.device.qubits[qubit].acquire
-        port, tone = bench.device.ports[acquire], blocks.value(f"{target}.readout.frequency")
+        acquire = executor.device.qubits[qubit].acquire
+        port, tone = executor.device.ports[acquire], blocks.value(f"{target}.readout.frequency")
         begin = first_acquisition(schedules[0]) * blocks.dt
         seconds = begin + np.arange(answer.records.shape[-1]) / float(port.clock)
-        turned = np.exp(2j * np.pi * (tone - bench.device.lo_frequency(acquire)) * seconds)
+        turned = np.exp(2j * np.pi * (tone - executor.device.lo_frequency(acquire)) * seconds)
         records = answer.records[:, 0].astype(np.complex128) * turned
         data = xarray.Dataset(coords={"time": ("time", seconds - begin, {"units": "s"})})
         for name, values in (("record_i", records.real), ("record_q", records.imag)):
             data[name] = (("prepared", "time"), values, {"units": "full scale"})
         weighted = _with(blocks.measure(qubit), Kernel("weighted", weights=weights(data)))
         schedules = [blocks.shot(qubit, start, readout=readout) for readout in (boxcar, weighted) for start in starts]
-        answer = yield Ask(schedules, p.shots, options=rested(bench))
+        answer = yield MeasurementRequest(schedules, p.shots, options=rested(executor))
         return data.merge(shots_of(answer, way=_WAYS, prepared=[0, 1]))
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
@@ -99,7 +99,7 @@ class ReadoutKernel(Routine):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the records, the weights, and the points along the line between the states, without and with them."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         axes = figure.subplot_mosaic([["records", "boxcar"], ["weights", "weighted"]])
@@ -108,19 +108,19 @@ class ReadoutKernel(Routine):
             smooth = np.convolve(data["record_i"][state], np.ones(_SMOOTH) / _SMOOTH, "same")
             axes["records"].plot(time, smooth, label=f"I of {state}, mean of {_SMOOTH} samples")
         axes["records"].legend(fontsize="x-small")
-        axes["records"].set_ylabel("full scale")
+        axes["records"].set(xlabel="time (ns)", ylabel="I (full scale)")
         axes["weights"].plot(time, kernel.real, label="re")
         axes["weights"].plot(time, kernel.imag, label="im")
         axes["weights"].legend(fontsize="x-small")
-        axes["weights"].set_xlabel("time (ns)")
+        axes["weights"].set(xlabel="time (ns)", ylabel="weight")
         for way, fit in clouds_of(data).items():
             zero, one = (complex(fit.values[f"z{k}re"], fit.values[f"z{k}im"]) for k in range(2))
             for state, row in enumerate(_points(data, way)):
                 along = ((row - zero) / (one - zero)).real
                 axes[way].hist(along, 60, histtype="step", label=f"prepared {state}")
             apart, error = fit.values["separation"], fit.stderr["separation"]
+            axes[way].set(xlabel="along the line from 0 to 1", ylabel="shots")
             axes[way].set_title(f"{way}: {apart:.2f} ± {error:.2f} standard deviations apart", fontsize="small")
-        axes["weighted"].set_xlabel("0 to 1")
 
 
 def weights(data: xarray.Dataset) -> np.ndarray:

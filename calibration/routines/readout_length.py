@@ -12,9 +12,9 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, clouds
 from pulsed.calibration.routine import (
-    Answer,
-    Ask,
     Measurement,
+    MeasurementRequest,
+    MeasurementResponse,
     Outcome,
     Proposal,
     Routine,
@@ -57,21 +57,21 @@ class ReadoutLength(Routine):
         shots: PositiveInt = 1500
         final_shots: PositiveInt = 3000
         worse: float = Field(default=0.004, gt=0, lt=0.5)
-        """For a check: by how much the mean error in force may be above the best one."""
+        """For a check: by how much the mean error at the active length may be above the best one."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Read all qubits in 0 and in 1 at every length, then more often at the best."""
-        p, blocks = self.parameters, bench.blocks
-        qubits = _qubits(bench)
-        lengths = _lengths(bench, p.shortest, p.longest, p.points)
+        p, blocks = self.parameters, executor.blocks
+        qubits = _qubits(executor)
+        lengths = _lengths(executor, p.shortest, p.longest, p.points)
         schedules = [_read(blocks, qubits, length, state) for length in lengths for state in (0, 1)]
-        answer = yield Ask(schedules, p.shots)
+        answer = yield MeasurementRequest(schedules, p.shots)
         data = _errors(answer, qubits, np.array(lengths), blocks.dt)
         chosen = lengths[_best(data)]
-        answer = yield Ask(
-            [_read(blocks, qubits, chosen, state) for state in (0, 1)], p.final_shots, options=rested(bench)
+        answer = yield MeasurementRequest(
+            [_read(blocks, qubits, chosen, state) for state in (0, 1)], p.final_shots, options=rested(executor)
         )
-        known, weighted = bench.calibration, []
+        known, weighted = executor.calibration, []
         for q in qubits:
             name = f"Q{q}.readout.kernel"
             weighted.append(int(known.has(name) and any(known.numbers(name))))
@@ -103,12 +103,14 @@ class ReadoutLength(Routine):
         reason = f"{lengths[best] * 1e9:.0f} ns, mean assignment error {mean[best]:.4f}"
         return Outcome("good", reason, values, fits)
 
-    def check(self, bench: Executor, target: str) -> Measurement:
+    def check(self, executor: Executor, target: str) -> Measurement:
         """Sweep with fewer shots."""
-        return type(self)(**{**self.parameters.model_dump(), "shots": 600, "final_shots": 600}).measure(bench, target)
+        return type(self)(**{**self.parameters.model_dump(), "shots": 600, "final_shots": 600}).measure(
+            executor, target
+        )
 
     def judge(self, data: xarray.Dataset, calibration: CalibrationSet, target: str) -> tuple[Verdict, str]:
-        """Compare the mean error at the length in force with the best one."""
+        """Compare the mean error at the active length with the best one."""
         outcome = self.analyse(data)
         if not outcome.good:
             return "bad data", outcome.reason
@@ -125,7 +127,7 @@ class ReadoutLength(Routine):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw every qubit's assignment error over the length, their mean, and what was chosen."""
-        from pulsed.calibration.figures import axis_of
+        from pulsed.calibration.results.run_plots import axis_of
 
         figure.suptitle(
             f"{self.name} {data.attrs.get('target', '')}: {outcome.quality}, {outcome.reason}", fontsize="medium"
@@ -141,21 +143,21 @@ class ReadoutLength(Routine):
         axes.legend(fontsize="small")
 
 
-def _qubits(bench: Executor) -> list[int]:
+def _qubits(executor: Executor) -> list[int]:
     """Return the qubits that can be prepared and read."""
-    known = bench.calibration
+    known = executor.calibration
     return [
-        q for q in range(bench.device.num_qubits)
+        q for q in range(executor.device.num_qubits)
         if known.has(f"Q{q}.x.amplitude", f"Q{q}.readout.amplitude") and known.faulty(f"Q{q}") is None
     ]  # fmt: skip
 
 
-def _lengths(bench: Executor, shortest: float, longest: float, points: int) -> list[int]:
+def _lengths(executor: Executor, shortest: float, longest: float, points: int) -> list[int]:
     """Return lengths in dt, evenly spaced in their logarithm, on the grid of the readout ports."""
-    rows, ports, grid = bench.device.qubits, bench.device.ports, bench.device.timing.granularity
+    rows, ports, grid = executor.device.qubits, executor.device.ports, executor.device.timing.granularity
     for name in {row.readout for row in rows} | {row.acquire for row in rows}:
-        grid = math.lcm(grid, math.ceil(ports[name].granularity / samples_per_dt(bench.device, ports[name])))
-    wanted = np.geomspace(shortest, longest, points) / bench.blocks.dt / grid
+        grid = math.lcm(grid, math.ceil(ports[name].granularity / samples_per_dt(executor.device, ports[name])))
+    wanted = np.geomspace(shortest, longest, points) / executor.blocks.dt / grid
     return [int(n) * grid for n in np.unique(np.maximum(np.round(wanted), 1).astype(int))]
 
 
@@ -173,7 +175,7 @@ def _read(blocks: Blocks, qubits: list[int], length: int, state: int) -> Schedul
     return together(shots, blocks.device.timing.acquire_alignment)
 
 
-def _errors(answer: Answer, qubits: list[int], lengths: np.ndarray, dt: float) -> xarray.Dataset:
+def _errors(answer: MeasurementResponse, qubits: list[int], lengths: np.ndarray, dt: float) -> xarray.Dataset:
     """Return the assignment error of each qubit at each length, NaN where 0 and 1 cannot be told apart."""
     assert answer.iq is not None, "level 1"
     found = np.full((2, len(qubits), lengths.size), np.nan)
@@ -189,7 +191,7 @@ def _errors(answer: Answer, qubits: list[int], lengths: np.ndarray, dt: float) -
     return data
 
 
-def _points(answer: Answer) -> xarray.Dataset:
+def _points(answer: MeasurementResponse) -> xarray.Dataset:
     """Return single shots of both states: (prepared, qubit, shot)."""
     assert answer.iq is not None, "level 1"
     iq = np.moveaxis(answer.iq, 2, 1).astype(np.complex128)

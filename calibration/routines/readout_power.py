@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import errors, points, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, line, resonator
+from pulsed.calibration.results.data import errors, points, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -28,9 +28,10 @@ class ResonatorPower(Routine):
     """Transmission around the resonance at several amplitudes: how far it moves, and up to where it hardly does.
 
     With more photons the qubit pulls less and the resonance goes towards that of the bare resonator (Reed et al., Phys.
-    Rev. Lett. 105, 173601, 2010), at first in proportion to the power. ``readout.highest`` is the amplitude at which
-    it has moved by a tenth of the linewidth, or the largest at which its response still is that of a linear
-    resonator and the digitizer does not clip. The best amplitude lies below it: see readout-optimum.
+    Rev. Lett. 105, 173601, 2010), at first in proportion to the power, at last in one jump. ``readout.highest`` is the
+    amplitude at which it has moved by a tenth of the linewidth, or the largest at which it has not, its response still
+    is that of a linear resonator and the digitizer does not clip. What lies beyond the first amplitude at which that
+    does not hold counts for nothing. The best amplitude lies below ``readout.highest``: see readout-optimum.
     """
 
     name: ClassVar = "resonator-power"
@@ -56,28 +57,30 @@ class ResonatorPower(Routine):
         moved: float = Field(default=0.1, gt=0, le=0.5)
         """Of the linewidth, that the resonance may have moved."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the frequency at each amplitude, the strongest ones last."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        known = bench.calibration.get(f"{target}.readout.resonance", bench.blocks.value(f"{target}.readout.frequency"))
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        known = executor.calibration.get(
+            f"{target}.readout.resonance", executor.blocks.value(f"{target}.readout.frequency")
+        )
         frequencies = known + np.linspace(-p.span / 2, p.span / 2, p.points)
         amplitudes = np.sqrt(np.linspace(p.lowest**2, p.highest**2, p.amplitudes))
         schedules = [
-            bench.blocks.shot(
+            executor.blocks.shot(
                 qubit,
-                readout=bench.blocks.measure(qubit, amplitude=a, duration=p.length, settle=p.settle, frequency=f),
+                readout=executor.blocks.measure(qubit, amplitude=a, duration=p.length, settle=p.settle, frequency=f),
             )
             for a in amplitudes.tolist()
             for f in frequencies.tolist()
         ]
-        answer = yield Ask(schedules, p.shots)
+        answer = yield MeasurementRequest(schedules, p.shots)
         data = sweep({"amplitude": (amplitudes, "full scale"), "frequency": (frequencies, "Hz")}, answer)
         clipped = answer.overrange.reshape(amplitudes.size, -1).any(axis=1)
         data["clipped"] = ("amplitude", clipped.astype(int), {"units": ""})
         return data.assign_attrs(moved=p.moved)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
-        """Fit a resonance at each amplitude, then a line to its frequency over the power."""
+        """Fit a resonance at each amplitude up to where it jumps, then a line to its frequency over the power."""
         rows, amplitudes = resonances(data), data["amplitude"].to_numpy()
         first = rows[0]
         if not first.ok:
@@ -91,24 +94,31 @@ class ResonatorPower(Routine):
             )
         kappa, home = first.values["kappa"], first.values["frequency"]
         off = np.array([rows[k].values["frequency"] for k in used]) - home
-        near = np.abs(off) <= max(kappa / 4, 5 * first.stderr["frequency"])
-        power, sigma = amplitudes[: len(used)] ** 2, np.array([rows[k].stderr["frequency"] for k in used])
-        if near.sum() < 3:
+        sigma = np.array([rows[k].stderr["frequency"] for k in used])
+        whole = _until(np.abs(off) > np.maximum(kappa / 4, 5 * sigma))
+        if whole < 3:
             return bad_data("the resonance moves too fast: sweep lower amplitudes", **{"weakest": first})
-        fits = {"shift (Hz) over power": line(power[near], off[near], sigma[near]), "weakest": first}
+        fits = {"shift (Hz) over power": line(amplitudes[:whole] ** 2, off[:whole], sigma[:whole]), "weakest": first}
         shift = fits["shift (Hz) over power"]
         if refused := first_bad(fits):
             return refused
         allowed, slope = float(data.attrs["moved"]) * kappa, shift.values["slope"]
-        most, stderr = float(amplitudes[used[-1]]), None
+        still = _until(np.abs(off) > allowed + 3 * sigma)
+        most, stderr, reason = float(amplitudes[still - 1]), None, ""
+        if still < len(used):
+            jump, at = abs(off[still]) / 1e6, amplitudes[still]
+            reason = f"the resonance is {jump:.2g} MHz away at the next amplitude, {at:.2g}"
+        elif still == amplitudes.size:
+            reason = "the end of the sweep: it may be driven harder"
         if abs(slope) > 3 * shift.stderr["slope"] and np.sqrt(allowed / abs(slope)) < most:
+            reason = ""
             most = float(np.sqrt(allowed / abs(slope)))
             stderr = 0.5 * most * float(np.hypot(shift.stderr["slope"] / slope, first.stderr["kappa"] / kappa))
-        return Outcome("good", "", {"readout.highest": Proposal(most, "full scale", stderr)}, fits)
+        return Outcome("good", reason, {"readout.highest": Proposal(most, "full scale", stderr)}, fits)
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the transmission over frequency and amplitude with the resonances, and their shift over the power."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         left, right = figure.subplots(1, 2)
@@ -129,6 +139,11 @@ class ResonatorPower(Routine):
             right.plot(shift.x, np.real(shift.curve) / 1e3, "-")
             right.set_xlabel("amplitude squared")
             right.set_ylabel("shift (kHz)")
+
+
+def _until(off: np.ndarray) -> int:
+    """Return how many lie before the first that is ``off``: nothing behind it is vouched for."""
+    return int(np.argmax(off)) if off.any() else off.size
 
 
 def resonances(data: xarray.Dataset) -> list[Fit]:

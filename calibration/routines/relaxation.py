@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, exponential
+from pulsed.calibration.results.data import signal, signal_name, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -31,11 +31,11 @@ class _Waits(RoutineParameters):
     shots: PositiveInt = 500
 
 
-def _waits(bench: Executor, parameters: _Waits) -> tuple[list[int], np.ndarray]:
+def _waits(executor: Executor, parameters: _Waits) -> tuple[list[int], np.ndarray]:
     """Return the waits in dt, even numbers, and in s."""
-    steps = np.linspace(0, parameters.span / bench.blocks.dt, parameters.points)
+    steps = np.linspace(0, parameters.span / executor.blocks.dt, parameters.points)
     waits = [2 * round(step / 2) for step in steps]
-    return waits, np.array(waits) * bench.blocks.dt
+    return waits, np.array(waits) * executor.blocks.dt
 
 
 def _falling(fit: Fit, data: xarray.Dataset) -> Fit:
@@ -57,13 +57,15 @@ class T1(Routine):
     class Parameters(_Waits):
         """Of the sweep."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the wait between a π pulse and the measurement."""
-        (qubit,) = qubits_of(target, bench.device)
-        blocks = bench.blocks
-        waits, seconds = _waits(bench, self.parameters)
-        answer = yield Ask([blocks.shot(qubit, blocks.x(qubit), wait) for wait in waits], self.parameters.shots)
-        return sweep({"wait": (seconds, "s")}, answer, known=bench.calibration, target=target)
+        (qubit,) = qubits_of(target, executor.device)
+        blocks = executor.blocks
+        waits, seconds = _waits(executor, self.parameters)
+        answer = yield MeasurementRequest(
+            [blocks.shot(qubit, blocks.x(qubit), wait) for wait in waits], self.parameters.shots
+        )
+        return sweep({"wait": (seconds, "s")}, answer, known=executor.calibration, target=target)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit an exponential."""
@@ -87,26 +89,26 @@ class Echo(Routine):
     class Parameters(_Waits):
         """Of the sweep."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the wait between the outer pulses; the second one ends in 0 and, for the difference, in 1."""
-        (qubit,) = qubits_of(target, bench.device)
-        blocks = bench.blocks
-        waits, seconds = _waits(bench, self.parameters)
+        (qubit,) = qubits_of(target, executor.device)
+        blocks = executor.blocks
+        waits, seconds = _waits(executor, self.parameters)
         x, sx = blocks.x(qubit), blocks.sx(qubit)
         schedules = [
             blocks.shot(qubit, sx, wait // 2, x, wait // 2, blocks.rz(qubit, turn), sx)
             for turn in (0.0, np.pi)
             for wait in waits
         ]
-        answer = yield Ask(schedules, self.parameters.shots)
+        answer = yield MeasurementRequest(schedules, self.parameters.shots)
         axes = {"turn": ([0.0, np.pi], "rad"), "wait": (seconds, "s")}
-        return sweep(axes, answer, known=bench.calibration, target=target)
+        return sweep(axes, answer, known=executor.calibration, target=target)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit an exponential that ends at 0 to the difference of both."""
         y, sigma = signal(data)
         fit = exponential(data["wait"].to_numpy(), y[1] - y[0], np.hypot(sigma[0], sigma[1]), offset=0.0)
-        fits = {"echo": _falling(fit, data)}
+        fits = {"echo": _falling(fit.shown(y=("difference of both ends", signal_name(data)[1])), data)}
         if refused := first_bad(fits):
             return refused
         return Outcome(

@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, exponential
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -53,10 +53,10 @@ class ResidualPhotons(Routine):
         """rad."""
         shots: PositiveInt = 1000
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the gap, in four turns of the last pulse."""
-        p, (qubit,), blocks = self.parameters, qubits_of(target, bench.device), bench.blocks
-        step = bench.device.timing.acquire_alignment
+        p, (qubit,), blocks = self.parameters, qubits_of(target, executor.device), executor.blocks
+        step = executor.device.timing.acquire_alignment
         grid = np.linspace(p.shortest, p.longest, p.points) / blocks.dt / step
         gaps = (np.unique(np.round(grid).astype(int)) * step).tolist()
         between, sx = round(p.ramsey / blocks.dt / step) * step, blocks.sx(qubit)
@@ -66,17 +66,17 @@ class ResidualPhotons(Routine):
             for turn in TURNS.tolist()
             for gap in gaps
         ]
-        answer = yield Ask(schedules, p.shots)
+        answer = yield MeasurementRequest(schedules, p.shots)
         axes = {"turn": (TURNS, "rad"), "gap": (np.array(gaps) * blocks.dt, "s")}
-        data = sweep(axes, answer, known=bench.calibration, target=target)
+        data = sweep(axes, answer, known=executor.calibration, target=target)
         return data.assign_attrs(allowed=p.allowed)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit an exponential to the phase over the gap."""
-        fits = {"phase (rad)": _phase(data)}
+        fits = {"phase": _phase(data).shown(y=("phase", "rad"))}
         if refused := first_bad(fits):
             return refused
-        fit, allowed = fits["phase (rad)"], float(data.attrs["allowed"])
+        fit, allowed = fits["phase"], float(data.attrs["allowed"])
         time, size = fit.values["time"], fit.values["amplitude"]
         wait = time * max(float(np.log(abs(size) / allowed)), 0.0)
         fit = fit.derived("wait", wait, {"time": wait / time, "amplitude": time / size})

@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import errors, points, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import resonator
+from pulsed.calibration.results.data import errors, points, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -58,24 +58,24 @@ class TimeOfFlight(Routine):
         """Return the inputs."""
         return tuple(name for name, port in device.ports.items() if port.direction == "input")
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Play a square pulse on the readout channel of the input's first qubit and record what comes back."""
-        p, qubit = self.parameters, qubits_of(target, bench.device)[0]
+        p, qubit = self.parameters, qubits_of(target, executor.device)[0]
         length = -(-(p.span - p.before) // 8) * 8
         schedule = Schedule(
             (p.before, Play(Constant(length, p.amplitude), MeasureChannel(qubit))),
             (0, Acquire(-(-p.span // 8) * 8, AcquireChannel(qubit), MemorySlot(qubit))),
         )
-        answer = yield Ask([schedule], p.shots, average=True, level=0)
+        answer = yield MeasurementRequest([schedule], p.shots, average=True, level=0)
         assert answer.records is not None, "level 0"
         record = answer.records[0, 0]
-        port = bench.device.ports[target]
+        port = executor.device.ports[target]
         assert port.lo is not None, "an input is mixed down"
-        tone = bench.blocks.value(f"Q{qubit}.readout.frequency") - bench.device.oscillators[port.lo].frequency
-        late = bench.blocks.value(f"{target}.delay", 0.0)
+        tone = executor.blocks.value(f"Q{qubit}.readout.frequency") - executor.device.oscillators[port.lo].frequency
+        late = executor.blocks.value(f"{target}.delay", 0.0)
         samples = np.arange(record.size) / float(port.clock)
         baseband = record * np.exp(2j * np.pi * tone * samples)
-        time = ("time", samples / bench.blocks.dt + late - p.before, {"units": "dt"})
+        time = ("time", samples / executor.blocks.dt + late - p.before, {"units": "dt"})
         data = xarray.Dataset(coords={"time": time})
         for name, values in (("i", baseband.real), ("q", baseband.imag)):
             data[name] = ("time", values.astype(float), {"units": "full scale"})
@@ -136,17 +136,19 @@ class ResonatorSpectroscopy(Routine):
         """Readout amplitude that is proposed, until the readout is optimised."""
         duration: PositiveInt = 800
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the frequency of a long readout pulse."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        known, frequency = bench.calibration, bench.blocks.value(f"{target}.readout.frequency")
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        known, frequency = executor.calibration, executor.blocks.value(f"{target}.readout.frequency")
         centre = known.get(f"{target}.readout.resonance", frequency)
         frequencies = centre + np.linspace(-p.span / 2, p.span / 2, p.points)
         readouts = [
-            bench.blocks.measure(qubit, amplitude=p.probe, duration=p.length, settle=p.settle, frequency=float(f))
+            executor.blocks.measure(qubit, amplitude=p.probe, duration=p.length, settle=p.settle, frequency=float(f))
             for f in frequencies
         ]
-        answer = yield Ask([bench.blocks.shot(qubit, readout=readout) for readout in readouts], p.shots)
+        answer = yield MeasurementRequest(
+            [executor.blocks.shot(qubit, readout=readout) for readout in readouts], p.shots
+        )
         data = sweep({"frequency": (frequencies, "Hz")}, answer)
         first = not known.has(f"{target}.readout.resonance", f"{target}.readout.amplitude")
         begin = {"amplitude": p.amplitude, "duration": p.duration} if first else {}

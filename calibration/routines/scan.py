@@ -9,17 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby, product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import xarray
 from pydantic import Field, PositiveInt
 
-from pulsed.calibration.data import sweep
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.routine import Answer, Ask, Measurement, Outcome, Routine, RoutineParameters, qubits_of
-from pulsed.calibration.routines.scan_figures import draw_scan
+from pulsed.calibration.results.data import sweep
+from pulsed.calibration.routine import (
+    Measurement,
+    MeasurementRequest,
+    MeasurementResponse,
+    Outcome,
+    Routine,
+    RoutineParameters,
+    qubits_of,
+)
+from pulsed.calibration.routines.scan_plots import draw_scan
 from pulsed.calibration.schedules import Blocks, Part
 from pulsed.model.calibration import Value
 from pulsed.model.device import DeviceDescription
@@ -57,12 +65,19 @@ def unit_of(name: str, device: DeviceDescription) -> str:
     """Return the unit of an axis. Raises :class:`InvalidValueError` for what is none."""
     if name in OWN:
         return OWN[name]
+    others = f"{', '.join(OWN)}, oscillators.NAME.frequency of {', '.join(device.oscillators)}"
     if match := _SETTING.fullmatch(name):
         if match.group(1) in device.oscillators:
             return {"frequency": "Hz", "power": "dBm"}[match.group(2)]
-    elif (found := parameter_of(_full(name, "Q0"), device)).counts == (1,):
-        return found.unit
-    legal = f"{', '.join(OWN)}, oscillators.NAME.frequency of {', '.join(device.oscillators)}, a value of one number"
+    else:
+        try:
+            found = parameter_of(_full(name, "Q0"), device)
+        except InvalidValueError as none:
+            legal = f"{others}, {none.legal}"
+            raise InvalidValueError(none.message, subject="axis", value=name, legal=legal) from none
+        if found.counts == (1,):
+            return found.unit
+    legal = f"{others}, a value of one number"
     raise InvalidValueError("this cannot be swept", subject="axis", value=name, legal=legal)
 
 
@@ -103,6 +118,8 @@ class Scan(Routine):
         shots: PositiveInt = 500
         chunk: PositiveInt = 16
         """Points that are played before the data are shown."""
+        confirmed: bool = False
+        """Play it although it takes longer than the rack's ``limits.rack_time``."""
 
     def __init__(self, watch: Watch | None = None, **parameters: Any) -> None:
         super().__init__(**parameters)
@@ -127,33 +144,51 @@ class Scan(Routine):
                 )
         return found
 
-    def grid(self, bench: Executor, target: str) -> list[npt.NDArray[np.float64]]:
+    def grid(self, executor: Executor, target: str) -> list[npt.NDArray[np.float64]]:
         """Return the values along each axis."""
-        return [_along(axis, bench, target) for axis in self.parameters.axes]
+        return [_along(axis, executor, target) for axis in self.parameters.axes]
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def least_seconds(self, executor: Executor, target: str) -> float:
+        """Return how long the scan keeps the rack at least: its waits and repetition delays, without pulses."""
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        names, seconds = [axis.name for axis in p.axes], 0.0
+        waits = [step for step in self.steps if step["what"] == "wait"]
+        for values in product(*self.grid(executor, target)):
+            point = dict(zip(names, values, strict=True))
+            dts = sum(int(cast("int", _part(step, executor.blocks, qubit, point))) for step in waits)
+            seconds += dts * executor.blocks.dt + executor.device.limits.rep_delay
+        return float(p.shots * seconds)
+
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Play points that share a candidate set and settings together, a chunk at a time."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
         names = [axis.name for axis in p.axes]
         for name in names:
-            unit_of(name, bench.device)
-        points = [dict(zip(names, point, strict=True)) for point in product(*self.grid(bench, target))]
-        answers: list[Answer] = []
+            unit_of(name, executor.device)
+        points = [dict(zip(names, point, strict=True)) for point in product(*self.grid(executor, target))]
+        answers: list[MeasurementResponse] = []
         for values, own in groupby(points, lambda point: _outside(point, target)):
-            blocks = _blocks(bench, {n: v for n, v in values if not n.startswith("oscillators.")})
+            blocks = _blocks(executor, {n: v for n, v in values if not n.startswith("oscillators.")})
             settings = {n: v for n, v in values if n.startswith("oscillators.")}
             schedules = [blocks.shot(qubit, *self._parts(blocks, qubit, point)) for point in own]
             for first in range(0, len(schedules), p.chunk):
-                options = {"settings": settings} if settings else {}
+                options: dict[str, Any] = {"settings": settings} if settings else {}
+                options["confirm_rack_time"] = p.confirmed
                 over = {n: v for n, v in values if n not in settings}
-                answers.append((yield Ask(schedules[first : first + p.chunk], p.shots, options=options, values=over)))
+                answers.append(
+                    (
+                        yield MeasurementRequest(
+                            schedules[first : first + p.chunk], p.shots, options=options, values=over
+                        )
+                    )
+                )
                 if self._watch is not None:
-                    self._watch(target, self._dataset(bench, target, answers))
-        return self._dataset(bench, target, answers)
+                    self._watch(target, self._dataset(executor, target, answers))
+        return self._dataset(executor, target, answers)
 
-    def partial(self, bench: Executor, target: str, answers: Sequence[Answer]) -> xarray.Dataset | None:
+    def partial(self, executor: Executor, target: str, answers: Sequence[MeasurementResponse]) -> xarray.Dataset | None:
         """Return what a scan that was stopped has measured; the points that it has not are NaN."""
-        return self._dataset(bench, target, answers) if answers else None
+        return self._dataset(executor, target, answers) if answers else None
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Return nothing: a scan is for the eye."""
@@ -163,15 +198,15 @@ class Scan(Routine):
         """Draw a line with error bars, or a map."""
         draw_scan(data, figure)
 
-    def _dataset(self, bench: Executor, target: str, answers: Sequence[Answer]) -> xarray.Dataset:
-        axes, grid = self.parameters.axes, self.grid(bench, target)
+    def _dataset(self, executor: Executor, target: str, answers: Sequence[MeasurementResponse]) -> xarray.Dataset:
+        axes, grid = self.parameters.axes, self.grid(executor, target)
         shape = tuple(len(along) for along in grid)
         coords = {
-            axis.key: (axis.key, along, {"units": unit_of(axis.name, bench.device), "long_name": axis.name})
+            axis.key: (axis.key, along, {"units": unit_of(axis.name, executor.device), "long_name": axis.name})
             for axis, along in zip(axes, grid, strict=True)
         }
         reads = any("readout" in axis.name for axis in axes)
-        known = None if reads else bench.calibration
+        known = None if reads else executor.calibration
         parts = [
             sweep({"point": (np.arange(len(a.overrange)), "")}, a, known=known, target=target) for a in answers
         ]  # fmt: skip
@@ -193,13 +228,13 @@ def _full(name: str, target: str) -> str:
     return name if re.match(r"Q\d|[a-z]+\d*\.(mixer|delay|bias)", name) else f"{target}.{name}"
 
 
-def _along(axis: Axis, bench: Executor, target: str) -> npt.NDArray[np.float64]:
+def _along(axis: Axis, executor: Executor, target: str) -> npt.NDArray[np.float64]:
     centre = 0.0
     if axis.relative and (match := _SETTING.fullmatch(axis.name)):
-        centre = float(getattr(bench.device.oscillators[match.group(1)], match.group(2)))
+        centre = float(getattr(executor.device.oscillators[match.group(1)], match.group(2)))
     elif axis.relative:
-        centre = {"frequency": lambda: bench.blocks.value(f"{target}.f01")}.get(
-            axis.name, lambda: 0.0 if axis.name in OWN else bench.blocks.value(_full(axis.name, target))
+        centre = {"frequency": lambda: executor.blocks.value(f"{target}.f01")}.get(
+            axis.name, lambda: 0.0 if axis.name in OWN else executor.blocks.value(_full(axis.name, target))
         )()
     return centre + np.linspace(axis.start, axis.stop, axis.points)
 
@@ -213,8 +248,10 @@ def _outside(point: Mapping[str, float], target: str) -> tuple[tuple[str, float]
     )
 
 
-def _blocks(bench: Executor, values: Mapping[str, float]) -> Blocks:
-    return bench.propose({n: Value(v, quality="set") for n, v in values.items()}).blocks if values else bench.blocks
+def _blocks(executor: Executor, values: Mapping[str, float]) -> Blocks:
+    return (
+        executor.propose({n: Value(v, quality="set") for n, v in values.items()}).blocks if values else executor.blocks
+    )
 
 
 def _part(step: re.Match[str], blocks: Blocks, qubit: int, point: Mapping[str, float]) -> Part:

@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits import Fit, peak
+from pulsed.calibration.results.data import signal, signal_name, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -58,7 +58,14 @@ def _peak(data: xarray.Dataset, axis: str, suffix: str) -> Fit:
     y, sigma = signal(data, suffix)
     if y.ndim == 2:
         y, sigma = y.mean(axis=0), np.sqrt(np.sum(sigma**2, axis=0)) / len(sigma)
-    return peak(data[axis].to_numpy(), y, sigma, shape="gaussian")
+    return peak(data[axis].to_numpy(), y, sigma, shape="gaussian").shown(x=("frequency", "Hz"), y=signal_name(data))
+
+
+def _peaks(data: xarray.Dataset) -> dict[str, Fit]:
+    fits = {"coarse": _peak(data, "frequency", "")}
+    if "fine" in data.coords:
+        fits["fine"] = _peak(data, "fine", "_fine")
+    return fits
 
 
 class QubitSpectroscopy(Routine):
@@ -82,18 +89,18 @@ class QubitSpectroscopy(Routine):
         area: PositiveFloat = 12.5
         """Of a pulse, full scale times dt: half a turn when the Rabi frequency is 40 MHz at full scale, dt 1 ns."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Look for the line, then at it."""
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        centre = bench.blocks.value(f"{target}.f01")
-        lo = bench.device.oscillators[bench.device.ports[bench.device.qubits[qubit].drive].lo or ""].frequency
-        band = bench.device.ports[bench.device.qubits[qubit].drive].bandwidth
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        centre = executor.blocks.value(f"{target}.f01")
+        lo = executor.device.oscillators[executor.device.ports[executor.device.qubits[qubit].drive].lo or ""].frequency
+        band = executor.device.ports[executor.device.qubits[qubit].drive].bandwidth
         wide = _grid(centre, p.span, p.step)
         wide = wide[np.abs(wide - lo) <= band]
         looks, again = [1.0, 3.0, 1 / 3], False
         while looks:
             strength = looks.pop(0)
-            answer = yield self._ask(bench, qubit, wide, p.duration, strength * p.area)
+            answer = yield self._ask(executor, qubit, wide, p.duration, strength * p.area)
             data = sweep({"frequency": (wide, "Hz")}, answer)
             found = _peak(data, "frequency", "")
             two = "centre2" in found.values
@@ -105,19 +112,19 @@ class QubitSpectroscopy(Routine):
             return data
         narrow = _grid(found.values["centre"], p.fine_span, p.fine_step)
         narrow = narrow[np.abs(narrow - lo) <= band]
-        answer = yield self._ask(bench, qubit, narrow, p.fine_duration, strength * p.area)
+        answer = yield self._ask(executor, qubit, narrow, p.fine_duration, strength * p.area)
         return data.merge(sweep({"fine": (narrow, "Hz")}, answer, suffixes=("_fine",)))
 
-    def _ask(self, bench: Executor, qubit: int, frequencies: np.ndarray, duration: int, area: float) -> Ask:
-        drive = bench.blocks.drive(qubit, _pulse(duration, area))
-        schedules = [bench.blocks.shot(qubit, drive, frequency=float(f)) for f in frequencies]
-        return Ask(schedules, self.parameters.shots)
+    def _ask(
+        self, executor: Executor, qubit: int, frequencies: np.ndarray, duration: int, area: float
+    ) -> MeasurementRequest:
+        drive = executor.blocks.drive(qubit, _pulse(duration, area))
+        schedules = [executor.blocks.shot(qubit, drive, frequency=float(f)) for f in frequencies]
+        return MeasurementRequest(schedules, self.parameters.shots)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit a peak to both sweeps: the fine one gives the frequency."""
-        fits = {"coarse": _peak(data, "frequency", "")}
-        if "fine" in data.coords:
-            fits["fine"] = _peak(data, "fine", "_fine")
+        fits = _peaks(data)
         if refused := first_bad(fits):
             return refused
         fine = fits["fine"]
@@ -145,40 +152,38 @@ class Anharmonicity(Routine):
         expected: float = -330e6
         """Hz, where nothing is known."""
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Look for the line, then at it."""
-        p, f01 = self.parameters, bench.blocks.value(f"{target}.f01")
-        centre = f01 + bench.blocks.value(f"{target}.anharmonicity", p.expected)
+        p, f01 = self.parameters, executor.blocks.value(f"{target}.f01")
+        centre = f01 + executor.blocks.value(f"{target}.anharmonicity", p.expected)
         wide = _grid(centre, p.span, p.step)
-        answer = yield self._ask(bench, target, wide, p.duration)
+        answer = yield self._ask(executor, target, wide, p.duration)
         data = sweep({"turn": _HALVES, "frequency": (wide, "Hz")}, answer).assign_attrs(f01=f01)
         found = _peak(data, "frequency", "")
         if not found.ok:
             return data
         narrow = _grid(found.values["centre"], p.fine_span, p.fine_step)
-        answer = yield self._ask(bench, target, narrow, p.fine_duration)
+        answer = yield self._ask(executor, target, narrow, p.fine_duration)
         return data.merge(sweep({"turn": _HALVES, "fine": (narrow, "Hz")}, answer, suffixes=("_fine",)))
 
-    def _ask(self, bench: Executor, target: str, frequencies: np.ndarray, duration: int) -> Ask:
-        p, (qubit,) = self.parameters, qubits_of(target, bench.device)
-        blocks = bench.blocks
+    def _ask(self, executor: Executor, target: str, frequencies: np.ndarray, duration: int) -> MeasurementRequest:
+        p, (qubit,) = self.parameters, qubits_of(target, executor.device)
+        blocks = executor.blocks
         # The matrix element of 1-2 is that of 0-1 times the root of 2.
         area = blocks.value(f"{target}.x.amplitude") * blocks.value(f"{target}.x.sigma") * np.sqrt(np.pi)
         x, tone = blocks.x(qubit), blocks.drive(qubit, _pulse(duration, area))
-        oscillator = bench.device.ports[bench.device.qubits[qubit].drive].lo
-        lo = round(bench.blocks.value(f"{target}.f01") - p.below, -6)
+        oscillator = executor.device.ports[executor.device.qubits[qubit].drive].lo
+        lo = round(executor.blocks.value(f"{target}.f01") - p.below, -6)
         schedules = [
             blocks.shot(qubit, x, blocks.at(qubit, float(f), tone), blocks.rz(qubit, turn), x)
             for turn in _HALVES[0]
             for f in frequencies
         ]
-        return Ask(schedules, p.shots, options={"settings": {f"oscillators.{oscillator}.frequency": lo}})
+        return MeasurementRequest(schedules, p.shots, options={"settings": {f"oscillators.{oscillator}.frequency": lo}})
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit a peak to both sweeps: the fine one gives the frequency."""
-        fits = {"coarse": _peak(data, "frequency", "")}
-        if "fine" in data.coords:
-            fits["fine"] = _peak(data, "fine", "_fine")
+        fits = _peaks(data)
         if refused := first_bad(fits):
             return refused
         found = Proposal(fits["fine"].values["centre"] - float(data.attrs["f01"]), "Hz", fits["fine"].stderr["centre"])

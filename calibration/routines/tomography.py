@@ -14,9 +14,9 @@ from pulsed.calibration.fits.assignment import Assignment
 from pulsed.calibration.fits.fit import Real
 from pulsed.calibration.fits.process import MATRICES, MEASURED, PAULIS, PREPARED, echoed
 from pulsed.calibration.routine import (
-    Answer,
-    Ask,
     Measurement,
+    MeasurementRequest,
+    MeasurementResponse,
     Outcome,
     Proposal,
     Routine,
@@ -52,9 +52,9 @@ def prepared(blocks: Blocks, qubit: int, state: str) -> Schedule:
     return sequence(blocks.sx(qubit), *([blocks.rz(qubit, np.pi / 2)] if state == "+x" else []))
 
 
-def measured(bench: Executor, pair: str, body: Schedule, basis: tuple[str, str]) -> Schedule:
+def measured(executor: Executor, pair: str, body: Schedule, basis: tuple[str, str]) -> Schedule:
     """Return a shot: ``body``, then both qubits measured in their bases (control, target)."""
-    blocks, qubits = bench.blocks, qubits_of(pair, bench.device)
+    blocks, qubits = executor.blocks, qubits_of(pair, executor.device)
     turns = [sequence(*basis_change(blocks, qubit, axis)) for qubit, axis in zip(qubits, basis, strict=True)]
     length = max(turn.duration for turn in turns)
     rotations = Schedule(*((0, turn) for turn in turns))
@@ -68,20 +68,20 @@ def settings() -> list[tuple[tuple[str, str], tuple[str, str]]]:
     return [(state, basis) for state in states for basis in bases]
 
 
-def pair_counts(bench: Executor, pair: str, answer: Answer) -> np.ndarray:
+def pair_counts(executor: Executor, pair: str, answer: MeasurementResponse) -> np.ndarray:
     """Return (schedules, 4) counts, the control's bit the slow one. What lies above 1 counts as 1."""
     assert answer.bits is not None, "level 2"
-    control, target = qubits_of(pair, bench.device)
+    control, target = qubits_of(pair, executor.device)
     first, second = (0, 1) if control < target else (1, 0)  # memory slots come in the order of the qubits
     bits = answer.bits > 0
     numbers = 2 * bits[:, :, first] + bits[:, :, second]
     return np.stack([(numbers == k).sum(axis=1) for k in range(4)], axis=1)
 
 
-def readout_errors(bench: Executor, pair: str) -> dict[str, list[float]]:
+def readout_errors(executor: Executor, pair: str) -> dict[str, list[float]]:
     """Return how the control and the target are read, as attributes."""
-    rows = zip(("control", "target"), qubits_of(pair, bench.device), strict=True)
-    return {f"readout_{side}": assignment(bench, qubit).numbers() for side, qubit in rows}
+    rows = zip(("control", "target"), qubits_of(pair, executor.device), strict=True)
+    return {f"readout_{side}": assignment(executor, qubit).numbers() for side, qubit in rows}
 
 
 def assignments(data: xarray.Dataset) -> tuple[Assignment, Assignment]:
@@ -115,18 +115,18 @@ class Bell(Routine):
 
         shots: PositiveInt = 3000
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Make the state and measure it."""
-        pair, bases = qubits_of(target, bench.device), list(product(MEASURED, MEASURED))
-        start = prepared(bench.blocks, pair[0], "+x")
-        body = start.insert(start.duration, bench.blocks.gate("ecr", *pair))
-        schedules = [measured(bench, target, body, basis) for basis in bases]
-        answer = yield Ask(schedules, self.parameters.shots, level=2, options=rested(bench))
+        pair, bases = qubits_of(target, executor.device), list(product(MEASURED, MEASURED))
+        start = prepared(executor.blocks, pair[0], "+x")
+        body = start.insert(start.duration, executor.blocks.gate("ecr", *pair))
+        schedules = [measured(executor, target, body, basis) for basis in bases]
+        answer = yield MeasurementRequest(schedules, self.parameters.shots, level=2, options=rested(executor))
         data = xarray.Dataset()
         data.coords["basis"] = ("basis", [f"{a}{b}" for a, b in bases])
         data.coords["outcome"] = ("outcome", list(OUTCOMES))
-        data["counts"] = (("basis", "outcome"), pair_counts(bench, target, answer), {"units": ""})
-        return data.assign_attrs(readout_errors(bench, target))
+        data["counts"] = (("basis", "outcome"), pair_counts(executor, target, answer), {"units": ""})
+        return data.assign_attrs(readout_errors(executor, target))
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Add up the Pauli products."""
@@ -143,7 +143,7 @@ class Bell(Routine):
 
     def draw(self, data: xarray.Dataset, outcome: Outcome, figure: Any) -> None:
         """Draw the Pauli products beside the ideal ones, what is missing, and the density matrix."""
-        from pulsed.calibration.figures import heading
+        from pulsed.calibration.results.run_plots import heading
 
         figure.suptitle(heading(self.name, data, outcome), fontsize="medium")
         products, covariance = pauli_products(data["counts"].to_numpy(), *assignments(data))
@@ -154,6 +154,7 @@ class Bell(Routine):
         places = np.arange(len(PAULIS))
         axes["products"].bar(places, bell_products(), 0.8, fill=False, edgecolor="grey", label="ideal")
         axes["products"].errorbar(places, products, errors, fmt=".", label="measured")
+        axes["products"].set_ylabel("expectation", fontsize="small")
         axes["products"].legend(fontsize="x-small")
         axes["left"].errorbar(places, products - bell_products(), errors, fmt=".")
         axes["left"].axhline(0, color="grey", lw=0.8)

@@ -8,12 +8,12 @@ import numpy as np
 import xarray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pulsed.calibration.data import signal, sweep
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.fits.fringes import fringes
+from pulsed.calibration.results.data import signal, sweep
 from pulsed.calibration.routine import (
-    Ask,
     Measurement,
+    MeasurementRequest,
     Outcome,
     Proposal,
     Routine,
@@ -50,10 +50,10 @@ class ZZ(Routine):
         fringes: PositiveFloat = 5.0
         shots: PositiveInt = 200
 
-    def measure(self, bench: Executor, target: str) -> Measurement:
+    def measure(self, executor: Executor, target: str) -> Measurement:
         """Sweep the wait, in two quadratures."""
-        p, blocks = self.parameters, bench.blocks
-        control, qubit = qubits_of(target, bench.device)
+        p, blocks = self.parameters, executor.blocks
+        control, qubit = qubits_of(target, executor.device)
         halves = [round(half) for half in np.linspace(0, p.span / blocks.dt / 2, p.points)]
         seconds = 2 * np.array(halves) * blocks.dt
         sx, flip = blocks.sx(qubit), both(blocks.x(control), blocks.x(qubit))
@@ -65,16 +65,17 @@ class ZZ(Routine):
             for turn in TURNS.tolist()
             for half, time in zip(halves, seconds.tolist(), strict=True)
         ]  # fmt: skip
-        answer = yield Ask(schedules, p.shots)
+        answer = yield MeasurementRequest(schedules, p.shots)
         axes = {"turn": (TURNS, "rad"), "wait": (seconds, "s")}
-        data = sweep(axes, answer, known=bench.calibration, target=f"Q{qubit}")
+        data = sweep(axes, answer, known=executor.calibration, target=f"Q{qubit}")
         return data.assign_attrs(turned=p.fringes / p.span)
 
     def analyse(self, data: xarray.Dataset) -> Outcome:
         """Fit both quadratures; a target that the control makes faster turns backwards."""
         y, sigma = signal(data)
         waits, z = data["wait"].to_numpy(), phasor(y, sigma)[0]
-        fits = {"fringes": fringes(waits, z, quadrature_error(sigma), timed=False)}
+        fit = fringes(waits, z, quadrature_error(sigma), timed=False)
+        fits = {"fringes": fit.shown(y=("both quadratures of the fringe", ""))}
         if refused := first_bad(fits):
             return refused
         fit = fits["fringes"]

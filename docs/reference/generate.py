@@ -16,8 +16,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pulsed.cli.main import cli
-from pulsed.model import device, errors
-from pulsed.model.units import ExactHertz, ExactSeconds, format_quantity
+from pulsed.model import device, errors, policies
+from pulsed.model.run_options import RUN_OPTIONS
+from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz, Seconds, format_quantity
+from pulsed.provider.primitives.options import RUN_OPTIONS as RUN_OPTIONS_OF_PRIMITIVES
+from pulsed.provider.primitives.options import EstimatorOptions, SamplerOptions, rows
 
 HEAD = "<!-- Written by docs/reference/generate.py from the code; edit there. -->\n\n"
 
@@ -25,8 +28,10 @@ HEAD = "<!-- Written by docs/reference/generate.py from the code; edit there. --
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            child = command.commands[name]
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
             yield from _commands(child, f"{path} {name}")
 
 
@@ -87,8 +92,8 @@ def _type_name(kind: Any) -> str:
 
 def _field_type(field: Any) -> str:
     validators = {str(item) for item in field.metadata}
-    for quantity, name in ((ExactHertz, "frequency"), (ExactSeconds, "time"), (device.Hertz, "frequency"),
-                           (device.Seconds, "time"), (device.Amperes, "current")):  # fmt: skip
+    for quantity, name in ((ExactHertz, "frequency"), (ExactSeconds, "time"), (Hertz, "frequency"),
+                           (Seconds, "time"), (Amperes, "current")):  # fmt: skip
         if {str(item) for item in get_args(quantity)[1:]} <= validators:
             return name
     return _type_name(field.annotation)
@@ -108,9 +113,10 @@ def _default(field: Any) -> str:
 
 def _tables() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "(top level)", device.DeviceDescription
-    yield "[timing]", device.Timing
-    yield "[limits]", device.Limits
-    yield "[maintenance]", device.Maintenance
+    yield "[processor_type]", device.ProcessorType
+    yield "[timing]", policies.Timing
+    yield "[limits]", policies.Limits
+    yield "[maintenance]", policies.Maintenance
     yield "[instruments.NAME]", device.InstrumentDescription
     yield "[instruments.NAME.identity]", device.Identity
     yield "[oscillators.NAME]", device.OscillatorDescription
@@ -125,8 +131,9 @@ def configuration_page() -> str:
     lines = [
         "# Rack configuration\n",
         "A TOML file. Frequencies, times and currents are numbers in hertz, seconds and amperes, or text with a unit: "
-        '`"5.10 GHz"`, `"500 us"`, `"0.4 mA"`; clocks and dt are kept as exact fractions. '
-        "`pulsed config check FILE` explains what is wrong with a file. "
+        '`"5.10 GHz"`, `"500 us"`, `"0.4 mA"`. A number may be a ratio, `"2/9 ns"` or `"1/2.4 ns"`; clocks and dt are '
+        "kept as exact fractions. A number far from what can be meant, such as `frequency = 5.10`, is refused. "
+        "`pulsed config check FILE` explains everything that is wrong with a file, its drivers and the files it names. "
         "[configs/sim5.toml](../../configs/sim5.toml) is a complete example, "
         "[configs/coupler2.toml](../../configs/coupler2.toml) one with a flux line.\n",
     ]
@@ -165,7 +172,54 @@ def errors_page() -> str:
     return HEAD + "\n".join([*lines, ""])
 
 
-PAGES = {"cli.md": cli_page, "configuration.md": configuration_page, "errors.md": errors_page}
+_GIVEN = {
+    "backend": ("Options of a backend", "For all runs with `backend.set_options(...)`, for one with `run(..., ...)`."),
+    "run": ("Keywords of one run", "They belong to one call of `run`."),
+    "routine": ("What routines ask for", "In the `options` of a routine's `MeasurementRequest`; no keyword of `run`."),
+}
+
+
+def run_options_page() -> str:
+    """Return the page of the options of a run."""
+    lines = ["# Options of a run\n", "Frequencies are in hertz, times in seconds; `limits` are those of the "
+             "[rack's configuration](configuration.md). Provider and daemon check them alike.\n"]  # fmt: skip
+    for of, (title, text) in _GIVEN.items():
+        lines += [f"## {title}\n", f"{text}\n", "| option | default | legal | |", "|---|---|---|---|"]
+        for row in RUN_OPTIONS.values():
+            if row.option.of == of:
+                cells = (f"`{row.name}`", f"`{row.default!r}`", row.option.reader.describe(), row.option.help)
+                lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        lines.append("")
+    return HEAD + "\n".join(lines)
+
+
+def primitives_page() -> str:
+    """Return the page of the options of the primitives."""
+    lines = [
+        "# Options of the primitives\n",
+        "Given as a dictionary, in which groups are dictionaries, too, or set as attributes: "
+        "`estimator.options.twirling.enable_gates = True`.\nA name that there is not is an `AttributeError`, a value "
+        "that is not legal a `ValueError`.\n[Primitives](../tutorial/primitives.md) shows what they do.\n",
+    ]
+    for name, options in (("PulsedSampler", SamplerOptions()), ("PulsedEstimator", EstimatorOptions())):
+        lines += [f"## `{name}`\n", "| option | default | legal | |", "|---|---|---|---|"]
+        lines += [
+            f"| `{option}` | `{default!r}` | {legal} | {text} |" for option, default, legal, text in rows(options)
+        ]
+        lines.append("")
+    names = ", ".join(f"`{name}`" for name in RUN_OPTIONS_OF_PRIMITIVES)
+    lines.append(f"`run_options` takes, of the [options of a run](run-options.md), {names};\nthat of a sampler also "
+                 "`meas_level` 1 or 2 and `meas_return`.\n")  # fmt: skip
+    return HEAD + "\n".join(lines)
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "configuration.md": configuration_page,
+    "errors.md": errors_page,
+    "primitives.md": primitives_page,
+    "run-options.md": run_options_page,
+}
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.figures import save_figure
-from pulsed.calibration.order import USUAL
+from pulsed.calibration.graph.default_graph import DEFAULT_GRAPH
+from pulsed.calibration.results.run_plots import save_figure
 from pulsed.calibration.routine import Routine, find_routine, routine_names
-from pulsed.calibration.runner import run
+from pulsed.calibration.runner.runner import run
 from pulsed.model.calibration import CalibrationSet
 from pulsed.testing.simulated_lab import SimulatedLab
 
@@ -38,7 +38,7 @@ This page is written by `docs/reference/routines.py`.
 
 def ordered() -> list[str]:
     """Return the names of all routines, those of the usual order first."""
-    usual = [row.routine for row in USUAL if row.routine in routine_names()]
+    usual = [row.routine for row in DEFAULT_GRAPH if row.routine in routine_names()]
     return usual + [name for name in routine_names() if name not in usual]
 
 
@@ -71,18 +71,20 @@ def main(only: list[str]) -> None:
     """Measure, draw and write."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     benches, folder = [Executor(SimulatedLab.sim5(calibrated=False)), without_cz()], Path(mkdtemp())
-    names = ordered()
+    names, usual = ordered(), {row.routine for row in DEFAULT_GRAPH}
     last = max((names.index(name) for name in only), default=len(names) - 1)
     for name in names[: last + 1]:
         routine = find_routine(name)()
         number = 0 if routine.targets(benches[0].device) else 1
-        bench = benches[number]
+        executor = benches[number]
+        # Values from outside the order would put gates off that were tuned up without them: crosstalk turns the tones.
+        kept = name in usual
         if number and only and not any(other.startswith(name[:3]) for other in only):
-            continue  # nothing of the other rack hangs on it
-        targets = [t for t in routine.targets(bench.device) if t in TARGETS.get(routine.subject, (t,))][:2]
-        found = run(routine, targets, bench, folder=folder)
+            continue  # nothing of the other rack depends on it
+        targets = [t for t in routine.targets(executor.device) if t in TARGETS.get(routine.subject, (t,))][:2]
+        found = run(routine, targets, executor, folder=folder)
         values = {full: value for item in found.values() for full, value in item.values.items()}
-        benches[number] = bench.propose(values) if values else bench
+        benches[number] = executor.propose(values) if values and kept else executor
         item = found[targets[0]]
         print(name, item.record.outcome, item.record.reason, flush=True)
         if item.data is not None and item.outcome is not None and (not only or name in only):

@@ -154,7 +154,9 @@ def quarter_turn(t, found):
     starts = ([rate, 0.02, height, 0.0] for rate in (0.5, 1.0, 1.5, 2.0) for height in (-0.9, 0.9))
     best = min((least_squares(misses, start) for start in starts), key=lambda fit: fit.cost).x
     rate, early, height, offset = best[0] * MHz, best[1] / MHz, best[2], best[3]
-    return [(rate, early, sign * height, offset) for sign in (-1, 1)], 1 / (4 * rate) - early
+    # The other sign of height or rate, half a period later or earlier, is the same curve.
+    quarter = (1 / (4 * rate) - early) % (1 / (2 * abs(rate)))
+    return [(rate, early, sign * height, offset) for sign in (-1, 1)], quarter
 
 
 def investigate(backend):

@@ -11,7 +11,6 @@ from qiskit.transpiler import InstructionProperties, Target
 
 import pulsed.configs
 from pulsed.provider import PulsedBackend
-from pulsed.pulse.interop import to_qiskit
 
 CONFIGS = Path(pulsed.configs.__file__).parent
 
@@ -27,7 +26,7 @@ class Backend(BackendV2):
         gates = model.instruction_schedule_map
         for name in ("x", "sx", "ecr", "measure"):
             properties = {
-                qubits: InstructionProperties(known.duration, known.error, to_qiskit(gates.get(name, qubits)))
+                qubits: InstructionProperties(known.duration, known.error, gates.get(name, qubits))
                 for qubits, known in model.target[name].items()
             }
             self._target.add_instruction(model.target.operation_from_name(name), properties)

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, ClassVar, Self
 
 from qiskit.circuit import Parameter, ParameterExpression
 
-from pulsed.pulse.channels import Channel
+from pulsed.pulse.channels import Channel, adopted
+from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.library.pulse import Pulse
 from pulsed.pulse.utils import Value, bind, parameters_of
-
-if TYPE_CHECKING:
-    from pulsed.pulse.schedule import Schedule
 
 KIND_MISMATCH = "channel is of the wrong kind"
 
 
+def channel_of(given: Any, kinds: type | tuple[type, ...], subject: str, legal: str) -> Any:
+    """Return a channel of one of ``kinds``, one of ``qiskit.pulse`` as ours.
+
+    Raises :class:`PulseError` for anything else.
+    """
+    found = adopted(given)
+    if not isinstance(found, kinds):
+        raise PulseError(KIND_MISMATCH, subject=subject, value=given, legal=legal)
+    return found
+
+
 class Instruction(ABC):
-    """Base of all instructions: operands and an optional name."""
+    """Base of all instructions: operands and an optional name.
+
+    Attributes:
+        schedule_type: makes the schedules that ``+``, ``|`` and ``<<`` return. Set by the module of Schedule: a
+            schedule is made of instructions, so that these cannot import it.
+
+    """
 
     __slots__ = ("_name", "_operands")
+    schedule_type: ClassVar[Any]
 
     def __init__(self, operands: tuple[Any, ...], name: str | None = None) -> None:
         self._operands = operands
@@ -110,35 +126,29 @@ class Instruction(ABC):
         """Return the duration if any of ``channels`` is used, else 0."""
         return self.ch_duration(*channels)
 
-    def shift(self, time: int, name: str | None = None) -> Schedule:
+    def shift(self, time: int, name: str | None = None) -> Any:
         """Return a schedule with this instruction at ``time``."""
-        from pulsed.pulse.schedule import Schedule
+        return self.schedule_type((time, self), name=self._name if name is None else name)
 
-        return Schedule((time, self), name=self._name if name is None else name)
-
-    def insert(self, start_time: int, schedule: Schedule | Instruction, name: str | None = None) -> Schedule:
+    def insert(self, start_time: int, schedule: Any, name: str | None = None) -> Any:
         """Return a schedule with this at zero and ``schedule`` at ``start_time``."""
-        from pulsed.pulse.schedule import Schedule
+        return self.schedule_type(self, (start_time, schedule), name=self._name if name is None else name)
 
-        return Schedule(self, (start_time, schedule), name=self._name if name is None else name)
-
-    def append(self, schedule: Schedule | Instruction, name: str | None = None) -> Schedule:
+    def append(self, schedule: Any, name: str | None = None) -> Any:
         """Return a schedule with ``schedule`` as early as possible after this on their common channels."""
-        from pulsed.pulse.schedule import Schedule
+        return self.schedule_type(self, name=self._name if name is None else name).append(schedule, inplace=True)
 
-        return Schedule(self, name=self._name if name is None else name).append(schedule, inplace=True)
-
-    def __add__(self, other: Schedule | Instruction) -> Schedule:
+    def __add__(self, other: Any) -> Any:
         return self.append(other)
 
-    def __or__(self, other: Schedule | Instruction) -> Schedule:
+    def __or__(self, other: Any) -> Any:
         return self.insert(0, other)
 
-    def __lshift__(self, time: int) -> Schedule:
+    def __lshift__(self, time: int) -> Any:
         return self.shift(time)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and bool(self._operands == other._operands))
+        return self is other or (type(self) is type(other) and bool(self._operands == other.operands))
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self._operands))

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from pulsed.pulse.channels import Channel, SnapshotChannel
 from pulsed.pulse.exceptions import PulseError, UnassignedReferenceError
-from pulsed.pulse.instructions.instruction import Instruction
+from pulsed.pulse.instructions.instruction import Instruction, channel_of
 from pulsed.pulse.utils import Value, checked_duration
 
 
@@ -27,10 +27,7 @@ class RelativeBarrier(Directive):
     __slots__ = ()
 
     def __init__(self, *channels: Channel, name: str | None = None) -> None:
-        for channel in channels:
-            if not isinstance(channel, Channel):
-                raise PulseError("not a channel", subject="RelativeBarrier", value=channel)
-        super().__init__(channels, name)
+        super().__init__(tuple(channel_of(one, Channel, "RelativeBarrier", "channels") for one in channels), name)
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -38,7 +35,7 @@ class RelativeBarrier(Directive):
         return self._operands
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RelativeBarrier) and set(self._operands) == set(other._operands)
+        return isinstance(other, RelativeBarrier) and set(self._operands) == set(other.operands)
 
     def __hash__(self) -> int:
         return hash(("RelativeBarrier", frozenset(self._operands)))

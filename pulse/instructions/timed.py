@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pulsed.pulse.channels import AcquireChannel, Channel, MemorySlot, PulseChannel, RegisterSlot
 from pulsed.pulse.configuration import Discriminator, Kernel
 from pulsed.pulse.exceptions import PulseError
-from pulsed.pulse.instructions.instruction import KIND_MISMATCH, Instruction, OnChannel
+from pulsed.pulse.instructions.instruction import Instruction, OnChannel, channel_of
 from pulsed.pulse.library.pulse import Pulse
 from pulsed.pulse.library.waveform import Waveform
 from pulsed.pulse.utils import Value, checked_duration
@@ -32,7 +32,7 @@ class Play(OnChannel):
                 raise PulseError("the first operand must be a pulse or samples", subject="Play", value=pulse)
             pulse = Waveform(pulse)
         if not isinstance(channel, PulseChannel):
-            raise PulseError(KIND_MISMATCH, subject="Play", value=channel, legal="a pulse channel")
+            channel = channel_of(channel, PulseChannel, "Play", "a pulse channel")
         self._operands = (pulse, channel)
         self._name = pulse.name if name is None else name
 
@@ -54,7 +54,7 @@ class Delay(OnChannel):
 
     def __init__(self, duration: Value, channel: Channel, name: str | None = None) -> None:
         if not isinstance(channel, Channel):
-            raise PulseError(KIND_MISMATCH, subject="Delay", value=channel, legal="a channel")
+            channel = channel_of(channel, Channel, "Delay", "a channel")
         self._operands = (checked_duration(duration, "Delay"), channel)
         self._name = name
 
@@ -93,10 +93,12 @@ class Acquire(Instruction):
         discriminator: Discriminator | None = None,
         name: str | None = None,
     ) -> None:
-        kinds = ((channel, AcquireChannel, "an acquire channel"), (mem_slot, MemorySlot, "a memory slot"))
-        for given, kind, legal in (*kinds, (reg_slot, RegisterSlot, "a register slot")):
-            if not isinstance(given, kind) and (given is not None or kind is AcquireChannel):
-                raise PulseError(KIND_MISMATCH, subject="Acquire", value=given, legal=legal)
+        if not isinstance(channel, AcquireChannel):
+            channel = channel_of(channel, AcquireChannel, "Acquire", "an acquire channel")
+        if mem_slot is not None and not isinstance(mem_slot, MemorySlot):
+            mem_slot = channel_of(mem_slot, MemorySlot, "Acquire", "a memory slot")
+        if reg_slot is not None and not isinstance(reg_slot, RegisterSlot):
+            reg_slot = channel_of(reg_slot, RegisterSlot, "Acquire", "a register slot")
         if mem_slot is None and reg_slot is None:
             raise PulseError("neither a memory slot nor a register slot was given", subject="Acquire")
         self._operands = (checked_duration(duration, "Acquire"), channel, mem_slot, reg_slot, kernel, discriminator)

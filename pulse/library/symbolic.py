@@ -14,9 +14,10 @@ import numpy as np
 from qiskit.circuit import Parameter, ParameterExpression
 
 from pulsed.pulse.exceptions import PulseError, UnassignedParameterError
-from pulsed.pulse.library.pulse import SHAPE_CACHE, Pulse, Samples
+from pulsed.pulse.library.pulse import Pulse
+from pulsed.pulse.library.shape_cache import SHAPE_CACHE, Samples
 from pulsed.pulse.library.shapes import SHAPES, Array, Shape
-from pulsed.pulse.utils import Value, bind, parameters_of
+from pulsed.pulse.utils import Value, bind, parameters_of, plain_number
 
 AMPLITUDE_TOLERANCE = 1e-10
 """Two pulses are equal if their complex amplitudes differ by no more than this."""
@@ -76,6 +77,8 @@ class SymbolicPulse(Pulse):
             if isinstance(value, ParameterExpression):
                 params[key] = bind(value, {})
                 self._free = self._free or isinstance(params[key], ParameterExpression)
+            elif isinstance(value, (np.generic, np.ndarray, complex)) and not isinstance(value, np.bool_):
+                params[key] = plain_number(value)
         if not self.disable_validation:
             self.validate_parameters()
 
@@ -129,7 +132,8 @@ class SymbolicPulse(Pulse):
         SymbolicPulse._setup(new, self._shape, bind(self._duration, values), params, self._name, limit)
         return new
 
-    def _shape_values(self) -> dict[str, Value]:
+    def shape_values(self) -> dict[str, Value]:
+        """Return the parameters of the shape by name: all but the duration, the amplitude and the angle."""
         return self._params
 
     @property
@@ -150,7 +154,7 @@ class SymbolicPulse(Pulse):
         if self._shape_key is None:
             self._needs_values()
             if self._shape.builtin:
-                values = tuple(map(float, self._shape_values().values()))
+                values = tuple(map(float, self.shape_values().values()))
                 content = struct.pack(f"<q{len(values)}d", self._duration, *values)
                 self._shape_key = blake2b(content, digest_size=16, key=self._shape.key.encode()).digest()
             else:
@@ -164,7 +168,7 @@ class SymbolicPulse(Pulse):
                 "not a whole number of samples on this clock", subject=repr(self), value=str(count), legal="an integer"
             )
         t = (np.arange(int(count)) + 0.5) / float(ratio)
-        made = np.asarray(self._shape.function(t, self._duration, **self._shape_values()), dtype=np.complex128)
+        made = np.asarray(self._shape.function(t, self._duration, **self.shape_values()), dtype=np.complex128)
         if made.shape != t.shape:
             raise PulseError(
                 "envelope function returned an array of another shape",
@@ -204,7 +208,7 @@ class SymbolicPulse(Pulse):
         if self._free:
             return
         if self._shape.problem is not None:
-            problem = self._shape.problem(self._duration, **self._shape_values())
+            problem = self._shape.problem(self._duration, **self.shape_values())
             if problem is not None:
                 raise PulseError(f"parameters violate the constraint {problem}", subject=repr(self), legal=problem)
         if self.limit_amplitude:
@@ -214,7 +218,7 @@ class SymbolicPulse(Pulse):
         size = abs(self.scale)
         peak = None
         if self._shape.peak is not None:
-            peak = size * self._shape.peak(self._duration, **self._shape_values())
+            peak = size * self._shape.peak(self._duration, **self.shape_values())
             if peak <= 1.0:
                 return
         sampled = peak is None or (size <= 1.0 and not self._shape.exact and self._duration <= LONGEST_SAMPLED_CHECK)
@@ -242,13 +246,13 @@ class SymbolicPulse(Pulse):
             return True
         return (
             isinstance(other, SymbolicPulse)
-            and self._shape == other._shape
-            and bool(self._duration == other._duration)
-            and self._shape_values() == other._shape_values()
+            and self._shape == other.shape
+            and bool(self._duration == other.duration)
+            and self.shape_values() == other.shape_values()
         )
 
     def __hash__(self) -> int:
-        return hash((self._shape.key, self._duration, tuple(self._shape_values().items())))
+        return hash((self._shape.key, self._duration, tuple(self.shape_values().items())))
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
@@ -290,7 +294,8 @@ class ScalableSymbolicPulse(SymbolicPulse):
         shape = _shape_for(pulse_type, given, envelope, constraints)
         self._setup(shape, duration, {**given, "amp": amp, "angle": angle}, name, limit_amplitude)
 
-    def _shape_values(self) -> dict[str, Value]:
+    def shape_values(self) -> dict[str, Value]:
+        """Return the parameters of the shape by name: all but the duration, the amplitude and the angle."""
         values = self._params.copy()
         del values["amp"], values["angle"]
         return values
@@ -309,8 +314,8 @@ class ScalableSymbolicPulse(SymbolicPulse):
             return True
         if not SymbolicPulse.__eq__(self, other) or not isinstance(other, ScalableSymbolicPulse):
             return False
-        mine, theirs = self._params, other._params
-        if self._free or other._free:
+        if self._free or other.is_parameterized():
+            mine, theirs = self.parameters, other.parameters
             return bool(mine["amp"] == theirs["amp"] and mine["angle"] == theirs["angle"])
         return abs(self.scale - other.scale) <= AMPLITUDE_TOLERANCE
 
@@ -318,6 +323,8 @@ class ScalableSymbolicPulse(SymbolicPulse):
 
 
 def _is_finite(value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_, complex, np.ndarray)):
+        return False
     try:
         return math.isfinite(value)
     except (TypeError, OverflowError):

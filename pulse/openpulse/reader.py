@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import Parameter
 
+from pulsed import old_names
 from pulsed.pulse.channels import (
     AcquireChannel,
     Channel,
@@ -18,48 +19,49 @@ from pulsed.pulse.channels import (
     DriveChannel,
     MeasureChannel,
     MemorySlot,
-    PulseChannel,
 )
-from pulsed.pulse.configuration import Kernel
 from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.instructions import (
     Acquire,
     Delay,
+    EnterFrame,
     Instruction,
     Play,
-    SetFrequency,
-    SetPhase,
-    ShiftFrequency,
-    ShiftPhase,
 )
-from pulsed.pulse.library import Constant, Pulse
-from pulsed.pulse.openpulse.functions import FUNCTIONS, OwnKernel
-from pulsed.pulse.openpulse.values import Bit, Duration, Frame, Item, Port, Values, waveform
+from pulsed.pulse.openpulse.frames import FrameState, framed, own_frequency, shifted
+from pulsed.pulse.openpulse.functions import OwnKernel
+from pulsed.pulse.openpulse.names import (
+    CAPTURES,
+    FRAME_CHANGES,
+    IDLE,
+    INSTRUCTIONS,
+    REAL_TYPES,
+    SUPPORTED,
+    VALUE_TYPES,
+    check_extern,
+    is_capture,
+    kernel_of,
+    listed,
+    pulse_name,
+    qubit_of,
+    slot_of,
+)
+from pulsed.pulse.openpulse.values import BitVariable, Frame, Item, Port, Values, waveform
 from pulsed.pulse.schedule import Schedule
+from pulsed.pulse.schedule.timeline import TimedInstruction
+
+__getattr__ = old_names(__name__)
 
 MAX_TEXT = 1 << 20
 """Longest text that is read, in characters: about fifty thousand samples, which take half a minute."""
-
-IDLE = "pulsed.idle"
-"""Annotation of a delay that stands for no instruction."""
-
-WAVEFORM_PREFIX = "wf_"
-"""Before the name of a pulse, as the name of its waveform."""
 
 GateKey = tuple[str, tuple[int, ...], tuple[Any, ...]]
 CHANNELS: dict[str, type[Channel]] = {
     "d": DriveChannel, "u": ControlChannel, "m": MeasureChannel, "a": AcquireChannel,
 }  # fmt: skip
-FRAME_CHANGES = {
-    "set_phase": SetPhase,
-    "shift_phase": ShiftPhase,
-    "set_frequency": SetFrequency,
-    "shift_frequency": ShiftFrequency,
-}
-CAPTURES = ("capture_v1", "capture_v2", "capture_v3")
-INSTRUCTIONS = ("play", "delay", "barrier", *FRAME_CHANGES, *CAPTURES)
-SUPPORTED = f"{', '.join(INSTRUCTIONS)}, and declarations of ports, frames, bits, waveforms, numbers and durations"
-OUTSIDE = "OPENQASM 3, defcalgrammar, include, const, cal and defcal; circuits are read by qiskit.qasm3"
+OUTSIDE = (
+    "OPENQASM 3, defcalgrammar, include, const, input float or angle, cal and defcal; circuits are read by qiskit.qasm3"
+)
 
 
 @dataclass(frozen=True)
@@ -69,24 +71,35 @@ class OpenPulseProgram:
     Attributes:
         gates: (gate, qubits, parameters) → Schedule, as ``backend.run(calibrations=)`` takes it. A parameter is a
             float, or a Qiskit Parameter that the schedule has.
-        program: what the ``cal`` blocks themselves play, on clocks that begin with the first of them. A frame that
-            does not begin at phase zero is a SetPhase there.
-        frequencies: of the frames, Hz.
+        program: what the ``cal`` blocks themselves play, on clocks that begin with the first of them.
+        frequencies: of the frames as ``newframe`` makes them, Hz.
+        inputs: the parameters that the text declares by ``input``, by name; schedules above may have them.
+
+    Each schedule enters the frames of the text before it plays on them, and leaves them after. For gates these are the
+    frames as the ``cal`` blocks before the ``defcal`` leave them at the start of the shot.
 
     """
 
     gates: dict[GateKey, Schedule]
     program: Schedule
     frequencies: dict[Channel, float]
+    inputs: dict[str, Parameter] = field(default_factory=dict)
 
 
-def loads(text: str, dt: float | Fraction, ports: Mapping[str, Channel] | None = None) -> OpenPulseProgram:
+def loads(
+    text: str,
+    dt: float | Fraction,
+    ports: Mapping[str, Channel] | None = None,
+    frequencies: Mapping[Channel, float] | None = None,
+) -> OpenPulseProgram:
     """Read OpenQASM 3 text with OpenPulse; see :mod:`pulsed.pulse.openpulse` for what maps.
 
     Args:
         text: the program.
         dt: of the backend, in s.
         ports: channels of ports that are not called as their channel.
+        frequencies: of the backend's own frames, Hz, as for ``dumps``. What the text plays in a frame that is equal to
+            one of these needs no change of frame, so that schedules that ``dumps`` wrote come back as they were.
 
     Raises:
         PulseError: text that is no OpenPulse, or uses what does not map: with the line and what is supported. Also when
@@ -104,7 +117,8 @@ def loads(text: str, dt: float | Fraction, ports: Mapping[str, Channel] | None =
         raise PulseError("not text", subject="openpulse.loads", value=type(text).__name__, legal="str")
     if len(text) > MAX_TEXT:
         raise PulseError("text is too long", subject="openpulse.loads", value=len(text), legal=f"at most {MAX_TEXT}")
-    return _Reader(exact_dt(dt), dict(ports or {}), text.splitlines(), syntax.place).read(syntax.statements(text))
+    reader = _ProgramReader(exact_dt(dt), dict(ports or {}), text.splitlines(), syntax.place, dict(frequencies or {}))
+    return reader.read(syntax.statements(text))
 
 
 def exact_dt(dt: float | Fraction) -> Fraction:
@@ -132,9 +146,14 @@ class _Body:
         self.clocks[frame.channel] = start + instruction.duration
 
 
-class _Reader:
+class _ProgramReader:
     def __init__(
-        self, dt: Fraction, ports: dict[str, Channel], lines: list[str], place: Callable[[list[str], int], str]
+        self,
+        dt: Fraction,
+        ports: dict[str, Channel],
+        lines: list[str],
+        place: Callable[[list[str], int], str],
+        own: dict[Channel, float],
     ) -> None:
         self._values = Values(dt)
         self._ports = ports
@@ -143,7 +162,10 @@ class _Reader:
         self._globals: dict[str, Item] = {}
         self._main = _Body(ChainMap(self._globals))
         self._gates: dict[GateKey, Schedule] = {}
-        self._frequencies: dict[Channel, float] = {}
+        self._declared: dict[Channel, FrameState] = {}
+        self._first: dict[Channel, FrameState | None] = {}
+        self._own = own
+        self._inputs: dict[str, Parameter] = {}
         self._known: set[Any] = set()
 
     def read(self, program: list[Any]) -> OpenPulseProgram:
@@ -156,11 +178,18 @@ class _Reader:
                 key, body = self._at(node, self._head, node)
                 for statement in node.body:
                     self._at(statement, self._statement, statement, body, True)
-                self._gates[key] = self._at(node, Schedule.from_instructions, body.timed, key[0])
+                self._gates[key] = self._at(node, self._schedule, body.timed, self._first, key[0])
             else:
                 self._at(node, self._outside, node, kind)
-        played = Schedule.from_instructions(self._main.timed, name="cal")
-        return OpenPulseProgram(self._gates, played, self._frequencies)
+        played = self._schedule(self._main.timed, self._declared, "cal")
+        frequencies = {channel: state.frequency for channel, state in self._declared.items()}
+        return OpenPulseProgram(self._gates, played, frequencies, self._inputs)
+
+    def _schedule(
+        self, timed: list[TimedInstruction], frames: Mapping[Channel, FrameState | None], name: str
+    ) -> Schedule:
+        other = {c: state for c, state in frames.items() if state != FrameState(own_frequency(self._own, c), 0.0)}
+        return Schedule.from_instructions(framed(timed, other), name)
 
     def _at(self, node: Any, act: Callable[..., Any], *arguments: Any) -> Any:
         """Return what ``act`` returns; an error gets the line of ``node``."""
@@ -174,6 +203,13 @@ class _Reader:
     def _outside(self, node: Any, kind: str) -> None:
         if kind == "ConstantDeclaration":
             self._declare(node, self._main)
+        elif kind == "IODeclaration":
+            name = node.identifier.name
+            if node.io_identifier.name != "input" or type(node.type).__name__ not in REAL_TYPES:
+                raise PulseError("this declaration is not supported", subject=name, legal="input float, input angle")
+            if name in self._globals:
+                raise PulseError("is declared twice", subject=name)
+            self._globals[name] = self._inputs[name] = Parameter(name)
         elif kind == "CalibrationGrammarDeclaration":
             if node.name != "openpulse":
                 raise PulseError("this grammar of calibrations is not read", value=node.name, legal="openpulse")
@@ -186,13 +222,13 @@ class _Reader:
         params: list[Any] = []
         for argument in node.arguments:
             if type(argument).__name__ == "ClassicalArgument":
-                if type(argument.type).__name__ not in {"AngleType", "FloatType"}:
+                if type(argument.type).__name__ not in REAL_TYPES:
                     raise PulseError("a parameter of this type is not supported", legal="angle, float")
                 params.append(Parameter(argument.name.name))
                 scope[argument.name.name] = params[-1]
             else:
                 params.append(self._values.number(argument, self._globals))
-        key = (node.name.name, tuple(_qubit(qubit.name) for qubit in node.qubits), tuple(params))
+        key = (node.name.name, tuple(qubit_of(qubit.name) for qubit in node.qubits), tuple(params))
         # parameters without value are equal whatever their names
         same = key[:2], tuple(None if isinstance(value, Parameter) else value for value in params)
         if same in self._known:
@@ -209,25 +245,25 @@ class _Reader:
         elif kind == "DelayInstruction":
             self._delay(node, body)
         elif kind == "QuantumBarrier":
-            channels = [self._frame(operand, body).channel for operand in node.qubits] or list(self._frequencies)
+            channels = [self._frame(operand, body).channel for operand in node.qubits] or list(self._declared)
             latest = max((body.clocks.get(channel, 0) for channel in channels), default=0)
             body.clocks.update(dict.fromkeys(channels, latest))
         elif kind == "ClassicalAssignment":
             bit = self._values.value(node.lvalue, body.scope)
-            if not isinstance(bit, Bit) or node.op.name != "=":
+            if not isinstance(bit, BitVariable) or node.op.name != "=":
                 raise PulseError("only bits are assigned, by a capture", legal=SUPPORTED)
             self._capture(node.rvalue, body, bit.slot)
         elif kind == "ReturnStatement":
             self._return(node.expression, body)
         elif kind == "ExternDeclaration":
-            _check_extern(node)
+            check_extern(node)
         else:
             raise PulseError("this statement is not supported", value=kind, legal=SUPPORTED)
 
     def _return(self, expression: Any, body: _Body) -> None:
-        if _is_capture(expression):
+        if is_capture(expression):
             self._capture(expression, body, None)
-        elif expression is not None and not isinstance(self._values.value(expression, body.scope), Bit):
+        elif expression is not None and not isinstance(self._values.value(expression, body.scope), BitVariable):
             raise PulseError("only the result of a capture is returned", legal="a bit, or a capture")
 
     def _declare(self, node: Any, body: _Body, in_defcal: bool = False) -> None:
@@ -241,18 +277,18 @@ class _Reader:
             made: Item = Port(self._port(name))
         elif kind == "FrameType":
             made = self._new_frame(first)
-        elif _is_capture(first):
-            made = Bit(_slot(name) if kind == "BitType" else None)
+        elif is_capture(first):
+            made = BitVariable(slot_of(name) if kind == "BitType" else None)
             self._capture(first, body, made.slot)
         elif kind == "BitType" and first is None and node.type.size is None:
-            made = Bit(_slot(name))
+            made = BitVariable(slot_of(name))
         elif kind == "WaveformType" and type(first).__name__ == "ArrayLiteral":
-            made = self._values.samples(first, body.scope, _pulse_name(name))
-        elif first is None or kind not in _VALUE_TYPES:
+            made = self._values.samples(first, body.scope, pulse_name(name))
+        elif first is None or kind not in VALUE_TYPES:
             raise PulseError("this declaration is not supported", subject=name, value=kind, legal=SUPPORTED)
         else:
-            made = self._values.value(first, body.scope, _pulse_name(name))
-            if not isinstance(made, _VALUE_TYPES[kind]):
+            made = self._values.value(first, body.scope, pulse_name(name))
+            if not isinstance(made, VALUE_TYPES[kind]):
                 raise PulseError("value is of another type", subject=name, value=made, legal=kind)
         body.scope[name] = made
 
@@ -271,15 +307,12 @@ class _Reader:
         port, frequency, phase = (self._values.value(argument, self._globals) for argument in call.arguments)
         if not isinstance(port, Port) or not isinstance(frequency, float) or not isinstance(phase, float):
             raise PulseError("wrong type of an argument", subject="newframe", legal="port, frequency, phase")
-        if port.channel in self._frequencies:
+        if port.channel in self._declared:
             raise PulseError("a port has one frame", subject="newframe", value=port.channel, legal="one frame per port")
-        self._frequencies[port.channel] = frequency
-        frame = Frame(port.channel)
-        if phase and isinstance(port.channel, PulseChannel):
-            self._main.add(frame, SetPhase(phase, port.channel))
-        elif phase:
-            raise PulseError("this frame has no phase", subject="newframe", value=phase, legal=0)
-        return frame
+        state = FrameState(float(frequency), float(phase))
+        EnterFrame(*state, port.channel)  # refuses what is no frame
+        self._declared[port.channel] = self._first[port.channel] = state
+        return Frame(port.channel)
 
     def _frame(self, node: Any, body: _Body) -> Frame:
         found = body.scope.get(getattr(node, "name", None))  # type: ignore[arg-type]
@@ -306,7 +339,7 @@ class _Reader:
             self._capture(call, body, None)
             return
         if name != "play" and name not in FRAME_CHANGES:
-            raise PulseError("not an instruction that is supported", value=name, legal=_listed(INSTRUCTIONS))
+            raise PulseError("not an instruction that is supported", value=name, legal=listed(INSTRUCTIONS))
         if len(call.arguments) != 2:
             raise PulseError("wrong number of arguments", subject=name, value=len(call.arguments), legal="frame, value")
         frame = self._frame(call.arguments[0], body)
@@ -314,12 +347,15 @@ class _Reader:
         if name == "play":
             played = waveform(self._values.value(call.arguments[1], body.scope))
             body.add(frame, Play(played, channel))
-        else:
-            body.add(frame, FRAME_CHANGES[name](self._values.number(call.arguments[1], body.scope), channel))
+            return
+        change = FRAME_CHANGES[name](self._values.number(call.arguments[1], body.scope), channel)
+        if body is self._main and not body.clocks.get(channel):
+            self._first[channel] = shifted(self._first[channel], change)
+        body.add(frame, change)
 
     def _capture(self, call: Any, body: _Body, slot: MemorySlot | None) -> None:
-        if not _is_capture(call) or len(call.arguments) != 2:
-            raise PulseError("not a capture that is supported", legal=f"{_listed(CAPTURES)} of a frame and one more")
+        if not is_capture(call) or len(call.arguments) != 2:
+            raise PulseError("not a capture that is supported", legal=f"{listed(CAPTURES)} of a frame and one more")
         frame = self._frame(call.arguments[0], body)
         channel = frame.channel
         if not isinstance(channel, AcquireChannel):
@@ -330,60 +366,5 @@ class _Reader:
         else:
             weights = self._values.value(call.arguments[1], body.scope)
             duration = weights.duration if isinstance(weights, OwnKernel) else waveform(weights).duration
-            kernel = _kernel(weights)
+            kernel = kernel_of(weights)
         body.add(frame, Acquire(duration, channel, slot or MemorySlot(channel.index), kernel=kernel))
-
-
-_NUMBER = (float, ParameterExpression)
-_VALUE_TYPES: dict[str, tuple[type[Any], ...]] = {
-    "WaveformType": (Pulse, OwnKernel),
-    "DurationType": (Duration,),
-    "ComplexType": (*_NUMBER, complex),
-    **dict.fromkeys(("FloatType", "AngleType", "IntType", "UintType"), _NUMBER),
-}
-
-
-def _kernel(weights: Any) -> Kernel | None:
-    """Return the kernel that a capture's filter stands for."""
-    if isinstance(weights, OwnKernel):
-        return None
-    if weights == Constant(weights.duration, 1.0):
-        return Kernel("boxcar")
-    return Kernel(weights.name, weights=weights.envelope())
-
-
-def _pulse_name(waveform_name: str) -> str | None:
-    name = waveform_name.removeprefix(WAVEFORM_PREFIX)
-    return None if name.isdigit() else name
-
-
-def _slot(name: str) -> MemorySlot | None:
-    found = re.fullmatch(r"slot(\d{1,6})", name)
-    return None if found is None else MemorySlot(int(found[1]))
-
-
-def _is_capture(node: Any) -> bool:
-    return type(node).__name__ == "FunctionCall" and node.name.name in CAPTURES
-
-
-def _qubit(name: str) -> int:
-    found = re.fullmatch(r"\$(\d{1,6})", name)
-    if found is None:
-        raise PulseError("a defcal is read for physical qubits", value=name, legal="$0, $1, ...")
-    return int(found[1])
-
-
-def _check_extern(node: Any) -> None:
-    name = node.name.name
-    if name in INSTRUCTIONS:
-        return
-    function = FUNCTIONS.get(name)
-    if function is None:
-        raise PulseError("not a function that is known", value=name, legal=", ".join(FUNCTIONS))
-    if len(node.arguments) != len(function.arguments):
-        legal = ", ".join(argument for argument, _ in function.arguments)
-        raise PulseError("is declared with another number of arguments", subject=name, legal=legal)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)

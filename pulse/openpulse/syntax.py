@@ -45,11 +45,14 @@ def statements(text: str) -> list[Any]:
 
     """
     # the specification writes `extern port d0;`, the parser only knows `port d0;`
+    text = text.removeprefix("\ufeff")
     text = re.sub(r"\bextern(?=[ \t]+port\b)", "      ", text)
     lines = text.splitlines()
     try:
         tree = _tree(qasm_parser.qasm3Lexer, qasm_parser.qasm3Parser, "program", text, _Raise(lines, 1, "OpenQASM 3"))
-        program = qasm_parser.QASMNodeVisitor().visitProgram(tree).statements
+        # the visitor cannot do without a first token
+        empty = tree.start.type == Token.EOF
+        program = [] if empty else qasm_parser.QASMNodeVisitor().visitProgram(tree).statements
         for node in program:
             node.line = node.span.start_line
             if type(node).__name__ in {"CalibrationStatement", "CalibrationDefinition"}:

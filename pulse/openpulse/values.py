@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,11 +12,14 @@ from typing import Any
 
 from qiskit.circuit import ParameterExpression
 
+from pulsed import old_names
 from pulsed.pulse.channels import Channel, MemorySlot
 from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.library import Waveform
 from pulsed.pulse.library.pulse import Pulse
 from pulsed.pulse.openpulse.functions import FUNCTIONS, MAX_DURATION, OwnKernel
+
+__getattr__ = old_names(__name__)
 
 UNITS = {"ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "ms": Fraction(1, 1000), "s": Fraction(1)}
 CONSTANTS = {"pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e}
@@ -25,6 +29,25 @@ MATH: dict[str, Callable[[complex], complex]] = {
     "exp": cmath.exp,
     "sqrt": cmath.sqrt,
 }
+
+
+class Exact(float):
+    """A number of the text, with the fraction that its decimal digits say: 0.57 * 1600ns is 912 ns and no less."""
+
+    __slots__ = ("fraction",)
+    fraction: Fraction
+
+    def __new__(cls, fraction: Fraction) -> Exact:
+        """Return the float nearest to ``fraction``, which it keeps."""
+        made = super().__new__(cls, fraction)
+        made.fraction = fraction
+        return made
+
+
+MAX_BITS = 4096
+"""Longest numerator and denominator of a number that is computed exactly."""
+
+MAX_EXPONENT = sys.float_info.max_exp - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +72,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Bit:
+class BitVariable:
     """A declared bit, or the result of a capture that nobody uses further; ``slot`` is None unless its name says."""
 
     slot: MemorySlot | None
@@ -81,7 +104,7 @@ class Values:
         if read is None:
             raise PulseError("this expression is not supported", value=type(node).__name__, legal=EXPRESSIONS)
         try:
-            made = self._call(node, scope, name) if read is Values._call else read(self, node, scope)
+            made = self._call(node, scope, name) if read is self._KINDS["FunctionCall"] else read(self, node, scope)
         except (ArithmeticError, ValueError, TypeError) as error:
             raise PulseError(f"cannot be computed: {error}") from error
         if isinstance(made, (float, complex)) and not cmath.isfinite(made):
@@ -106,19 +129,19 @@ class Values:
             raise PulseError("not a duration", value=given, legal="a number with unit dt, ns, us, ms or s")
         if given.dt.denominator != 1 or given.dt < 0:
             raise PulseError(
-                "a time must be a whole number of dt", value=f"{float(given.dt):.12g} dt",
+                "a time must be a whole number of dt", value=f"{float(given.dt):.17g} dt",
                 legal=f"0 to {MAX_DURATION}, {self._unit()}",
             )  # fmt: skip
         return int(given.dt)
 
     def _literal(self, node: Any, scope: Mapping[str, Item]) -> float:
-        return float(node.value)
+        # repr gives back the decimal digits of the text
+        return Exact(Fraction(repr(node.value)))
 
     def _imaginary(self, node: Any, scope: Mapping[str, Item]) -> complex:
         return complex(0.0, node.value)
 
     def _time(self, node: Any, scope: Mapping[str, Item]) -> Duration:
-        # repr gives back the decimal digits of the text
         count = Fraction(repr(node.value))
         return Duration(count if node.unit.name == "dt" else count * UNITS[node.unit.name] / self._dt)
 
@@ -132,7 +155,9 @@ class Values:
         given = self.value(node.expression, scope)
         if node.op.name != "-":
             raise PulseError("this operator is not supported", value=node.op.name, legal="+, -, *, /")
-        return Duration(-given.dt) if isinstance(given, Duration) else -_plain(given)
+        if isinstance(given, Duration):
+            return Duration(-given.dt)
+        return Exact(-given.fraction) if isinstance(given, Exact) else -_plain(given)
 
     def _binary(self, node: Any, scope: Mapping[str, Item]) -> Item:
         left, right, operator = self.value(node.lhs, scope), self.value(node.rhs, scope), node.op.name
@@ -140,10 +165,10 @@ class Values:
             raise PulseError("this operator is not supported", value=operator, legal="+, -, *, /")
         if not isinstance(left, Duration) and not isinstance(right, Duration):
             return _arithmetic(operator, _plain(left), _plain(right))
-        a, b = (side.dt if isinstance(side, Duration) else Fraction(_real(side)) for side in (left, right))
+        a, b = (side.dt if isinstance(side, Duration) else _fraction(side) for side in (left, right))
         both = isinstance(left, Duration) and isinstance(right, Duration)
         if operator == "/" and both:
-            return float(a / b)
+            return Exact(a / b)
         if both != (operator in {"+", "-"}) or (operator == "/" and not isinstance(left, Duration)):
             raise PulseError("durations are not combined in this way", value=operator)
         return Duration(_arithmetic(operator, a, b))
@@ -173,7 +198,7 @@ class Values:
             if not isinstance(value, Duration):
                 raise PulseError("not a duration", value=value, legal="a number with unit dt, ns, us, ms or s")
             return float(value.dt)
-        return _real(value) if kind == "number" else _plain(value)
+        return _real(value) if kind == "number" else _without_digits(_plain(value))
 
     def samples(self, node: Any, scope: Mapping[str, Item], name: str | None) -> Waveform:
         """Return the waveform that a list of samples in braces is."""
@@ -202,11 +227,30 @@ def waveform(value: Item) -> Pulse:
 
 
 def _arithmetic(operator: str, a: Any, b: Any) -> Any:
+    if isinstance(a, Exact) and isinstance(b, Exact):
+        exact: Fraction = _arithmetic(operator, a.fraction, b.fraction)
+        above, below = exact.numerator.bit_length(), exact.denominator.bit_length()
+        if max(above, below) <= MAX_BITS and above - below < MAX_EXPONENT:
+            return Exact(exact)
+    if not isinstance(a, Fraction):
+        a, b = _without_digits(a), _without_digits(b)
     if operator == "+":
         return a + b
     if operator == "-":
         return a - b
     return a * b if operator == "*" else a / b
+
+
+def _fraction(value: Item) -> Fraction:
+    number = value if isinstance(value, Exact) else _real(value)
+    if isinstance(number, ParameterExpression):
+        raise PulseError("a duration cannot depend on a parameter", value=str(number))
+    # what is computed with sin or pi has no more digits than a float shows
+    return number.fraction if isinstance(number, Exact) else Fraction(repr(number))
+
+
+def _without_digits(value: Any) -> Any:
+    return float(value) if isinstance(value, Exact) else value
 
 
 def _plain(value: Item) -> Any:
@@ -226,4 +270,4 @@ def _real(value: Item) -> Any:
         if value.imag != 0:
             raise PulseError("not a real number", value=value)
         return value.real
-    return value
+    return _without_digits(value)

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Union
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeAlias, Union
 
 from qiskit.circuit import Parameter, ParameterExpression
 
+from pulsed.pulse.alignments import AlignLeft, AlignmentKind
 from pulsed.pulse.channels import Channel
 from pulsed.pulse.exceptions import PulseError, UnassignedReferenceError
+from pulsed.pulse.filters import Rule, composite_filter, filter_instructions
+from pulsed.pulse.foreign import adopted
 from pulsed.pulse.instructions import Instruction, Reference
+from pulsed.pulse.program import PulseProgram
 from pulsed.pulse.schedule.equality import same_up_to_commuting
-from pulsed.pulse.schedule.references import ReferenceManager, Subroutine, keys_of
+from pulsed.pulse.schedule.references import ReferenceManager, keys_of
+from pulsed.pulse.schedule.scheduling import block_to_schedule
 from pulsed.pulse.schedule.timeline import Schedule, TimedInstruction
 from pulsed.pulse.utils import Value, resolve
-
-if TYPE_CHECKING:
-    from pulsed.pulse.transforms.alignments import AlignmentKind
 
 BlockComponent: TypeAlias = Union["ScheduleBlock", Instruction]
 
 
-class ScheduleBlock:
+@dataclass(frozen=True, slots=True)
+class Subroutine:
+    """A reference with the block assigned to it."""
+
+    reference: Reference
+    block: ScheduleBlock
+
+
+class ScheduleBlock(PulseProgram):
     """Instructions and blocks in order; an alignment context gives them times when all durations are known.
 
     Durations may be parameters, and parts may be references to subroutines assigned later. An appended block is taken
@@ -47,12 +58,9 @@ class ScheduleBlock:
         metadata: dict[str, Any] | None = None,
         alignment_context: AlignmentKind | None = None,
     ) -> None:
-        from pulsed.pulse.transforms.alignments import AlignLeft, AlignmentKind
-
         if alignment_context is not None and not isinstance(alignment_context, AlignmentKind):
             raise PulseError("not an alignment context", subject="ScheduleBlock", value=alignment_context)
-        self._name = f"{self.prefix}{next(self.instances_counter)}" if name is None else str(name)
-        self.metadata = metadata
+        super().__init__(f"{self.prefix}{next(self.instances_counter)}" if name is None else str(name), metadata)
         self._alignment = alignment_context or AlignLeft()
         self._parts: list[BlockComponent | Subroutine] = []
 
@@ -63,25 +71,9 @@ class ScheduleBlock:
         name = other_program.name if name is None else name
         return cls(name=name, metadata=dict(other_program.metadata), alignment_context=context)
 
-    @property
-    def name(self) -> str:
-        """Name for display; it takes no part in equality."""
-        return self._name
-
     def rename(self, name: str | None) -> None:
         """Change the name, unless ``name`` is None."""
         self._name = self._name if name is None else str(name)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What the user keeps with the block."""
-        return self._metadata
-
-    @metadata.setter
-    def metadata(self, metadata: dict[str, Any] | None) -> None:
-        if metadata is not None and not isinstance(metadata, dict):
-            raise PulseError("metadata must be a dictionary or None", subject="ScheduleBlock", value=metadata)
-        self._metadata = metadata or {}
 
     @property
     def alignment_context(self) -> AlignmentKind:
@@ -105,61 +97,31 @@ class ScheduleBlock:
         References inside of a subroutine belong to the subroutine: ``block.references[keys].references``.
         """
         found = ReferenceManager()
-        for part in self._walk():
+        for part in _scope(self):
             if isinstance(part, Subroutine):
                 found[part.reference.ref_keys] = part.block
             elif isinstance(part, Reference):
                 found.setdefault(part.ref_keys, None)
         return found
 
-    def _walk(self) -> Iterator[Instruction | Subroutine]:
-        """All instructions and subroutines of this scope, nested blocks opened."""
-        for part in self._parts:
-            if isinstance(part, ScheduleBlock):
-                yield from part._walk()
-            else:
-                yield part
-
-    def _leaves(self) -> Iterator[Instruction]:
-        """All instructions, nested blocks and subroutines opened."""
-        for part in self.blocks:
-            if isinstance(part, ScheduleBlock):
-                yield from part._leaves()
-            else:
-                yield part
-
     def is_referenced(self) -> bool:
         """Return whether this scope has references, assigned or not."""
-        return any(isinstance(part, (Reference, Subroutine)) for part in self._walk())
-
-    def _contexts(self) -> Iterator[AlignmentKind]:
-        yield self._alignment
-        for part in self.blocks:
-            if isinstance(part, ScheduleBlock):
-                yield from part._contexts()
+        return any(isinstance(part, (Reference, Subroutine)) for part in _scope(self))
 
     @property
     def parameters(self) -> set[Parameter]:
         """The parameters that have no value yet."""
         found: set[Parameter] = set()
-        found.update(*(context.parameters for context in self._contexts()))
-        found.update(*(leaf.parameters for leaf in self._leaves()))
+        found.update(*(context.parameters for context in _contexts(self)))
+        found.update(*(leaf.parameters for leaf in _leaves(self)))
         return found
-
-    def is_parameterized(self) -> bool:
-        """Return whether a parameter has no value yet."""
-        return bool(self.parameters)
-
-    def get_parameters(self, parameter_name: str) -> list[Parameter]:
-        """Return the unassigned parameters of this name; several may share one."""
-        return [parameter for parameter in self.parameters if parameter.name == parameter_name]
 
     def is_schedulable(self) -> bool:
         """Return whether all durations are known and all references assigned."""
-        if any(context.parameters for context in self._contexts()):
+        if any(context.parameters for context in _contexts(self)):
             return False
         return not any(
-            isinstance(leaf, Reference) or isinstance(leaf.duration, ParameterExpression) for leaf in self._leaves()
+            isinstance(leaf, Reference) or isinstance(leaf.duration, ParameterExpression) for leaf in _leaves(self)
         )
 
     @property
@@ -171,7 +133,7 @@ class ScheduleBlock:
 
         """
         found: dict[Channel, None] = {}
-        for leaf in self._leaves():
+        for leaf in _leaves(self):
             if isinstance(leaf, Reference):
                 raise UnassignedReferenceError(
                     "channels are unknown while a reference is not assigned",
@@ -181,24 +143,19 @@ class ScheduleBlock:
             found.update(dict.fromkeys(leaf.channels))
         return tuple(found)
 
-    def _scheduled(self) -> Schedule:
-        from pulsed.pulse.transforms.canonicalization import block_to_schedule
-
-        return block_to_schedule(self)
-
     @property
     def duration(self) -> int:
         """Time at which the last instruction ends, in dt."""
-        return self._scheduled().duration
+        return block_to_schedule(self).duration
 
     @property
     def instructions(self) -> tuple[TimedInstruction, ...]:
         """The instructions with their times, sorted, as in the schedule of this block."""
-        return self._scheduled().instructions
+        return block_to_schedule(self).instructions
 
     def ch_duration(self, *channels: Channel) -> int:
         """Return the time at which the last instruction on any of ``channels`` ends."""
-        return self._scheduled().ch_duration(*channels)
+        return block_to_schedule(self).ch_duration(*channels)
 
     def append(self, block: BlockComponent, name: str | None = None, inplace: bool = True) -> ScheduleBlock:
         """Return this block with ``block`` after its last part.
@@ -213,6 +170,8 @@ class ScheduleBlock:
 
         """
         if not isinstance(block, (ScheduleBlock, Instruction)):
+            block = adopted(block)
+        if not isinstance(block, (ScheduleBlock, Instruction)):
             raise PulseError(
                 "cannot be part of a ScheduleBlock",
                 subject=type(block).__name__,
@@ -225,10 +184,14 @@ class ScheduleBlock:
                 self._check_cycle(block)
             if block.is_referenced():
                 self._check_references(block.references)
-            part = block._copy()
-        target = self if inplace else self._copy(name)
-        target._parts.append(part)
+            part = block.copy()
+        target = self if inplace else self.copy(name)
+        target.extend((part,))
         return target
+
+    def extend(self, parts: Iterable[BlockComponent | Subroutine]) -> None:
+        """Append ``parts`` of another block in place, as they are, without the checks of :meth:`append`."""
+        self._parts.extend(parts)
 
     def append_subroutine(self, reference: Reference, subroutine: ScheduleBlock) -> ScheduleBlock:
         """Append, in place, ``reference`` with the block it stands for.
@@ -281,19 +244,16 @@ class ScheduleBlock:
                 raise PulseError("a subroutine must be a ScheduleBlock", subject=str(keys), value=block)
             self._check_cycle(block)
         self._check_references(wanted)
-        target = self if inplace else self._copy()
+        target = self if inplace else self.copy()
         target._substitute(wanted)
         return target
 
     def _check_cycle(self, other: ScheduleBlock) -> None:
-        if other._reaches(self):
+        if _holds(other, self):
             raise PulseError(
                 f"cyclic reference: ScheduleBlock {other.name!r} holds this block",
                 subject=f"ScheduleBlock {self._name!r}",
             )
-
-    def _reaches(self, other: ScheduleBlock) -> bool:
-        return self is other or any(isinstance(part, ScheduleBlock) and part._reaches(other) for part in self.blocks)
 
     def _substitute(self, wanted: Mapping[tuple[str, ...], ScheduleBlock]) -> None:
         for index, part in enumerate(self._parts):
@@ -313,42 +273,48 @@ class ScheduleBlock:
             PulseError: a value that is not legal where it is used.
 
         """
-        assigned = self._assigned(resolve(value_dict, self.parameters))
+        assigned = self.assigned(resolve(value_dict, self.parameters))
         if not inplace:
             return assigned
-        self._parts, self._alignment = assigned._parts, assigned._alignment
+        self._parts, self._alignment = list(assigned.parts), assigned.alignment_context
         return self
 
-    def _assigned(self, values: Mapping[Parameter, Value]) -> ScheduleBlock:
+    def assigned(self, values: Mapping[Parameter, Value]) -> ScheduleBlock:
+        """Return this block with ``values`` put in for its parameters."""
         new = ScheduleBlock(self._name, dict(self._metadata), self._alignment.assigned(values))
-        for part in self._parts:
-            if isinstance(part, Subroutine):
-                new._parts.append(Subroutine(part.reference, part.block._assigned(values)))
-            elif isinstance(part, ScheduleBlock):
-                new._parts.append(part._assigned(values))
-            else:
-                new._parts.append(part.assigned(values))
+        new.extend(
+            Subroutine(part.reference, part.block.assigned(values))
+            if isinstance(part, Subroutine)
+            else part.assigned(values)
+            for part in self._parts
+        )
         return new
 
     def replace(self, old: BlockComponent, new: BlockComponent, inplace: bool = True) -> ScheduleBlock:
         """Return this block with ``new`` for every part that equals ``old``, at any depth."""
-        replaced = self._replaced(old, new)
-        if not inplace:
-            return replaced
-        self._parts = replaced._parts
-        return self
-
-    def _replaced(self, old: BlockComponent, new: BlockComponent) -> ScheduleBlock:
         result = ScheduleBlock.initialize_from(self)
         for part in self._parts:
             inner = part.block if isinstance(part, Subroutine) else part
             if inner == old:
                 result.append(new)
-            elif isinstance(part, ScheduleBlock):
-                result._parts.append(part._replaced(old, new))
             else:
-                result._parts.append(part)
-        return result
+                result.extend((part.replace(old, new, inplace=False) if isinstance(part, ScheduleBlock) else part,))
+        if not inplace:
+            return result
+        self._parts = list(result.parts)
+        return self
+
+    def where(self, rule: Rule) -> Self:
+        """Return a block of the instructions for which ``rule`` is true, nested as here, without empty blocks."""
+        kept = self.initialize_from(self)
+        for part in self.blocks:
+            if isinstance(part, ScheduleBlock):
+                inner = part.where(rule)
+                if len(inner):
+                    kept.append(inner)
+            elif rule(part):
+                kept.append(part)
+        return kept
 
     def filter(
         self,
@@ -358,10 +324,8 @@ class ScheduleBlock:
         check_subroutine: bool = True,
     ) -> ScheduleBlock:
         """Return a block of the instructions that pass all filters, nested as here; arguments as for Schedule."""
-        from pulsed.pulse import filters
-
-        rules = [*filters.composite_filter(channels, instruction_types), *filter_funcs]
-        return filters.filter_instructions(self, rules)  # type: ignore[no-any-return]
+        rules = [*composite_filter(channels, instruction_types), *filter_funcs]
+        return filter_instructions(self, rules)
 
     def exclude(
         self,
@@ -371,20 +335,13 @@ class ScheduleBlock:
         check_subroutine: bool = True,
     ) -> ScheduleBlock:
         """Return a block without the instructions that :meth:`filter` would keep."""
-        from pulsed.pulse import filters
+        rules = [*composite_filter(channels, instruction_types), *filter_funcs]
+        return filter_instructions(self, rules, negate=True)
 
-        rules = [*filters.composite_filter(channels, instruction_types), *filter_funcs]
-        return filters.filter_instructions(self, rules, negate=True)  # type: ignore[no-any-return]
-
-    def draw(self, **options: Any) -> Any:
-        """Return a matplotlib figure; see :func:`pulsed.pulse.draw.draw` for the options."""
-        from pulsed.pulse.draw import draw
-
-        return draw(self, **options)
-
-    def _copy(self, name: str | None = None) -> ScheduleBlock:
+    def copy(self, name: str | None = None) -> ScheduleBlock:
+        """Return a copy, whose changes leave this block as it is; ``name``: of the copy, by default this one's."""
         new = ScheduleBlock(self._name if name is None else name, dict(self._metadata), self._alignment)
-        new._parts = [part._copy() if isinstance(part, ScheduleBlock) else part for part in self._parts]
+        new.extend(part.copy() if isinstance(part, ScheduleBlock) else part for part in self._parts)
         return new
 
     def __add__(self, other: BlockComponent) -> ScheduleBlock:
@@ -396,12 +353,12 @@ class ScheduleBlock:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScheduleBlock):
             return False
-        if self._alignment != other._alignment or len(self) != len(other):
+        if self._alignment != other.alignment_context or len(self) != len(other):
             return False
         mine, theirs = self.blocks, other.blocks
         if mine == theirs:
             return True
-        unknown = any(isinstance(leaf, Reference) for leaf in itertools.chain(self._leaves(), other._leaves()))
+        unknown = any(isinstance(leaf, Reference) for leaf in itertools.chain(_leaves(self), _leaves(other)))
         return not self._alignment.is_sequential and not unknown and same_up_to_commuting(mine, theirs)
 
     __hash__ = None  # type: ignore[assignment]
@@ -410,3 +367,41 @@ class ScheduleBlock:
         shown = ", ".join(map(repr, self.blocks[:50]))
         more = ", ..." if len(self) > 50 else ""
         return f'ScheduleBlock({shown}{more}, name="{self._name}", transform={self._alignment!r})'
+
+
+def _scope(block: ScheduleBlock) -> Iterator[Instruction | Subroutine]:
+    """All instructions and subroutines of the scope of ``block``, nested blocks opened."""
+    for part in block.parts:
+        if isinstance(part, ScheduleBlock):
+            yield from _scope(part)
+        else:
+            yield part
+
+
+def instructions_of(program: Schedule | ScheduleBlock) -> Iterator[Instruction]:
+    """Yield the instructions of a pulse program, also of a block whose times are not known yet."""
+    if isinstance(program, ScheduleBlock):
+        yield from _leaves(program)
+    else:
+        yield from (instruction for _, instruction in program.instructions)
+
+
+def _leaves(block: ScheduleBlock) -> Iterator[Instruction]:
+    """All instructions of ``block``, nested blocks and subroutines opened."""
+    for part in block.blocks:
+        if isinstance(part, ScheduleBlock):
+            yield from _leaves(part)
+        else:
+            yield part
+
+
+def _contexts(block: ScheduleBlock) -> Iterator[AlignmentKind]:
+    """The contexts of ``block`` and of all blocks in it."""
+    yield block.alignment_context
+    for part in block.blocks:
+        if isinstance(part, ScheduleBlock):
+            yield from _contexts(part)
+
+
+def _holds(block: ScheduleBlock, other: ScheduleBlock) -> bool:
+    return block is other or any(isinstance(part, ScheduleBlock) and _holds(part, other) for part in block.blocks)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 from pulsed.pulse.channels import Channel
 
-if TYPE_CHECKING:
-    from pulsed.pulse.schedule.block import BlockComponent
+
+class BlockPart(Protocol):
+    """A part of a block: an instruction or a block."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels in use."""
 
 
-def same_up_to_commuting(first: tuple[BlockComponent, ...], second: tuple[BlockComponent, ...]) -> bool:
+def same_up_to_commuting(first: Sequence[BlockPart], second: Sequence[BlockPart]) -> bool:
     """Return whether two orders differ only in parts without a common channel.
 
     Each part of ``first`` in turn must be equal to the part of ``second`` that comes next on all of its channels.

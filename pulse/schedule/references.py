@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections import UserDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pulsed import old_names
 from pulsed.pulse.exceptions import PulseError
-from pulsed.pulse.instructions import Reference
 
-if TYPE_CHECKING:
-    from pulsed.pulse.schedule.block import ScheduleBlock
-
-
-@dataclass(frozen=True, slots=True)
-class Subroutine:
-    """A reference with the block assigned to it."""
-
-    reference: Reference
-    block: ScheduleBlock
+__getattr__ = old_names(__name__)
 
 
 class ReferenceManager(UserDict[tuple[str, ...], Any]):

@@ -11,7 +11,10 @@ from qiskit.circuit import Parameter, ParameterExpression
 
 from pulsed.pulse.channels import Channel
 from pulsed.pulse.exceptions import PulseError
+from pulsed.pulse.filters import Rule, composite_filter, filter_instructions
+from pulsed.pulse.foreign import adopted
 from pulsed.pulse.instructions import Instruction
+from pulsed.pulse.program import PulseProgram
 from pulsed.pulse.schedule.timeslots import Interval, Overlap, TimeSlots, merge, place
 from pulsed.pulse.utils import Value, instruction_duration_validation, resolve
 
@@ -19,7 +22,7 @@ ScheduleComponent: TypeAlias = Union["Schedule", Instruction]
 TimedInstruction: TypeAlias = tuple[int, Instruction]
 
 
-class Schedule:
+class Schedule(PulseProgram):
     """Instructions on channels at integer multiples of dt; no channel does two things at once.
 
     Schedules nest. An inserted schedule is taken as it is at that moment: changing it later does not change the
@@ -45,8 +48,7 @@ class Schedule:
         name: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._name = f"{self.prefix}{next(self.instances_counter)}" if name is None else str(name)
-        self.metadata = metadata
+        super().__init__(f"{self.prefix}{next(self.instances_counter)}" if name is None else str(name), metadata)
         self._children: list[tuple[int, ScheduleComponent]] = []
         self._timeslots: TimeSlots = {}
         self._duration = 0
@@ -62,11 +64,16 @@ class Schedule:
         The same as inserting them one by one, with the same errors.
         """
         new = cls(name=name)
-        slots, children, end = new._timeslots, new._children, 0
+        new.insert_all(timed)
+        return new
+
+    def insert_all(self, timed: Iterable[TimedInstruction]) -> None:
+        """Insert many instructions in place, see :meth:`from_instructions`."""
+        slots, children, end = self._timeslots, self._children, 0
         for time, instruction in timed:
             duration = instruction.duration
             if type(time) is not int or type(duration) is not int or time < 0:
-                new._insert(time, instruction)
+                self._insert(time, instruction)
                 continue
             span = (time, time + duration)
             channels = instruction.channels
@@ -75,31 +82,15 @@ class Schedule:
                 children.append((time, instruction))
                 end = max(end, span[1])
             else:
-                new._insert(time, instruction)
-        new._duration = max(new._duration, end)
-        return new
+                self._insert(time, instruction)
+        self._duration = max(self._duration, end)
+        self._sorted = None
 
     @classmethod
     def initialize_from(cls, other_program: Any, name: str | None = None) -> Self:
         """Return an empty schedule with the name and metadata of ``other_program``."""
         metadata = dict(other_program.metadata)
         return cls(name=other_program.name if name is None else name, metadata=metadata)
-
-    @property
-    def name(self) -> str:
-        """Name for display; it takes no part in equality."""
-        return self._name
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What the user keeps with the schedule."""
-        return self._metadata
-
-    @metadata.setter
-    def metadata(self, metadata: dict[str, Any] | None) -> None:
-        if metadata is not None and not isinstance(metadata, dict):
-            raise PulseError("metadata must be a dictionary or None", subject="Schedule", value=metadata)
-        self._metadata = metadata or {}
 
     @property
     def timeslots(self) -> TimeSlots:
@@ -162,10 +153,6 @@ class Schedule:
         """Return whether a parameter has no value yet."""
         return any(instruction.is_parameterized() for _, instruction in self.instructions)
 
-    def get_parameters(self, parameter_name: str) -> list[Parameter]:
-        """Return the unassigned parameters of this name; several may share one."""
-        return [parameter for parameter in self.parameters if parameter.name == parameter_name]
-
     def ch_duration(self, *channels: Channel) -> int:
         """Return the time at which the last instruction on any of ``channels`` ends; 0 if there is none."""
         return self.ch_stop_time(*channels)
@@ -190,14 +177,15 @@ class Schedule:
             inplace: change and return this schedule; if that fails it is unchanged.
 
         """
-        target = self if inplace else self._copy(name)
-        target._insert(start_time, schedule)
-        return target
+        if not inplace:
+            return self.copy(name).insert(start_time, schedule, inplace=True)
+        self._insert(start_time, schedule)
+        return self
 
     def append(self, schedule: ScheduleComponent, name: str | None = None, inplace: bool = False) -> Schedule:
         """Return this schedule with ``schedule`` where the last instruction on a common channel ends."""
         if not isinstance(schedule, (Schedule, Instruction)):
-            raise _not_a_component(schedule)
+            schedule = _component(schedule)
         common = [channel for channel in schedule.channels if channel in self._timeslots]
         return self.insert(self.ch_stop_time(*common), schedule, name, inplace)
 
@@ -211,15 +199,16 @@ class Schedule:
                     subject=f"Schedule {self._name!r}",
                     value=intervals[0][0] + time,
                 )
-        target = self if inplace else self._copy(name)
-        target._children = [(start + time, child) for start, child in target._children]
-        target._timeslots = {
+        if not inplace:
+            return self.copy(name).shift(time, inplace=True)
+        self._children = [(start + time, child) for start, child in self._children]
+        self._timeslots = {
             channel: [(start + time, stop + time) for start, stop in intervals]
-            for channel, intervals in target._timeslots.items()
+            for channel, intervals in self._timeslots.items()
         }
-        target._duration += time
-        target._sorted = None
-        return target
+        self._duration += time
+        self._sorted = None
+        return self
 
     def replace(self, old: ScheduleComponent, new: ScheduleComponent, inplace: bool = False) -> Schedule:
         """Return this schedule with ``new`` for every child that equals ``old``, at any depth, at the same times.
@@ -229,19 +218,16 @@ class Schedule:
 
         """
         try:
-            replaced = self._replaced(old, new)
+            replaced = _replaced(self, old, new)
         except PulseError as error:
             raise PulseError(f"replacement of {old} with {new} results in overlapping instructions: {error}") from error
         return self._become(replaced) if inplace else replaced
 
-    def _replaced(self, old: ScheduleComponent, new: ScheduleComponent) -> Schedule:
-        changed: list[tuple[int, ScheduleComponent]] = []
-        for time, child in self._children:
-            if child == old:
-                changed.append((time, new))
-            else:
-                changed.append((time, child._replaced(old, new) if isinstance(child, Schedule) else child))
-        return Schedule(*changed, name=self._name, metadata=dict(self._metadata))
+    def where(self, rule: Rule) -> Self:
+        """Return a flat schedule of the (time, instruction) for which ``rule`` is true."""
+        new = self.initialize_from(self)
+        new.insert_all(timed for timed in self.instructions if rule(timed))
+        return new
 
     def filter(
         self,
@@ -263,10 +249,8 @@ class Schedule:
             check_subroutine: kept for old programs; nested schedules are always looked into.
 
         """
-        from pulsed.pulse.filters import composite_filter, filter_instructions
-
         rules = composite_filter(channels, instruction_types, time_ranges, intervals)
-        return filter_instructions(self, [*rules, *filter_funcs])  # type: ignore[no-any-return]
+        return filter_instructions(self, [*rules, *filter_funcs])
 
     def exclude(
         self,
@@ -278,10 +262,8 @@ class Schedule:
         check_subroutine: bool = True,
     ) -> Schedule:
         """Return a flat schedule without the instructions that :meth:`filter` would keep."""
-        from pulsed.pulse.filters import composite_filter, filter_instructions
-
         rules = composite_filter(channels, instruction_types, time_ranges, intervals)
-        return filter_instructions(self, [*rules, *filter_funcs], negate=True)  # type: ignore[no-any-return]
+        return filter_instructions(self, [*rules, *filter_funcs], negate=True)
 
     def assign_parameters(self, value_dict: Mapping[Any, Value], inplace: bool = True) -> Schedule:
         """Return this schedule with values for its parameters.
@@ -294,21 +276,13 @@ class Schedule:
             PulseError: a value that is not legal where it is used, or instructions that overlap with it.
 
         """
-        assigned = self._assigned(resolve(value_dict, self.parameters))
+        assigned = self.assigned(resolve(value_dict, self.parameters))
         return self._become(assigned) if inplace else assigned
 
-    def _assigned(self, values: Mapping[Parameter, Value]) -> Schedule:
-        children = [
-            (time, child.assigned(values) if isinstance(child, Instruction) else child._assigned(values))
-            for time, child in self._children
-        ]
+    def assigned(self, values: Mapping[Parameter, Value]) -> Schedule:
+        """Return this schedule with ``values`` put in for its parameters."""
+        children = [(time, child.assigned(values)) for time, child in self._children]
         return Schedule(*children, name=self._name, metadata=dict(self._metadata))
-
-    def draw(self, **options: Any) -> Any:
-        """Return a matplotlib figure; see :func:`pulsed.pulse.draw.draw` for the options."""
-        from pulsed.pulse.draw import draw
-
-        return draw(self, **options)
 
     def _insert(self, time: int, component: ScheduleComponent) -> None:
         if type(time) is not int:
@@ -324,24 +298,24 @@ class Schedule:
                 place(self._timeslots, component.channels, (time, stop))
                 self._children.append((time, component))
             elif isinstance(component, Schedule):
-                if time < 0 and component._children and component.start_time + time < 0:
+                if time < 0 and component.children and component.start_time + time < 0:
                     self._refuse_negative(time, component)
                 # taken as it is now: what happens to it later must not leave stale intervals here
-                component = component._copy(component._name)
-                merge(self._timeslots, component._timeslots, time)
+                component = component.copy()
+                merge(self._timeslots, component.timeslots, time)
                 self._children.append((time, component))
-                stop = time + component._duration
+                stop = time + component.duration
             else:
-                raise _not_a_component(component)
+                self._insert(time, _component(component))
+                return
         except Overlap as overlap:
             raise self._overlap_error(time, component, overlap) from None
         self._duration = max(self._duration, stop)
         self._sorted = None
 
     def _refuse_negative(self, time: int, component: ScheduleComponent) -> NoReturn:
-        where = ", ".join(map(str, component.channels))
         raise PulseError(
-            f"an instruction on {where} would start before time 0",
+            f"an instruction on {', '.join(map(str, component.channels))} would start before time 0",
             subject=f"Schedule {self._name!r}",
             value=time,
             legal="times from 0 on",
@@ -355,17 +329,16 @@ class Schedule:
             subject=f"Schedule {self._name!r}",
         )
 
-    def _copy(self, name: str | None) -> Schedule:
+    def copy(self, name: str | None = None) -> Schedule:
+        """Return a copy, whose changes leave this schedule as it is; ``name``: of the copy, by default this one's."""
         new = Schedule(name=self._name if name is None else name, metadata=dict(self._metadata))
-        new._children = self._children.copy()
-        new._timeslots = {channel: intervals.copy() for channel, intervals in self._timeslots.items()}
-        new._duration = self._duration
-        new._sorted = self._sorted
-        return new
+        return new._become(self)
 
     def _become(self, other: Schedule) -> Schedule:
-        self._children, self._timeslots = other._children, other._timeslots
-        self._duration, self._sorted = other._duration, other._sorted
+        """Hold what ``other`` holds."""
+        self._children = list(other.children)
+        self._timeslots = {channel: intervals.copy() for channel, intervals in other.timeslots.items()}
+        self._duration, self._sorted = other.duration, other._sorted
         return self
 
     def __add__(self, other: ScheduleComponent) -> Schedule:
@@ -383,14 +356,26 @@ class Schedule:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Schedule):
             return False
-        return self._timeslots.keys() == other._timeslots.keys() and self.instructions == other.instructions
+        return self._timeslots.keys() == other.timeslots.keys() and self.instructions == other.instructions
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = ", ".join(map(str, self.instructions[:50]))
-        more = ", ..." if len(self.instructions) > 50 else ""
-        return f'Schedule({shown}{more}, name="{self._name}")'
+        shown = [*map(str, self.instructions[:50]), *(["..."] if len(self.instructions) > 50 else [])]
+        return f'Schedule({", ".join(shown)}, name="{self._name}")'
+
+
+Instruction.schedule_type = Schedule
+
+
+def _replaced(schedule: Schedule, old: ScheduleComponent, new: ScheduleComponent) -> Schedule:
+    changed: list[tuple[int, ScheduleComponent]] = []
+    for time, child in schedule.children:
+        if child == old:
+            changed.append((time, new))
+        else:
+            changed.append((time, _replaced(child, old, new) if isinstance(child, Schedule) else child))
+    return Schedule(*changed, name=schedule.name, metadata=dict(schedule.metadata))
 
 
 def _order(timed: TimedInstruction) -> tuple[int, Any, list[str]]:
@@ -406,6 +391,14 @@ def _checked_time(time: Any) -> int:
         shown = str(time) if isinstance(time, ParameterExpression) else time
         raise PulseError("start time must be an integer number of dt", subject="Schedule", value=shown)
     return int(time)
+
+
+def _component(thing: Any) -> Schedule:
+    """Return a schedule of another language as ours. Raises :class:`PulseError` for what is no schedule."""
+    found = adopted(thing)
+    if not isinstance(found, Schedule):
+        raise _not_a_component(thing)
+    return found
 
 
 def _not_a_component(thing: object) -> PulseError:

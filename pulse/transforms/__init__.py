@@ -1,6 +1,6 @@
 """Transforms of pulse programs, and the alignment contexts."""
 
-from pulsed.pulse.transforms.alignments import (
+from pulsed.pulse.alignments import (
     AlignEquispaced,
     AlignFunc,
     AlignLeft,
@@ -8,8 +8,8 @@ from pulsed.pulse.transforms.alignments import (
     AlignRight,
     AlignSequential,
 )
+from pulsed.pulse.schedule.scheduling import block_to_schedule
 from pulsed.pulse.transforms.canonicalization import (
-    block_to_schedule,
     compress_pulses,
     flatten,
     inline_subroutines,

@@ -5,63 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pulsed.pulse.exceptions import PulseError, UnassignedDurationError, UnassignedReferenceError
-from pulsed.pulse.instructions import Directive, Instruction, Play, Reference, RelativeBarrier, TimeBlockade
-from pulsed.pulse.library.waveform import Waveform
+from pulsed.pulse.alignments import AlignLeft
+from pulsed.pulse.exceptions import PulseError
+from pulsed.pulse.instructions import Directive, Instruction, Play, RelativeBarrier, TimeBlockade
+from pulsed.pulse.library.pulse import Pulse
 from pulsed.pulse.schedule.block import ScheduleBlock
-from pulsed.pulse.schedule.timeline import Schedule, ScheduleComponent
-from pulsed.pulse.transforms.alignments import AlignLeft
-from pulsed.pulse.utils import is_free
-
-
-def block_to_schedule(block: ScheduleBlock) -> Schedule:
-    """Return the schedule of ``block``, with a time for every instruction.
-
-    Raises:
-        UnassignedReferenceError: a reference has no subroutine.
-        UnassignedDurationError: a duration is still a parameter.
-        PulseError: a context cannot place its parts.
-
-    """
-    parts: list[ScheduleComponent] = []
-    for part in block.blocks:
-        if isinstance(part, ScheduleBlock):
-            parts.extend(_context_parts(part))
-            continue
-        if isinstance(part, Reference):
-            raise UnassignedReferenceError(
-                "a reference has no subroutine; assign it with assign_references",
-                subject=f"ScheduleBlock {block.name!r}",
-                value=part.ref_keys,
-            )
-        if is_free(part.duration):
-            raise UnassignedDurationError(
-                "a duration is not assigned; see the block's parameters",
-                subject=f"ScheduleBlock {block.name!r}",
-                value=str(part),
-            )
-        parts.append(part)
-    times = block.alignment_context.times(parts)
-    return Schedule(*zip(times, parts, strict=True), name=block.name, metadata=dict(block.metadata))
-
-
-def _context_parts(block: ScheduleBlock) -> list[ScheduleComponent]:
-    """Return the schedule of a nested block and, if its context has a duration of its own, a boundary at its end.
-
-    Both are aligned by the context around them, as in qiskit.pulse.
-    """
-    schedule = block_to_schedule(block)
-    total = getattr(block.alignment_context, "duration", None)
-    if total is None or total == schedule.duration:
-        return [schedule]
-    if total < schedule.duration:
-        raise PulseError(
-            "the parts are longer than the duration of their context",
-            subject=f"ScheduleBlock {block.name!r}",
-            value=schedule.duration,
-            legal=f"at most {total}",
-        )
-    return [schedule, Schedule((total - schedule.duration, RelativeBarrier(*block.channels)))]
+from pulsed.pulse.schedule.scheduling import block_to_schedule
+from pulsed.pulse.schedule.timeline import Schedule
 
 
 def schedule_to_block(schedule: Schedule) -> ScheduleBlock:
@@ -116,16 +66,26 @@ def remove_trivial_barriers(schedule: Schedule) -> Schedule:
 
 
 def compress_pulses(schedules: list[Schedule]) -> list[Schedule]:
-    """Return ``schedules`` in which equal waveforms are one object."""
-    kept: dict[bytes, Play] = {}
+    """Return ``schedules`` in which equal pulses are one object: the first of them."""
+    kept: dict[Any, list[Pulse]] = {}
+
+    def first_of(pulse: Pulse) -> Pulse:
+        # equal pulses share all but the form of amplitude and angle
+        key = pulse.duration if pulse.is_parameterized() else pulse.shape_key
+        alike = kept.setdefault(key, [])
+        for other in alike:
+            if other is pulse or other == pulse:
+                return other
+        alike.append(pulse)
+        return pulse
 
     def shared(instruction: Instruction) -> Instruction:
-        if not isinstance(instruction, Play) or not isinstance(instruction.pulse, Waveform):
+        if not isinstance(instruction, Play):
             return instruction
-        first = kept.setdefault(instruction.pulse.shape_key, instruction)
-        if first.pulse is instruction.pulse:
+        first = first_of(instruction.pulse)
+        if first is instruction.pulse:
             return instruction
-        return Play(first.pulse, instruction.channel, name=instruction.name)
+        return Play(first, instruction.channel, name=instruction.name)
 
     return [
         Schedule(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pulsed.pulse.channels import AcquireChannel, Channel, ClassicalIOChannel, DriveChannel, MeasureChannel, MemorySlot
+from pulsed.pulse.channels import AcquireChannel, Channel, ClassicalIOChannel, MeasureChannel, MemorySlot
 from pulsed.pulse.exceptions import PulseError
-from pulsed.pulse.instructions import Acquire, Delay, Instruction, Play
+from pulsed.pulse.instructions import Acquire, Delay, Instruction
 from pulsed.pulse.schedule.timeline import Schedule, ScheduleComponent
 
 
@@ -96,65 +96,54 @@ def align_measures(
     align_time: int | None = None,
     align_all: bool = True,
 ) -> list[Schedule]:
-    """Return ``schedules`` shifted so that their measurements begin at one time.
+    """Return ``schedules`` shifted so that their measurements begin at one time, with the times of Qiskit 1.4.
+
+    The first acquisition of each qubit comes to the common time, and with it all that is on the qubit's measure and
+    acquire channels. What is on other channels is shifted by as much as the measurement before it in the schedule.
 
     Args:
-        schedules: programs with no pulse after a measurement on the same qubit.
+        schedules: the programs.
         inst_map: for the duration of ``cal_gate``, when no time is given.
         cal_gate: the gate whose longest schedule bounds the beginning of the measurements.
         max_calibration_duration: the measurements do not begin before this.
-        align_time: the measurements begin at this time; by default at the latest in ``schedules``.
-        align_all: shift everything else along; else only the measurements.
+        align_time: the measurements begin at this time; by default at the latest first acquisition in ``schedules``.
+        align_all: shift what comes before the first measurement too, by as much as the latest first acquisition; of a
+            schedule that acquires nothing the end comes to the common time.
 
     Raises:
-        PulseError: ``align_time`` is negative or too early, or a pulse follows a measurement.
+        PulseError: ``align_time`` is negative, or so early that something would begin before 0.
 
     """
-    flat = [Schedule(*schedule.instructions, name=getattr(schedule, "name", None)) for schedule in schedules]
-    firsts = [_first_measurement(schedule) for schedule in flat]
+    flat = [schedule if isinstance(schedule, Schedule) else Schedule(schedule) for schedule in schedules]
+    firsts = [_first_acquisitions(schedule) for schedule in flat]
     if align_time is None:
-        latest = max((first for first in firsts if first is not None), default=0)
-        if max_calibration_duration is None and inst_map is not None:
-            max_calibration_duration = _longest(inst_map, cal_gate)
-        align_time = max(latest, max_calibration_duration or 0)
+        if max_calibration_duration is None:
+            max_calibration_duration = 0 if inst_map is None else _longest(inst_map, cal_gate)
+        align_time = max([max_calibration_duration, *(time for first in firsts for time in first.values())])
     elif align_time < 0:
         raise PulseError("align_time must not be negative", subject="align_measures", value=align_time)
-    aligned = []
-    for schedule, first in zip(flat, firsts, strict=True):
-        shift = 0 if first is None else align_time - first
-        timed = [
-            (time + (shift if align_all or _is_measurement(instruction) else 0), instruction)
-            for time, instruction in schedule.instructions
-        ]
-        aligned.append(Schedule(*timed, name=schedule.name, metadata=dict(schedule.metadata)))
-    return aligned
+    return [_aligned(*pair, align_time, align_all) for pair in zip(flat, firsts, strict=True)]
 
 
-def _is_measurement(instruction: Instruction) -> bool:
-    return isinstance(instruction, Acquire) or (
-        isinstance(instruction, Play) and isinstance(instruction.channel, MeasureChannel)
-    )
-
-
-def _first_measurement(schedule: Schedule) -> int | None:
-    """Return the time of the first acquisition; refuse a drive pulse on a qubit after its acquisition."""
-    acquired: dict[Any, int] = {}
-    first = None
+def _first_acquisitions(schedule: Schedule) -> dict[int, int]:
+    """Return the time of the first acquisition of each qubit."""
+    firsts: dict[int, int] = {}
     for time, instruction in schedule.instructions:
         if isinstance(instruction, Acquire):
-            first = time if first is None else first
-            acquired[instruction.channel.index] = time
-        elif (
-            isinstance(instruction, Play)
-            and isinstance(instruction.channel, DriveChannel)
-            and instruction.channel.index in acquired
-        ):
-            raise PulseError(
-                f"a pulse on {instruction.channel} follows the measurement of its qubit",
-                subject=f"Schedule {schedule.name!r}",
-                value=time,
-            )
-    return first
+            firsts.setdefault(instruction.channel.index, time)
+    return firsts
+
+
+def _aligned(schedule: Schedule, firsts: dict[int, int], align_time: int, align_all: bool) -> Schedule:
+    shift = align_time - max(firsts.values(), default=schedule.duration) if align_all else 0
+    timed = []
+    for time, instruction in schedule.instructions:
+        qubits = [line.index for line in instruction.channels if isinstance(line, (MeasureChannel, AcquireChannel))]
+        known = [firsts[qubit] for qubit in qubits if qubit in firsts]
+        if known:
+            shift = align_time - max(known)
+        timed.append((time + shift, instruction))
+    return Schedule(*timed, name=schedule.name, metadata=dict(schedule.metadata))
 
 
 def _longest(inst_map: Any, gate: str) -> int:

@@ -1,21 +1,34 @@
 """Every driver here against the simulated rack's process, by the suite that other drivers are tested with."""
 
+import socket
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pulsed.drivers.awg import AwgDriver
 from pulsed.drivers.contract import BiasSettings, InstrumentState, SourceSettings, after
-from pulsed.drivers.digitizer import DigitizerDriver
-from pulsed.drivers.gs200 import Gs200Driver
-from pulsed.drivers.n9030b import N9030bDriver, Sweep
-from pulsed.drivers.sgs100a import Sgs100aDriver
-from pulsed.drivers.tables import parse_catalog
-from pulsed.drivers.work import share_out
-from pulsed.model.errors import InstrumentLimitError, InstrumentRefusedError
+from pulsed.drivers.instruments.keysight.n9030b import N9030bDriver, SpectrumSweep
+from pulsed.drivers.instruments.rohde_schwarz.sgs100a import Sgs100aDriver
+from pulsed.drivers.instruments.virtual.awg8 import AwgDriver
+from pulsed.drivers.instruments.virtual.dig2 import DigitizerDriver
+from pulsed.drivers.instruments.yokogawa.gs200 import Gs200Driver
+from pulsed.drivers.rack.partition import partition_chunk
+from pulsed.drivers.scpi.sequencer import parse_catalog
+from pulsed.model.errors import (
+    InstrumentChangedError,
+    InstrumentLimitError,
+    InstrumentMemoryLostError,
+    InstrumentRefusedError,
+)
 from pulsed.testing.chunks import make_chunk
-from pulsed.testing.driver_contract import DigitizerContract, DriverContract, GeneratorContract, SourceContract
+from pulsed.testing.driver_contract import (
+    BiasSourceContract,
+    DigitizerContract,
+    DriverContract,
+    GeneratorContract,
+    SourceContract,
+    say_past,
+)
 
 
 class Scaled:
@@ -54,14 +67,31 @@ def maker(kind, name, device):
     return make
 
 
+def asks(*headers):
+    """Return the function that asks the instrument, past the driver, which of its outputs are on."""
+    return lambda driver: {header: driver.session.query(f"{header}?", after(5)) == "1" for header in headers}
+
+
+AWG_BY_HAND = {"output": "OUTP1 OFF", "correction": "OUTP2:CORR 1,0,0,1", "offset": "OUTP4:OFFS 0,0"}
+AWG_OUTPUTS = asks(*(f"OUTP{pair}" for pair in range(1, 5)))
+
+
 class TestAwgLeader(GeneratorContract):
+    @pytest.fixture
+    def by_hand(self):
+        return AWG_BY_HAND
+
+    @pytest.fixture
+    def outputs(self):
+        return AWG_OUTPUTS
+
     @pytest.fixture
     def make_driver(self, device):
         return maker(AwgDriver, "awg1", device)
 
     @pytest.fixture
     def work(self, device):
-        return share_out(make_chunk(device, (0.1, 0.2)), device).playbacks["awg1"]
+        return partition_chunk(make_chunk(device, (0.1, 0.2)), device).playbacks["awg1"]
 
     def test_the_same_work_costs_no_round_trip(self, driver, work):
         driver.upload(work, after(5))
@@ -97,12 +127,28 @@ class TestAwgLeader(GeneratorContract):
             driver.stop(after(5))
         assert len(seen) == 2
 
+    def test_an_error_that_another_client_left_is_drained(self, driver, rack_process):
+        driver.drain_errors(after(5))
+        host, port = rack_process.addresses["awg1"].split("::")[1:3]
+        with socket.create_connection((host, int(port)), timeout=5) as other:
+            other.sendall(b"NO:SUCH:COMMAND\n*OPC?\n")
+            assert other.recv(10) == b"1\n"
+        (entry,) = driver.drain_errors(after(5))
+        assert entry.startswith("-113,")
+        assert driver.drain_errors(after(5)) == []
+
+    def test_one_sequence_that_is_gone_is_missed(self, driver, work):
+        handle = driver.upload(work, after(5))
+        driver.session.transact((f"SEQ:DEL {handle.tables[-1]}",), (), after(5))
+        with pytest.raises(InstrumentMemoryLostError):
+            driver.verify(handle, after(5))
+
     def test_eviction_makes_room(self, driver, device):
         """A memory for five events holds one chunk of two programs with two events each at a time."""
         driver.reset(after(5))
         driver._sequences.capacity = 5
         for angles in ((0.1, 0.2), (0.3, 0.4), (0.1, 0.2)):
-            work = share_out(make_chunk(device, angles), device).playbacks["awg1"]
+            work = partition_chunk(make_chunk(device, angles), device).playbacks["awg1"]
             driver.verify(driver.upload(work, after(5)), after(5))
             assert sum(size for _, size, _ in parse_catalog(driver.session.query("SEQ:CAT?", after(5)))) <= 5
 
@@ -131,12 +177,20 @@ class TestAwgLeader(GeneratorContract):
 
 class TestAwgFollower(GeneratorContract):
     @pytest.fixture
+    def by_hand(self):
+        return AWG_BY_HAND
+
+    @pytest.fixture
+    def outputs(self):
+        return AWG_OUTPUTS
+
+    @pytest.fixture
     def make_driver(self, device):
         return maker(AwgDriver, "awg2", device)
 
     @pytest.fixture
     def work(self, device):
-        return share_out(make_chunk(device), device).playbacks["awg2"]
+        return partition_chunk(make_chunk(device), device).playbacks["awg2"]
 
 
 class TestDigitizer(DigitizerContract):
@@ -148,10 +202,18 @@ class TestDigitizer(DigitizerContract):
     def work(self, device, request):
         level, kind = request.param
         chunk = make_chunk(device, meas_level=level, meas_return=kind)
-        return share_out(chunk, device).recordings["digitizer"]
+        return partition_chunk(chunk, device).recordings["digitizer"]
 
 
 class TestSgs100a(SourceContract):
+    @pytest.fixture
+    def by_hand(self):
+        return {"output": "OUTP OFF", "frequency": "SOUR:FREQ 5.2e9", "power": "SOUR:POW 3.25"}
+
+    @pytest.fixture
+    def outputs(self):
+        return asks("OUTP:STAT")
+
     @pytest.fixture
     def make_driver(self, device):
         return maker(Sgs100aDriver, "sgs1", device)
@@ -174,7 +236,7 @@ class TestN9030b(DriverContract):
         return maker(N9030bDriver, "sa", device)
 
     def test_a_sweep_is_as_asked(self, driver):
-        frequencies, levels = driver.sweep(Sweep("ro", 7.0e9, 7.2e9, 401, 1e5), after(5))
+        frequencies, levels = driver.sweep(SpectrumSweep("ro", 7.0e9, 7.2e9, 401, 1e5), after(5))
         assert np.array_equal(frequencies, np.linspace(7.0e9, 7.2e9, 401))
         # Nothing is on: noise of 1e5 Hz behind 10 dB.
         assert np.median(levels) == pytest.approx(-155 + 50 + 10, abs=2)
@@ -187,18 +249,48 @@ class TestN9030b(DriverContract):
     def test_out_of_range(self, driver, change, what):
         trips = driver.session.round_trips
         with pytest.raises(InstrumentLimitError) as caught:
-            driver.sweep(replace(Sweep("ro", 7.0e9, 7.2e9), **change), after(5))
+            driver.sweep(replace(SpectrumSweep("ro", 7.0e9, 7.2e9), **change), after(5))
         assert what in caught.value.message
         assert caught.value.legal
         assert driver.session.round_trips == trips, "nothing was sent"
 
     def test_a_port_that_is_not_there(self, driver):
         with pytest.raises(InstrumentRefusedError) as caught:
-            driver.sweep(Sweep("d9", 7.0e9, 7.2e9), after(5))
+            driver.sweep(SpectrumSweep("d9", 7.0e9, 7.2e9), after(5))
         assert "d0,d1,d2,d3,d4,ro" in caught.value.value
 
 
-class TestGs200(DriverContract):
+class TestGs200(BiasSourceContract):
+    @pytest.fixture
+    def by_hand(self):
+        return {"output": "OUTP 0", "level": "SOUR:LEV 2e-3", "range": "SOUR:RANG 0.1"}
+
+    def test_a_function_that_was_changed_by_hand_is_found_and_put_right(self, driver):
+        settings = BiasSettings(0.1, 1.0, "VOLT")
+        driver.configure(settings, after(5))
+        say_past(driver, "OUTP 0")
+        say_past(driver, "SOUR:FUNC CURR")
+        with pytest.raises(InstrumentChangedError, match=r"SOUR:FUNC\? CURR.*OUTP\? 0"):
+            driver.status(after(5))
+        driver.configure(settings, after(5))
+        assert driver.session.query("SOUR:FUNC?", after(5)) == "VOLT"
+        assert driver.status(after(5)) is InstrumentState.IDLE
+
+    def test_it_is_asked_nothing_that_its_manual_does_not_have(self, driver):
+        driver.configure(BiasSettings(1e-3, 5e-3), after(5))
+        driver.status(after(5))
+        for query in ("SYST:ERR:ALL?", "SYST:EPOC?", "STAT:QUES:COND?"):
+            with pytest.raises(InstrumentRefusedError, match="-113"):
+                driver.session.query(query, after(5))
+
+    @pytest.fixture
+    def outputs(self):
+        return asks("OUTP")
+
+    @pytest.fixture
+    def settings(self):
+        return BiasSettings(1e-3, 5e-3)
+
     @pytest.fixture
     def make_driver(self, device):
         return maker(Gs200Driver, "bias", device)

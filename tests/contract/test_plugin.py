@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pulsed.drivers.contract import after
-from pulsed.drivers.rack import Rack, load_driver
+from pulsed.drivers.rack.rack import Rack
+from pulsed.drivers.rack.validation import load_driver
 from pulsed.testing.chunks import make_chunk
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "driver-plugin"

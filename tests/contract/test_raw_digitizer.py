@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from pulsed.compiler.program import Chunk, Discriminator, PartWriter
+from pulsed.compiler.program import Chunk, IqDiscriminator, PartWriter
 from pulsed.drivers.contract import after
-from pulsed.drivers.digitizer import DigitizerDriver
-from pulsed.drivers.rack import Rack
+from pulsed.drivers.instruments.virtual.dig2 import DigitizerDriver
+from pulsed.drivers.rack.rack import Rack
 from pulsed.model.payload import read_array
 from pulsed.testing.chunks import READOUT, make_chunk
 
@@ -83,7 +83,7 @@ def test_levels_of_three_states(plays):
     rules = {}
     for q in (0, 1):
         middle, width = complex(points[:, q].mean()), float(points[:, q].std())
-        rules[q] = Discriminator(middle, middle + width, middle + 1j * width)
+        rules[q] = IqDiscriminator(middle, middle + width, middle + 1j * width)
     levels = plays(("raw",), "levels", discriminators=rules)
     assert levels.shape == (SHOTS, 2)
     # Two other runs: the share of each state is that of the points of the first, within six standard errors.

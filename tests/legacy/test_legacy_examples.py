@@ -1,6 +1,6 @@
 """The programs in ``examples/legacy`` with the import lines of Qiskit 1.4 make the schedules kept in ``golden``.
 
-The main tests hold the same programs with pulsed's import lines to the same files. To write them anew:
+The main tests hold the same programs with pulsed's import lines to the same files. To write them again:
 ``PULSED_WRITE_GOLDEN=1 make test-legacy``.
 """
 

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from qiskit.circuit import Parameter
 
 import pulsed.pulse
+from pulsed.pulse import interop_pulses
 from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.interop import from_qiskit, is_qiskit_program, to_qiskit
-from pulsed.pulse.library.pulse import SHAPE_CACHE
+from pulsed.pulse.library.shape_cache import SHAPE_CACHE
+from pulsed.pulse.library.shapes import SHAPES as OUR_SHAPES
 from pulsed.testing.programs import program_values, timed_values
 
 LANGUAGES = (qiskit.pulse, pulsed.pulse)
@@ -318,3 +320,14 @@ def test_a_converted_pulse_is_a_shape_not_samples():
         qiskit.pulse.play(qiskit.pulse.Drag(50_000, 0.1, 9_000, 3.0), qiskit.pulse.DriveChannel(0))
     from_qiskit(theirs)
     assert SHAPE_CACHE.nbytes == before
+
+
+def test_a_shape_that_qiskit_lacks_goes_there_as_samples_and_spoils_no_other(monkeypatch):
+    monkeypatch.setitem(OUR_SHAPES, "Mine", OUR_SHAPES["Gaussian"])
+    interop_pulses._library.cache_clear()
+    try:
+        pulse = pulsed.pulse.Gaussian(64, 0.5, 16.0)
+        assert interop_pulses.pulse_from_qiskit(interop_pulses.pulse_to_qiskit(pulse)) == pulse
+        assert "Mine" not in interop_pulses._library()
+    finally:
+        interop_pulses._library.cache_clear()

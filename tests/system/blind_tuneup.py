@@ -61,9 +61,9 @@ class Bench:
 
     def check(self):
         for name, instrument in self.all.items():
-            errors = instrument.query("SYST:ERR:ALL?").strip()
-            if not errors.startswith("0,"):
-                raise RuntimeError(f"{name}: {errors}")
+            error = instrument.query("SYST:ERR?").strip()
+            if not error.lstrip("+").startswith("0,"):
+                raise RuntimeError(f"{name}: {error}")
 
     def measure(self, drives, tones, amplitude, shots):
         """Play one entry for each list of drive pulses (waveform, samples before the readout, amplitude, phase,

@@ -3,15 +3,25 @@
 import pytest
 
 from pulsed.cli.processes import OwnDaemon
-from pulsed.cli.server import ask_rack, find_control
+from pulsed.cli.simulated_rack import ask_rack, find_control
+from pulsed.model.errors import NotFoundError
 from pulsed.provider import PulsedProvider
-from pulsed.testing.daemon_process import DaemonProcess
+from pulsed.testing.daemon_process import DaemonProcess, eventually
+
+
+def is_warm(home):
+    try:
+        return bool(find_control(home))
+    except NotFoundError:
+        return False
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     with OwnDaemon(tmp_path_factory.mktemp("lab")) as daemon:
         client = daemon.wait(600)
+        # The rack answers SCPI before its kernels are compiled, and tells where its control socket is after that.
+        eventually(lambda: is_warm(daemon.home), "the rack has warmed up", 600)
         yield daemon, client
         client.close()
     assert daemon.survivors() == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit, transpile
 
-from pulsed.cli.server import ask_rack, find_control
+from pulsed.cli.simulated_rack import ask_rack, find_control
 from pulsed.provider.errors import UnsupportedCircuitError
 
 SHOTS = 4096

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import pulsed
-from pulsed.cli.server import ask_rack
+from pulsed.cli.simulated_rack import ask_rack
 from pulsed.model.device import load_device
-from pulsed.simulator.chip import random_chip
-from pulsed.simulator.random_rack import chip_toml
+from pulsed.simulator.chip.chip_file import chip_toml
+from pulsed.simulator.chip.random_chip import random_chip
 
 DEVICE = Path(pulsed.__file__).resolve().parents[2] / "configs" / "sim5.toml"
 PROGRAM = Path(__file__).with_name("blind_tuneup.py")

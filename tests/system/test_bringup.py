@@ -19,21 +19,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from pulsed.calibration.bringup import Lab, bringup, maintain
+from pulsed.calibration.bringup import CalibrationSession, bringup, maintain
 from pulsed.calibration.collisions import collisions, directions
 from pulsed.calibration.executor import Executor
-from pulsed.calibration.order import usual
+from pulsed.calibration.graph.default_graph import default_steps
 from pulsed.calibration.routine import find_routine
-from pulsed.calibration.runner import run
-from pulsed.cli.keeping import events
+from pulsed.calibration.runner.runner import run
+from pulsed.cli.consequences import events
 from pulsed.cli.processes import OwnDaemon
-from pulsed.cli.server import ask_rack, find_control
+from pulsed.cli.simulated_rack import ask_rack, find_control
 from pulsed.client import Client
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.device import load_device
 from pulsed.provider.target import build_target
-from pulsed.simulator.chip import Chip, load_chip
-from pulsed.simulator.random_rack import write_rack
+from pulsed.simulator.chip.chip import Chip
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.chip.random_rack import write_rack
 from pulsed.testing.chip_bounds import best_assignment_error, gates, leakage
 from pulsed.testing.cramer_rao import least_stderr
 from pulsed.testing.simulated_lab import SimulatedLab
@@ -75,7 +76,7 @@ def interrupted(home, runs, kills, seed):
 
 
 def whole(client):
-    """Check that the set in force is what good runs have found, and that all that was ever in force is there."""
+    """Check that the active set is what good runs have found, and that all that was ever active is there."""
     calibration = client.calibration()
     records = {record.run_id: record for record in client.runs(limit=1000)}
     for name, value in calibration.values.items():
@@ -104,7 +105,7 @@ class Brought:
     """A rack after its bring-up, and what has been asked of it."""
 
     client: Client
-    lab: Lab
+    lab: CalibrationSession
     control: str
     chip: Chip
     said: str
@@ -117,7 +118,7 @@ class Brought:
 
     @property
     def calibration(self):
-        """Return the set in force."""
+        """Return the active set."""
         return self.client.calibration()
 
     @property
@@ -142,7 +143,7 @@ def test_a_cold_rack_is_brought_up_through_kills_and_finds_the_truth(seed, tmp_p
         assert sum(map(len, told)) > 0, "the kills came before anything was done"
         whole(client)
         again = json.loads(subprocess.run(**command(home, runs, "maintain"), timeout=LONGEST, check=True).stdout)
-        lab = Lab(client, runs, usual(without=WITHOUT), events=lambda: events(client.status()))
+        lab = CalibrationSession(client, runs, default_steps(without=WITHOUT), events=lambda: events(client.status()))
         brought = Brought(client, lab, find_control(home), load_chip(path.with_name("chip.toml")), f"seed {seed}")
         in_order(brought, json.loads(done.stdout), again)
         values_are_true(brought)
@@ -161,7 +162,9 @@ def test_a_pair_that_collides_is_named_and_leaves_the_target(seed, why, tmp_path
     """Both qubits are tuned, and the pair is not tried. The lab is within the process."""
     path = write_rack(tmp_path / "chip", seed, 2, collisions=True)
     device, chip = load_device(path), load_chip(path.with_name("chip.toml"))
-    lab = Lab(SimulatedLab(device, chip, seed=seed), tmp_path / "runs", usual(without=("mixer", "rb", "rb-ecr")))
+    lab = CalibrationSession(
+        SimulatedLab(device, chip, seed=seed), tmp_path / "runs", default_steps(without=("mixer", "rb", "rb-ecr"))
+    )
     actions = bringup(lab)
     said, calibration = f"seed {seed}: {actions}", lab.connection.calibration()
     assert {subject: fault.why for subject, fault in calibration.faults.items()} == {"Q0-Q1": f"collision: {why}"}, said
@@ -243,11 +246,11 @@ def gates_are_good(brought):
     found = gates(brought.truth, brought.calibration)
     print("; ".join(map(str, found)))
     assert all(gate.good for gate in found), f"{brought.said}: {[str(gate) for gate in found if not gate.good]}"
-    bench = Executor(brought.client)
-    leaks = {pair: leakage(bench, pair, partial(ask_rack, brought.control, "predict")) for pair in brought.pairs}
+    executor = Executor(brought.client)
+    leaks = {pair: leakage(executor, pair, partial(ask_rack, brought.control, "predict")) for pair in brought.pairs}
     print("leakage: " + ", ".join(f"{pair} {part:.1e}" for pair, part in leaks.items()))
     assert all(0 < part <= 1e-3 for part in leaks.values()), f"{brought.said}: {leaks}"
-    done = run(find_routine("bell")(shots=12000), brought.pairs, bench, folder=brought.lab.folder)
+    done = run(find_routine("bell")(shots=12000), brought.pairs, executor, folder=brought.lab.folder)
     states = {pair: done[pair].values[f"{pair}.bell.fidelity"] for pair in brought.pairs}
     print("Bell states: " + ", ".join(f"{pair} {v.value:.3f} ± {v.stderr:.3f}" for pair, v in states.items()))
     assert all(v.value + 2 * v.stderr >= 0.95 and v.stderr < 6e-3 for v in states.values()), f"{brought.said}: {states}"
@@ -266,7 +269,7 @@ def readout_is_good(brought):
 
 
 def only_what_drifted_is_mended(brought):
-    """Put a wrong frequency in force as if the last qubit had drifted, and see that nothing else is calibrated."""
+    """Make a wrong frequency active, as if the last qubit had drifted, and see that nothing else is calibrated."""
     now, name = brought.calibration, f"Q{QUBITS - 1}.f01"
     true = now.values[name]
     wrong = msgspec.structs.replace(true, value=true.value + 60e3, quality="suspect")
@@ -283,7 +286,7 @@ def only_what_drifted_is_mended(brought):
 
 
 def a_power_cycle_is_noticed(brought):
-    """Cycle the power of an oscillator, play until the daemon has noticed: what hangs on it is looked at."""
+    """Cycle the power of an oscillator, play until the daemon has noticed: what depends on it is looked at."""
     client = brought.client
     before = client.status().instruments["sgs1"].since
     ask_rack(brought.control, "fault", instrument="sgs1", kind="reboot")

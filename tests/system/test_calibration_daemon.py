@@ -1,16 +1,17 @@
-"""`pulsed cal run` against a daemon that starts cold, through instruments and wire: what it finds comes into force."""
+"""`pulsed cal run` against a daemon that starts cold, through instruments and wire: what it finds becomes active."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from pulsed.calibration.data import load
-from pulsed.calibration.transaction import LIMITS, Limit
+from pulsed.calibration.results.data import load
 from pulsed.cli.main import cli
 from pulsed.cli.processes import OwnDaemon
-from pulsed.cli.server import ask_rack, find_control
-from pulsed.simulator.random_rack import write_rack
+from pulsed.cli.simulated_rack import ask_rack, find_control
+from pulsed.model.parameters import PARAMETERS, Limit
+from pulsed.simulator.chip.random_rack import write_rack
 
 SEED, QUBITS = 9, 2
 
@@ -90,7 +91,8 @@ def test_a_value_that_is_measured_anew_is_verified_and_its_record_names_the_set(
 def test_values_that_are_refused_end_with_code_1_and_the_record_says_why(cold, monkeypatch):
     daemon, client = cold
     before = client.calibration().calibration_id
-    monkeypatch.setitem(LIMITS, "*.t1", Limit(0, 1e-9))
+    rows = PARAMETERS["qubit"]
+    monkeypatch.setitem(rows, "t1", rows["t1"]._replace(limit=Limit(0, 1e-9)))
     code, found = pulsed(daemon, "t1", "Q0", "--set", "points=9")
     assert code == 1
     assert "outside" in found["refused"]["Q0.t1"]
@@ -116,6 +118,35 @@ def test_an_instrument_that_is_ill_says_nothing_about_a_qubit(cold, instrument, 
     assert (run["outcome"], instrument in run["reason"]) == ("stopped", True), run
     assert client.calibration().calibration_id == before
     assert pulsed(daemon, "t1", "Q0", "--set", "points=9")[0] == 0, "it goes on as soon as the instrument is well"
+
+
+def test_a_rough_routine_changes_a_fine_value_only_when_it_is_told_to_and_says_what_that_makes_stale(cold):
+    daemon, client = cold
+    code, found = pulsed(daemon, "fine-amplitude", "Q0")
+    assert code == 0, f"seed {SEED}: {found['runs']}"
+    fine = client.calibration()
+    code, found = pulsed(daemon, "rabi", "Q0", "--set", "points=21", "--figures")
+    assert (code, found["calibration_id"], found["written"]) == (0, None, [])
+    assert client.calibration() == fine
+    assert "are finer in the active set (from fine-amplitude)" in found["runs"][0]["reason"]
+    assert Path(found["figures"]["Q0"]).stat().st_size > 10_000
+    code, found = pulsed(daemon, "rabi", "Q0", "--set", "points=21", "--force")
+    assert (code, set(found["written"])) == (0, {"Q0.x.amplitude", "Q0.sx.amplitude"})
+    assert {"routine": "fine-amplitude", "target": "Q0"}.items() <= next(
+        row for row in found["stale"] if row["routine"] == "fine-amplitude"
+    ).items()
+    assert "--target Q0" in found["mend"]
+    assert client.calibration().number("Q0.x.angle") == fine.number("Q0.x.angle")
+
+
+def test_what_cannot_be_checked_is_not_called_good(cold):
+    from pulsed.model.errors import InvalidValueError
+
+    env = {"PULSED_HOME": str(cold[0].home)}
+    result = CliRunner().invoke(cli, ["cal", "run", "rabi-chevron", "Q0", "--check"], env=env)
+    assert result.exit_code != 0
+    assert isinstance(result.exception, InvalidValueError)
+    assert "compares nothing" in str(result.exception)
 
 
 def test_a_check_and_a_dry_look_change_nothing(cold):

@@ -138,7 +138,7 @@ def _left(processes: list[psutil.Process]) -> list[psutil.Process]:
 def serving(tmp_path):
     """A daemon as a shell starts it, without the helper of the demo."""
     command = [*PULSED, "serve", "--home", str(tmp_path), "--url", "tcp://127.0.0.1:*"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
@@ -159,7 +159,7 @@ def test_serve_stops_cleanly(serving, how):
     if how == "stop":
         subprocess.run([*PULSED, "stop"], env={**os.environ, "PULSED_HOME": str(home)}, check=True, capture_output=True)
     else:
-        process.send_signal(how)
+        os.killpg(process.pid, how)  # as Ctrl-C in a terminal: to the daemon, its workers and the rack at once
     assert process.wait(300) == 0
     assert _left(family) == []
     assert not (home / "daemon.json").exists()

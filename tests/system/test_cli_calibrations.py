@@ -1,4 +1,4 @@
-"""`pulsed cal …` against a real daemon: what is in force, changes by hand, and two operators at once."""
+"""`pulsed cal …` against a real daemon: what is active, changes by hand, and two operators at once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_value_set_by_hand_is_in_force_and_in_the_log(cal: Said) -> None:
     (entry,) = json.loads(cal("log", "--limit", "1", "--json"))
     assert (entry["why"], entry["by"], entry["changed"]) == ("seen in a spectrum", "local", ["Q2.f01"])
     assert "seen in a spectrum" in cal("log")
-    assert "5.021000 GHz ± 2 kHz" in cal("history", "Q2.f01")
+    assert "5.021000 ± 0.000002 GHz" in cal("history", "Q2.f01")
     assert json.loads(cal("history", "Q2.f01", "--json"))[0]["calibration_id"] == after.calibration_id
     assert before.calibration_id in cal("show", "--at", moment)
     assert "+1 MHz" in cal("diff", before.calibration_id)
@@ -70,6 +70,26 @@ def test_what_is_out_of_bounds_or_far_off_needs_force(cal: Said) -> None:
     cal("rollback", before.calibration_id)
 
 
+def test_many_small_steps_by_hand_lead_no_farther_than_one(cal: Said) -> None:
+    """Q1.f01 was measured at 4.88 GHz and may be 5 MHz off: after a value by hand the guard was gone."""
+    before = current(cal)
+    cal("set", "Q1.f01", "4.883GHz", "--why", "a guess")
+    cal("set", "Q1.f01", "4.884GHz", "--why", "another")
+    assert "too far from 4.88e+09" in cal("set", "Q1.f01", "4.888GHz", "--why", "a third", code=1)
+    assert current(cal).number("Q1.f01") == 4.884e9
+    cal("set", "Q1.f01", "4.888GHz", "--why", "it is", "--force")
+    cal("rollback", before.calibration_id)
+
+
+def test_what_a_change_makes_stale_is_said_with_the_command_that_mends_it(cal: Said) -> None:
+    before = current(cal)
+    text = cal("set", "Q1.x.angle", "0", "--why", "turned by hand")
+    assert "Q1.x.angle went from 0.892302 to 0 since" in text
+    assert "mend it with: pulsed cal maintain --target Q1 --target Q0-Q1 --target Q2-Q1" in text
+    found = json.loads(cal("rollback", before.calibration_id, "--json"))
+    assert (found["stale"], found["mend"]) == ([], ""), "what comes back leaves nothing behind"
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -77,15 +97,15 @@ def test_what_is_out_of_bounds_or_far_off_needs_force(cal: Said) -> None:
         (("set", "Q0.f02", "5GHz", "--why", "x"), "f01"),
         (("set", "Q0.f01", "5parsec", "--why", "x"), "4.91 GHz"),
         (("set", "d0.mixer.offset", "0.1", "--why", "x"), "legal: 2"),
-        (("fault", "Q9", "--why", "x"), "legal: Q0"),
-        (("unfault", "Q1"), "is not marked as faulty"),
+        (("disable", "Q9", "--why", "x"), "legal: Q0"),
+        (("enable", "Q1"), "is not marked as faulty"),
         (("show", "nothing"), "no such calibration set"),
         (("show", "--at", "noon"), "not a time"),
         (("show", "--tag", "none"), "no calibration set has this tag"),
-        (("show", "current", "--tag", "none"), "only one way"),
+        (("show", "current", "--tag", "none"), "more than one name"),
         (("history", "Q0.nothing"), "no such value"),
         (("log", "--name", "Q0.nothing"), "no such value"),
-        (("cooldown", "new", "--keep", "*.nothing"), "no value in force"),
+        (("cooldown", "new", "--keep", "*.nothing"), "no active value"),
         (("export", "/nowhere/at/all"), "cannot be written"),
         (("import", "/nowhere/at/all"), "cannot be read"),
     ],
@@ -102,17 +122,17 @@ def test_an_error_is_one_line_that_names_it_and_changes_nothing(
 
 def test_a_reason_has_to_be_given(cal: Said) -> None:
     assert "--why" in cal("set", "Q0.f01", "5GHz", code=2)
-    assert "--why" in cal("fault", "Q0", code=2)
+    assert "--why" in cal("disable", "Q0", code=2)
 
 
 def test_a_fault_is_marked_and_taken_away(cal: Said) -> None:
-    cal("fault", "Q3", "--why", "no resonator")
+    cal("disable", "Q3", "--why", "no resonator")
     found = current(cal)
     assert (found.faults["Q3"].why, found.faults["Q3"].by) == ("no resonator", "local")
     assert found.faulty("Q4-Q3") == found.faulty("Q3") != found.faulty("Q4")
     assert "Q3 is faulty: no resonator" in cal("show")
     assert "Q3.fault" in cal("log", "--limit", "1", "--name", "Q3.fault")
-    cal("unfault", "Q3", "--why", "found it")
+    cal("enable", "Q3", "--why", "found it")
     assert current(cal).faults == {}
 
 
@@ -138,7 +158,7 @@ def test_a_set_goes_to_a_file_and_comes_back(cal: Said, tmp_path: object) -> Non
     assert from_json(cal("export", "-").encode()) == before
     cal("set", "Q0.t1", "40us", "--why", "a guess")
     changed = current(cal)
-    assert "not in force" in cal("import", file)
+    assert "not active" in cal("import", file)
     assert current(cal) == changed
     cal("import", file, "--commit")
     assert current(cal) == before
@@ -146,7 +166,7 @@ def test_a_set_goes_to_a_file_and_comes_back(cal: Said, tmp_path: object) -> Non
 
 def test_no_value_crosses_a_cooldown_unasked(cal: Said) -> None:
     before = current(cal)
-    cal("fault", "Q0-Q1", "--why", "collision")
+    cal("disable", "Q0-Q1", "--why", "collision")
     cal("cooldown", "new", "--name", "c8", "--keep", "*.mixer.*, in.delay")
     fresh = current(cal)
     assert fresh.cooldown == "c8"
@@ -175,13 +195,13 @@ def test_the_second_of_two_operators_is_told(cal: Said, daemon: DaemonProcess, m
         return put(client, calibration)
 
     monkeypatch.setattr(Client, "put_calibration", interrupted)
-    text = cal("fault", "Q1", "--why", "late", code=1)
-    assert "came into force in the meantime" in text
+    text = cal("disable", "Q1", "--why", "late", code=1)
+    assert "became active in the meantime" in text
     assert "changed: Q4.t1" in text
     assert current(cal).faults == {}
-    cal("fault", "Q1", "--why", "again")
+    cal("disable", "Q1", "--why", "again")
     assert current(cal).number("Q4.t1") == 70e-6
-    cal("unfault", "Q1")
+    cal("enable", "Q1")
 
 
 def test_runs_are_listed_good_and_bad(cal: Said, daemon: DaemonProcess) -> None:
@@ -195,7 +215,7 @@ def test_runs_are_listed_good_and_bad(cal: Said, daemon: DaemonProcess) -> None:
 
 def test_an_experimenter_looks_and_does_not_touch(cal: Said, daemon: DaemonProcess) -> None:
     key = str(add_client(daemon.home, "visitor", "experimenter"))
-    assert "in force" in cal("show", "--key", key)
+    assert "active" in cal("show", "--key", key)
     assert "from operator on" in cal("set", "Q0.t1", "50us", "--why", "x", "--key", key, code=1)
 
 

@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from pulsed.calibration.data import load
-from pulsed.calibration.data import signal as populations
+from pulsed.calibration.results.data import load
+from pulsed.calibration.results.data import signal as populations
 from pulsed.cli.main import invoke
 from pulsed.client import Client
 from pulsed.model.calibration import RunRecord
@@ -70,6 +70,10 @@ def test_the_oscillator_is_an_axis_and_what_is_wrong_is_said_at_once(lab, home, 
     assert "does not use this axis" in capsys.readouterr().err
     assert invoke([*arguments, "--axis", "waits=0:100ns:3"]) == 1
     assert "no such value" in capsys.readouterr().err
+    assert invoke([*arguments, "--axis", "wait=0:20:5", "--play", "x wait"]) == 1  # without its unit
+    said = capsys.readouterr().err
+    assert "at least 2500" in said
+    assert "--yes" in said
 
 
 def test_ctrl_c_keeps_what_has_been_measured(lab, tmp_path):

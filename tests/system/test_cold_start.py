@@ -4,10 +4,10 @@ import numpy as np
 
 from pulsed import pulse
 from pulsed.cli.processes import OwnDaemon
-from pulsed.cli.server import ask_rack, find_control
+from pulsed.cli.simulated_rack import ask_rack, find_control
 from pulsed.model.device import load_device
 from pulsed.provider import PulsedProvider
-from pulsed.simulator.random_rack import write_rack
+from pulsed.simulator.chip.random_rack import write_rack
 
 SEED, QUBIT = 21, 2
 

@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit, transpile
 from pulsed import pulse
 from pulsed.cli import configs
 from pulsed.cli.processes import OwnDaemon
-from pulsed.cli.server import ask_rack, find_control
+from pulsed.cli.simulated_rack import ask_rack, find_control
 from pulsed.model.errors import InstrumentLimitError, PulsedError
 from pulsed.model.job import JobRequest, RunOptions
 from pulsed.provider import PulsedProvider

@@ -25,7 +25,7 @@ from pulsed.model.payload import read_array
 from pulsed.store.store import Store
 from pulsed.testing.daemon_process import CONFIGS, DaemonProcess, eventually
 from pulsed.testing.jobs import PATIENCE, flip, job, packed, run
-from pulsed.wire.messages import AnyNotice, JobChanged, Progress
+from pulsed.wire.messages import AnyEvent, JobChanged, Progress
 
 
 def test_greeting_names_versions_backend_and_role(client: Client) -> None:
@@ -104,6 +104,12 @@ def test_jobs_are_listed_by_filter_newest_first(client: Client) -> None:
     ids = [run(client, job(tags=(tag,)), packed(flip())).job_id for _ in range(3)]
     assert [info.job_id for info in client.jobs(tags=[tag])] == ids[::-1]
     assert [info.job_id for info in client.jobs(tags=[tag], limit=1, skip=1)] == [ids[1]]
+    pages = client.all_jobs(tags=[tag], page=2)
+    first = next(pages)
+    later = run(client, job(tags=(tag,)), packed(flip())).job_id
+    assert [first.job_id, *(info.job_id for info in pages)] == ids[::-1], "each that was there once, none that came"
+    assert next(client.all_jobs(tags=[tag])).job_id == later
+    assert client.job(later[:12]) == client.job(later)
     assert client.jobs(tags=[tag], state=JobState.FAILED) == []
     assert client.jobs(tags=[tag], created_before=before) == []
     with pytest.raises(InvalidValueError, match="legal: 1 to"):
@@ -123,7 +129,8 @@ def test_higher_priority_overtakes_and_positions_are_told(client: Client, daemon
         client.submit(urgent, [part])
         assert client.job(urgent.job_id).queue_position == 0
         assert client.job(low[4].job_id).queue_position == 5
-        assert client.status().running == low[0].job_id
+        status = client.status()
+        assert (status.running, status.pending_jobs) == (low[0].job_id, 5), "the one on the rack does not wait"
     finally:
         daemon.untell("hold")
     done = {r.name: (client.result(r.job_id, PATIENCE), client.job(r.job_id).times["done"])[1] for r in [*low, urgent]}
@@ -137,7 +144,9 @@ def test_cancel_of_waiting_running_and_ended_jobs(client: Client, daemon: Daemon
         for request in (running, waiting):
             client.submit(request, [packed(flip())])
         eventually(lambda: client.job(running.job_id).state is JobState.RUNNING, "it runs")
+        assert client.status().pending_jobs == 1, "the one behind it"
         assert client.cancel(waiting.job_id)
+        assert client.status().pending_jobs == 0, "the one on the rack does not wait"
         assert client.cancel(running.job_id)
         eventually(lambda: not client.status().running, "the rack stops playing it")
     finally:
@@ -164,9 +173,9 @@ def test_result_out_of_time_leaves_the_job_alone(client: Client, daemon: DaemonP
 
 def test_watch_tells_each_step_and_subscribe_everything(client: Client, daemon: DaemonProcess) -> None:
     steps: list[JobState] = []
-    notices: list[AnyNotice] = []
+    events: list[AnyEvent] = []
     ended = threading.Event()
-    client.subscribe(notices.append)
+    client.subscribe(events.append)
     request = job()
 
     def changed(info: JobInfo) -> None:
@@ -179,15 +188,15 @@ def test_watch_tells_each_step_and_subscribe_everything(client: Client, daemon: 
     try:
         client.submit(request, [packed(flip())])
         client.watch(request.job_id, changed)
-        eventually(lambda: any(isinstance(notice, Progress) for notice in notices), "its progress is told")
+        eventually(lambda: any(isinstance(event, Progress) for event in events), "its progress is told")
     finally:
         daemon.untell("hold")
     assert ended.wait(PATIENCE)
     assert steps[-1] is JobState.DONE
-    told = [notice.job for notice in notices if isinstance(notice, JobChanged)]
+    told = [event.job for event in events if isinstance(event, JobChanged)]
     path = [info.state for info in told if info.job_id == request.job_id]
     assert path == [JobState.QUEUED, JobState.COMPILING, JobState.READY, JobState.RUNNING, JobState.DONE]
-    numbers = [notice.number for notice in notices]
+    numbers = [event.number for event in events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
@@ -219,8 +228,8 @@ def test_dry_run_is_refused_as_the_rack_would(client: Client, daemon: DaemonProc
 
 def test_callback_that_fails_does_not_silence_the_others(client: Client) -> None:
     heard = threading.Event()
-    client.subscribe(lambda notice: {}[notice])
-    client.subscribe(lambda notice: heard.set())
+    client.subscribe(lambda event: {}[event])
+    client.subscribe(lambda event: heard.set())
     run(client, job(), packed(flip()))
     assert heard.wait(PATIENCE)
     heard.clear()
@@ -286,7 +295,7 @@ def test_watch_of_an_unknown_job_leaves_nothing_behind(client: Client) -> None:
     request, told = job(), []
     with pytest.raises(NotFoundError):
         client.watch(request.job_id, told.append)
-    seen: list[AnyNotice] = []
+    seen: list[AnyEvent] = []
     end = client.subscribe(seen.append)
     run(client, request, packed(flip()))
     eventually(

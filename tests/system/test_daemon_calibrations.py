@@ -19,7 +19,7 @@ from pulsed.model.job import JobState
 from pulsed.provider import PulsedProvider
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.testing.jobs import PATIENCE, submit
-from pulsed.wire.messages import AnyNotice, CalibrationChanged
+from pulsed.wire.messages import AnyEvent, CalibrationChanged
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def nudged(current: CalibrationSet, name: str, by: float) -> CalibrationSet:
 
 
 def test_a_commit_puts_a_set_in_force_for_everybody(client: Client) -> None:
-    seen: list[AnyNotice] = []
+    seen: list[AnyEvent] = []
     end = client.subscribe(seen.append)
     before, started = client.calibration(), time.time()
     candidate = nudged(before, "Q0.f01", 1e3)
     assert client.put_calibration(candidate) == candidate.calibration_id
-    assert client.calibration() == before, "a candidate is not in force"
+    assert client.calibration() == before, "a candidate is not active"
     client.commit_calibration(candidate.calibration_id, before.calibration_id, "a test")
     assert client.calibration() == candidate
     assert client.status().calibration_id == candidate.calibration_id
@@ -77,7 +77,7 @@ def test_the_second_operator_is_told_what_the_first_one_changed(daemon: DaemonPr
         client.put_calibration(mine)
         other.put_calibration(theirs)
         other.commit_calibration(theirs.calibration_id, base.calibration_id)
-        with pytest.raises(ConflictError, match="another calibration set came into force") as caught:
+        with pytest.raises(ConflictError, match="another calibration set became active") as caught:
             client.commit_calibration(mine.calibration_id, base.calibration_id)
     assert caught.value.value == "changed: Q2.f01"
     assert client.calibration() == theirs
@@ -177,9 +177,9 @@ def test_what_cannot_be_is_refused_by_name(client: Client) -> None:
         client.commit_calibration("nowhere", current.calibration_id)
     with pytest.raises(NotFoundError, match="untagged"):
         client.calibration(tag="untagged")
-    with pytest.raises(NotFoundError, match="in force yet"):
+    with pytest.raises(NotFoundError, match="active yet"):
         client.calibration(time=1.0)
-    with pytest.raises(InvalidValueError, match="only one way"):
+    with pytest.raises(InvalidValueError, match="more than one name"):
         client.calibration(current.calibration_id, tag="x")
     with pytest.raises(InvalidValueError, match="another rack"):
         client.put_calibration(msgspec.structs.replace(current, device="sim2"))

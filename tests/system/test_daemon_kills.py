@@ -14,18 +14,20 @@ import msgspec
 import numpy as np
 import pytest
 
+from pulsed.cli.main import invoke
 from pulsed.client import Client
-from pulsed.daemon.orders import decode_chunk, encode_chunk
+from pulsed.model.chunk_results import decode_chunk, encode_chunk
 from pulsed.model.errors import (
     CircuitError,
     ConnectionFailedError,
+    InstrumentTimeoutError,
     InstrumentUnreachableError,
     JobFailedError,
     WorkerDiedError,
     WrongInstrumentError,
 )
 from pulsed.model.job import JobRequest, JobState
-from pulsed.model.payload import join, read_array, split
+from pulsed.model.payload import pack_frames, read_array, unpack_frames
 from pulsed.testing.daemon_process import DaemonProcess, alive, eventually
 from pulsed.testing.jobs import PATIENCE, flip, job, packed
 
@@ -152,10 +154,10 @@ def test_stored_chunks_that_were_cut_differently_play_again(start: Start, tmp_pa
         daemon.wait()
         with contextlib.closing(sqlite3.connect(tmp_path / "pulsed.sqlite")) as database, database:
             (rack, number, saved, data) = database.execute('SELECT rack, number, saved, data FROM "chunk"').fetchone()
-            head, *parts = split(data)
+            head, *parts = unpack_frames(data)
             stored = decode_chunk(head)
             fewer = [msgspec.structs.replace(program, shots=program.shots - 1) for program in stored.programs]
-            data = join([encode_chunk(msgspec.structs.replace(stored, programs=fewer)), *parts])
+            data = pack_frames([encode_chunk(msgspec.structs.replace(stored, programs=fewer)), *parts])
             database.execute('UPDATE "chunk" SET data = ?', (data,))
             database.execute(
                 'INSERT INTO "chunk" (rack, number, "index", saved, data) VALUES (?, ?, 7, ?, ?)',
@@ -263,6 +265,35 @@ def test_instrument_that_is_not_there_is_named_and_waited_for(
         check_whole(client, following.job_id, 10)
 
 
+def test_several_instruments_that_fail_at_once_are_each_told_with_their_own_error(
+    impatient: DaemonProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient.tell("several")
+    with impatient.client() as client:
+        os.kill(pids(client)["rack"], signal.SIGKILL)
+        eventually(lambda: "sgs1" in client.status().message, "the status names the second, too")
+        told = {name: item.error for name, item in client.status().instruments.items() if item.error is not None}
+        assert {name: (error.code, error.message) for name, error in told.items()} == {
+            "awg2": ("instrument_unreachable", "nothing answers"),
+            "sgs1": ("instrument_timeout", "no answer within the deadline"),
+        }
+        request = job()
+        client.submit(request, [packed(flip())])
+        with pytest.raises(InstrumentUnreachableError, match="awg2") as caught:
+            client.result(request.job_id, PATIENCE)
+        assert [(type(cause), cause.subject) for cause in caught.value.causes] == [
+            (InstrumentUnreachableError, "instrument awg2"), (InstrumentTimeoutError, "instrument sgs1"),
+        ]  # fmt: skip
+        monkeypatch.setenv("COLUMNS", "400")
+        monkeypatch.setenv("PULSED_HOME", str(impatient.home))
+        assert invoke(["job", request.job_id]) == 0
+        shown = capsys.readouterr().out
+        assert "instrument awg2: nothing answers" in shown
+        assert "instrument sgs1: no answer within the deadline; got *IDN?" in shown
+        impatient.untell("several")
+        eventually(lambda: client.status().operational, "the rack is back")
+
+
 def test_compile_worker_killed_is_started_again(daemon: DaemonProcess) -> None:
     with daemon.client() as client:
         pid = pids(client)["compile"]
@@ -303,7 +334,8 @@ def test_cancel_stops_the_compilation(start: Start) -> None:
             long, waiting = job(shots=shots), job(shots=shots)
             for request in (long, waiting):
                 client.submit(request, [packed(flip())])
-            eventually(lambda long=long: client.job(long.job_id).state is JobState.COMPILING, "it is compiled")
+            eventually(lambda: daemon.lines("compiling"), "the worker is in the middle of it")
+            eventually(lambda long=long: client.job(long.job_id).state is JobState.COMPILING, "and its state says so")
             assert client.cancel(waiting.job_id)
             assert client.cancel(long.job_id)
             assert client.job(long.job_id).state is JobState.CANCELLED
@@ -312,6 +344,7 @@ def test_cancel_stops_the_compilation(start: Start) -> None:
             with pytest.raises(CircuitError, match="more memory"):
                 client.result(following.job_id, PATIENCE)
             assert client.status().workers["compile"].restarts == restarts, f"{shots} shots"
+            daemon.untell("compiling")
 
 
 def test_interrupt_stops_cleanly_in_the_middle_of_a_job(start: Start) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pulsed.cli.server import ask_rack, find_control, with_simulated_rack
+from pulsed.cli.simulated_rack import ask_rack, find_control, with_simulated_rack
 from pulsed.client import Client
 from pulsed.daemon.main import RACK
 from pulsed.model.device import load_device
@@ -16,6 +16,9 @@ from pulsed.testing.daemon_process import CONFIGS, DaemonProcess, eventually
 from pulsed.testing.jobs import PATIENCE, submit
 from pulsed.wire.messages import InstrumentStatus
 
+LOOK_EVERY = 0.3
+"""Seconds that an idle rack is left alone here."""
+
 
 def instruments(client: Client) -> dict[str, InstrumentStatus]:
     return dict(client.status().instruments)
@@ -23,7 +26,7 @@ def instruments(client: Client) -> dict[str, InstrumentStatus]:
 
 @pytest.fixture(scope="module")
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
-    process = DaemonProcess(tmp_path_factory.mktemp("scripted")).start()
+    process = DaemonProcess(tmp_path_factory.mktemp("scripted"), look_every=LOOK_EVERY).start()
     yield process
     assert process.stop() == 0
 
@@ -49,7 +52,7 @@ def test_what_is_not_well_is_told_until_it_is(scripted: DaemonProcess) -> None:
             assert told["sgs2"].error is not None
             assert isinstance(from_info(told["sgs2"].error), InstrumentReferenceLostError)
             assert told["sgs2"].since > before["sgs2"].since
-            assert client.status().operational, "nothing is connected anew for it"
+            assert client.status().operational, "nothing is connected again for it"
         finally:
             scripted.untell("unlocked")
         eventually(lambda: instruments(client)["sgs2"].error is None, "it is well again")
@@ -65,7 +68,7 @@ def test_nobody_looks_while_a_job_plays(scripted: DaemonProcess) -> None:
             job_id = submit(client)
             eventually(lambda: len(scripted.lines("started")) == 1, "it plays")
             looks = len(scripted.lines("looks"))
-            time.sleep(7)  # longer than an idle rack is left alone
+            time.sleep(4 * LOOK_EVERY)
             assert len(scripted.lines("looks")) == looks
         finally:
             scripted.untell("hold")
@@ -78,7 +81,9 @@ def test_a_power_cycle_of_an_idle_oscillator_is_noticed(tmp_path_factory: pytest
     device, companion = with_simulated_rack(load_device(config), config)
     addresses = {name: instrument.address for name, instrument in device.instruments.items()}
     home = tmp_path_factory.mktemp("idle")
-    daemon = DaemonProcess(home, rack=RACK, companion=companion, addresses=addresses, rack_wait=20.0).start()
+    daemon = DaemonProcess(
+        home, rack=RACK, companion=companion, addresses=addresses, rack_wait=20.0, look_every=LOOK_EVERY
+    ).start()
     try:
         with daemon.client() as client:
             eventually(lambda: client.status().operational, "the rack plays")

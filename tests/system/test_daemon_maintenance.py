@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
-
 from pulsed.model.job import JobState
 from pulsed.testing.daemon_process import DaemonProcess, eventually
-from pulsed.testing.jobs import PATIENCE, submit
+from pulsed.testing.jobs import PATIENCE, flip, job, packed, submit
 
 
 def passes(path: Path) -> int:
@@ -31,10 +29,20 @@ def test_passes_are_made_when_the_rack_is_idle_and_not_while_it_plays(tmp_path: 
             eventually(lambda: client.job(held).state is JobState.RUNNING, "the job plays")
             eventually(lambda: client.status().workers["maintenance"].state == "down", "one that had begun ends")
             before = passes(log)
-            time.sleep(2.0)
+            time.sleep(1.0)  # twice as long as between passes
             assert passes(log) == before, "nothing is measured while a job plays"
             process.untell("hold")
             client.result(held, PATIENCE)
+            eventually(lambda: passes(log) > before, "passes go on")
+            client.open_session("s")
+            request = job(session_id="s")
+            client.submit(request, [packed(flip())])
+            client.result(request.job_id, PATIENCE)
+            eventually(lambda: client.status().workers["maintenance"].state == "down", "one that had begun ends")
+            before = passes(log)
+            time.sleep(1.0)
+            assert passes(log) == before, "nor while a session holds the rack, whether it plays or not"
+            client.close_session("s")
         eventually(lambda: passes(log) > before, "passes go on")
     finally:
         assert process.stop() == 0
@@ -53,14 +61,11 @@ def test_a_pass_under_way_ends_with_the_daemon(tmp_path: Path) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-@pytest.mark.parametrize("maintenance", [{}, {"every": 3600.0}])
-def test_nothing_is_measured_unasked(tmp_path: Path, maintenance: dict[str, float]) -> None:
-    log = tmp_path / "passes"
-    process = DaemonProcess(
-        tmp_path / "home", maintenance=maintenance, maintain=["sh", "-c", f"echo pass >> {log}"]
-    ).start()
+def test_without_a_plan_nobody_is_there_to_measure(tmp_path: Path) -> None:
+    """When a plan has a pass made is for the unit tests of the scheduler."""
+    process = DaemonProcess(tmp_path / "home", maintain=["false"]).start()
     try:
-        time.sleep(2.5)
-        assert passes(log) == 0
+        with process.client() as client:
+            assert "maintenance" not in client.status().workers
     finally:
         assert process.stop() == 0

@@ -63,8 +63,8 @@ def test_circuit_that_does_not_fit_fails_by_name(client: Client, circuit: Quantu
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        ({"shots": 0}, "shots.*got 0.*legal: 1 to 100000"),
-        ({"shots": 10**7}, "shots.*legal: 1 to 100000"),
+        ({"shots": 0}, "shots.*got 0.*legal: an integer from 1 to 100000"),
+        ({"shots": 10**7}, "shots.*legal: an integer from 1 to 100000"),
         ({"meas_level": 7}, "meas_level"),
         ({"meas_return": "maybe"}, "meas_return"),
         ({"rep_delay": 5.0}, "rep_delay"),
@@ -159,6 +159,18 @@ def test_wrong_backend_and_unknown_job_are_named(client: Client) -> None:
         client.device("paris")
     with pytest.raises(NotFoundError, match="nobody"):
         client.job("nobody")
+    ids = [client.submit(JobRequest(f"alike{end}", ("qpy",), 1), [packed(flip())]).job_id for end in "abcdefg"]
+    with pytest.raises(
+        NotFoundError, match=r"more than one job begins like this; got alike; legal: alikeg, .*, [.]{3}$"
+    ):
+        client.job("alike")
+    assert client.job("alikec").job_id == ids[2]
+    with pytest.raises(
+        NotFoundError, match=r"too short for .* a job's id; got ali; legal: an id, or its first 4 letters"
+    ):
+        client.job("ali")
+    with pytest.raises(NotFoundError, match="no such job; got alij; legal: an id, or its first 4 letters"):
+        client.job("alij")
     with pytest.raises(NotFoundError):
         client.calibration("0" * 16)
 

@@ -14,13 +14,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from pulsed.calibration.bringup import Lab, bringup, maintain
-from pulsed.calibration.order import usual
-from pulsed.calibration.states import Event
+from pulsed.calibration.bringup import CalibrationSession, bringup, maintain
+from pulsed.calibration.graph.default_graph import default_steps
+from pulsed.calibration.graph.status import Event
 from pulsed.model.calibration import CalibrationSet, RunRecord
 from pulsed.model.device import DeviceDescription, load_device
-from pulsed.simulator.chip import Chip, load_chip
-from pulsed.simulator.random_rack import write_rack
+from pulsed.simulator.chip.chip import Chip
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.chip.random_rack import write_rack
 from pulsed.testing.simulated_lab import SimulatedLab
 
 SEED = 4
@@ -51,7 +52,7 @@ class Row:
     faults: dict[str, str] = field(default_factory=dict)
     """Target to how its reason begins."""
     event: str = ""
-    """Name of an instrument that was identified anew."""
+    """Name of an instrument that was identified again."""
 
 
 TABLE = (
@@ -87,6 +88,8 @@ class Tuned:
     chip: Chip
     calibration: CalibrationSet
     records: list[RunRecord]
+    sets: list[CalibrationSet]
+    """Those that the runs were made with and led to."""
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +97,13 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     folder = tmp_path_factory.mktemp("tuned")
     path = write_rack(folder / "chip", SEED, 2)
     device, chip = load_device(path), load_chip(path.with_name("chip.toml"))
-    lab = Lab(SimulatedLab(device, chip, seed=SEED), folder, usual(without=WITHOUT))
+    lab = CalibrationSession(SimulatedLab(device, chip, seed=SEED), folder, default_steps(without=WITHOUT))
     bringup(lab)
     found = {str(node): state.why for node, state in lab.states().items() if state.status not in ("fresh", "unused")}
     assert not found, f"seed {SEED}: {found}"
-    return Tuned(device, chip, lab.connection.calibration(), list(reversed(lab.connection.runs(limit=1000))))
+    records = list(reversed(lab.connection.runs(limit=1000)))
+    ids = dict.fromkeys(one for run in records for one in (run.before, run.after) if one)
+    return Tuned(device, chip, lab.connection.calibration(), records, [lab.connection.calibration(one) for one in ids])
 
 
 def happens(connection: SimulatedLab, drift: dict[str, object]) -> None:
@@ -118,14 +123,16 @@ def happens(connection: SimulatedLab, drift: dict[str, object]) -> None:
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.what)
 def test_what_is_redone_and_what_is_left_alone(row: Row, tuned: Tuned, tmp_path) -> None:
     connection = SimulatedLab(tuned.device, tuned.chip, tuned.calibration, SEED + 1)
+    for one in tuned.sets:
+        connection.put_calibration(one)
     ago = row.hours * 3600
     for run in tuned.records:
         connection.put_run(msgspec.structs.replace(run, started=run.started - ago, ended=run.ended - ago))
     before = connection.engine.truth()
     if row.drift:
         happens(connection, row.drift)
-    events = [Event(time.time(), row.event, "was identified anew")] if row.event else []
-    lab = Lab(connection, tmp_path, usual(without=WITHOUT), events=lambda: events)
+    events = [Event(time.time(), row.event, "was identified again")] if row.event else []
+    lab = CalibrationSession(connection, tmp_path, default_steps(without=WITHOUT), events=lambda: events)
     actions = maintain(lab)
     said = f"seed {SEED}, {row.what}: " + "; ".join(f"{a.kind} {a.node} {a.verdict} {a.why}" for a in actions)
 
@@ -148,7 +155,7 @@ def test_what_is_redone_and_what_is_left_alone(row: Row, tuned: Tuned, tmp_path)
 
 
 def agrees(old: CalibrationSet, new: CalibrationSet, before, after, said: str) -> None:
-    """Check the values in force against the truth as it is now, on every target that is not faulty."""
+    """Check the active values against the truth as it is now, on every target that is not faulty."""
     gains, turns = ({w["name"]: w[key] for w in after["lines"]} for key in ("gain", "phase"))
     were = {w["name"]: w for w in before["lines"]}
     for q, (was, qubit) in enumerate(zip(before["qubits"], after["qubits"], strict=True)):

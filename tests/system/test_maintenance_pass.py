@@ -1,4 +1,4 @@
-"""A pass of `pulsed cal maintain` as the timetable makes it, on the simulated rack: jobs go first, it stops cleanly."""
+"""A pass of `pulsed cal maintain` as the daemon starts it, on the simulated rack: jobs go first, it stops cleanly."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pulsed.calibration.data import load
-from pulsed.cli.server import with_simulated_rack
+from pulsed.calibration.results.data import load
+from pulsed.cli.simulated_rack import with_simulated_rack
 from pulsed.client import Client
 from pulsed.client.keys import LOCAL, client_path
 from pulsed.daemon.main import RACK
-from pulsed.daemon.timetable import PRIORITY, maintain_command
+from pulsed.daemon.maintenance import PRIORITY, maintain_command
 from pulsed.model.device import load_device
 from pulsed.model.job import JobInfo, JobState
 from pulsed.testing.daemon_process import CONFIGS, DaemonProcess, eventually

@@ -72,11 +72,11 @@ def test_transpiled_vectors_and_lengths(backend):
     ("binds", "message"),
     [
         ([], "one dictionary per program"),
-        ([{}], "not the parameters of the program.*none; legal: theta"),
-        ([{"phi": [1.0]}], "not the parameters of the program.*phi; legal: theta"),
+        ([{}], "does not match the parameters of the program.*none; legal: theta"),
+        ([{"phi": [1.0]}], "does not match the parameters of the program.*phi; legal: theta"),
         ([{"theta": []}], "one value per binding"),
-        ([{"theta": ["x"]}], "not numbers"),
-        ([{"theta": [np.nan]}], "not finite"),
+        ([{"theta": ["x"]}], "must be numbers"),
+        ([{"theta": [np.nan]}], "must be finite"),
         ([{"theta": [[1.0, 2.0]]}], "one value per binding"),
     ],
 )

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pulsed.cli.server import own_ports
+from pulsed.cli.simulated_rack import own_ports
 
 
 def listening(port: int) -> socket.socket:

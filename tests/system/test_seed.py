@@ -2,7 +2,7 @@
 
 from qiskit import QuantumCircuit, transpile
 
-from pulsed.cli.server import ask_rack, find_control
+from pulsed.cli.simulated_rack import ask_rack, find_control
 
 
 def test_the_same_seed_gives_the_same_counts_and_another_seed_others(lab, backend):

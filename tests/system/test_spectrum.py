@@ -17,8 +17,8 @@ from pulsed.model.errors import InstrumentLimitError, InvalidValueError, Lowerin
 from pulsed.model.job import JobRequest, RunOptions, Spectrum
 from pulsed.model.payload import read_array
 from pulsed.pulse.serialize import dumps
-from pulsed.simulator.chip import load_chip
-from pulsed.simulator.lines import mixed
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.dynamics.lines import mixed
 
 LEVEL = 0.4
 
@@ -79,7 +79,7 @@ def test_leakage_and_image_move_with_the_mixer_values_of_a_candidate_set(lab, pl
     direct, mirrored, _ = map(abs, mixed(wire, (1.0, 0.0, 0.0, 1.0), (0.0, 0.0)))
     assert plain_image - carrier == pytest.approx(20 * np.log10(mirrored / direct), abs=1)
     assert same_leakage < carrier - 50
-    assert client.calibration() == calibration, "candidates are not in force"
+    assert client.calibration() == calibration, "candidates are not active"
 
 
 def test_each_program_is_looked_at_by_itself_and_a_trace_is_one_sweep(lab, places):
@@ -123,10 +123,10 @@ def test_a_job_measures_after_one_that_looked(lab, backend, places):
 def test_what_cannot_be_looked_at_is_refused_by_name(lab, places):
     client = lab[1]
     for spectrum, message in (
-        (Spectrum("in", (5e9,)), "not a port that can be looked at"),
-        (Spectrum("d0", ()), "not a list of frequencies"),
-        (Spectrum("d0", (float("nan"),)), "not a list of frequencies"),
-        (Spectrum("d0", (5e9,), 0.0), "not a bandwidth"),
+        (Spectrum("in", (5e9,)), "this port has no oscillator"),
+        (Spectrum("d0", ()), "invalid list of frequencies"),
+        (Spectrum("d0", (float("nan"),)), "invalid list of frequencies"),
+        (Spectrum("d0", (5e9,), 0.0), "spectrum.rbw: out of range"),
     ):
         with pytest.raises(InvalidValueError, match=message):
             client.submit(
@@ -136,8 +136,8 @@ def test_what_cannot_be_looked_at_is_refused_by_name(lab, places):
         look(client, places, tone(), rbw=9e6)
     for settings, message in (
         ({"oscillators.nowhere.power": 1.0}, "no such setting"),
-        ({"oscillators.drive.frequency": -1.0}, "not a value"),
-        ({"oscillators.drive.power": float("inf")}, "not a value"),
+        ({"oscillators.drive.frequency": -1.0}, "out of range"),
+        ({"oscillators.drive.power": float("inf")}, "invalid value"),
     ):
         with pytest.raises(InvalidValueError, match=message):
             look(client, places, tone(), settings=settings)

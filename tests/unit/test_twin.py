@@ -37,6 +37,6 @@ def test_no_other_module_speaks_to_the_control_socket(folder):
 
 def test_the_command_line_does():
     """So that the words above are the right ones."""
-    text = (ROOT / "cli" / "server.py").read_text()
+    text = (ROOT / "cli" / "commands" / "rack.py").read_text()
     assert "ask_rack" in text
     assert '"truth"' in text

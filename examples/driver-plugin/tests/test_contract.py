@@ -9,6 +9,8 @@ import pytest
 from plain_source import PlainSource
 
 from pulsed import configs
+from pulsed.drivers.contract import after
+from pulsed.drivers.scpi.session import Session
 from pulsed.model.device import load_device
 from pulsed.testing.driver_contract import SourceContract
 
@@ -34,3 +36,21 @@ class TestPlainSource(SourceContract):
             return PlainSource("sgs1", source.model_copy(update={"driver": "plain_source", **changes}))
 
         return make
+
+    @pytest.fixture
+    def by_hand(self):
+        """What somebody else may change."""
+        return {"output": "OUTP 0", "frequency": "FREQ 2e9", "power": "POW 1.5"}
+
+    @pytest.fixture
+    def outputs(self, source):
+        """Ask the instrument itself whether its output is on, over a connection that the driver does not know."""
+
+        def ask(driver):
+            session = Session("sgs1", source.address)
+            session.connect(after(5))
+            answer = session.query("OUTP?", after(5))
+            session.close()
+            return {"output": answer == "1"}
+
+        return ask

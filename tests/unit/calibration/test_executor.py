@@ -16,18 +16,18 @@ def lab():
 
 
 def test_a_working_set_is_stored_once_named_by_jobs_and_not_in_force(lab):
-    bench, stored = Executor(lab), []
+    executor, stored = Executor(lab), []
     put = lab.put_calibration
     lab.put_calibration = lambda calibration: (stored.append(calibration), put(calibration))[1]
-    moved = bench.propose({"Q0.readout.amplitude": Value(0.05, "full scale")})
+    moved = executor.propose({"Q0.readout.amplitude": Value(0.05, "full scale")})
     shot = moved.blocks.shot(0)
     first = moved.play([shot], 200).iq
     moved.play([shot], 200)
     assert stored == [moved.calibration]
     assert {job.options.calibration_id for job in lab.played} == {moved.calibration.calibration_id}
-    assert lab.calibration() == bench.calibration
-    assert moved.calibration.parent == bench.calibration.calibration_id
-    there = bench.play([bench.blocks.shot(0)], 200).iq
+    assert lab.calibration() == executor.calibration
+    assert moved.calibration.parent == executor.calibration.calibration_id
+    there = executor.play([executor.blocks.shot(0)], 200).iq
     assert abs(first.mean()) < 0.6 * abs(there.mean()), "the readout of the candidate is weaker, seed 3"
 
 
@@ -35,9 +35,9 @@ def test_more_schedules_than_a_job_holds_are_several_jobs(lab, monkeypatch):
     limits = lab.device().limits.model_copy(update={"max_circuits": 4})
     monkeypatch.setattr(lab, "_device", lab.device().model_copy(update={"limits": limits}))
     seen = []
-    bench = Executor(lab, progress=lambda done, of: seen.append((done, of)))
-    shots = [bench.blocks.shot(q) for q in (0, 1, 2, 3, 4, 0)]
-    played = bench.play(shots, 30)
+    executor = Executor(lab, progress=lambda done, of: seen.append((done, of)))
+    shots = [executor.blocks.shot(q) for q in (0, 1, 2, 3, 4, 0)]
+    played = executor.play(shots, 30)
     assert len(lab.played) == 2
     assert seen == [(4, 6), (6, 6)]
     assert played.iq.shape == (6, 30, 5)
@@ -47,24 +47,24 @@ def test_more_schedules_than_a_job_holds_are_several_jobs(lab, monkeypatch):
 
 
 def test_levels_and_averages_have_their_shapes(lab):
-    bench = Executor(lab)
-    blocks = bench.blocks
+    executor = Executor(lab)
+    blocks = executor.blocks
     shots = [blocks.shot(1), blocks.shot(1, blocks.x(1))]
-    single = bench.play(shots, 400, level=2)
+    single = executor.play(shots, 400, level=2)
     assert single.bits.shape == single.iq.shape == (2, 400, 2)
     ones = single.bits[:, :, 1].mean(axis=1)
     assert ones[0] < 0.1 < 0.9 < ones[1]
-    assert bench.play(shots, 400, average=True).iq.shape == (2, 2)
-    records = bench.play(shots, 400, average=True, level=0).records
+    assert executor.play(shots, 400, average=True).iq.shape == (2, 2)
+    records = executor.play(shots, 400, average=True, level=0).records
     assert records.shape == (2, 2, 800)
 
 
 def test_settings_reach_the_job(lab):
-    bench = Executor(lab)
-    bench.play([bench.blocks.shot(0)], 10, settings={"oscillators.drive.frequency": 5.0e9})
+    executor = Executor(lab)
+    executor.play([executor.blocks.shot(0)], 10, settings={"oscillators.drive.frequency": 5.0e9})
     assert lab.played[-1].options.settings == {"oscillators.drive.frequency": 5.0e9}
     with pytest.raises(InvalidValueError, match="nothing to play"):
-        bench.play([], 10)
+        executor.play([], 10)
 
 
 def test_a_job_that_nobody_waits_for_any_longer_is_cancelled(lab, monkeypatch):
@@ -75,21 +75,21 @@ def test_a_job_that_nobody_waits_for_any_longer_is_cancelled(lab, monkeypatch):
 
     monkeypatch.setattr(lab, "finished", interrupted)
     monkeypatch.setattr(lab, "cancel", cancelled.append)
-    bench = Executor(lab)
+    executor = Executor(lab)
     with pytest.raises(KeyboardInterrupt):
-        bench.play([bench.blocks.shot(0)], 10)
+        executor.play([executor.blocks.shot(0)], 10)
     assert cancelled == [lab.played[-1].job_id]
 
 
 def test_a_readout_at_another_frequency_gives_the_points_of_one_calibrated_to_it(lab):
     """Whatever the time of the measurement: points of the plane may be compared between sweeps and set values."""
-    bench = Executor(lab)
-    f = bench.calibration.number("Q2.readout.frequency") + 1.3e6
-    there = bench.propose({"Q2.readout.frequency": Value(f, "Hz")})
+    executor = Executor(lab)
+    f = executor.calibration.number("Q2.readout.frequency") + 1.3e6
+    there = executor.propose({"Q2.readout.frequency": Value(f, "Hz")})
     own = there.play([there.blocks.shot(2)], 3000).iq[0, :, 2]
     for wait in (0, 333, 4000):
-        readout = bench.blocks.measure(2, frequency=f)
-        iq = bench.play([bench.blocks.shot(2, wait, readout=readout)], 3000).iq[0, :, 2]
+        readout = executor.blocks.measure(2, frequency=f)
+        iq = executor.play([executor.blocks.shot(2, wait, readout=readout)], 3000).iq[0, :, 2]
         error = np.hypot(iq.std(), own.std()) / np.sqrt(3000)
         assert abs(iq.mean() - own.mean()) < 5 * error, f"wait {wait}, seed 3"
 

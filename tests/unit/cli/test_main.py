@@ -9,6 +9,7 @@ import click
 import pytest
 
 from pulsed.cli import main
+from pulsed.cli.lazy import LazyGroup
 from pulsed.model.errors import InvalidValueError
 
 HEAVY = ("rich", "numpy", "qiskit", "zmq", "msgspec", "pydantic", "matplotlib", "asyncio")
@@ -28,7 +29,37 @@ def test_help_and_version_load_nothing_heavy(arguments):
 def test_help_lists_every_command_in_order(capsys):
     assert main.invoke(["--help"]) == 0
     listed = capsys.readouterr().out.split("Commands:")[1].split("\n")
-    assert [line.split()[0] for line in listed if line.strip()] == list(main.cli.commands)
+    assert [line.split()[0] for line in listed if line.strip()] == list(main.COMMANDS)
+
+
+def _lazy_groups(group):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield group, name, command
+        if isinstance(command, LazyGroup):
+            yield from _lazy_groups(command)
+
+
+def test_the_tables_of_commands_say_what_the_commands_say():
+    found = list(_lazy_groups(main.cli))
+    assert {name for _, name, _ in found} >= {"serve", "truth", "diagnose"}
+    for group, name, command in found:
+        assert group.lazy[name][1] == command.get_short_help_str(10_000), f"{group.name} {name}"
+        assert command.name == name
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("cal fault", "disable"), ("cal unfault", "enable"), ("rack fault", "inject-fault")]
+)
+def test_an_old_name_works_and_says_what_it_is_called_now(capsys, old, new):
+    assert main.invoke([*old.split(), "--help"]) == 0
+    said = capsys.readouterr()
+    group = old.split()[0]
+    assert f"Usage: pulsed {group} {new} " in said.out
+    assert said.err == f"`pulsed {old}` is now `pulsed {group} {new}`; the old name goes in the next version\n"
+    assert main.invoke([group, "--help"]) == 0
+    assert f" {old.split()[1]} " not in capsys.readouterr().out.split("Commands:")[1]
 
 
 def _command(error):

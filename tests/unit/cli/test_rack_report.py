@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pulsed.cli.main import cli
-from pulsed.simulator.report import ClusterReport, DroppedZz, Report
+from pulsed.simulator.dynamics.report import ClusterReport, DroppedZz, Report
 
 LARGE = Report((ClusterReport(tuple(range(12)), "matrix product states", 64, 8, 1.325e-9),), ())
 SMALL = Report(

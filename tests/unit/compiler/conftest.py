@@ -37,3 +37,9 @@ def calibration(device):
 @pytest.fixture
 def compiler(device, calibration):
     return Compiler(device, calibration)
+
+
+@pytest.fixture(scope="session")
+def session_compiler(device, calibration):
+    """A compiler for laws, which are tried many times."""
+    return Compiler(device, calibration)

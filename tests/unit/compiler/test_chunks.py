@@ -146,7 +146,7 @@ def test_a_preview_tells_memory_time_and_what_is_too_loud(compiler):
     preview = compiler.preview(measured(3), RunOptions(shots=100))
     assert preview.memory_of("awg1") == (3, 32)
     assert preview.memory_of("awg2") == (2, 800)
-    assert preview.run_time == pytest.approx(100 * (500e-6 + preview.duration))
+    assert preview.run_time == pytest.approx(100 * (800e-6 + preview.duration))
     assert preview.violations() == []
     loud = Schedule()
     for channel in (DriveChannel(0), ControlChannel(0)):

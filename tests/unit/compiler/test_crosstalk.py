@@ -9,9 +9,9 @@ from qiskit.circuit import Parameter
 
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.crosstalk import SWITCH, crosstalk_matrix
-from pulsed.drivers.awg import AwgDriver
+from pulsed.drivers.instruments.virtual.awg8 import AwgDriver
 from pulsed.drivers.limits import check_playback
-from pulsed.drivers.work import share_out
+from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.model.calibration import Value
 from pulsed.model.errors import ConfigError, LoweringError
 from pulsed.model.job import RunOptions
@@ -164,7 +164,7 @@ def test_what_waits_for_a_bit_is_cancelled_on_that_bit_and_turned_with_it(device
 )
 def test_bad_values_are_refused_by_name(device, calibration, row, message):
     wrong = calibration.with_values({"Q0.crosstalk": Value(row)}, "later")
-    with pytest.raises(ConfigError, match="no crosstalk") as caught:
+    with pytest.raises(ConfigError, match="not valid crosstalk") as caught:
         Compiler(device, wrong).compile([circuit()], ONE)
     assert caught.value.subject == "Q0.crosstalk"
     assert message in str(caught.value.legal)
@@ -201,7 +201,7 @@ def test_the_instruments_take_what_is_played_for_others(device, calibration):
     """No oscillator plays two things at once, and none is one that the AWG does not have."""
     compiler = Compiler(device, known(calibration, crosstalk(4)))
     (chunk,) = compiler.compile([circuit(seed) for seed in range(4)], ONE)
-    playbacks = share_out(chunk, device).playbacks
+    playbacks = partition_chunk(chunk, device).playbacks
     for name, playback in playbacks.items():
         check_playback(playback, AwgDriver.capabilities, name)
     assert max(playback.events["oscillator"].max() for playback in playbacks.values()) > 3

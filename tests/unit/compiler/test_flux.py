@@ -8,10 +8,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 import pulsed.configs
+from pulsed.compiler.channel_map import ChannelMap
 from pulsed.compiler.compile import Compiler
 from pulsed.compiler.gates import gate_table
-from pulsed.compiler.wiring import Wiring
-from pulsed.drivers.rack import Rack
+from pulsed.drivers.rack.rack import Rack
 from pulsed.model.calibration import Value, load_calibration
 from pulsed.model.device import load_device
 from pulsed.model.errors import ConfigError, InstrumentLimitError, LoweringError
@@ -74,7 +74,7 @@ def test_the_direct_current_is_the_calibrated_one_else_that_of_the_description(c
         flux.compile([], RunOptions(settings={"ports.d0.bias": 0.0}))
     assert "ports.f0.bias" in caught.value.legal
     bare = type(values)(values.device, {}, values.created)
-    assert Wiring(coupler, bare).biases == {"f0": 0.4e-3}
+    assert ChannelMap(coupler, bare).biases == {"f0": 0.4e-3}
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,11 @@ def test_late_amplitudes_change_sign_and_late_angles_are_refused(flux):
 
 
 def test_virtual_z_leaves_flux_lines_alone(coupler, values):
-    wiring = Wiring(coupler, values)
-    assert [[wiring.lines[row].channel.name for row in rows] for rows in wiring.frames_of_qubit] == [["d0"], ["d1"]]
+    channel_map = ChannelMap(coupler, values)
+    assert [[channel_map.lines[row].channel.name for row in rows] for rows in channel_map.frames_of_qubit] == [
+        ["d0"],
+        ["d1"],
+    ]
 
 
 def test_cz_is_one_flux_pulse_and_virtual_z_either_way_round(coupler, values, flux):

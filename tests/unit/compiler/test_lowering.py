@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 
-from pulsed.compiler.compile import Compiler
 from pulsed.model.errors import LoweringError
 from pulsed.model.job import RunOptions
 from pulsed.pulse.channels import AcquireChannel, ControlChannel, DriveChannel, MeasureChannel, MemorySlot
@@ -71,11 +70,6 @@ def test_the_carrier_is_continuous_through_every_hop(session_compiler, steps):
         time += 16
     samples = waveform(session_compiler.preview(schedule.insert(*acquire(1000))), "d0", len(expected))
     assert np.allclose(samples, expected, atol=1e-9)
-
-
-@pytest.fixture(scope="module")
-def session_compiler(device, calibration):
-    return Compiler(device, calibration)
 
 
 def events(chunk, program=0):

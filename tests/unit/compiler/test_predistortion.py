@@ -20,7 +20,7 @@ from pulsed.pulse.channels import AcquireChannel, ControlChannel, MemorySlot
 from pulsed.pulse.instructions import Acquire, Play
 from pulsed.pulse.library import Constant, GaussianSquare
 from pulsed.pulse.schedule import Schedule
-from pulsed.simulator.lines import distort
+from pulsed.simulator.dynamics.lines import distort
 
 CONFIGS = Path(pulsed.configs.__file__).parent
 U0, LINE = ControlChannel(0), ((-0.03, 30e-9), (0.01, 120e-9))
@@ -118,7 +118,7 @@ def test_late_amplitudes_and_circuits_go_through_it(plain):
 @pytest.mark.parametrize("line", [(0.1,), (0.1, -1e-9), (0.6, 1e-8), (float("nan"), 1e-8)])
 def test_bad_values_are_refused_by_name(plain, line):
     wrong = Compiler(plain.device, plain.calibration.with_values({"f0.distortion": Value(line)}, "later"))
-    with pytest.raises(ConfigError, match="no distortion") as caught:
+    with pytest.raises(ConfigError, match="not a valid distortion") as caught:
         wrong.compile([program((0, Constant(96, 0.1)))], RunOptions(shots=1))
     assert caught.value.subject == "f0.distortion"
 

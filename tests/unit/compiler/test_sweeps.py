@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Gate, Parameter
 
 from pulsed.compiler import memory
 from pulsed.compiler.compile import Compiler
@@ -15,25 +15,31 @@ from pulsed.model.errors import CircuitError, InvalidValueError, LoweringError
 from pulsed.model.job import RunOptions
 from pulsed.pulse import Schedule, builder
 from pulsed.pulse.channels import AcquireChannel, DriveChannel, MemorySlot
-from pulsed.pulse.instructions import Acquire, Play, SetFrequency, SetPhase, ShiftFrequency, ShiftPhase
+from pulsed.pulse.instructions import (
+    Acquire,
+    EnterFrame,
+    LeaveFrame,
+    Play,
+    SetFrequency,
+    SetPhase,
+    ShiftFrequency,
+    ShiftPhase,
+)
 from pulsed.pulse.library import Constant, Drag, Gaussian
 
 THETA, PHI = Parameter("θ"), Parameter("the other one")
 D0 = DriveChannel(0)
+ACQUIRE = Acquire(800, AcquireChannel(0), MemorySlot(0))
 
 
-@pytest.fixture(scope="module")
-def session_compiler(device, calibration):
-    return Compiler(device, calibration)
-
-
-def assert_same_as_one_by_one(compiler, program, values, assign):
-    chunks = compiler.sweep(program, values, RunOptions(shots=10))
+def assert_same_as_one_by_one(compiler, program, values, assign, gates=None):
+    chunks = compiler.sweep(program, values, RunOptions(shots=10), gates)
     played = [(chunk, p) for chunk in (c.unrolled() for c in chunks) for p in chunk.programs]
     count = len(next(iter(values.values())))
     assert len(played) == count
     for i, (chunk, swept) in enumerate(played):
-        (single,) = compiler.compile([assign(program, {p: v[i] for p, v in values.items()})], RunOptions(shots=10))
+        one = assign(program, {p: v[i] for p, v in values.items()})
+        (single,) = compiler.compile([one], RunOptions(shots=10), gates)
         a, b = chunk.array(swept.events), single.array(single.programs[0].events)
         assert np.array_equal(a["slot"], b["slot"])
         assert np.array_equal(a["time"], b["time"])
@@ -73,6 +79,96 @@ def test_late_angles_of_a_circuit(session_compiler):
     assert chunk.programs[0].count == 7
     again = Chunk.decode([bytes(part) for part in chunk.encode()])
     assert len(again.unrolled().programs) == 7
+
+
+AMP, FREQUENCY, LENGTH = Parameter("amp"), Parameter("f"), Parameter("t")
+
+
+def late_gate(pulse):
+    """Return a pulse gate on qubit 0, a shift of frequency around a pulse, and the circuit that plays it twice."""
+    schedule = Schedule(ShiftFrequency(FREQUENCY, D0), Play(pulse, D0), ShiftFrequency(-FREQUENCY, D0), name="late")
+    gates = {("late", (0,), ()): schedule}
+    circuit = QuantumCircuit(2, 2)
+    circuit.append(Gate("late", 1, [THETA / 8, 2**20 * PHI]), [0])
+    circuit.ecr(0, 1)
+    circuit.rz(THETA, 0)
+    circuit.append(Gate("late", 1, [0.25, PHI]), [0])
+    circuit.measure([0, 1], [0, 1])
+    return circuit, gates
+
+
+def test_late_values_of_a_pulse_gate(session_compiler):
+    """Amplitude and frequency of a pulse gate, in order of their names, are lowered once for all bindings."""
+    circuit, gates = late_gate(Drag(64, AMP, 16, 2.0))
+    values = {THETA: np.linspace(-5, 5, 6), PHI: np.array([0.0, 1.0, -2.0, 3.0, 0.5, 2.5])}
+    assert_same_as_one_by_one(session_compiler, circuit, values, assign_circuit, gates)
+    (chunk,) = session_compiler.sweep(circuit, values, RunOptions(), gates)
+    assert [program.count for program in chunk.programs] == [6]
+
+
+def test_a_late_pulse_gate_plays_what_the_gate_with_the_numbers_plays(session_compiler):
+    circuit, gates = late_gate(Drag(64, AMP, 16, 2.0))
+    bound = circuit.assign_parameters({THETA: 1.75, PHI: -0.25})
+    numbers = QuantumCircuit(2, 2)
+    for item in bound.data:
+        numbers.append(item)
+    (late,) = gates.values()
+    by_value = {
+        ("late", (0,), (amp, f)): late.assign_parameters({AMP: amp, FREQUENCY: f}, inplace=False)
+        for amp, f in ((1.75 / 8, -(2.0**18)), (0.25, -0.25))
+    }
+    (one,), (other,) = (session_compiler.compile([numbers], RunOptions(), used) for used in (gates, by_value))
+    assert [bytes(part) for part in one.encode()] == [bytes(part) for part in other.encode()]
+    assert session_compiler.schedule(bound, gates) == session_compiler.schedule(bound, by_value)
+
+
+def test_a_late_shape_of_a_pulse_gate_is_lowered_for_each_binding(session_compiler):
+    circuit, gates = late_gate(Gaussian(64, 0.2, 16 + AMP))
+    values = {THETA: np.array([0.0, 20.0, 40.0]), PHI: np.array([0.0, 1.0, 2.0])}
+    assert_same_as_one_by_one(session_compiler, circuit, values, assign_circuit, gates)
+
+
+def test_a_late_length_of_a_pulse_gate(session_compiler):
+    with builder.build() as block:
+        builder.play(Constant(LENGTH, 0.2), D0)
+    circuit = QuantumCircuit(1, 1)
+    circuit.append(Gate("late", 1, [THETA]), [0])
+    circuit.measure(0, 0)
+    gates = {("late", (0,), ()): block}
+    values = {THETA: np.array([32.0, 64.0, 96.0])}
+    assert_same_as_one_by_one(session_compiler, circuit, values, assign_circuit, gates)
+
+
+def test_late_values_beside_pulse_gates_with_numbers(session_compiler):
+    """Only what may be one of these gates is lowered for each binding."""
+    circuit = QuantumCircuit(2, 2)
+    circuit.rz(THETA, 1)
+    circuit.rx(THETA, 1)
+    circuit.rz(0.5, 0)
+    circuit.sx([0, 1])
+    circuit.measure([0, 1], [0, 1])
+    values = {THETA: np.array([0.5, 0.25, -0.5])}
+    own = {("rz", (0,), (0.5,)): Schedule(Play(Constant(32, 0.1), D0))}
+    assert_same_as_one_by_one(session_compiler, circuit, values, assign_circuit, own)
+    (chunk,) = session_compiler.sweep(circuit, values, RunOptions(), own)
+    assert [program.count for program in chunk.programs] == [3]
+    turned = circuit.copy_empty_like()
+    turned.rz(THETA, 0)
+    circuit = turned.compose(circuit)
+    assert_same_as_one_by_one(session_compiler, circuit, values, assign_circuit, own)
+    with pytest.raises(LoweringError, match=r"rz: this parameter has no value yet, and may tell.*got θ"):
+        session_compiler.compile([circuit], RunOptions(), own)
+
+
+def test_late_pulse_gates_that_do_not_fit(session_compiler):
+    circuit, gates = late_gate(Drag(64, AMP, 16, 2.0))
+    with pytest.raises(CircuitError, match=r"no value yet.*the other one, θ"):
+        session_compiler.compile([circuit], RunOptions(), gates)
+    circuit = QuantumCircuit(1, 1)
+    circuit.append(Gate("late", 1, [0.5]), [0])
+    circuit.measure(0, 0)
+    with pytest.raises(CircuitError, match=r"number of values.*got 1.*amp, f"):
+        session_compiler.compile([circuit], RunOptions(), gates)
 
 
 def test_late_lengths_of_a_circuit(session_compiler):
@@ -136,6 +232,26 @@ def test_a_binding_beyond_a_limit_is_named(session_compiler):
     far = Schedule((0, ShiftFrequency(THETA, D0)), (0, Play(Constant(32, 0.1), D0)), acquire)
     with pytest.raises(LoweringError, match=r"binding 1 .* frequency"):
         session_compiler.sweep(far, {THETA: [0, -400e6]}, RunOptions())
+
+
+@pytest.mark.parametrize("fixed", ["shift", "frame"])
+def test_a_binding_is_refused_where_its_program_is(session_compiler, device, fixed):
+    """The band counts from where the channel is, not from its own frequency: swept and assigned agree."""
+    lo = device.lo_frequency("d0")
+    first = [ShiftFrequency(2.5e8, D0)] if fixed == "shift" else [EnterFrame(lo + 2.5e8, 0, D0)]
+    last = [] if fixed == "shift" else [(64, LeaveFrame(lo + 2.5e8, 0, D0))]
+    program = Schedule(*first, ShiftFrequency(THETA, D0), Play(Constant(64, 0.1), D0), *last, (64, ACQUIRE))
+    refused = 0
+    for hertz in np.linspace(-7e8, 3e8, 21):
+        try:
+            session_compiler.compile([assign_schedule(program, {THETA: hertz})], RunOptions())
+        except LoweringError:
+            refused += 1
+            with pytest.raises(LoweringError, match="frequency beyond its limit"):
+                session_compiler.sweep(program, {THETA: [hertz]}, RunOptions())
+        else:
+            assert_same_as_one_by_one(session_compiler, program, {THETA: np.array([hertz])}, assign_schedule)
+    assert 2 < refused < 18
 
 
 def test_values_that_do_not_fit_the_program_are_refused(session_compiler):

@@ -14,7 +14,7 @@ from pulsed.model.errors import ConfigError, NotFoundError
 
 @pytest.fixture(scope="module")
 def workers():
-    pool = compute.Workers(compute.Settings(workers=2))
+    pool = compute.Workers(compute.PoolSettings(workers=2))
     yield pool
     pool.close()
 
@@ -42,7 +42,7 @@ def test_an_error_of_ours_keeps_its_parts():
 
 def test_linear_algebra_has_one_thread_there_and_the_environment_here_is_left_alone(workers, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    pool = compute.Workers(compute.Settings(workers=1))
+    pool = compute.Workers(compute.PoolSettings(workers=1))
     for name, value in ONE_THREAD.items():
         assert pool.submit(os.getenv, name).result() == value
     pool.close()
@@ -50,7 +50,7 @@ def test_linear_algebra_has_one_thread_there_and_the_environment_here_is_left_al
 
 
 def test_a_death_breaks_what_is_under_way_and_nothing_after():
-    pool = compute.Workers(compute.Settings(workers=1))
+    pool = compute.Workers(compute.PoolSettings(workers=1))
     with pytest.raises(BrokenProcessPool):
         pool.submit(signal.raise_signal, signal.SIGKILL).result()
     assert pool.submit(math.factorial, 5).result() == 120
@@ -67,13 +67,13 @@ def test_the_pool_of_the_process(monkeypatch):
 
 def test_settings_of_the_environment(tmp_path):
     environment = {"PULSED_SCHEDULER": "tls://a:1", "PULSED_TLS_CA": "x", "PULSED_WORKERS": "3"}
-    assert compute.Settings.from_environment(environment) == compute.Settings("tls://a:1", "x", workers=3)
+    assert compute.PoolSettings.from_environment(environment) == compute.PoolSettings("tls://a:1", "x", workers=3)
     with pytest.raises(ConfigError, match="PULSED_WORKERS"):
-        compute.Settings.from_environment({"PULSED_WORKERS": "many"})
+        compute.PoolSettings.from_environment({"PULSED_WORKERS": "many"})
     with pytest.raises(ConfigError, match="TLS only"):
-        compute.Workers(compute.Settings("tcp://a:1")).submit(math.factorial, 3)
+        compute.Workers(compute.PoolSettings("tcp://a:1")).submit(math.factorial, 3)
     with pytest.raises(ConfigError, match="scheduler ca: no such file"):
-        compute.Workers(compute.Settings("tls://a:1", str(tmp_path / "none"))).submit(math.factorial, 3)
+        compute.Workers(compute.PoolSettings("tls://a:1", str(tmp_path / "none"))).submit(math.factorial, 3)
 
 
 def test_a_map_keeps_the_order_and_goes_out_in_a_few_chunks(workers):
@@ -84,7 +84,7 @@ def test_a_map_keeps_the_order_and_goes_out_in_a_few_chunks(workers):
             tasks.append(args)
             return workers.submit(*args, **kwargs)
 
-    counting = Counting(compute.Settings(workers=2))
+    counting = Counting(compute.PoolSettings(workers=2))
     assert counting.map(math.factorial, range(100)) == [math.factorial(n) for n in range(100)]
     sizes = [len(items) for _, _, items in tasks]
     assert sizes[0] == 25, "a quarter at once for each of two"

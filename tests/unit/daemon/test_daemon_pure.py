@@ -1,38 +1,30 @@
-"""The parts of the daemon that are values in, values out: queue, merge, pipe, admission."""
+"""The parts of the daemon that are values in, values out: pipe, admission."""
 
 from __future__ import annotations
 
 import base64
 import io
 import zlib
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from qiskit import QuantumCircuit, qpy
 
 import pulsed.configs
-from pulsed.daemon import orders
-from pulsed.daemon.admission import check_submission
-from pulsed.daemon.compile_worker import CompileWorker, _prepare_qpy, _read_circuits
-from pulsed.daemon.front import Front
-from pulsed.daemon.merge import merge_chunks
-from pulsed.daemon.orders import StoredChunk, decode_chunk, encode_chunk
-from pulsed.daemon.pipe import Reader, pack
-from pulsed.daemon.scheduler import LOOKAHEAD, Phase, Scheduler
-from pulsed.daemon.supervisor import CHILD_STEPS, ChildState
+from pulsed.daemon.front.request_server import RequestServer
+from pulsed.daemon.jobs.admission import check_submission
+from pulsed.daemon.workers import messages
+from pulsed.daemon.workers.compile_worker import CompileWorker, _prepare_qpy, _read_circuits
+from pulsed.daemon.workers.pipe import MessageReader, pack
+from pulsed.daemon.workers.supervisor import CHILD_STEPS, ChildState
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import load_device
-from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError, JobFailedError, ProtocolError
+from pulsed.model.errors import CircuitError, IncompatibleError, InvalidValueError, ProtocolError
 from pulsed.model.job import JobRequest, RunOptions
-from pulsed.model.payload import Part, PartWriter, join, read_array, split
 from pulsed.model.qpy import check_qpy
-from pulsed.model.result import ProgramResult
 from pulsed.pulse import DriveChannel, Gaussian, Play, Schedule
 from pulsed.pulse.serialize import dumps
 from pulsed.wire.roles import RIGHTS
@@ -40,137 +32,26 @@ from pulsed.wire.roles import RIGHTS
 DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
 
 
-class SchedulerMachine(RuleBasedStateMachine):
-    """The queue against a list that is sorted each time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue = Scheduler()
-        self.model: dict[str, tuple[int, int, Phase]] = {}
-        self.count = 0
-
-    def ordered(self) -> list[str]:
-        return sorted(self.model, key=lambda job: (-self.model[job][0], self.model[job][1]))
-
-    @rule(priority=st.integers(-3, 3))
-    def add(self, priority: int) -> None:
-        self.count += 1
-        job_id = f"job {self.count}"
-        self.queue.add(job_id, priority)
-        self.model[job_id] = (priority, self.count, Phase.WAITING)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data(), phase=st.sampled_from(Phase))
-    def move(self, data: st.DataObject, phase: Phase) -> None:
-        job_id = data.draw(st.sampled_from(sorted(self.model)))
-        self.queue.move(job_id, phase)
-        self.model[job_id] = (*self.model[job_id][:2], phase)
-
-    @precondition(lambda self: self.model)
-    @rule(data=st.data())
-    def remove(self, data: st.DataObject) -> None:
-        job_id = data.draw(st.sampled_from(sorted(self.model)))
-        self.queue.remove(job_id)
-        self.queue.remove(job_id)
-        del self.model[job_id]
-
-    @invariant()
-    def agrees(self) -> None:
-        order = self.ordered()
-        assert len(self.queue) == len(order)
-        assert [self.queue.position(job) for job in order] == list(range(len(order)))
-        phases = [self.model[job][2] for job in order]
-        first = {
-            phase: next((job for job, p in zip(order, phases, strict=True) if p is phase), None) for phase in Phase
-        }
-        busy = Phase.COMPILING in phases or phases.count(Phase.READY) >= LOOKAHEAD
-        assert self.queue.to_compile() == (None if busy else first[Phase.WAITING])
-        assert self.queue.to_play() == (None if Phase.PLAYING in phases else first[Phase.READY])
-
-
-TestScheduler = SchedulerMachine.TestCase
-
-
-@given(st.lists(st.lists(st.binary(max_size=50), max_size=5), max_size=6), st.lists(st.integers(1, 40)))
-def test_messages_survive_any_way_a_stream_is_cut(messages: list[list[bytes]], cuts: list[int]) -> None:
-    stream = b"".join(pack(parts) for parts in messages)
-    reader, received, at = Reader(), [], 0
-    for cut in [*cuts, len(stream) + 1]:
-        received += reader.feed(stream[at : at + cut])
-        at += cut
+@given(
+    st.lists(st.lists(st.binary(max_size=50), max_size=5), max_size=6),
+    st.lists(st.integers(1, 40)),
+    st.sampled_from([1, 20, 60, 1 << 16]),
+)
+def test_messages_survive_any_way_a_stream_is_cut(messages: list[list[bytes]], cuts: list[int], large: int) -> None:
+    """Whatever is large enough to travel, and to be kept, without a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pulsed.daemon.workers.pipe._LARGE", large)
+        stream = b"".join(pack(parts) for parts in messages)
+        reader, received, at = MessageReader(), [], 0
+        for cut in [*cuts, len(stream) + 1]:
+            received += reader.feed(stream[at : at + cut])
+            at += cut
     assert [[bytes(part) for part in message] for message in received] == messages
 
 
 def test_message_of_absurd_length_is_refused() -> None:
     with pytest.raises(ProtocolError):
-        Reader().feed(b"\xff" * 16)
-
-
-def job_arrays(shots: int, programs: int, seed: int) -> list[dict[str, np.ndarray]]:
-    random = np.random.default_rng(seed)
-    return [
-        {
-            "bits": random.integers(0, 256, (shots, 1), dtype=np.uint8),
-            "iq": (random.normal(size=(shots, 3)) + 1j * random.normal(size=(shots, 3))).astype(np.complex64),
-        }
-        for _ in range(programs)
-    ]
-
-
-def chunk_of(
-    arrays: Sequence[dict[str, np.ndarray]], first: int, last: int, shot: int, shots: int, meas_return: str
-) -> tuple[StoredChunk, list[Part]]:
-    writer, results = PartWriter(), []
-    for index in range(first, last):
-        piece = {name: array[shot : shot + shots] for name, array in arrays[index].items()}
-        if meas_return == "avg":
-            refs = {"iq": writer.add(piece["iq"].mean(axis=0, dtype=np.complex128).astype(np.complex64))}
-        else:
-            refs = {name: writer.add(array) for name, array in piece.items()}
-        results.append(ProgramResult(f"p{index}", shots, 2, meas_return, 3, **refs, overrange=index == 1 and shot == 0))
-    head = StoredChunk(first, shot, tuple(results), {})
-    # As it comes back from the store.
-    blob = join([encode_chunk(head), *writer.parts])
-    decoded, *parts = split(blob)
-    return decode_chunk(decoded), parts
-
-
-@given(st.data(), st.integers(1, 5), st.integers(1, 20), st.sampled_from(["single", "avg"]), st.integers(0, 2**32))
-def test_merge_undoes_any_split(data: st.DataObject, programs: int, shots: int, meas_return: str, seed: int) -> None:
-    arrays = job_arrays(shots, programs, seed)
-    chunks = []
-    first = 0
-    while first < programs:
-        last = data.draw(st.integers(first + 1, programs))
-        cuts = {0, shots}
-        if last == first + 1:
-            cuts |= set(data.draw(st.lists(st.integers(0, shots), max_size=4)))
-        edges = sorted(cuts)
-        for shot, end in pairwise(edges):
-            chunks.append(chunk_of(arrays, first, last, shot, end - shot, meas_return))
-        first = last
-    chunks = data.draw(st.permutations(chunks))
-    results, parts = merge_chunks(chunks, programs, shots)
-    assert [result.name for result in results] == [f"p{i}" for i in range(programs)]
-    for result, whole in zip(results, arrays, strict=True):
-        assert result.shots == shots
-        assert result.overrange == (result.name == "p1")
-        assert result.iq is not None
-        if meas_return == "single":
-            assert result.bits is not None
-            np.testing.assert_array_equal(read_array(result.bits, parts), whole["bits"])
-            np.testing.assert_array_equal(read_array(result.iq, parts), whole["iq"])
-        else:
-            # complex64 is rounded once per piece and once in the end
-            np.testing.assert_allclose(read_array(result.iq, parts), whole["iq"].mean(axis=0), atol=2e-6)
-
-
-def test_missing_shots_are_told() -> None:
-    arrays = job_arrays(10, 2, 0)
-    with pytest.raises(JobFailedError, match="program 1"):
-        merge_chunks([chunk_of(arrays, 0, 1, 0, 10, "single"), chunk_of(arrays, 1, 2, 0, 7, "single")], 2, 10)
-    with pytest.raises(JobFailedError, match="program 1"):
-        merge_chunks([chunk_of(arrays, 0, 1, 0, 10, "single")], 2, 10)
+        MessageReader().feed(b"\xff" * 16)
 
 
 def circuit_bytes(version: int = 13) -> bytes:
@@ -254,6 +135,12 @@ PULSE_GATE_QPY = zlib.decompress(
 """One circuit with ``add_calibration("x", [0], ...)``, written by Qiskit 1.4.6 as QPY 13."""
 
 
+def test_a_qiskit_whose_reader_of_pulse_gates_cannot_be_closed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("qiskit.qpy.binary_io.circuits._read_calibrations")
+    with pytest.raises(IncompatibleError, match=r"qiskit: this Qiskit reads pulse gates .*; got \d"):
+        _prepare_qpy()
+
+
 def test_pulse_gates_inside_of_qpy_are_an_error() -> None:
     newest = _prepare_qpy()
     (circuit,) = _read_circuits(circuit_bytes(), newest, "part 0")
@@ -293,8 +180,8 @@ def test_damaged_schedule_is_an_error_that_names_job_and_part(data: st.DataObjec
         part = bytearray(data.draw(st.binary(max_size=100)))
     for _ in range(data.draw(st.integers(1, 4)) if part else 0):
         part[data.draw(st.integers(0, len(part) - 1))] ^= data.draw(st.integers(1, 255))
-    order = orders.Compile("j7", ("schedule",), 1, RunOptions(), (), "set")
-    error = circuit_error(lambda: CompileWorker(None)._decode(order, [bytes(part)]))  # type: ignore[arg-type]
+    request = messages.Compile("j7", ("schedule",), 1, RunOptions(), (), "set")
+    error = circuit_error(lambda: CompileWorker(None)._decode(request, [bytes(part)]))  # type: ignore[arg-type]
     assert error is None or error.subject == "job j7: part 0"
 
 
@@ -309,19 +196,19 @@ def test_every_job_with_a_set_that_fits_no_compiler_is_told_why(monkeypatch: pyt
     monkeypatch.setattr(worker, "_factory", factory, raising=False)
     monkeypatch.setattr(worker, "_device", DEVICE, raising=False)
     for sent in (True, False, False):
-        order = orders.Compile("j", (), 0, RunOptions(), (), calibration.calibration_id, sent)
-        error = circuit_error(lambda order=order: worker._compile(order, [calibration.to_json()]))  # type: ignore[misc]
+        request = messages.Compile("j", (), 0, RunOptions(), (), calibration.calibration_id, sent)
+        error = circuit_error(lambda request=request: worker._compile(request, [calibration.to_json()]))  # type: ignore[misc]
         assert error is not None
         assert (error.message, error.value) == ("no good", "Q0.x")
-    unknown = orders.Compile("j", (), 0, RunOptions(), (), "another", False)
+    unknown = messages.Compile("j", (), 0, RunOptions(), (), "another", False)
     error = circuit_error(lambda: worker._compile(unknown, []))
     assert error is not None
     assert error.value == "another"
 
 
 def test_dispatch_table_serves_every_request() -> None:
-    front = Front(DEVICE, None, None, lambda: None, lambda _: None)  # type: ignore[arg-type]
-    assert set(front.handlers) == set(RIGHTS)
+    server = RequestServer(DEVICE, None, None, lambda: None, lambda _: None)  # type: ignore[arg-type]
+    assert set(server.handlers) == set(RIGHTS)
 
 
 def test_children_have_a_whole_table() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pulsed.daemon import logs
-from pulsed.daemon.supervisor import Child, ChildState
+from pulsed.daemon.workers.supervisor import Child, ChildState
 
 WRITER = """
 import sys

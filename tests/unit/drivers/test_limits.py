@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 import pulsed.configs
 from pulsed.compiler.program import PortSettings
-from pulsed.drivers.awg import AwgDriver, to_codes
 from pulsed.drivers.contract import INSTRUMENT_STEPS, InstrumentState, check_step
-from pulsed.drivers.digitizer import DigitizerDriver
-from pulsed.drivers.work import share_out
+from pulsed.drivers.instruments.virtual.awg8 import AwgDriver, to_codes
+from pulsed.drivers.instruments.virtual.dig2 import DigitizerDriver
+from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.model.device import load_device
 from pulsed.model.errors import IllegalStepError, InstrumentLimitError
 from pulsed.testing.chunks import make_chunk
 
 DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
-SHARES = share_out(make_chunk(DEVICE, (0.1, 0.2)), DEVICE)
+SHARES = partition_chunk(make_chunk(DEVICE, (0.1, 0.2)), DEVICE)
 AWG = AwgDriver("awg2", DEVICE.instruments["awg2"])
 DIGITIZER = DigitizerDriver("digitizer", DEVICE.instruments["digitizer"])
 READOUT = SHARES.playbacks["awg2"]
@@ -44,6 +44,14 @@ def broken(field, value, row=1):
 def test_what_fits_is_accepted():
     AWG.validate(READOUT)
     DIGITIZER.validate(RECORDING)
+
+
+@pytest.mark.parametrize("pair", [1, 4])
+def test_the_first_and_the_last_pair_are_accepted(pair):
+    events = READOUT.events.copy()
+    events["pair"] = pair
+    settings = next(iter(READOUT.pairs.values()))
+    AWG.validate(replace(READOUT, events=events, pairs={pair: settings}))
 
 
 @pytest.mark.parametrize(
@@ -137,22 +145,22 @@ def test_limits_of_a_recording(work, what):
 def test_a_period_shorter_than_the_table():
     chunk = make_chunk(DEVICE, rep_delay=Fraction(-1, 10**6))
     with pytest.raises(InstrumentLimitError, match="shot to shot"):
-        AWG.validate(share_out(chunk, DEVICE).playbacks["awg2"])
+        AWG.validate(partition_chunk(chunk, DEVICE).playbacks["awg2"])
 
 
 def test_more_events_than_the_memory_holds():
     many = make_chunk(DEVICE, np.linspace(0, 0.5, 40))
-    work = share_out(many, DEVICE).playbacks["awg1"]
+    work = partition_chunk(many, DEVICE).playbacks["awg1"]
     driver = AwgDriver("awg1", DEVICE.instruments["awg1"])
     driver._sequences.capacity = 79
     with pytest.raises(InstrumentLimitError, match="sequence memory"):
         driver.validate(work)
-    same = share_out(make_chunk(DEVICE, [0.1] * 40), DEVICE).playbacks["awg1"]
+    same = partition_chunk(make_chunk(DEVICE, [0.1] * 40), DEVICE).playbacks["awg1"]
     driver.validate(same)
 
 
 def test_a_shot_marker_counts_as_an_event_of_each_sequence():
-    work = share_out(make_chunk(DEVICE, np.linspace(0, 0.5, 40)), DEVICE).playbacks["awg1"]
+    work = partition_chunk(make_chunk(DEVICE, np.linspace(0, 0.5, 40)), DEVICE).playbacks["awg1"]
     described = DEVICE.instruments["awg1"]
     for marker in (0, 100):
         driver = AwgDriver("awg1", described.model_copy(update={"options": {"shot_marker": marker}}))

@@ -58,8 +58,9 @@ def test_a_mistake_is_named_by_key_value_and_legal_values(changed, old, new, key
 def test_a_circle_of_triggers_is_refused_at_each_instrument_of_it(changed):
     circle = ("event_memory = 1_048_576\n\n", 'event_memory = 1_048_576\ntrigger = "awg2"\n\n')
     _, problems = check_device(changed(circle))
-    assert [p.subject for p in problems] == ["instruments.awg1.trigger", "instruments.awg2.trigger"]
-    assert all("there is none" not in p.legal and "sgs1" in p.legal for p in problems)
+    keys = ["instruments.awg1.trigger", "instruments.awg2.trigger", "instruments.digitizer.trigger"]
+    assert [p.subject for p in problems] == keys
+    assert all("sgs1" not in p.legal for p in problems), "a local oscillator gives no trigger"
 
 
 def test_a_pair_whose_drives_have_two_los_is_refused(changed):
@@ -144,3 +145,36 @@ def test_what_only_a_baseband_port_has_is_refused_elsewhere(tmp_path):
     assert "only a baseband port" in problems["ports.d1.lo"]
     assert "ports.d1.bias" in problems["ports.f0.bias.instrument"]
     assert "mixed down" in problems["ports.spare.lo"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "meant"),
+    [
+        ("[instruments.awg1]", "[instrumets.awg1]", "instrumets", "instruments"),  # others stay under the right name
+        ("[timing]", "[timming]", "timming", "timing"),
+        ("[[qubits]] # Q0", "[[qubit]]", "qubit", "qubits"),
+        ('drive = "d3"', 'drvie = "d3"', "qubits.3.drvie", "drive"),
+        ("rep_delay_min =", "rep_dealy_min =", "limits.rep_dealy_min", "rep_delay_min"),
+    ],
+)
+def test_a_misspelt_key_is_one_problem_that_says_what_is_meant(changed, old, new, key, meant):
+    device, problems = check_device(changed((old, new)))
+    assert device is None
+    (problem,) = problems
+    assert (problem.subject, problem.message) == (key, f"no such key: did you mean {meant}?")
+    assert meant in problem.legal.split(", ")
+
+
+def test_what_else_is_wrong_is_said_beside_misspelt_keys(changed):
+    inside = ("[limits]\nmax_shots", "[limts]\nmax_shotz")
+    said = {p.subject: p.message for p in check_device(changed(inside, ("granularity = 8", "granularity = -8")))[1]}
+    assert said["limts"].endswith("mean limits?")
+    assert said["limits.max_shotz"].endswith("mean max_shots?")
+    assert "timing.granularity" in said
+    assert all(key.endswith("granularity") for key in said.keys() - {"limts", "limits.max_shotz"})
+
+
+def test_a_key_that_is_like_none_or_like_one_that_is_there_has_no_advice(changed):
+    for key in ("colour", "rep_delays"):
+        (problem,) = check_device(changed(("[limits]", f"[limits]\n{key} = 1")))[1]
+        assert (problem.subject, problem.message) == (f"limits.{key}", "no such key")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pulsed.model.errors import ProtocolError
-from pulsed.model.payload import ArrayRef, PartWriter, join, read_array, split
+from pulsed.model.payload import ArrayRef, PartWriter, pack_frames, read_array, side_by_side, unpack_frames
 
 dtypes = st.sampled_from(["<f8", "<c8", "|u1", "<i4", "|b1", "<u8"]).map(np.dtype)
 arrays = dtypes.flatmap(lambda d: hnp.arrays(d, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
@@ -15,7 +15,7 @@ arrays = dtypes.flatmap(lambda d: hnp.arrays(d, hnp.array_shapes(min_dims=1, max
 def test_arrays_come_back_bit_for_bit_through_a_blob(items):
     writer = PartWriter()
     refs = [writer.add(item) for item in items]
-    parts = split(join(writer.parts))
+    parts = unpack_frames(pack_frames(writer.parts))
     for ref, item in zip(refs, items, strict=True):
         again = read_array(ref, parts)
         assert again.dtype == item.dtype
@@ -56,7 +56,21 @@ def test_references_that_do_not_fit_are_refused(ref):
 @given(st.binary(max_size=60))
 def test_any_bytes_either_split_into_what_joins_again_or_are_refused(blob):
     try:
-        parts = split(blob)
+        parts = unpack_frames(blob)
     except ProtocolError:
         return
-    assert join(parts) == blob
+    assert pack_frames(parts) == blob
+
+
+def test_arrays_side_by_side_are_one() -> None:
+    writer = PartWriter()
+    table = np.arange(24, dtype="<i4").reshape(4, 3, 2)
+    ref = writer.add(table)
+    rows = [ref.item(k) for k in range(4)]
+    np.testing.assert_array_equal(read_array(rows[2], writer.parts), table[2])
+    whole = side_by_side(rows[1:])
+    assert whole is not None
+    np.testing.assert_array_equal(read_array(whole, writer.parts), table[1:])
+    other = writer.add(table)
+    for refs in ([rows[1], rows[0]], [rows[0], rows[2]], [rows[3], other.item(0)], [rows[0], ref.rows(1, 2)]):
+        assert side_by_side(refs) is None

@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,6 +15,14 @@ bits = hnp.arrays(np.bool_, st.tuples(st.integers(1, 30), st.integers(1, 80)))
 def test_counts_of_packed_bits_are_those_of_the_rows(memory):
     expected = Counter(sum(int(bit) << k for k, bit in enumerate(row)) for row in memory)
     assert count_bits(pack_bits(memory)) == dict(expected)
+
+
+@pytest.mark.parametrize("slots", [1, 8, 9, 16, 17])
+def test_counts_of_many_shots(slots):
+    memory = np.random.default_rng(slots).integers(0, 2, (3000, slots)).astype(bool)
+    expected = Counter(sum(int(bit) << k for k, bit in enumerate(row)) for row in memory)
+    for packed in (pack_bits(memory), np.asfortranarray(pack_bits(memory))):
+        assert count_bits(packed) == dict(expected)
 
 
 def test_a_result_survives_its_parts():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsed.model.units import format_quantity, parse_quantity
+from pulsed.model.units import format_quantity, format_with_error, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,20 @@ from pulsed.model.units import format_quantity, parse_quantity
         ("-3e-2", "s", Fraction(-3, 100)),
         (7, "Hz", Fraction(7)),
         ("1_000 Hz", "Hz", Fraction(1000)),
+        ("2/9 ns", "s", Fraction(2, 9 * 10**9)),
+        ("1/2.4 ns", "s", Fraction(10, 24 * 10**9)),
+        ("-10 / 3 GHz", "Hz", Fraction(-(10**10), 3)),
+        ("1/4500000000", "s", Fraction(1, 45 * 10**8)),
     ],
 )
 def test_a_quantity_is_read_exactly(text, unit, value):
     assert parse_quantity(text, unit) == value
 
 
-@pytest.mark.parametrize("text", ["4.9 Gs", "fast", "", "4.9 G", True, "1 THzz", "--3 Hz"])
+@pytest.mark.parametrize(
+    "text",
+    ["4.9 Gs", "fast", "", "4.9 G", True, "1 THzz", "--3 Hz", "1/0 Hz", "1//2 Hz", "1/-2 Hz", "1e9999 Hz"],
+)
 def test_anything_else_is_refused_with_its_text_and_an_example(text):
     with pytest.raises(ValueError, match="Hz") as caught:
         parse_quantity(text, "Hz")
@@ -56,3 +63,15 @@ def test_a_number_below_a_thousand_has_no_exponent(value, digits, text):
 def test_the_example_is_one_of_that_unit(unit, example):
     with pytest.raises(ValueError, match=f"'{example}'"):
         parse_quantity("1 nn", unit)
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "unit", "text"),
+    [
+        (4.56e-5, 9.16e-7, "s", "45.6 ± 0.9 µs"),
+        (-3.3e8, 1.4e5, "Hz", "-330.00 ± 0.14 MHz"),
+        (2e-9, 5e-7, "s", "2 ± 500 ns"),
+    ],
+)
+def test_a_value_and_its_error_have_one_unit(value, stderr, unit, text):
+    assert format_with_error(value, stderr, unit) == text

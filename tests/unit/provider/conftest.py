@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-import io
+import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, qpy
+from qiskit.qpy import common as qpy_common
+from qiskit.qpy.binary_io import circuits as qpy_circuits
 from qiskit.quantum_info import Statevector
 
+from pulsed.compiler.compile import Compiler
+from pulsed.compiler.program import Chunk
+from pulsed.daemon.workers import messages
+from pulsed.daemon.workers.compile_worker import CompileWorker
 from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.device import DeviceDescription, load_device
 from pulsed.model.errors import (
     ErrorInfo,
     JobCancelledError,
     JobTimeoutError,
     NotFoundError,
+    ProtocolError,
     PulsedError,
+    SessionEndedError,
     from_info,
 )
-from pulsed.model.job import FINAL_STATES, JobInfo, JobRequest, JobState
+from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobRequest, JobState
 from pulsed.model.payload import PartWriter
 from pulsed.model.result import JobResult, ProgramResult, pack_bits
+from pulsed.model.session import SessionEnd, SessionInfo, SessionMode, SessionState
 from pulsed.provider import PulsedBackend, PulsedProvider
-from pulsed.wire.messages import AnyNotice, CalibrationChanged, Status
+from pulsed.provider.serialization import deserialize
+from pulsed.wire.messages import AnyEvent, CalibrationChanged, Status
 
 CONFIG = Path(__file__).parents[3] / "configs" / "sim5.toml"
 FREQUENCIES = (4.97e9, 4.88e9, 5.02e9, 4.905e9, 4.995e9)
@@ -98,12 +112,16 @@ class DaemonDouble:
         self.sets = {calibration.calibration_id: calibration}
         self.in_force = calibration
         self.log = [(0.0, calibration)]
-        self._subscribers: list[tuple[Callable[[AnyNotice], None], tuple[type[AnyNotice], ...]]] = []
+        self._subscribers: list[tuple[Callable[[AnyEvent], None], tuple[type[AnyEvent], ...]]] = []
         self.greeting = SimpleNamespace(qpy=(13, qpy.QPY_VERSION), backends=(device.name,), max_payload=2**28)
         self.received: list[tuple[JobRequest, list[bytes]]] = []
         self.infos: dict[str, JobInfo] = {}
         self.results: dict[str, tuple[JobResult, list]] = {}
         self.hold = False
+        self.keeps_submissions = True
+        self.futures: dict[str, list[Future[str]]] = {}
+        self.chunks: list[tuple[ChunkResult, list]] = []
+        self.sessions: dict[str, SessionInfo] = {}
         self.fail: ErrorInfo | None = None
         self.bits: np.ndarray | None = None
         self.asked: list[str] = []
@@ -122,26 +140,35 @@ class DaemonDouble:
         if time is not None:
             past = [one for since, one in self.log if since <= time]
             if not past:
-                raise NotFoundError("no calibration set was in force yet", subject="time", value=time)
+                raise NotFoundError("no calibration set was active yet", subject="time", value=time)
             return past[-1]
         return self.in_force if calibration_id is None else self.sets[calibration_id]
 
-    def put_in_force(self, calibration: CalibrationSet, *, notice: bool = True) -> None:
-        """Another set comes into force, and those who follow are told."""
+    def put_in_force(self, calibration: CalibrationSet, *, event: bool = True) -> None:
+        """Another set becomes active, and those who follow are told."""
         self.in_force = self.sets[calibration.calibration_id] = calibration
         self.log.append((time.time(), calibration))
-        if notice:
+        if event:
             self.tell(CalibrationChanged(1, calibration.calibration_id))
 
-    def tell(self, notice: AnyNotice) -> None:
+    def tell(self, event: AnyEvent) -> None:
         for callback, kinds in self._subscribers:
-            if not kinds or isinstance(notice, kinds):
-                callback(notice)
+            if not kinds or isinstance(event, kinds):
+                callback(event)
 
-    def subscribe(self, callback: Callable[[AnyNotice], None], *kinds: type[AnyNotice]) -> Callable[[], None]:
+    def add_subscriber(self, callback: Callable[[AnyEvent], None], *kinds: type[AnyEvent]) -> Callable[[], None]:
         subscriber = callback, kinds
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
+
+    def subscribe(self, callback: Callable[[AnyEvent], None], *kinds: type[AnyEvent]) -> Callable[[], None]:
+        return self.add_subscriber(callback, *kinds)
+
+    def follow(self) -> None:
+        """Events come from here."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DaemonDouble:
+        return self
 
     def status(self) -> Status:
         pending = sum(info.state not in FINAL_STATES for info in self.infos.values())
@@ -151,10 +178,13 @@ class DaemonDouble:
         )  # fmt: skip
 
     def submit(self, request: JobRequest, parts: Sequence[bytes]) -> JobInfo:
+        if request.session_id and self.sessions[request.session_id].state is not SessionState.OPEN:
+            raise SessionEndedError("takes no more jobs", subject=f"session {request.session_id}", value="ended")
         self.received.append((request, list(parts)))
         self.infos[request.job_id] = JobInfo(
             request.job_id, self._device.name, JobState.QUEUED, "me", time.time(), request.num_programs,
-            request.options, request.name, request.tags, request.priority, queue_position=1,
+            request.options, request.name, request.tags, request.priority, request.session_id,
+            queue_position=1,
         )  # fmt: skip
         self._ended[request.job_id] = threading.Event()
         if not self.hold:
@@ -162,8 +192,6 @@ class DaemonDouble:
         return self.infos[request.job_id]
 
     def step(self, job_id: str, state: JobState, **fields: object) -> None:
-        import msgspec
-
         old = self.infos[job_id]
         times = {**old.times, str(state): time.time()}
         self.infos[job_id] = msgspec.structs.replace(old, state=state, times=times, queue_position=None, **fields)
@@ -172,6 +200,9 @@ class DaemonDouble:
                 callback(self.infos[job_id])
         if state in FINAL_STATES:
             self._ended[job_id].set()
+            for future in self.futures.pop(job_id, []):
+                if future.set_running_or_notify_cancel():
+                    future.set_result(job_id)
 
     def finish(self, job_id: str) -> None:
         for state in (JobState.COMPILING, JobState.READY, JobState.RUNNING):
@@ -186,15 +217,18 @@ class DaemonDouble:
     def _run(self, request: JobRequest, parts: Sequence[bytes]) -> tuple[JobResult, list]:
         writer = PartWriter()
         programs = []
-        for kind, part in zip(request.kinds, parts, strict=True):
-            if kind == "qpy":
-                for circuit in qpy.load(io.BytesIO(part)):
-                    sizes = tuple((register.name, register.size) for register in circuit.cregs)
-                    bits = simulate(circuit, request.options.shots, self._rng) if self.bits is None else self.bits
-                    programs.append(self._program(circuit.name, bits, sizes, circuit.metadata, request, writer))
-            elif kind == "schedule":
+        for program, table in deserialize(request, parts)[0]:
+            if not isinstance(program, QuantumCircuit):
                 bits = np.zeros((request.options.shots, 5), dtype=bool)
                 programs.append(self._program("schedule", bits, (), {}, request, writer))
+                continue
+            sizes = tuple((register.name, register.size) for register in program.cregs)
+            bound = [program]
+            if table is not None:
+                bound = [program.assign_parameters(dict(zip(table[0], row, strict=True))) for row in table[1]]
+            for circuit in bound:
+                bits = simulate(circuit, request.options.shots, self._rng) if self.bits is None else self.bits
+                programs.append(self._program(circuit.name, bits, sizes, circuit.metadata, request, writer))
         result = JobResult(request.job_id, self._device.name, "0.1.0", "set", tuple(programs), {"done": time.time()})
         return result, writer.parts
 
@@ -224,18 +258,55 @@ class DaemonDouble:
             raise NotFoundError("no such job", subject=f"job {job_id}")
         return self.infos[job_id]
 
-    def jobs(
-        self, *, tags: Sequence[str] = (), limit: int = 100, skip: int = 0, created_after: float | None = None,
-        created_before: float | None = None,
-    ) -> list[JobInfo]:  # fmt: skip
-        found = [
-            info
-            for info in reversed(self.infos.values())
-            if set(tags) <= set(info.tags)
-            and (created_after is None or info.created > created_after)
-            and (created_before is None or info.created < created_before)
-        ]
-        return found[skip : skip + limit]
+    def all_jobs(
+        self, *, tags: Sequence[str] = (), created_after: float | None = None, created_before: float | None = None
+    ) -> Iterator[JobInfo]:
+        for info in reversed(list(self.infos.values())):
+            if (
+                set(tags) <= set(info.tags)
+                and (created_after is None or info.created > created_after)
+                and (created_before is None or info.created < created_before)
+            ):
+                yield info
+
+    def update_job(self, job_id: str, *, name: str | None = None, tags: Sequence[str] | None = None) -> JobInfo:
+        news = {key: value for key, value in {"name": name, "tags": tags}.items() if value is not None}
+        self.infos[job_id] = msgspec.structs.replace(self.infos[job_id], **news)
+        return self.infos[job_id]
+
+    def submission(self, job_id: str) -> tuple[JobRequest, list[bytes]]:
+        if self.keeps_submissions:
+            return next(item for item in self.received if item[0].job_id == job_id)
+        raise ProtocolError("no such message", value="job.submission")
+
+    def job_log(self, job_id: str) -> list[JobLogEntry]:
+        info = self.infos[job_id]
+        steps = [JobLogEntry(time, state, "") for state, time in info.times.items()]
+        return [JobLogEntry(0.0, "accepted", f"from {info.owner}"), *steps]
+
+    def open_session(self, session_id: str, mode: SessionMode, max_time: float | None) -> SessionInfo:
+        now = time.time()
+        self.sessions[session_id] = SessionInfo(session_id, self._device.name, mode, "me", now, max_time or 8.0, 5.0)
+        return self.sessions[session_id]
+
+    def session(self, session_id: str) -> SessionInfo:
+        found = [info for known, info in self.sessions.items() if known.startswith(session_id)]
+        if len(found) != 1:
+            raise NotFoundError("no such session", value=session_id)
+        return found[0]
+
+    def end_session(self, session_id: str, how: SessionEnd) -> None:
+        """End a session as the daemon does by itself."""
+        ended = {"state": SessionState.ENDED, "ended": time.time(), "ended_as": how}
+        self.sessions[session_id] = msgspec.structs.replace(self.sessions[session_id], **ended)
+
+    def close_session(self, session_id: str, *, cancel: bool = False) -> SessionInfo:
+        if self.sessions[session_id].state is not SessionState.ENDED:
+            self.end_session(session_id, SessionEnd.CANCELLED if cancel else SessionEnd.CLOSED)
+        for info in list(self.infos.values()) if cancel else ():
+            if info.session_id == session_id:
+                self.cancel(info.job_id)
+        return self.sessions[session_id]
 
     def cancel(self, job_id: str) -> bool:
         if self.infos[job_id].state in FINAL_STATES:
@@ -245,14 +316,36 @@ class DaemonDouble:
 
     def finished(self, job_id: str, timeout: float | None = None) -> tuple[JobInfo, JobResult, list]:
         if not self._ended[job_id].wait(timeout):
-            raise JobTimeoutError(f"no result within {timeout} s", subject=f"job {job_id}")
+            raise self.late(job_id, timeout)
         info = self.infos[job_id]
         if info.state is JobState.CANCELLED:
-            raise JobCancelledError("was cancelled", subject=f"job {job_id}")
+            raise JobCancelledError("the job was cancelled", subject=f"job {job_id}")
         if info.error is not None:
             error: PulsedError = from_info(info.error)
             raise error
         return info, *self.results[job_id]
+
+    def finishing(self, job_id: str) -> Future[str]:
+        future: Future[str] = Future()
+        if self._ended[job_id].is_set():
+            future.set_result(job_id)
+        else:
+            self.futures.setdefault(job_id, []).append(future)
+        return future
+
+    def read_finished(self, answer: str) -> tuple[JobInfo, JobResult, list]:
+        return self.finished(answer, 0)
+
+    def chunk(self, job_id: str, index: int, timeout: float | None = None) -> tuple[JobInfo, ChunkResult | None, list]:
+        """Return what the test has put there, as long as there is something."""
+        if index < len(self.chunks):
+            return self.infos[job_id], *self.chunks[index]
+        if not self._ended[job_id].wait(timeout):
+            raise self.late(job_id, timeout)
+        return self.infos[job_id], None, []
+
+    def late(self, job_id: str, timeout: float | None) -> JobTimeoutError:
+        return JobTimeoutError("has not ended in this time", subject=f"job {job_id}", value=f"{timeout:g} s")
 
     def watch(self, job_id: str, callback: Callable[[JobInfo], None]) -> Callable[[], None]:
         item = (job_id, callback)
@@ -263,6 +356,53 @@ class DaemonDouble:
             self._watchers.remove(item)
 
         return end
+
+
+_CLOSED = ((qpy_circuits, "_read_calibrations"), (qpy_common, "QPY_RUST_READ_MIN_VERSION"))
+
+
+class Worker:
+    """The daemon's compile worker in this process: it reads its requests from a list and its answers are kept."""
+
+    def __init__(self, device: Any, calibration: Any) -> None:
+        self._inbox: list[Any] = []
+        self._outbox: list[Any] = []
+        self._worker = CompileWorker(self)  # type: ignore[arg-type]
+        set_up = messages.SetUp("pulsed.compiler.compile:Compiler")
+        up, _ = self._serve(set_up, [device.model_dump_json().encode(), calibration.to_json()])
+        assert isinstance(up, messages.Ready), up
+        self._id = calibration.calibration_id
+
+    def receive(self) -> Any:
+        return self._inbox.pop(0) if self._inbox else None
+
+    def send(self, parts: Any) -> None:
+        self._outbox.append(parts)
+
+    def _serve(self, request: Any, parts: Sequence[Any]) -> Any:
+        self._inbox.append([messages.encode(request), *parts])
+        self._worker.run()
+        answer, *parts = self._outbox.pop()
+        return messages.replies.decode(answer), parts
+
+    def compile(self, request: Any, parts: Sequence[Any]) -> list[Chunk]:
+        request = messages.Compile(
+            request.job_id, request.kinds, request.num_programs, request.options, request.gates, self._id,
+            bindings=request.bindings,
+        )  # fmt: skip
+        answer, found = self._serve(request, parts)
+        assert isinstance(answer, messages.Compiled), answer
+        pieces = iter(found)
+        return [Chunk.decode(list(itertools.islice(pieces, item.parts))) for item in answer.chunks]
+
+
+@pytest.fixture(scope="session")
+def worker(device: DeviceDescription, calibration: CalibrationSet) -> Iterator[Worker]:
+    """The worker closes what QPY would do in silence in its whole process, which is this one: it is opened again."""
+    before = [(one, name, getattr(one, name)) for one, name in _CLOSED if hasattr(one, name)]
+    yield Worker(device, calibration)
+    for one, name, value in before:
+        setattr(one, name, value)
 
 
 @pytest.fixture(scope="session")
@@ -283,6 +423,13 @@ def daemon(device: DeviceDescription, calibration: CalibrationSet) -> DaemonDoub
 @pytest.fixture
 def backend(daemon: DaemonDouble) -> PulsedBackend:
     return PulsedProvider(client=daemon).get_backend("sim5")
+
+
+@pytest.fixture(scope="session")
+def fixed(device: DeviceDescription, calibration: CalibrationSet) -> tuple[PulsedBackend, DaemonDouble, Compiler]:
+    """A backend, its daemon's double and a compiler of the client's own, for properties."""
+    daemon = DaemonDouble(device, calibration)
+    return PulsedProvider(client=daemon).get_backend("sim5"), daemon, Compiler(device, calibration)
 
 
 @pytest.fixture

@@ -46,8 +46,9 @@ def test_parameters_names_and_vectors_are_one_table() -> None:
         ({A: [1]}, "got a; legal: a, b"),
         ({A: [1], B: [1], "c": [1]}, "got a, b, c; legal: a, b"),
         ({A: [[1, 2]], B: [1]}, r"got \(1, 2\); legal: \(bindings, 1\)"),
-        ({A: [1], B: [np.inf]}, "not finite"),
-        ({A: [1], B: "x"}, "not numbers"),
+        ({A: [1], B: [np.inf]}, "must be finite; got inf$"),
+        ({A: [np.nan], B: [1]}, "must be finite; got nan$"),
+        ({A: [1], B: "x"}, "must be numbers"),
         ({A: [], B: []}, "one value per binding"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A backend and the calibration set in force: it follows, or holds its own; faulty qubits leave its Target."""
+"""A backend and the calibration active set: it follows, or holds its own; faulty qubits leave its Target."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from qiskit import QuantumCircuit, transpile
 from qiskit.transpiler import Target
+from qiskit.transpiler.preset_passmanagers.plugin import list_stage_plugins
 
 from pulsed.model.calibration import CalibrationSet, Fault, Value
 from pulsed.model.errors import NotFoundError
@@ -48,7 +49,7 @@ def test_a_new_set_reaches_a_backend_by_event(backend: PulsedBackend, daemon, ca
 
 
 def test_a_lost_event_is_made_up_for_by_the_next_status(backend: PulsedBackend, daemon, calibration) -> None:
-    daemon.put_in_force(worse(calibration), notice=False)
+    daemon.put_in_force(worse(calibration), event=False)
     assert backend.calibration_id == calibration.calibration_id
     daemon.tell(StatusChanged(7, daemon.status()))
     assert backend.calibration_id == daemon.in_force.calibration_id
@@ -79,7 +80,7 @@ def test_a_job_for_an_older_set_is_run_warned_about_or_refused(backend: PulsedBa
         warnings.simplefilter("error")
         backend.run(measured(), calibration_id=old)
         backend.run(measured(), on_stale_calibration="refuse")
-    with pytest.warns(UserWarning, match="not in force any more") as caught:
+    with pytest.warns(UserWarning, match="no longer active") as caught:
         backend.run(measured(), calibration_id=old, on_stale_calibration="warn")
     assert caught[0].filename == __file__
     assert len(daemon.received) == 3
@@ -101,7 +102,7 @@ def test_the_backend_of_a_time_in_the_past(backend: PulsedBackend, daemon, calib
     assert backend.target_history(then)["x"][0,].error == calibration.number("Q0.x.error")
     assert backend.target_history(datetime.now(UTC))["x"][0,].error == 0.25
     assert backend.target_history() is backend.target
-    with pytest.raises(NotFoundError, match="in force yet"):
+    with pytest.raises(NotFoundError, match="active yet"):
         backend.target_history(datetime(1960, 1, 1, tzinfo=UTC))
     offline = PulsedBackend.from_export(backend.device, calibration)
     for call in (offline.follow, lambda: offline.target_history(then)):
@@ -157,7 +158,7 @@ def test_gates_of_ones_own_live_beside_those_of_the_lab(backend: PulsedBackend, 
 
 
 def test_a_job_is_of_one_set_whenever_another_comes(backend: PulsedBackend, daemon, calibration, monkeypatch) -> None:
-    """The set comes into force while the options of the run are looked at."""
+    """The set becomes active while the options of the run are looked at."""
     moved = calibration.with_values({f"Q{q}.f01": Value(5.1e9 + q, "Hz") for q in range(5)}, "later")
     look = PulsedOptions.checked
 
@@ -182,16 +183,17 @@ def test_a_transpiled_circuit_knows_the_set_it_was_made_for(backend: PulsedBacke
     fitted = transpile([circuit] * 3, backend, optimization_level=level, initial_layout=[0, 1])
     for one in (*fitted, pickle.loads(pickle.dumps(fitted[0])), fitted[0].copy()):
         assert one.metadata == {"mine": [1], "calibration_id": calibration.calibration_id}
+    assert backend.get_translation_stage_plugin() in list_stage_plugins("translation")
     assert circuit.metadata == {"mine": [1]}
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         backend.run(fitted, on_stale_calibration="refuse")
         daemon.put_in_force(worse(calibration))
-        backend.run(fitted)  # as ever: with the set in force
+        backend.run(fitted)  # as ever: with the active set
         backend.run(measured(), on_stale_calibration="refuse")
         backend.run(transpile(circuit, backend), on_stale_calibration="refuse")
     assert daemon.received[-1][0].options.calibration_id == daemon.in_force.calibration_id
-    with pytest.warns(UserWarning, match=f"transpile them anew; got {calibration.calibration_id}") as caught:
+    with pytest.warns(UserWarning, match=f"transpile them again; got {calibration.calibration_id}") as caught:
         backend.run([measured(), fitted[1]], on_stale_calibration="warn")
     assert caught[0].filename == __file__
     sent = len(daemon.received)

@@ -1,3 +1,5 @@
+"""What importing the provider costs."""
+
 import subprocess
 import sys
 
@@ -11,5 +13,9 @@ def test_importing_the_provider_leaves_the_heavy_things_for_later() -> None:
     added = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"pydantic", "zmq", "matplotlib", "rich", "numba", "scipy", "qcodes", "sqlalchemy"}
     assert heavy.isdisjoint(added)
+    # of the compiler only what says how a circuit is written down, which imports nothing that Qiskit has not
+    added = [
+        name for name in added if name.rpartition(".")[2] not in ("compiler", "canonical", "expressions", "metadata")
+    ]
     assert not [name for name in added if name.startswith(("pulsed.client", "pulsed.compiler", "pulsed.pulse"))]
     assert "pulsed.provider.backend" in added

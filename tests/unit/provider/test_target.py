@@ -1,8 +1,10 @@
 import copy
 import pickle
+from itertools import pairwise
 
 import pytest
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Parameter
 from qiskit.circuit.random import random_circuit
 from qiskit.quantum_info import Operator
 from qiskit.transpiler import Target
@@ -12,6 +14,8 @@ from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.provider import PulsedBackend
 from pulsed.provider.target import PulsedInstructionProperties, build_target
+from pulsed.pulse import DriveChannel, Play
+from pulsed.pulse.foreign import adopted
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,9 @@ def test_qubit_properties_come_from_the_calibration(target: Target, calibration:
 
 
 def test_gates_have_duration_error_and_schedule(target: Target, calibration: CalibrationSet) -> None:
-    assert set(target.operation_names) == {"rz", "sx", "x", "ecr", "measure", "reset", "delay", "if_else"}
+    control_flow = {"if_else", "switch_case", "for_loop", "break_loop", "continue_loop", "box"}
+    assert set(target.operation_names) - control_flow == {"id", "rz", "sx", "x", "ecr", "measure", "reset", "delay"}
+    assert set(target.operation_names) >= control_flow - {"box"}
     assert set(target["ecr"]) == {(0, 1), (2, 1), (2, 3), (4, 3)}
     for q in range(5):
         x, rz, measure = target["x"][q,], target["rz"][q,], target["measure"][q,]
@@ -120,7 +126,69 @@ def test_scheduling_uses_the_durations(backend: PulsedBackend, bell: QuantumCirc
     assert done.estimate_duration(backend.target, unit="s") >= longest
 
 
+def test_the_identity_is_a_wait_as_long_as_x(backend: PulsedBackend) -> None:
+    circuit = QuantumCircuit(1, 1)
+    circuit.id(0)
+    circuit.measure(0, 0)
+    done = transpile(circuit, backend, optimization_level=0, initial_layout=[0])
+    assert done.count_ops()["id"] == 1
+    begins = backend.schedule(done).filter(channels=[backend.acquire_channel(0)]).start_time
+    assert begins == backend.calibrated.gates["x", (0,)].duration
+    assert backend.target["id"][0,].duration == backend.target["x"][0,].duration
+
+
+def test_operations_and_instructions_are_those_of_the_target(backend: PulsedBackend) -> None:
+    assert [operation.name for operation in backend.operations if hasattr(operation, "name")][:3] == ["id", "rz", "sx"]
+    found = {(operation.name, qubits) for operation, qubits in backend.instructions if qubits is not None}
+    target = backend.target
+    assert found == {(name, qubits) for name in target for qubits in target[name] if qubits is not None}
+    assert ("ecr", (0, 1)) in found
+
+
 def test_table_and_target_agree(target: Target, device: DeviceDescription, calibration: CalibrationSet) -> None:
     for (name, qubits), info in gate_table(device, calibration).items():
-        assert target[name][qubits].calibration == info.schedule
+        assert adopted(target[name][qubits].calibration) == info.schedule
         assert target[name][qubits].duration == pytest.approx(info.duration * 1e-9, rel=1e-12)
+
+
+@pytest.fixture(scope="module", params=[(1, 4), (8, 16)], ids=str)
+def on_grid(request: pytest.FixtureRequest, device: DeviceDescription, calibration: CalibrationSet) -> PulsedBackend:
+    pulse, acquire = request.param
+    timing = device.timing.model_copy(update={"pulse_alignment": pulse, "acquire_alignment": acquire})
+    return PulsedBackend(device.model_copy(update={"timing": timing}), calibration)
+
+
+@pytest.mark.filterwarnings("ignore:The property ``qiskit.circuit.instruction:DeprecationWarning")  # Qiskit 1.4's own
+@pytest.mark.parametrize("level", range(4))
+def test_the_users_delays_go_through_the_transpiler(on_grid: PulsedBackend, level: int) -> None:
+    """On the grid or off it, with a number or a parameter, from the backend or its target; the compiler aligns."""
+    late, later = Parameter("t"), Parameter("s")
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    # Qiskit 1.4 makes 499.99999999999994 dt of half a microsecond that is bound late, and refuses it itself.
+    seconds, value = ("us", 0.5) if hasattr(circuit, "box") else ("dt", 500)
+    for length, unit in ((1001, "dt"), (0.077, "us"), (late, "dt"), (later, seconds)):
+        circuit.delay(length, 0, unit)
+        circuit.x(0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [0, 1])
+    through_target = transpile(circuit, target=on_grid.target, optimization_level=level, initial_layout=[0, 1])
+    for found in (transpile(circuit, on_grid, optimization_level=level, initial_layout=[0, 1]), through_target):
+        bound = found.assign_parameters({late: 13, later: value})
+        lengths = [item.params[0] for item in bound.data if item.name == "delay"]
+        assert lengths == pytest.approx([1001, 77, 13, 500], rel=1e-12)
+        schedule = on_grid.schedule(bound)
+        starts = [t for t, _ in schedule.filter(channels=[DriveChannel(0)], instruction_types=[Play]).instructions]
+        gaps = [after - before for before, after in pairwise(starts)]
+        alignment = on_grid.target.pulse_alignment
+        waits = [gap - 40 for gap in gaps if gap > 40]
+        assert all(start % alignment == 0 for start in starts)
+        assert [wait - length for wait, length in zip(waits, (1001, 77), strict=False)] == [
+            -length % alignment for length in (1001, 77)
+        ]
+
+
+def test_a_target_with_its_grid_is_still_one_when_it_is_copied(target: Target) -> None:
+    for copied in (copy.copy(target), copy.deepcopy(target), pickle.loads(pickle.dumps(target))):
+        assert copied.acquire_alignment == 4
+        assert copied.timing_constraints().acquire_alignment == 1

@@ -15,7 +15,17 @@ from pulsed import pulse
 from pulsed.pulse import library
 from pulsed.pulse.channels import AcquireChannel, DriveChannel, MeasureChannel, MemorySlot
 from pulsed.pulse.exceptions import PulseError
-from pulsed.pulse.instructions import Acquire, Delay, Play, SetFrequency, SetPhase, ShiftFrequency, ShiftPhase
+from pulsed.pulse.instructions import (
+    Acquire,
+    Delay,
+    EnterFrame,
+    LeaveFrame,
+    Play,
+    SetFrequency,
+    SetPhase,
+    ShiftFrequency,
+    ShiftPhase,
+)
 from pulsed.pulse.openpulse import loads
 from pulsed.pulse.schedule import Schedule
 
@@ -30,12 +40,14 @@ cal {
 }
 """
 HEAD_LINES = HEAD.count("\n")
+OWN = {DriveChannel(0): 5.0e9, DriveChannel(1): 5.1e9, MeasureChannel(0): 7.0e9}
+"""The frames of HEAD, as a backend has them."""
 
 
 def body(*statements: str, dt: float = 1e-9) -> Schedule:
     """The schedule of a defcal of these statements, one per line."""
     text = HEAD + "defcal probe $0 {\n" + "\n".join(statements) + "\n}\n"
-    return loads(text, dt).gates["probe", (0,), ()]
+    return loads(text, dt, frequencies=OWN).gates["probe", (0,), ()]
 
 
 def played(*statements: str) -> np.ndarray:
@@ -74,20 +86,25 @@ defcal measure $0 -> bit {
 }
 """
     )
-    read = loads(text, 1e-9)
+    read = loads(text, 1e-9, frequencies=OWN)
     drive, other = DriveChannel(0), DriveChannel(1)
     assert read.program == Schedule(SetFrequency(5.2e9, drive))
+    ((_, enter), (_, flip), (end, leave)) = read.gates["rx", (0,), (math.pi / 2,)].instructions
+    assert (enter, leave, end) == (EnterFrame(5.2e9, 0, drive), LeaveFrame(5.2e9, 0, drive), 160)
+    assert isinstance(flip, Play)
     assert read.frequencies[other] == 5.1e9
     assert read.gates["rx", (0,), (math.pi / 2,)].duration == 160
     (theta,) = next(params for name, _, params in read.gates if name == "rz")
     assert read.gates["rz", (0,), (theta,)].instructions == ((0, ShiftPhase(-theta / 2, drive)),)
     xx = [(time, type(part), part.channels[0]) for time, part in read.gates["xx", (0, 1), ()].instructions]
     assert xx == [
+        (0, EnterFrame, drive),
         (0, Delay, other),
         (0, Play, drive),
         (40, ShiftFrequency, other),
         (160, Play, other),
         (260, SetPhase, drive),
+        (260, LeaveFrame, drive),
     ]
     assert read.gates["measure", (0,), ()] == Schedule(
         Play(library.Constant(1000, 0.1), MeasureChannel(0)),
@@ -131,6 +148,9 @@ def test_samples_in_braces():
         ("2.2ns", 2.2e-10, 10),
         ("-5dt + 3 * 4dt", 1e-9, 7),
         ("10dt * (20ns / 10ns)", 1e-9, 20),
+        ("0.57*1600ns", 1e-9, 912),
+        ("1200ns * (1 / 3)", 1e-9, 400),
+        ("(0.1 + 0.2) * 10ns", 1e-9, 3),
         ("0dt", 1e-9, 0),
     ],
 )
@@ -150,9 +170,40 @@ def test_ports_of_other_names_are_given():
     text = "cal { port q0_drive; frame f = newframe(q0_drive, 4e9, 0.25); play(f, constant(0.5, 8dt)); }"
     read = loads(text, 1e-9, {"q0_drive": DriveChannel(4)})
     line = DriveChannel(4)
-    assert read.program == Schedule(SetPhase(0.25, line), Play(library.Constant(8, 0.5), line))
+    frame = (4e9, 0.25, line)
+    assert read.program == Schedule(
+        EnterFrame(*frame), (0, Play(library.Constant(8, 0.5), line)), (8, LeaveFrame(*frame))
+    )
     with pytest.raises(PulseError, match=r"line 1, .*port is not known; got q0_drive; legal: d0, u1, m2, a3"):
         loads(text, 1e-9)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "// nothing\n", "OPENQASM 3.0;", "\ufeffOPENQASM 3.0;"])
+def test_text_without_statements_is_an_empty_program(text):
+    read = loads(text, 1e-9)
+    assert (read.gates, read.program.instructions, read.frequencies) == ({}, (), {})
+
+
+def test_a_gate_plays_in_the_frames_as_the_blocks_before_it_leave_them():
+    text = (
+        HEAD
+        + """
+defcal before $0 { play(drive, constant(0.1, 8dt)); }
+cal { shift_frequency(drive, 3e6); shift_phase(drive, 0.5); set_phase(other, 0.25); delay[8dt] other; }
+defcal after $0 { play(drive, constant(0.1, 8dt)); play(other, constant(0.1, 8dt)); }
+defcal turn $0 { shift_phase(drive, 0.5); delay[8dt] drive; }
+cal { set_frequency(other, 4e9); }
+"""
+    )
+    read = loads(text, 1e-9, frequencies=OWN)
+
+    def frames(name):
+        found = read.gates[name, (0,), ()].filter(instruction_types=EnterFrame).instructions
+        return {part.channel.name: (part.frequency, part.phase) for _, part in found}
+
+    assert frames("before") == frames("turn") == {}
+    assert frames("after") == {"d0": (5.003e9, 0.5), "d1": (5.1e9, 0.25)}
+    assert [part.channel for _, part in read.program.filter(instruction_types=EnterFrame).instructions] == []
 
 
 def test_captures_of_all_kinds():
@@ -247,7 +298,10 @@ def test_what_does_not_map_is_refused_with_its_line(statement, message, capfd):
         ("cal { port d0; frame f = newframe(d0, 5e9, 0); frame g = newframe(d0, 5e9, 0); }", "a port has one frame"),
         ("cal { port d0; frame f = newframe(d0, 5e9); }", "a frame is made in one way"),
         ("cal { port d0; frame f = newframe(5e9, d0, 0); }", "wrong type of an argument"),
-        ("cal { port a0; frame f = newframe(a0, 5e9, 1.0); }", "this frame has no phase"),
+        ("cal { port a0; frame f = newframe(a0, 5e9, 1.0); }", "an acquire channel has no phase"),
+        ("input bit b;", "this declaration is not supported; legal: input float, input angle"),
+        ("input float a; input float a;", "declared twice"),
+        ("output float a;", "this declaration is not supported"),
         ("cal {", "is not OpenQASM 3"),
         ("\x00", "is not OpenQASM 3"),
         ("cal { float x = " + "(" * 5000 + "1" + ")" * 5000 + "; }", "nested too deep"),

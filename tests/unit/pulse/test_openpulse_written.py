@@ -18,8 +18,22 @@ from pulsed.model.device import load_device
 from pulsed.pulse import library
 from pulsed.pulse.channels import AcquireChannel, ControlChannel, DriveChannel, MeasureChannel, MemorySlot
 from pulsed.pulse.exceptions import PulseError
-from pulsed.pulse.instructions import Acquire, Delay, Play, SetFrequency, SetPhase, ShiftFrequency, ShiftPhase
+from pulsed.pulse.instructions import (
+    Acquire,
+    Delay,
+    EnterFrame,
+    FrameUse,
+    LeaveFrame,
+    Play,
+    SetFrequency,
+    SetPhase,
+    ShiftFrequency,
+    ShiftPhase,
+)
 from pulsed.pulse.openpulse import dumps, loads
+from pulsed.pulse.openpulse.frames import FrameState, framed
+from pulsed.pulse.openpulse.values import CONSTANTS
+from pulsed.pulse.openpulse.writer import RESERVED
 from pulsed.pulse.schedule import Schedule
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -31,9 +45,9 @@ def test_the_shipped_gates_come_back_exactly():
     device = load_device(CONFIGS / "sim5.toml")
     gates = gate_schedules(device, load_calibration(CONFIGS / "calibrations" / "sim5.json"))
     keys = [(name, q if isinstance(q, tuple) else (q,)) for name in gates.instructions
-            for q in gates.qubits_with_instruction(name)]  # fmt: skip
+            for q in gates.qubits_with_instruction(name) if not gates.is_derived(name, q)]  # fmt: skip
     frequencies = {c: 5e9 + c.index for key in keys for c in gates.get(*key).channels if not isinstance(c, MemorySlot)}
-    read = loads(dumps(gates, device.dt, frequencies), device.dt)
+    read = loads(dumps(gates, device.dt, frequencies), device.dt, frequencies=frequencies)
     assert {key[:2] for key in read.gates} == set(keys)
     assert len(keys) > 20
     for (name, qubits, params), schedule in read.gates.items():
@@ -102,7 +116,7 @@ def schedules(draw):
 @given(schedules())
 def test_any_schedule_comes_back_with_equal_samples_at_equal_times(schedule):
     text = dumps({("probe", (0, 3), (0.5,)): schedule}, 1e-9, FREQUENCIES)
-    ((key, read),) = loads(text, 1e-9).gates.items()
+    ((key, read),) = loads(text, 1e-9, frequencies=FREQUENCIES).gates.items()
     assert key == ("probe", (0, 3), (0.5,))
     assert len(read.instructions) == len(schedule.instructions)
     for (time, ours), (read_time, theirs) in zip(schedule.instructions, read.instructions, strict=True):
@@ -118,13 +132,13 @@ def test_any_schedule_comes_back_with_equal_samples_at_equal_times(schedule):
 def test_pulses_as_samples_need_no_function(pulse):
     text = dumps({("probe", 0): Schedule(Play(pulse, LINES[0]))}, 1e-9, FREQUENCIES, samples=True)
     assert "extern" not in text
-    ((_, play),) = loads(text, 1e-9).gates["probe", (0,), ()].instructions
+    ((_, play),) = loads(text, 1e-9, frequencies=FREQUENCIES).gates["probe", (0,), ()].instructions
     assert np.array_equal(play.pulse.envelope(), pulse.envelope())
 
 
 def test_a_program_and_names_of_pulses_come_back():
     program = Schedule((3, Play(library.Gaussian(16, 0.1, 4, name="bump"), LINES[0])), (40, ShiftPhase(0.5, LINES[0])))
-    read = loads(dumps({}, 1e-9, FREQUENCIES, program), 1e-9)
+    read = loads(dumps({}, 1e-9, FREQUENCIES, program), 1e-9, frequencies=FREQUENCIES)
     assert read.gates == {}
     assert read.program == program
     assert read.program.instructions[0][1].name == "bump"
@@ -154,11 +168,86 @@ def test_parameters_stay_parameters():
     schedule = Schedule(ShiftPhase(-theta, LINES[0]), Play(library.Constant(16, 0.5 * amp + 0.25), LINES[0]))
     text = dumps({("probe", (0,), (theta, amp)): schedule}, 1e-9, FREQUENCIES)
     assert "defcal probe(float[64] θ, float[64] amp) $0" in text
-    (((_, _, params), read),) = loads(text, 1e-9).gates.items()
+    (((_, _, params), read),) = loads(text, 1e-9, frequencies=FREQUENCIES).gates.items()
     assert [parameter.name for parameter in params] == ["θ", "amp"]
     for angle, size in [(0.1, 0.5), (-3.0, -0.75)]:
         assigned = schedule.assign_parameters({theta: angle, amp: size}, inplace=False)
         assert read.assign_parameters(dict(zip(params, (angle, size), strict=True)), inplace=False) == assigned
+
+
+names = st.text(min_size=1, max_size=6) | st.sampled_from([*RESERVED, *CONSTANTS, "d0", "slot1", "wf_a", "a[0]", "²"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(names)
+def test_every_name_of_a_parameter_comes_back_or_is_refused(name):
+    free, own = Parameter(name), Parameter("own")
+    gates = {
+        ("probe", (0,), (own,)): Schedule(ShiftPhase(own - 2 * free, LINES[0])),
+        ("other", (0,), (free,)): Schedule(SetPhase(free, LINES[0])),
+    }
+    try:
+        text = dumps(gates, 1e-9, FREQUENCIES)
+    except PulseError as error:
+        assert "name" in str(error)  # noqa: PT017 - what comes back otherwise is below
+        assert not re.fullmatch(r"[a-ce-ln-tv-z][0-9]", name)
+        return
+    read = loads(text, 1e-9, frequencies=FREQUENCIES)
+    assert read.inputs.keys() == {name}
+    for (_, _, params), schedule in read.gates.items():
+        values = {params[0]: 0.5, read.inputs[name]: 0.25}
+        (original,) = (gates[key] for key in gates if key[2][0].name == params[0].name)
+        expected = {own: 0.5, free: 0.5 if params[0].name == name else 0.25}
+        assert schedule.assign_parameters(values, inplace=False) == original.assign_parameters(expected, inplace=False)
+
+
+def test_two_parameters_of_one_name_are_refused():
+    for key, part in (
+        (("probe", 0), Parameter("a") + Parameter("b")),
+        (("probe", 0, (Parameter("a"),)), Parameter("a")),
+        (("probe", 0, (Parameter("b"), Parameter("b"))), 0.5),
+    ):
+        gates = {
+            ("first", 0): Schedule(ShiftPhase(Parameter("b"), LINES[0])),
+            key: Schedule(ShiftPhase(part, LINES[0])),
+        }
+        with pytest.raises(PulseError, match="have one name"):
+            dumps(gates, 1e-9, FREQUENCIES)
+
+
+@settings(max_examples=60, deadline=None)
+@given(schedules(), st.floats(1e9, 9e9), st.sampled_from([0.0, 1.0, -0.25]))
+def test_frames_come_back_by_value(schedule, frequency, phase):
+    """What plays in another frame is read in that frame, whatever the reader knows of the backend's own."""
+    frames = {channel: FrameState(frequency + 1e6 * i, phase) for i, channel in enumerate(LINES)}
+    acquire = AcquireChannel(1)
+    frames[acquire] = FrameState(frequency, 0.0)
+    inside = Schedule.from_instructions(framed(schedule.instructions, frames))
+    text = dumps({("probe", 0): inside}, 1e-9, FREQUENCIES)
+    for own in ({}, FREQUENCIES):
+        read = loads(text, 1e-9, frequencies=own).gates["probe", (0,), ()]
+        changes = [instruction.operands for _, instruction in inside.filter(instruction_types=FrameUse).instructions]
+        found = [instruction.operands for _, instruction in read.filter(instruction_types=FrameUse).instructions]
+        assert found == changes
+        assert len(read) == len(inside)
+    own = {channel: state.frequency for channel, state in frames.items()}
+    if phase == 0:
+        assert not loads(text, 1e-9, frequencies=own).gates["probe", (0,), ()].filter(instruction_types=FrameUse)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([EnterFrame(5e9, 0, LINES[0])], "a frame is not left again; got d0"),
+        ([LeaveFrame(5e9, 0, LINES[0])], "frames are not nested"),
+        ([EnterFrame(5e9, 0, LINES[0]), EnterFrame(6e9, 0, LINES[0])], "frames are not nested"),
+        ([EnterFrame(5e9, 0, LINES[0]), LeaveFrame(5e9, 1, LINES[0])], "frames are not nested"),
+        ([SetPhase(0, LINES[0]), EnterFrame(6e9, 0, LINES[0]), SetPhase(0, LINES[0])], "a port has one frame in text"),
+    ],
+)
+def test_frames_that_text_cannot_say_are_refused(parts, message):
+    with pytest.raises(PulseError, match=message):
+        dumps({("probe", 0): Schedule(*parts)}, 1e-9, FREQUENCIES)
 
 
 def test_an_acquire_channel_has_the_frequency_of_its_measure_channel():

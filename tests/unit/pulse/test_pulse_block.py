@@ -1,5 +1,7 @@
 """Alignment contexts against placement by hand, references, and equality of blocks."""
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,6 +125,74 @@ def test_func_places_centres(lengths, total):
 def test_too_short_a_duration_gives_a_sequence():
     for context in (AlignEquispaced(10), AlignFunc(10, lambda j: 0.5)):
         assert block_to_schedule(block(play(8), play(7), context=context)) == Schedule(play(8), (8, play(7)))
+
+
+def outer_times(schedule, line=D[0]):
+    return [time for time, part in schedule.instructions if isinstance(part, Play) and part.channel == line]
+
+
+@pytest.mark.parametrize("context", [AlignLeft(), AlignRight(), AlignSequential()], ids=repr)
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_echo_keeps_the_gaps_of_its_context(context, deep):
+    """A half turn in the middle of 400 dt between two quarter turns, also when it is nested once more."""
+    echo = block(play(100), context=AlignEquispaced(400))
+    made = block(play(100), block(echo, context=AlignSequential()) if deep else echo, play(100), context=context)
+    differs = outer_times(block_to_schedule(made, as_qiskit=True)) != [0, 250, 500]
+    with pytest.warns(UserWarning, match="other times than in Qiskit 1.4") if differs else nullcontext():
+        schedule = block_to_schedule(made)
+    assert outer_times(schedule) == [0, 250, 500]
+    assert not any(isinstance(part, TimeBlockade) for _, part in schedule.instructions)
+
+
+def test_what_qiskit_made_of_an_echo():
+    echo = block(play(100), context=AlignEquispaced(400))
+    made = block(play(100), echo, play(100), context=AlignLeft())
+    assert outer_times(block_to_schedule(made, as_qiskit=True)) == [0, 150, 250]
+    alone = block(echo, context=AlignLeft())
+    assert outer_times(block_to_schedule(alone, as_qiskit=True)) == [300]
+    with pytest.warns(UserWarning, match="other times than in Qiskit 1.4"):
+        schedule = block_to_schedule(alone)
+    assert outer_times(schedule) == [150]
+    assert schedule.duration == 400
+
+
+blocks_of_two_lines = st.recursive(
+    st.builds(play, st.integers(1, 40), st.integers(0, 1)),
+    lambda parts: st.builds(
+        lambda items, kind, total: block(*items, context=kind(total)), st.lists(parts, min_size=1, max_size=4),
+        st.sampled_from([
+            lambda _: AlignLeft(), lambda _: AlignRight(), lambda _: AlignSequential(), AlignEquispaced,
+            lambda total: AlignFunc(total, lambda j: j / 5),
+        ]),
+        st.integers(200, 4000),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*other times than in Qiskit 1.4")
+@settings(max_examples=200, deadline=None)
+@given(blocks_of_two_lines, st.sampled_from([AlignLeft(), AlignRight(), AlignSequential()]), st.integers(1, 50))
+def test_a_context_of_a_duration_takes_all_of_it_wherever_it_is_nested(inner, outer, length):
+    """Between two pulses on its channels a context plays as by itself, and its duration lies between them."""
+    if not isinstance(inner, ScheduleBlock) or not hasattr(inner.alignment_context, "duration"):
+        return
+    try:
+        alone = block_to_schedule(inner)
+    except PulseError:
+        return
+    lines = sorted(alone.channels, key=str)
+    barrier = RelativeBarrier(*D[:2])
+    ends = [play(length, line.index) for line in lines]
+    if alone.duration > inner.alignment_context.duration:
+        return
+    made = block_to_schedule(block(*ends, barrier, inner, barrier, *ends, context=outer))
+    before = length * (len(ends) if isinstance(outer, AlignSequential) else 1)
+    total = inner.alignment_context.duration
+    for line in lines:
+        times = outer_times(made, line)
+        assert times[1:-1] == [before + time for time in outer_times(alone, line)]
+    assert min(outer_times(made, line)[-1] for line in lines) == before + total
 
 
 def test_single_part_of_equispaced_is_in_the_middle():

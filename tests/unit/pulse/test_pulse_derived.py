@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qiskit.circuit.library import CXGate, ECRGate, IGate, RZGate, SXGate, U1Gate, U2Gate, U3Gate, XGate
+from qiskit.circuit.library import (
+    CXGate,
+    CZGate,
+    ECRGate,
+    IGate,
+    RZGate,
+    RZXGate,
+    SXGate,
+    U1Gate,
+    U2Gate,
+    U3Gate,
+    XGate,
+)
 from qiskit.quantum_info import Operator
 
 from pulsed.pulse import (
@@ -25,7 +37,7 @@ from pulsed.pulse.derived import derive_gates
 D, U0 = [DriveChannel(0), DriveChannel(1)], ControlChannel(0)
 # u0 leaves the port of qubit 0 at the frequency of qubit 1
 RZ = {0: [D[0]], 1: [D[1], U0]}
-PULSES = {"sx": SXGate(), "x": XGate(), "ecr": ECRGate()}
+PULSES = {"sx": SXGate(), "x": XGate(), "ecr": ECRGate(), "cz": CZGate(), "rzx": RZXGate(0.3)}
 angles = st.floats(-7, 7)
 
 
@@ -37,6 +49,7 @@ def inst_map():
             made.add(name, q, Schedule(Play(Constant(length, 0.1), D[q], name=name)))
     ecr = Schedule((0, Play(Constant(300, 0.3), U0, name="ecr")), (0, Delay(300, D[0])), (0, Delay(300, D[1])))
     made.add("ecr", (0, 1), ecr)
+    made.add("rzx", (0, 1), lambda theta: Schedule((0, Play(Constant(200, 0.3), U0, name="rzx"))))
     derive_gates(made, RZ, [(1, 0)])
     return made
 
@@ -54,7 +67,7 @@ def unitary(schedule):
             phase[instruction.channel] += instruction.phase
         elif isinstance(instruction, Play):
             line = instruction.channel
-            qubits = [0, 1] if line is U0 or line == U0 else [line.index]
+            qubits = [0, 1] if line == U0 else [line.index]
             frames = {0: phase[D[0]], 1: phase[U0]} if len(qubits) == 2 else {line.index: phase[line]}
             for q, angle in frames.items():
                 total = total.compose(RZGate(-angle), [q])
@@ -86,6 +99,37 @@ def test_cx_in_both_directions(inst_map, pair):
     assert unitary(inst_map.get("cx", pair)).equiv(expected(CXGate(), *pair))
 
 
+def test_the_other_direction_of_a_pair(inst_map):
+    assert unitary(inst_map.get("ecr", (1, 0))).equiv(expected(ECRGate(), 1, 0))
+    assert unitary(inst_map.get("rzx", (1, 0), 0.3)).equiv(expected(RZXGate(0.3), 1, 0))
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (1, 0)])
+def test_cx_of_cz(pair):
+    made = InstructionScheduleMap()
+    for q in range(2):
+        made.add("sx", q, Schedule(Play(Constant(16, 0.1), D[q], name="sx")))
+    made.add("cz", (0, 1), Schedule(Play(Constant(60, 0.3), U0, name="cz")))
+    derive_gates(made, RZ, [(0, 1)])
+    assert unitary(made.get("cx", pair)).equiv(expected(CXGate(), *pair))
+
+
+def test_parameters_that_are_left_out_come_late(inst_map):
+    late = inst_map.get("u3", 0, 0.4)
+    assert sorted(parameter.name for parameter in late.parameters) == ["lam", "phi"]
+    bound = late.assign_parameters({"lam": 1.0, "phi": -2.0}, inplace=False)
+    assert unitary(bound).equiv(expected(U3Gate(0.4, -2.0, 1.0), 0))
+    assert inst_map.get_parameters("u2", 1) == ("phi", "lam")
+
+
+def test_pulses_of_a_pair_do_not_overlap(inst_map):
+    """Gates take turns on both qubits, whichever channels they have in common."""
+    for pair in ((0, 1), (1, 0)):
+        ecr = next(t for t, one in inst_map.get("cx", pair).instructions if getattr(one, "name", "") == "ecr")
+        others = [t for t, one in inst_map.get("cx", pair).instructions if getattr(one, "name", "") in ("sx", "x")]
+        assert all(t + 16 <= ecr or t >= ecr + 300 for t in others)
+
+
 def test_gates_that_are_there_are_kept():
     made = InstructionScheduleMap()
     own = Schedule(Delay(7, D[0]))
@@ -98,7 +142,7 @@ def test_gates_that_are_there_are_kept():
 
 
 def test_pairs_without_a_gate_are_refused():
-    with pytest.raises(PulseError, match="neither ecr nor cx"):
+    with pytest.raises(PulseError, match="neither ecr, cz nor cx"):
         derive_gates(InstructionScheduleMap(), RZ, [(0, 1)])
     with pytest.raises(PulseError, match="no channel"):
         derive_gates(InstructionScheduleMap(), {0: []})

@@ -30,8 +30,8 @@ from pulsed.pulse import (
     ShiftPhase,
     Snapshot,
 )
-from pulsed.pulse.draw import HALF, IMAGINARY, REAL
-from pulsed.pulse.instructions import RelativeBarrier
+from pulsed.pulse.instructions import EnterFrame, LeaveFrame, RelativeBarrier
+from pulsed.pulse.painter import HALF, IMAGINARY, REAL
 from pulsed.pulse.timeaxis import TimeAxis, scaled_unit
 
 D0, U0, M0, A0 = DriveChannel(0), ControlChannel(0), MeasureChannel(0), AcquireChannel(0)
@@ -95,6 +95,14 @@ def test_envelopes_are_drawn_to_scale():
     control = polygons(figure, REAL)[1]
     assert control[:, 1].min() == pytest.approx(-1 - HALF)
     assert len(polygons(figure, IMAGINARY)) == 1
+
+
+def test_frames_of_text_are_marked_where_they_begin_and_end():
+    frame = (5.1e9, -np.pi / 2, DriveChannel(0))
+    made = Schedule(EnterFrame(*frame), (0, Play(Constant(40, 0.1), DriveChannel(0))), (40, LeaveFrame(*frame)))
+    shown = texts(made.draw())
+    assert "enter 5.1 GHz, −0.5π" in shown
+    assert "leave 5.1 GHz" in shown
 
 
 def test_frames_acquisitions_and_snapshots_are_marked():

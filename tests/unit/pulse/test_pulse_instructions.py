@@ -136,7 +136,7 @@ def test_instruction_shows_its_operands(instruction, text, duration, channels):
         (lambda: Snapshot(1), "string"),
         (lambda: Reference(1), "string"),
         (lambda: Reference("a,b"), "reserved"),
-        (lambda: RelativeBarrier(0), "not a channel"),
+        (lambda: RelativeBarrier(0), "wrong kind"),
         (lambda: TimeBlockade(Parameter("p"), D0), "not a parameter"),
     ],
 )
@@ -179,6 +179,11 @@ def test_errors_are_of_both_roots_and_cross_the_wire():
 def test_kernels_are_equal_by_value():
     assert Kernel("k", w=np.arange(3)) == Kernel("k", w=np.arange(3))
     assert Kernel("k", w=np.arange(3)) != Kernel("k", w=np.arange(4))
+    nested = {"a": [np.arange(3), {"b": (1, np.float64(2))}]}
+    assert Kernel("k", w=nested) == Kernel("k", w={"a": [np.arange(3), {"b": [1, 2.0]}]})
+    assert Kernel("k", w=nested) != Kernel("k", w={"a": [np.arange(3), {"b": [1, 3.0]}]})
+    assert Kernel("k", w=[np.arange(3)]) != Kernel("k", w=[np.arange(4)])
+    assert Kernel("k", w=[np.arange(3)]) != Kernel("k", w=3)
     assert Kernel("k") != Discriminator("k")
     assert repr(Kernel("k", a=1)) == "Kernel('k', a=1)"
 
@@ -219,6 +224,8 @@ def test_names_of_qiskit_are_there():
         "PulseError RegisterSlot Sawtooth ScalableSymbolicPulse Schedule ScheduleBlock Sech SechDeriv "
         "SetFrequency SetPhase ShiftFrequency ShiftPhase Sin Snapshot SnapshotChannel Square SymbolicPulse "
         "Triangle UnassignedDurationError UnassignedReferenceError Waveform acquire acquire_channel "
+        "Call Reference TimeBlockade append_instruction append_schedule calibration_entries functional_pulse inline "
+        "parser reference_manager "
         "active_backend align_equispaced align_func align_left align_right align_sequential barrier build "
         "builder call channels configuration control_channels delay delay_qubits drive_channel exceptions "
         "filters frequency_offset gaussian_square_echo instruction_schedule_map instructions library macro "
@@ -229,7 +236,22 @@ def test_names_of_qiskit_are_there():
         "channels": "Channel ClassicalIOChannel PulseChannel",
         "filters": "composite_filter filter_instructions with_channels with_instruction_types with_intervals",
         "instructions": "Directive Reference RelativeBarrier TimeBlockade",
+        **{
+            f"instructions.{name.lower()}": name
+            for name in ("Acquire", "Delay", "Play", "Snapshot", "Reference", "Call")
+        },
+        "instructions.directives": "Directive RelativeBarrier TimeBlockade",
+        "instructions.frequency": "SetFrequency ShiftFrequency",
+        "instructions.phase": "SetPhase ShiftPhase",
+        "instructions.instruction": "Instruction",
+        "calibration_entries": "CalibrationEntry CalibrationPublisher CallableDef ScheduleDef",
+        "parser": "PulseExpression parse_string_expr",
+        "reference_manager": "ReferenceManager",
+        "transforms.alignments": "AlignEquispaced AlignFunc AlignLeft AlignRight AlignSequential AlignmentKind",
+        "transforms.base_transforms": "target_qobj_transform",
+        "transforms.canonicalization": "block_to_schedule compress_pulses flatten inline_subroutines",
         "library": "Pulse",
+        "library.samplers": "functional_pulse",
         "macros": "measure measure_all",
         "transforms": "AlignEquispaced AlignFunc AlignLeft AlignRight AlignSequential AlignmentKind "
         "add_implicit_acquires "

@@ -12,7 +12,7 @@ from qiskit.circuit import Parameter
 
 from pulsed.pulse import exceptions, library
 from pulsed.pulse.library import shapes
-from pulsed.pulse.library.pulse import SHAPE_CACHE, ShapeCache
+from pulsed.pulse.library.shape_cache import SHAPE_CACHE, ShapeCache
 
 # a few samples of each shape, printed by Qiskit 1.4.6
 SEEN_IN_QISKIT = [

@@ -38,7 +38,7 @@ from pulsed.pulse import (
     gaussian_square_echo,
 )
 from pulsed.pulse.exceptions import SerialisationError
-from pulsed.pulse.instructions import Instruction, Reference, RelativeBarrier, TimeBlockade
+from pulsed.pulse.instructions import EnterFrame, Instruction, LeaveFrame, Reference, RelativeBarrier, TimeBlockade
 from pulsed.pulse.serialize import MAGIC, content_hash, dumps, loads
 from pulsed.pulse.transforms import (
     AlignEquispaced,
@@ -70,8 +70,9 @@ pulses = st.one_of(
     ),
 )
 kernels = st.builds(
-    lambda w, name: Kernel(name, weights=np.array(w), other=[1, "a", None]), st.lists(st.floats(-1, 1)), names
-)
+    lambda w, make, name: Kernel(name, weights=make(w), other=[1, "a", None]), st.lists(st.floats(-1, 1)),
+    st.sampled_from([np.array, list, lambda w: {"w": [np.array(w), w]}]), names,
+)  # fmt: skip
 instructions = st.one_of(
     st.builds(lambda p, line, name: Play(p, line, name=name), pulses, lines, names),
     st.builds(Delay, st.integers(0, 2**40), lines),
@@ -79,6 +80,13 @@ instructions = st.one_of(
         lambda kind, v, line: kind(v, line),
         st.sampled_from([SetFrequency, ShiftFrequency, SetPhase, ShiftPhase]),
         numbers,
+        lines,
+    ),
+    st.builds(
+        lambda kind, f, phase, line: kind(f, phase, line),
+        st.sampled_from([EnterFrame, LeaveFrame]),
+        st.floats(-1e10, 1e10),
+        st.floats(-7, 7),
         lines,
     ),
     st.builds(
@@ -280,6 +288,21 @@ def example():
 
 
 DATA = dumps(example())
+
+
+def test_equal_kernels_have_one_hash():
+    def of(kernel):
+        return content_hash(Schedule(Acquire(3, AcquireChannel(0), MemorySlot(0), kernel=kernel)))
+
+    same = [[1, 2.0, 0.5], (1, 2, 0.5), np.array([1, 2, 0.5]), [np.float32(1), np.int64(2), 0.5 + 0j]]
+    assert len({of(Kernel("k", weights=w, n=n)) for w, n in zip(same, (3, 3.0, np.int8(3), 3 + 0j), strict=True)}) == 1
+    assert of(Kernel("k", weights=[1, 2, 0.25])) != of(Kernel("k", weights=[1, 2, 0.5]))
+    for weights in same:
+        kernel = Kernel("k", weights=weights, nested={"w": [weights, 1j]}, one=np.float32(0.1))
+        program = Schedule(Acquire(3, AcquireChannel(0), MemorySlot(0), kernel=kernel))
+        assert loads(dumps(program)) == program
+    with pytest.raises(SerialisationError, match="array"):
+        dumps(Schedule(Acquire(3, AcquireChannel(0), MemorySlot(0), kernel=Kernel("k", w=np.array([object()])))))
 
 
 def test_every_cut_is_a_typed_error():

@@ -69,13 +69,13 @@ def test_times(index):
     block = build(known["program"])
     if known["times"] is None:
         with pytest.raises(PulseError):
-            block_to_schedule(block)
+            block_to_schedule(block, as_qiskit=True)
         return
-    schedule = block_to_schedule(block)
+    schedule = block_to_schedule(block, as_qiskit=True)
     times = [
         [t, type(i).__name__, sorted(channel.name for channel in i.channels), i.duration]
         for t, i in schedule.instructions
     ]
     assert sorted(times) == known["times"]
     assert schedule.duration == known["duration"]
-    assert block_to_schedule(loads(dumps(block))) == schedule
+    assert block_to_schedule(loads(dumps(block)), as_qiskit=True) == schedule

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pulsed.simulator.connection import Connection
-from pulsed.simulator.run import Conductor, Output
-from pulsed.simulator.sequence import Outcome, Prediction, Sequence
-from pulsed.simulator.virtual_awg import EVENT, VirtualAwg
-from pulsed.simulator.virtual_digitizer import RECORD, VirtualDigitizer
-from pulsed.simulator.virtual_instrument import LIST_ENTRY, Identity, State, VirtualInstrument
-from pulsed.simulator.virtual_sgs100a import VirtualSgs100a
+from pulsed.simulator.dynamics.sequence import AcquiredData, Prediction, PulseSequence
+from pulsed.simulator.instruments.awg8 import EVENT, VirtualAwg
+from pulsed.simulator.instruments.conductor import Conductor
+from pulsed.simulator.instruments.connection import ScpiConnection
+from pulsed.simulator.instruments.dig2 import RECORD, VirtualDigitizer
+from pulsed.simulator.instruments.run import OutputCable
+from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
+from pulsed.simulator.instruments.virtual_instrument import LIST_ENTRY, RunState, VirtualIdentity, VirtualInstrument
 
 
 class RecordingChip:
@@ -23,10 +24,10 @@ class RecordingChip:
 
     def __init__(self) -> None:
         self.seed = 0
-        self.played: list[tuple[Sequence, int, tuple[int, ...], str]] = []
+        self.played: list[tuple[PulseSequence, int, tuple[int, ...], str]] = []
         self.failure: Exception | None = None
 
-    def play(self, sequence: Sequence, shots: int, stream: tuple[int, ...], mode: str) -> Outcome:
+    def play(self, sequence: PulseSequence, shots: int, stream: tuple[int, ...], mode: str) -> AcquiredData:
         self.played.append((sequence, shots, stream, mode))
         if self.failure:
             raise self.failure
@@ -34,13 +35,13 @@ class RecordingChip:
         samples = sum(window.length for window in sequence.windows)
         if mode == "integrated":
             values = np.arange(shots)[:, None] + 1j * np.arange(kernels)
-            return Outcome(integrated=values.astype(np.complex64))
+            return AcquiredData(integrated=values.astype(np.complex64))
         if mode == "raw":
             codes = np.arange(shots * samples * 2).reshape(shots, samples, 2) % 2048
-            return Outcome(raw=codes.astype(np.int16), overrange=True)
-        return Outcome(averaged=np.arange(samples * 2).reshape(samples, 2) / 4)
+            return AcquiredData(raw=codes.astype(np.int16), overrange=True)
+        return AcquiredData(averaged=np.arange(samples * 2).reshape(samples, 2) / 4)
 
-    def predict(self, sequence: Sequence) -> Prediction:
+    def predict(self, sequence: PulseSequence) -> Prediction:
         return Prediction((0,), np.array([0.9, 0.1, 0.0]), np.array([[0.99, 0.01, 0.0]]))
 
     def truth(self) -> dict[str, object]:
@@ -52,7 +53,7 @@ class Client:
 
     def __init__(self, instrument: VirtualInstrument) -> None:
         self.instrument = instrument
-        self.connection = Connection(instrument)
+        self.connection = ScpiConnection(instrument)
 
     def write(self, text: str, block: bytes | np.ndarray | None = None) -> None:
         assert self.query(text, block) == "", text
@@ -78,11 +79,12 @@ class Client:
 
     def error(self) -> int:
         """Return the code of the only entry of the error queue."""
-        assert self.query("SYST:ERR:COUN?") == "1", self.query("SYST:ERR:ALL?")
-        return int(self.query("SYST:ERR?").split(",")[0])
+        entry = self.query("SYST:ERR?")
+        assert self.query("SYST:ERR?") == '0,"No error"', entry
+        return int(entry.split(",")[0])
 
     def clean(self) -> None:
-        assert self.query("SYST:ERR:ALL?") == '0,"No error"'
+        assert self.query("SYST:ERR?") == '0,"No error"'
 
 
 class Bench:
@@ -92,15 +94,15 @@ class Bench:
         self.chip = RecordingChip()
         self.posted: queue.Queue[tuple[Callable[..., None], tuple[object, ...]]] = queue.Queue()
         self.conductor = Conductor(self.chip, lambda function, *args: self.posted.put((function, args)))
-        self.awg1 = VirtualAwg(Identity("pulsed", "AWG8", "1"), self.conductor)
-        self.awg2 = VirtualAwg(Identity("pulsed", "AWG8", "2"), self.conductor)
-        self.digitizer = VirtualDigitizer(Identity("pulsed", "DIG2", "3"), self.conductor)
-        self.lo = VirtualSgs100a(Identity("Rohde&Schwarz", "SGS100A", "4"))
-        self.readout_lo = VirtualSgs100a(Identity("Rohde&Schwarz", "SGS100A", "5"))
+        self.awg1 = VirtualAwg(VirtualIdentity("pulsed", "AWG8", "1"), self.conductor)
+        self.awg2 = VirtualAwg(VirtualIdentity("pulsed", "AWG8", "2"), self.conductor)
+        self.digitizer = VirtualDigitizer(VirtualIdentity("pulsed", "DIG2", "3"), self.conductor)
+        self.lo = VirtualSgs100a(VirtualIdentity("Rohde&Schwarz", "SGS100A", "4"))
+        self.readout_lo = VirtualSgs100a(VirtualIdentity("Rohde&Schwarz", "SGS100A", "5"))
         self.conductor.outputs = (
-            Output("d0", self.awg1, 1, self.lo),
-            Output("d1", self.awg1, 2, self.lo),
-            Output("ro", self.awg2, 1, self.readout_lo),
+            OutputCable("d0", self.awg1, 1, self.lo),
+            OutputCable("d1", self.awg1, 2, self.lo),
+            OutputCable("ro", self.awg2, 1, self.readout_lo),
         )
         self.conductor.followers = {self.awg1: (self.awg2, self.digitizer)}
 
@@ -109,7 +111,7 @@ class Bench:
 
     def settle(self) -> None:
         """Hand out what the chip's thread posts until no leader is running."""
-        while State.RUN in (self.awg1.state, self.digitizer.state):
+        while RunState.RUN in (self.awg1.state, self.digitizer.state):
             function, args = self.posted.get(timeout=10)
             function(*args)
 

@@ -1,4 +1,4 @@
-"""A commit that is cut off between any two of its steps leaves the set in force that was."""
+"""A commit that is cut off between any two of its steps leaves the active set that was."""
 
 from __future__ import annotations
 

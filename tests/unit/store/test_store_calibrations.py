@@ -1,3 +1,5 @@
+"""Calibration sets come back as they were, and it is known which one was active when."""
+
 from __future__ import annotations
 
 import random

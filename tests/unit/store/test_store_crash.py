@@ -107,7 +107,7 @@ def test_a_killed_writer_leaves_a_whole_store(tmp_path: Path):
             check(store, told)
             last = [ids[0] for kind, *ids in told if kind == "calibrated"][-1:]
             current = store.current_calibration()
-            # One more may have come into force just before the kill, its answer lost; the first of a life has a
+            # One more may have become active just before the kill, its answer lost; the first of a life has a
             # parent that was never stored.
             assert not last or (
                 current is not None

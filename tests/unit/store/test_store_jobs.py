@@ -1,3 +1,5 @@
+"""Jobs: stored once, led through their states, listed and queued."""
+
 from __future__ import annotations
 
 import sqlite3
@@ -7,9 +9,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from pulsed.model.errors import ErrorInfo, IllegalStepError, InvalidValueError, NotAllowedError, NotFoundError
-from pulsed.model.job import JobState, RunOptions
-from pulsed.store import Store, StoreError
+from pulsed.model.errors import (
+    ErrorInfo,
+    IllegalStepError,
+    InvalidValueError,
+    NotAllowedError,
+    NotFoundError,
+    StoreError,
+)
+from pulsed.model.job import JobLogEntry, JobState, RunOptions
+from pulsed.store import Store
 
 
 def run_to(store: Store, job_id: str, *states: JobState, now: float = 1.0) -> None:
@@ -231,3 +240,18 @@ def test_a_list_reads_an_index_and_not_the_rack(store, conditions):
         plans = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
     assert any("SEARCH" in plan for plan in plans), plans
     assert not any(plan.startswith("SCAN") for plan in plans), plans
+
+
+def test_the_log_of_a_job_is_kept_in_order(store, make_job):
+    store.add_jobs([(make_job("a"), b""), (make_job("b"), b"")], 1.0)
+    first, second, third = (JobLogEntry(float(3 - k), f"what {k}", "é" * k) for k in range(3))
+    assert store.job_log("a") == []
+    store.step("a", JobState.COMPILING, 2.0, log=(first,))
+    store.update("b", log=(third,))
+    store.save_chunk("a", 0, b"", 3.0, [second])
+    store.update("a", log=(third, first))
+    assert store.job_log("a") == [first, second, third, first]
+    assert store.job_log("b") == [third]
+    assert store.job("a").state is JobState.COMPILING
+    with pytest.raises(NotFoundError):
+        store.job_log("c")

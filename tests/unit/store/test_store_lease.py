@@ -1,3 +1,5 @@
+"""The lease: one daemon at a time writes to a store."""
+
 from __future__ import annotations
 
 import pytest

@@ -158,7 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
         ]
         found = (found[::-1] if newest_first else found)[skip:]
         expected = found if limit is None else found[:limit]
-        answer = self.store.jobs(state, owner, tags, limit=limit, skip=skip, newest_first=newest_first)
+        answer = self.store.jobs(state=state, owner=owner, tags=tags, limit=limit, skip=skip, newest_first=newest_first)
         assert answer == expected
 
     @invariant()

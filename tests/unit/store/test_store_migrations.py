@@ -1,5 +1,9 @@
+"""Opening a store: migrations, stores of other versions, and what is no store."""
+
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +14,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import pulsed.store
-from pulsed.model.errors import ConfigError, IncompatibleError
-from pulsed.store import Store, StoreError, calibration_log, calibrations, jobs, leases, runs
+from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.errors import ConfigError, IncompatibleError, StoreError
+from pulsed.model.job import JobState
+from pulsed.store import Store, calibration_log, calibrations, engine, jobs, leases, runs
 from pulsed.store.tables import HEAD, metadata
 
 MIGRATIONS = Path(pulsed.store.__file__).parent / "migrations"
@@ -88,8 +94,8 @@ def test_a_migration_is_whole_or_not_at_all(url, monkeypatch):
     [
         ("nonsense", "not the URL"),
         ("nosuchdatabase://x/y", "not the URL"),
-        ("sqlite://", "keeps nothing"),
-        ("sqlite:///:memory:", "keeps nothing"),
+        ("sqlite://", "would keep nothing"),
+        ("sqlite:///:memory:", "would keep nothing"),
         ("sqlite+nosuchdriver:///x", "not the URL"),
     ],
 )
@@ -132,3 +138,51 @@ def test_the_statements_are_ones_that_postgresql_takes():
                 assert ":" not in text.replace("::", ""), "a parameter in the style of another database"
                 seen += 1
     assert seen >= 12
+
+
+def fill_from(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy what the tables of two databases have in common."""
+    connection.execute("ATTACH ? AS new", (str(path),))
+    tables = "SELECT name FROM {0}.sqlite_master WHERE type = 'table' AND name != 'alembic_version'"
+    columns = "SELECT name FROM pragma_table_info(?, '{0}')"
+    both = [" INTERSECT ".join(query.format(name) for name in ("main", "new")) for query in (tables, columns)]
+    for (table,) in connection.execute(both[0]).fetchall():
+        names = ", ".join(f'"{name}"' for (name,) in connection.execute(both[1], (table, table)))
+        connection.execute(f"INSERT OR REPLACE INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
+    connection.commit()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_a_store_of_an_older_version_keeps_its_jobs_and_calibrations(
+    store, url, tmp_path, monkeypatch, make_job, revision
+):
+    """Rows of today in the tables of then: the columns that both have."""
+    store.add_jobs([(make_job("a", name="first", tags=("x", "y")), b"one"), (make_job("b"), b"two")], 1.0)
+    for state in (JobState.COMPILING, JobState.READY, JobState.RUNNING):
+        store.step("a", state, 2.0)
+    store.finish("a", b"result", 3.0)
+    calibration = CalibrationSet("sim5", {"Q0.f01": Value(5e9, "Hz")}, "2026-11-20T12:00:00+00:00")
+    store.put_calibration(calibration, 1.0)
+    store.set_current_calibration(calibration.calibration_id, 2.0)
+    store.close()
+    old = tmp_path / "old.db"
+    maker = create_engine(f"sqlite:///{old}")
+    with monkeypatch.context() as patch, maker.begin() as connection:
+        patch.setattr(engine, "HEAD", revision)
+        engine.migrate(connection)
+    maker.dispose()
+    with contextlib.closing(sqlite3.connect(old)) as connection:
+        fill_from(connection, tmp_path / "pulsed.db")
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
+        assert connection.execute("SELECT count(*) FROM job").fetchall() == [(2,)]
+    upgraded, today = Store(f"sqlite:///{old}", "sim5"), Store(url, "sim5")
+    for one in (upgraded, today):
+        one.open(100.0, "daemon")
+    assert upgraded.jobs() == today.jobs()
+    assert [job.state for job in upgraded.unfinished()] == [JobState.QUEUED]
+    assert (upgraded.payload("b"), upgraded.result("a")) == (b"two", b"result")
+    assert upgraded.current_calibration() == calibration
+    upgraded.add_jobs([(make_job("c"), b"three")], 101.0)
+    assert upgraded.job("c").state is JobState.QUEUED
+    for one in (upgraded, today):
+        one.close()

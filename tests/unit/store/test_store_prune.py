@@ -60,7 +60,7 @@ def test_candidates_and_old_records_go_and_nothing_else(store, first):
     assert store.prune(BEFORE) == Pruned(0, 0)
     again = nudged(first, 9.0)
     store.put_calibration(again, NOW)
-    assert not gone(store, again), "a number is given anew"
+    assert not gone(store, again), "a number is given again"
 
 
 def test_sets_that_a_job_names_stay_and_their_parents(store, first):

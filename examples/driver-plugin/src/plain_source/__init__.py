@@ -5,9 +5,9 @@ deadline, every failure is one error of :mod:`pulsed.model.errors` with the subj
 """
 
 from pulsed.drivers.contract import Capabilities, InstrumentIdentity, InstrumentState, SourceSettings, check_step
-from pulsed.drivers.scpi import Session
+from pulsed.drivers.scpi.session import Session
 from pulsed.model.device import InstrumentDescription
-from pulsed.model.errors import InstrumentError, InstrumentLimitError, WrongInstrumentError
+from pulsed.model.errors import InstrumentChangedError, InstrumentError, InstrumentLimitError, WrongInstrumentError
 
 
 class PlainSource:
@@ -22,6 +22,7 @@ class PlainSource:
         self.state = InstrumentState.CLOSED
         self._session = Session(name, description.address)
         self._sent: tuple[str, ...] = ()
+        self._left: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -31,12 +32,13 @@ class PlainSource:
     # Connectable and Identifiable.
 
     def connect(self, deadline: float) -> None:
-        """Connect and check the identity; what a failed connect opened, it closes."""
+        """Connect, check the identity and switch the output off; what a failed connect opened, it closes."""
         self.close()
         try:
             self._session.connect(deadline)
+            self._session.exchange((), (), deadline)  # what others left in the error queue is no fault of ours
             self.identify(deadline)
-            self._session.transact(("*CLS",), (), deadline)
+            self._session.transact(("*CLS", "OUTP 0"), (), deadline)
         except BaseException:
             self.close()
             raise
@@ -58,7 +60,7 @@ class PlainSource:
     def close(self) -> None:
         """Close. Idempotent."""
         self._session.close()
-        self._sent = ()
+        self._sent = self._left = ()
         self.state = InstrumentState.CLOSED
 
     def reset(self, deadline: float) -> None:
@@ -69,8 +71,18 @@ class PlainSource:
     # Reporting and Safe.
 
     def status(self, deadline: float) -> InstrumentState:
-        """Ask whether it is well."""
-        self._talk((), (), deadline)
+        """Ask whether it is well and, once it was configured, whether it still is as it was left."""
+        answers = self._talk((), ("FREQ?", "POW?", "OUTP?") if self._left else (), deadline)
+        changed = [
+            f"{command} is now {answer}"
+            for command, answer in zip(self._left, answers, strict=True)
+            if abs(float(command.split()[1]) - float(answer)) > 0.01
+        ]
+        if changed:
+            self._sent = ()
+            raise InstrumentChangedError(
+                "was changed by somebody else", subject=self.subject, value="; ".join(changed), legal="as it was left"
+            )
         return self.state
 
     def drain_errors(self, deadline: float) -> list[str]:
@@ -82,7 +94,7 @@ class PlainSource:
         if not self._session.is_open:
             self.connect(deadline)
         self._talk(("OUTP 0",), (), deadline)
-        self._sent = ()
+        self._sent = self._left = ()
         self._step(InstrumentState.IDLE)
 
     # Configurable and Validating.
@@ -94,7 +106,7 @@ class PlainSource:
         changed = [command for command in wanted if command not in self._sent]
         if changed:
             self._talk(changed, (), deadline)
-            self._sent = wanted
+            self._sent = self._left = wanted
 
     def validate(self, work: SourceSettings) -> None:
         """Check the ranges before anything is sent."""

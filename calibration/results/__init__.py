@@ -1,0 +1,1 @@
+"""The data of runs and their plots."""

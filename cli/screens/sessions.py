@@ -1,0 +1,42 @@
+"""Sessions and batches on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pulsed.cli.screens.status import duration, when
+from pulsed.cli.screens.terminal import plain_table
+from pulsed.model.session import SessionInfo, SessionState, holds_rack
+
+
+def standing(session: SessionInfo) -> str:
+    """Return in words how a session is."""
+    if session.ended_as is not None:
+        return f"ended: {session.ended_as}" + (f" by {session.ended_by}" if session.ended_by else "")
+    words = ["holds the rack" if holds_rack(session) else "begun" if session.started is not None else "waits"]
+    if session.state is SessionState.CLOSING:
+        words.append(f"closed by {session.ended_by}")
+    return ", ".join(words)
+
+
+def left(session: SessionInfo, now: float) -> str:
+    """Return for how long a session may go on."""
+    if session.state is SessionState.ENDED:
+        return ""
+    return duration(session.max_time if session.ends is None else max(0.0, session.ends - now))
+
+
+def sessions_screen(sessions: Sequence[SessionInfo], now: float) -> RenderableType:
+    """Return the screen of `pulsed sessions`."""
+    if not sessions:
+        return Text("no sessions", "dim")
+    table = plain_table(
+        "session", "state", "owner", "kind", "opened", "time left", right=("time left",), words=("state",)
+    )
+    for one in sessions:
+        opened = when(one.created)[:-3]
+        table.add_row(one.session_id, standing(one), one.owner, str(one.mode), opened, left(one, now))
+    return table

@@ -1,0 +1,239 @@
+"""The daemon's sockets: requests in, replies, results and events out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from urllib.parse import urlsplit
+
+import msgspec
+import zmq
+
+import pulsed
+from pulsed.client.keys import Key
+from pulsed.client.known_clients import KnownClients
+from pulsed.daemon import logs
+from pulsed.daemon.front.calibration_requests import CalibrationHandlers
+from pulsed.daemon.front.connections import PeerConnections, monitored
+from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_backend
+from pulsed.daemon.front.job_requests import JobHandlers
+from pulsed.daemon.front.session_requests import SessionHandlers
+from pulsed.daemon.front.sockets import (
+    TRACKED,
+    AsyncSocket,
+    ZapAuthenticator,
+    ZmqContext,
+    bind,
+    event_socket,
+    server_socket,
+)
+from pulsed.daemon.jobs.jobs import Jobs
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import NotAllowedError, ProtocolError, PulsedError
+from pulsed.model.payload import Part
+from pulsed.wire import messages as m
+from pulsed.wire.base import PROTOCOL, REVISION
+from pulsed.wire.protocol import DaemonProtocol, EventSource, Refused, frames_of
+from pulsed.wire.revisions import readable
+from pulsed.wire.roles import Role
+
+_HEARTBEAT = 5.0
+"""Seconds without an event after which one is sent."""
+_GATHER = 0.001
+"""Seconds that a job's event waits for others, which go out in one message with it: it takes several steps at once."""
+_SPARE = 16 * 2**20
+"""Bytes by which one frame may exceed the largest submission and still get an answer instead of a closed door."""
+
+
+class RequestServer:
+    """The sockets of one daemon. ``status`` tells how it is, ``stop`` ends it."""
+
+    def __init__(
+        self, device: DeviceDescription, jobs: Jobs, clients: KnownClients,
+        status: Callable[[], m.Status], stop: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.device, self.jobs, self.clients = device, jobs, clients
+        self._status, self._stop = status, stop
+        self._protocol = DaemonProtocol(device.limits.max_payload)
+        self._events = EventSource()
+        self._description = device.model_dump(mode="json")
+        self._instance = uuid.uuid4().hex
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._authenticator: ZapAuthenticator | None = None
+        self._last_event = time.monotonic()
+        self._gathered: list[m.AnyEvent] = []
+        self.handlers: dict[type[m.AnyRequest], Handler] = {
+            m.Hello: self._hello,
+            m.GetStatus: self._tell_status,
+            m.GetDevice: self._tell_device,
+            m.Stop: self._end,
+            **JobHandlers(jobs, self).handlers,
+            **SessionHandlers(jobs).handlers,
+            **CalibrationHandlers(jobs).handlers,
+        }
+
+    def bind(self, context: ZmqContext, key: Key, url: str, events_url: str | None) -> str:
+        """Take the addresses; return the endpoint of the requests. What comes in waits for :meth:`open`.
+
+        Raises ``zmq.ZMQError``, and :class:`ProtocolError` for a URL that is none.
+        """
+        events_url = events_url or f"tcp://{_host(url)}:*"
+        self._authenticator = ZapAuthenticator(context, self.clients)  # first: without it every key would be accepted
+        max_bytes = self.device.limits.max_payload + _SPARE
+        self._requests = server_socket(context, zmq.ROUTER, key, max_bytes)
+        self._requests.router_mandatory = True
+        self._subscriptions = event_socket(context, key)
+        self._monitors = monitored(self._requests), monitored(self._subscriptions)
+        endpoint = bind(self._requests, url)
+        self._events_at = bind(self._subscriptions, events_url)
+        return endpoint
+
+    def release(self) -> None:
+        """Accept no more connections; does nothing after :meth:`close`."""
+        if self._authenticator is not None:
+            self._authenticator.close()
+
+    def open(self) -> None:
+        """Answer from now on."""
+        requests, subscriptions = self._monitors
+        self.connections = PeerConnections(requests, "requests")
+        self._subscribers = PeerConnections(subscriptions, "events")
+        self._publisher = AsyncSocket(self._subscriptions, self._subscribed)
+        self._router = AsyncSocket(self._requests, self._received)
+        self._heart = asyncio.create_task(self._beat(), name="heartbeat")
+
+    async def close(self) -> None:
+        """Close the sockets; what was sent still goes out."""
+        self._heart.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(self._heart, *self._tasks, return_exceptions=True)
+        self._send_gathered()
+        for end in (self._router, self._publisher):
+            end.close()
+        for connections in (self.connections, self._subscribers):
+            await connections.close()
+        self.release()
+
+    def publish(self, event: m.AnyEvent) -> None:
+        """Send an event to all subscribers; one about a job lets what clients and workers wait for go first."""
+        self._last_event = time.monotonic()
+        self._gathered.append(event)
+        if not isinstance(event, m.JobChanged | m.Progress):
+            self._send_gathered()
+        elif len(self._gathered) == 1:
+            asyncio.get_running_loop().call_later(_GATHER, self._send_gathered)
+
+    def _send_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._publisher.send([self._events.frame(event) for event in gathered])
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT / 2)
+            self.clients.refresh()  # a key that was taken away loses its connections too
+            if time.monotonic() - self._last_event > _HEARTBEAT / 2:
+                self.publish(m.StatusChanged(0, self._status()))
+
+    # --- requests ----------------------------------------------------------------------------------------------
+
+    def _subscribed(self, frames: list[zmq.Frame]) -> None:
+        self._subscribers.prove(frames[0])
+
+    def _received(self, frames: list[zmq.Frame]) -> None:
+        address, *rest = frames
+        self.connections.heard(address)
+        user = str(address.get("User-Id"))
+        role = self.clients.role_of(user)
+        peer = Peer(address.bytes, user, Role.VIEWER if role is None else role)
+        received = self._protocol.receive([frame.buffer for frame in rest], user, peer.role)
+        if isinstance(received, Refused):
+            logs.get("front").info("refused", user=user, error=str(received.error))
+            self._router.send([peer.address, *received.frames])
+            return
+        message = received.message
+        try:
+            if role is None:
+                raise NotAllowedError("this key was taken away", subject=f"key {user}")
+            answer = self.handlers[type(message)](message, received.parts, peer)
+        except PulsedError as error:
+            self._refuse(message, peer, error)
+            return
+        if isinstance(answer, tuple):
+            self.answer(peer, *answer)
+            return
+        self.later(answer, message, peer)
+
+    def later(self, answer: Awaitable[HandlerReply | None], message: m.AnyRequest, peer: Peer) -> None:
+        """Answer ``message`` when ``answer`` has come, or with its error."""
+        task = asyncio.ensure_future(self._wait_for(answer, message, peer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wait_for(self, answer: Awaitable[HandlerReply | None], message: m.AnyRequest, peer: Peer) -> None:
+        try:
+            found = await answer
+        except PulsedError as error:
+            self._refuse(message, peer, error)
+        else:
+            if found is not None:
+                self.answer(peer, *found)
+
+    def answer(self, peer: Peer, reply: m.AnyReply, parts: Sequence[Part] = ()) -> None:
+        """Send an answer."""
+        frames = frames_of(reply, parts)
+        size = sum(memoryview(frame).nbytes for frame in frames)
+        tracker = self._router.send([peer.address, *frames], track=size >= TRACKED)
+        connection = self.connections.of(peer.address) if size >= TRACKED else None
+        if tracker is not None and connection is not None:
+            connection.sent(tracker, size)
+
+    def has_room(self, peer: Peer) -> bool:
+        """Whether the peer takes what it is sent."""
+        return self.connections.has_room(peer.address)
+
+    def waits(self, peer: Peer) -> Callable[[], None]:
+        """Count one more request of the peer that waits; return what counts it off again."""
+        return self.connections.waits(peer.address)
+
+    def room(self, peer: Peer) -> AbstractAsyncContextManager[None]:
+        """Wait until it does, and until the large answers before this one have left."""
+        return self.connections.room(peer.address)
+
+    def _refuse(self, message: m.AnyRequest, peer: Peer, error: PulsedError) -> None:
+        logs.get("front").info("refused", user=peer.user, error=str(error))
+        self.answer(peer, m.ErrorReply(message.id, error.to_info()))
+
+    # --- one handler per request -------------------------------------------------------------------------------
+
+    def _hello(self, message: m.Hello, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
+        greeting = m.Greeting(
+            message.id, PROTOCOL, pulsed.__version__, self.jobs.qpy, (self.device.name,), peer.user,
+            str(peer.role), self._events_at, self._events.number, self._instance, self.device.limits.max_payload,
+            REVISION,
+        )  # fmt: skip
+        return greeting, ()
+
+    def _tell_status(self, message: m.GetStatus, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
+        return m.StatusReply(message.id, self._status()), ()
+
+    def _tell_device(self, message: m.GetDevice, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
+        check_backend(message.backend, self.device.name)
+        description = msgspec.json.encode(readable(self._description, message.revision))
+        return m.DeviceReply(message.id, self.jobs.calibrations.active.calibration_id), [description]
+
+    def _end(self, message: m.Stop, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
+        self._stop(f"stopped by {peer.user}")
+        return m.StopReply(message.id), ()
+
+
+def _host(url: str) -> str:
+    """Return the host that ``url`` binds. Raises :class:`ProtocolError` for a URL that is none."""
+    parts = urlsplit(url)
+    if parts.scheme != "tcp" or not parts.netloc:
+        raise ProtocolError("not an address to listen on", subject="url", value=url, legal="tcp://HOST:PORT")
+    return parts.netloc.rsplit(":", 1)[0]

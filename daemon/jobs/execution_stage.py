@@ -1,0 +1,192 @@
+"""One job plays, chunk by chunk; what was lost with an instrument or a worker plays once more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pulsed.daemon import logs
+from pulsed.daemon.jobs.registry import ActiveJob, JobRegistry
+from pulsed.daemon.workers import messages
+from pulsed.daemon.workers.rack_connection import RackConnection
+from pulsed.model import result as results
+from pulsed.model.chunk_results import ChunkResult, decode_chunk, encode_chunk, merge_chunks
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import (
+    InstrumentChangedError,
+    InstrumentMemoryLostError,
+    InstrumentTimeoutError,
+    InstrumentUnreachableError,
+    PulsedError,
+    WorkerDiedError,
+)
+from pulsed.model.job import JobLogEntry, JobState
+from pulsed.model.payload import Part, pack_frames, unpack_frames
+from pulsed.store.store import Store
+from pulsed.wire.messages import Progress
+
+LOST = (
+    InstrumentUnreachableError, InstrumentTimeoutError, InstrumentMemoryLostError, InstrumentChangedError,
+    WorkerDiedError,
+)  # fmt: skip
+"""What interrupts a job instead of failing it, the first time. What was played with other settings is thrown away."""
+_ON_RACK = (JobState.RUNNING, JobState.INTERRUPTED)
+_GRACE, _FACTOR = 60.0, 10.0
+"""A chunk may take this many seconds, and this many times as long as its pulses."""
+
+FinishedChunk = tuple[ChunkResult, Sequence[Part]]
+
+
+class ExecutionStage:
+    """Takes jobs from the registry to the rack worker."""
+
+    def __init__(
+        self, registry: JobRegistry, rack: RackConnection, device: DeviceDescription, rack_wait: float
+    ) -> None:
+        self.registry, self.rack, self.device = registry, rack, device
+        self._current: ActiveJob | None = None
+        """The job whose turn it is."""
+        self._rack_wait = rack_wait
+
+    @property
+    def running(self) -> str:
+        """The job on the rack, empty when there is none."""
+        job = self._current
+        return job.info.job_id if job is not None and job.info.state in _ON_RACK else ""
+
+    async def run(self) -> None:
+        """Play whenever something is ready."""
+        while True:
+            self.registry.to_play.clear()
+            job_id = self.registry.queue.take_to_play()
+            if job_id is None:
+                await self.registry.to_play.wait()
+            else:
+                await self._next(self.registry.jobs[job_id])
+
+    def progress(self, job_id: str, what: str, fraction: float) -> None:
+        """The rack worker reports."""
+        job = self.registry.jobs.get(job_id)
+        if job is not None:
+            self.registry.publish(Progress(0, job_id, len(job.stored), len(job.chunks), what, fraction))
+
+    async def _next(self, job: ActiveJob) -> None:
+        self._current = job
+        self.registry.sessions.begins(job.info.session_id, time.time())
+        self.registry.to_compile.set()  # one more may be compiled ahead
+        try:
+            await self._play(job)
+        except PulsedError as error:
+            if self.registry.alive(job):
+                self.registry.end(job, JobState.FAILED, error.to_info())
+        finally:
+            self._current = None
+
+    async def _play(self, job: ActiveJob) -> None:
+        if not job.info.options.dry_run:
+            await self.rack.recovered(self._rack_wait)
+        if not self.registry.alive(job):
+            return
+        job.spent("queue", time.perf_counter() - job.since)
+        self._start(job)
+        if job.info.options.dry_run:
+            for index, parts in enumerate(job.chunk_parts):
+                await self.rack.client.check(job.info.job_id, index, self._rack_wait, parts)
+                if not self.registry.alive(job):
+                    return
+            self.registry.finish(job, self._result(job, (), []))
+            return
+        played = await self._play_all(job)
+        if self.registry.alive(job):
+            programs, arrays = merge_chunks(played, job.info.num_programs, job.info.options.shots)
+            log = () if job.last_chunk is None else (job.last_chunk,)
+            self.registry.finish(job, self._result(job, programs, arrays), log)
+
+    def _start(self, job: ActiveJob) -> None:
+        attempt = job.info.attempts + 1
+        self.registry.step(job, JobState.RUNNING, f"attempt {attempt}", attempts=attempt)
+
+    async def _play_all(self, job: ActiveJob) -> list[FinishedChunk]:
+        """Play what is not stored yet. All but the last chunk are stored at once, that one with the result."""
+        played: list[FinishedChunk] = []
+        missing = [index for index in range(len(job.chunks)) if index not in job.stored]
+        for index in missing:
+            answer, arrays = await self._play_chunk(job, index)
+            if not self.registry.alive(job):
+                return []
+            chunk = job.chunks[index]
+            for stage, seconds in answer.times.items():
+                job.spent(stage, seconds)
+            done = ChunkResult(chunk.first_program, chunk.first_shot, answer.programs, answer.times)
+            entry = _entry(index, len(job.chunks), answer.times)
+            if index == missing[-1]:
+                job.last_chunk = entry
+                played.append((done, arrays))
+            else:
+                self._save(job, index, done, arrays, entry)
+        if job.stored:
+            store = self.registry.store
+            for index, blob in (await store.call(Store.chunks, job.info.job_id)).items():
+                if index in job.stored:
+                    head, *parts = unpack_frames(blob)
+                    played.append((decode_chunk(head), parts))
+        return played
+
+    def _save(self, job: ActiveJob, index: int, done: ChunkResult, arrays: Sequence[Part], entry: JobLogEntry) -> None:
+        job.stored.add(index)
+        job.chunk_parts[index] = ()
+        blob = pack_frames([encode_chunk(done), *arrays])
+        job.info = msgspec.structs.replace(job.info, chunks_done=len(job.stored))
+        write = self.registry.store.write(Store.save_chunk, job.info.job_id, index, blob, time.time(), [entry])
+        self.registry.keep(job, "chunk", write)
+
+        def stored(future: asyncio.Future[Any]) -> None:
+            if not future.cancelled() and future.exception() is None:
+                self.registry.chunk_stored(job, index, done, arrays)
+
+        write.add_done_callback(stored)
+        self.registry.changed(job)
+
+    async def _play_chunk(self, job: ActiveJob, index: int) -> tuple[messages.ChunkPlayed, Sequence[Part]]:
+        """Play one chunk, and once more after an instrument or the worker was lost."""
+        seconds = min(self.device.limits.job_seconds, _GRACE + _FACTOR * job.chunks[index].seconds)
+        again = False
+        while True:
+            began = time.perf_counter()
+            try:
+                played, arrays = await self.rack.client.play(job.info.job_id, index, seconds, job.chunk_parts[index])
+            except LOST as error:
+                logs.get("jobs").warning("interrupted", job=job.info.job_id, chunk=index, error=str(error))
+                self.rack.lost(error)
+                if again or not self.registry.alive(job):
+                    raise
+                self.registry.step(job, JobState.INTERRUPTED, str(error))
+                await self.rack.recovered(self._rack_wait)
+                if not self.registry.alive(job):
+                    raise
+                again = True
+                self._start(job)
+                continue
+            job.spent("handover", time.perf_counter() - began - sum(played.times.values()))
+            return played, arrays
+
+    def _result(
+        self, job: ActiveJob, programs: tuple[results.ProgramResult, ...], arrays: Sequence[Part]
+    ) -> list[Part]:
+        info = job.info
+        whole = results.JobResult(
+            job_id=info.job_id, backend=self.device.name, backend_version=self.device.version,
+            calibration_id=info.calibration_id, programs=programs, times=dict(job.seconds),
+            instruments={} if info.options.dry_run else self.rack.instruments.identities,
+        )  # fmt: skip
+        return results.encode(whole, arrays)
+
+
+def _entry(index: int, count: int, times: Mapping[str, float]) -> JobLogEntry:
+    """Return what the log says of a chunk that was played."""
+    spent = ", ".join(f"{what} {seconds:.3g} s" for what, seconds in times.items() if seconds)
+    return JobLogEntry(time.time(), "chunk", f"{index + 1} of {count}" + (f": {spent}" if spent else ""))

@@ -1,0 +1,1 @@
+"""The drivers, in one folder per maker."""

@@ -1,0 +1,132 @@
+"""What one instrument has to play or record in a chunk: tables of events, envelopes, list entries.
+
+Times are samples of the instrument's clock since its sample 0 of the shot, as the Program has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsed import old_names
+from pulsed.compiler.program import Chunk, PortSettings
+
+Rows = npt.NDArray[np.void]
+
+MODES = ("integrate", "raw", "average")
+"""What a digitizer may return: integrated values of each shot, records of each shot, records averaged."""
+
+PLAYED = np.dtype(
+    [
+        ("entry", "<i4"), ("slot", "<u2"), ("pair", "u1"), ("oscillator", "u1"), ("envelope", "<i4"),
+        ("time", "<i8"), ("amplitude", "<f8"), ("phase", "<f8"), ("frequency", "<f8"), ("condition", "<i2"),
+    ]
+)  # fmt: skip
+"""Rows of :attr:`Playback.events`, sorted by entry. Envelope -1: nothing is played, the oscillator is turned by the
+phase from then on. Condition k: in shots whose bit k is 1; -k: whose bit k is 0; 0: always. Bits count from 1."""
+
+RECORDED = np.dtype(
+    [
+        ("entry", "<i4"), ("slot", "<u2"), ("qubit", "<u2"), ("memory_slot", "<i4"), ("window", "<u4"),
+        ("kernel", "<i4"), ("time", "<i8"), ("length", "<i8"), ("frequency", "<f8"),
+        ("feedback", "<u2"), ("angle", "<f4"), ("threshold", "<f4"), ("order", "<i4"),
+    ]
+)  # fmt: skip
+"""Rows of :attr:`Recording.rows`, sorted by entry and time; windows of an entry are numbered in order of time.
+Feedback: number of the bit that goes to the AWGs, 1 where Re(v exp(-i angle)) > threshold, or 0.
+Order: place in the program, of those on all digitizers: what is measured into one memory slot last has the highest."""
+
+DECIDED = np.dtype([("entry", "<i4"), ("number", "<u2"), ("term", "<i2")])
+"""Rows of :attr:`Recording.decisions`, sorted by entry and number: bit ``number`` of the entry is made of others, and 1
+in shots where each of its terms holds: that bit k is 1 (k), or 0 (-k)."""
+
+LIST = np.dtype([("length", "<i8"), ("shots", "<i8"), ("period", "<i8")])
+"""One row per entry: length of the table, shots, and samples from shot to shot."""
+
+
+@dataclass(frozen=True)
+class Envelopes:
+    """The table of envelopes of a chunk, read when needed."""
+
+    chunk: Chunk
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Samples of each."""
+        return np.array([ref.shape[0] for ref in self.chunk.head.envelopes], dtype=np.int64)
+
+    def name(self, row: int) -> str:
+        """Return the content hash, hexadecimal."""
+        return self.chunk.head.keys[row].hex()
+
+    def read(self, row: int) -> npt.NDArray[Any]:
+        """Return the samples: complex128, full scale 1."""
+        return self.chunk.envelope(row)
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What one AWG plays."""
+
+    events: Rows
+    """:data:`PLAYED`."""
+    entries: Rows
+    """:data:`LIST`."""
+    envelopes: Envelopes
+    channels: tuple[str, ...]
+    """By slot, for messages: ``"d0"``."""
+    programs: tuple[str, ...]
+    """By entry, for messages."""
+    pairs: Mapping[int, PortSettings]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one digitizer records; ``mode`` is one of :data:`MODES`."""
+
+    rows: Rows
+    """:data:`RECORDED`."""
+    entries: Rows
+    """:data:`LIST`."""
+    envelopes: Envelopes
+    """Of which some are kernels."""
+    channels: tuple[str, ...]
+    programs: tuple[str, ...]
+    mode: str
+    clock: float
+    """Hz."""
+    decisions: Rows = field(default_factory=lambda: np.empty(0, DECIDED))
+    """:data:`DECIDED`."""
+
+    @cached_property
+    def _bounds(self) -> list[int]:
+        """Where the rows of each entry begin, and the last one's end."""
+        bounds: list[int] = np.searchsorted(self.rows["entry"], np.arange(len(self.entries) + 1)).tolist()
+        return bounds
+
+    def entry(self, index: int) -> Rows:
+        """Return the rows of one entry."""
+        return self.rows[self._bounds[index] : self._bounds[index + 1]]
+
+
+def split_entries(rows: Rows, entry: npt.NDArray[np.int32], count: int) -> list[Rows]:
+    """Return the ``rows`` of each of ``count`` entries; ``entry`` (ascending) says which each row belongs to."""
+    bounds = np.searchsorted(entry, np.arange(count + 1))
+    return [rows[start:stop] for start, stop in pairwise(bounds)]
+
+
+@dataclass(frozen=True)
+class InstrumentPrograms:
+    """What each instrument has to do in a chunk, by name."""
+
+    playbacks: Mapping[str, Playback]
+    recordings: Mapping[str, Recording]
+
+
+__getattr__ = old_names(__name__)

@@ -1,0 +1,211 @@
+"""The steps that a chunk takes on the instruments: validate, prepare, play; each takes what the one before returned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from pulsed.compiler.program import Chunk
+from pulsed.drivers.contract import Digitizer, Fetched, Generator, Handle, after, remaining
+from pulsed.drivers.programs import InstrumentPrograms
+from pulsed.drivers.rack.assembly import Recorded, check_discriminators
+from pulsed.drivers.rack.connections import Connections
+from pulsed.drivers.rack.feedback import check_feedback
+from pulsed.drivers.rack.settings import FixedSettings, configuration, fixed_settings
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import (
+    InstrumentLimitError,
+    InstrumentMemoryLostError,
+    InstrumentOverrangeError,
+    InstrumentTriggerMissedError,
+    PulsedError,
+    combined,
+)
+
+ProgressCallback = Callable[[str, float], None]
+"""Called with a stage (``"upload"``, ``"play"``, ``"fetch"``) and how much of it is done, 0 to 1."""
+
+_STRAGGLE_SECONDS = 1.0
+"""A follower that is not done so long after the leader has missed a trigger."""
+
+
+@dataclass(frozen=True)
+class ValidatedChunk:
+    """A chunk that every instrument can play."""
+
+    chunk: Chunk
+    programs: InstrumentPrograms
+    settings: FixedSettings
+
+    def seconds(self, device: DeviceDescription) -> float:
+        """Return how long the shots take."""
+        seconds = 0.0
+        for port in device.ports.values():
+            if port.instrument in self.programs.playbacks:
+                entries = self.programs.playbacks[port.instrument].entries
+                seconds = max(seconds, float(entries["shots"].astype(float) @ entries["period"] / float(port.clock)))
+        return seconds
+
+
+@dataclass(frozen=True)
+class PreparedChunk:
+    """A chunk that is uploaded and armed; ``handles`` by instrument."""
+
+    validated: ValidatedChunk
+    handles: Mapping[str, Handle]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What accompanies a chunk on its way: until when it may take, who is told of it, the seconds of each stage."""
+
+    deadline: float
+    report: ProgressCallback
+    times: dict[str, float]
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time of what is done inside to that of ``stage``."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.times[stage] = self.times.get(stage, 0.0) + time.perf_counter() - began
+
+
+def validate(connections: Connections, chunk: Chunk, programs: InstrumentPrograms) -> ValidatedChunk:
+    """Check every limit of every instrument; speaks to none of them.
+
+    Raises the error of the instrument that refuses; when several do, it has the error of each as its ``causes``.
+    """
+    errors: list[PulsedError] = []
+
+    def check(test: Callable[..., object], *args: object) -> None:
+        try:
+            test(*args)
+        except PulsedError as error:
+            errors.append(error)
+
+    settings = fixed_settings(connections, chunk)
+    for name, playback in programs.playbacks.items():
+        check(_check_blocks, chunk, connections.generators[name])
+        check(connections.generators[name].validate, playback)
+    for name, recording in programs.recordings.items():
+        check(_check_blocks, chunk, connections.digitizers[name])
+        check(connections.digitizers[name].validate, recording)
+        check(check_discriminators, chunk, recording)
+    latencies = {name: connections.generators[name].capabilities.feedback_latency for name in programs.playbacks}
+    check(check_feedback, chunk, connections.device, programs.playbacks, programs.recordings, latencies)
+    for driver, wanted in settings:
+        check(driver.validate, wanted)
+    if errors:
+        raise combined(errors)
+    return ValidatedChunk(chunk, programs, settings)
+
+
+def _check_blocks(chunk: Chunk, driver: Generator | Digitizer) -> None:
+    can = driver.capabilities
+    for program in chunk.programs:
+        branches = not can.branching and any(block.branch is not None for block in program.blocks)
+        late = not can.late_parameters and program.parameters.shape[0] > 0
+        if branches or late:
+            raise InstrumentLimitError(
+                f"cannot {'branch on a measured bit' if branches else 'take parameters while it plays'}",
+                subject=f"instrument {driver.name}",
+                value=f"program {program.name}",
+                legal="programs without",
+            )
+
+
+def prepare(connections: Connections, validated: ValidatedChunk, watch: Watch, verify: bool = False) -> PreparedChunk:
+    """Configure, upload and arm. An instrument that lost its memory is connected again first.
+
+    ``verify``: read back which tables the instruments hold.
+    """
+    try:
+        handles = _upload(connections, validated, watch, verify)
+        _arm(connections, handles, watch)
+    except InstrumentMemoryLostError:
+        # It rebooted since the last chunk: nothing that was sent is there, settings included.
+        connections.connect(watch.deadline)
+        handles = _upload(connections, validated, watch, verify)
+        _arm(connections, handles, watch)
+    return PreparedChunk(validated, handles)
+
+
+def _upload(connections: Connections, validated: ValidatedChunk, watch: Watch, verify: bool) -> dict[str, Handle]:
+    """Configure and upload, side by side."""
+    programs, players, deadline = validated.programs, connections.players, watch.deadline
+    watch.report("upload", 0.0)
+    with watch.timed("upload"):
+        connections.gather(configuration(connections, validated.settings, programs.playbacks, deadline))
+        uploads: dict[str, Callable[[], Handle]] = {
+            name: partial(connections.generators[name].upload, playback, deadline)
+            for name, playback in programs.playbacks.items()
+        }
+        for name, recording in programs.recordings.items():
+            uploads[name] = partial(connections.digitizers[name].upload, recording, deadline)
+        handles = connections.gather(uploads)
+        if verify:
+            connections.gather({n: partial(players[n].verify, handles[n], deadline) for n in handles})
+    watch.report("upload", 1.0)
+    return handles
+
+
+def _arm(connections: Connections, handles: Mapping[str, Handle], watch: Watch) -> None:
+    """Arm the followers, then the leaders, so that no trigger is missed."""
+    players, leaders = connections.players, connections.leaders(handles)
+    with watch.timed("arm"):
+        for group in ([name for name in handles if name not in leaders], leaders):
+            connections.gather({n: partial(players[n].arm, handles[n], watch.deadline) for n in group})
+
+
+def play(connections: Connections, prepared: PreparedChunk, watch: Watch) -> Recorded:
+    """Start the leaders, wait until all have played, and return what each digitizer recorded."""
+    with watch.timed("play"):
+        _run(connections, prepared, watch)
+    with watch.timed("fetch"):
+        return _fetch(connections, prepared, watch.deadline)
+
+
+def _run(connections: Connections, prepared: PreparedChunk, watch: Watch) -> None:
+    began, seconds = time.monotonic(), prepared.validated.seconds(connections.device)
+    players, waiting = connections.players, list(prepared.handles)
+    leaders = connections.leaders(waiting)
+    connections.gather({name: partial(players[name].start, watch.deadline) for name in leaders})
+    patience: float | None = None
+    while waiting:
+        done = connections.gather({name: partial(players[name].wait_done, watch.deadline) for name in waiting})
+        waiting = [name for name in waiting if not done[name]]
+        if waiting and leaders and not set(waiting) & set(leaders):
+            patience = patience or after(_STRAGGLE_SECONDS)
+            if not remaining(patience):
+                raise InstrumentTriggerMissedError(
+                    "still waits for triggers when the leader has played", subject=f"instrument {waiting[0]}"
+                )
+        watch.report("play", min(1.0, (time.monotonic() - began) / seconds) if waiting else 1.0)
+
+
+def _fetch(connections: Connections, prepared: PreparedChunk, deadline: float) -> Recorded:
+    """Return the data of each digitizer, once all that was set for the chunk has said that it was well."""
+    chunk, recordings = prepared.validated.chunk, prepared.validated.programs.recordings
+    tasks: dict[str, Callable[[], Any]] = {
+        driver.name: partial(driver.status, deadline) for driver, _ in prepared.validated.settings
+    }
+    for name in recordings:
+        tasks[name] = partial(connections.digitizers[name].fetch, prepared.handles[name], deadline)
+    done = connections.gather(tasks)
+    recorded = [(recording, cast("Fetched", done[name])) for name, recording in recordings.items()]
+    for name, (_, data) in zip(recordings, recorded, strict=True):
+        if chunk.settings.meas_level == 2 and any(data.overrange):
+            raise InstrumentOverrangeError(
+                f"the input was beyond full scale in program {chunk.programs[data.overrange.index(True)].name}, "
+                "so its points cannot be classified",
+                subject=f"instrument {name}",
+                legal="a weaker readout, or meas_level 0 or 1, which report overrange in the result",
+            )
+    return recorded

@@ -1,0 +1,82 @@
+"""Tables of a device description that say what may be asked of a rack: its grid, its limits, its maintenance."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+from pulsed.model.units import Seconds
+
+
+class Table(BaseModel):
+    """A table of the file: it refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Steps = Annotated[int, Field(gt=0, lt=2**31)]
+"""A number of dt, as far as Qiskit's timing constraints can hold one."""
+
+
+class Timing(Table):
+    """The grid of the pulse language, in dt."""
+
+    granularity: Steps = 1
+    """Lengths of pulses are multiples of this."""
+    min_length: Steps = 1
+    """Shortest pulse."""
+    pulse_alignment: Steps = 1
+    """Starts of pulses are multiples of this."""
+    acquire_alignment: Steps = 1
+    """Starts of acquisitions are multiples of this."""
+    feedback_latency: NonNegativeInt | None = None
+    """dt from the end of an acquisition at the digitizer until the AWGs can play what its bit decides; None: the rack
+    has no feedback, and circuits with `if_test` are refused."""
+
+
+class Limits(Table):
+    """What one job may ask for."""
+
+    max_shots: PositiveInt = 100_000
+    """Most shots of one job."""
+    max_circuits: PositiveInt = 1000
+    """Most circuits and schedules of one job."""
+    default_shots: PositiveInt = 1024
+    """Shots of a job that does not give their number."""
+    max_payload: PositiveInt = 256 * 2**20
+    """Bytes of one submission."""
+    free_disk: NonNegativeInt = 512 * 2**20
+    """Bytes that have to be free on the disk of the store; below, no job is accepted."""
+    max_result: PositiveInt = 256 * 2**20
+    """Bytes of the result of one job; one that would bring back more is refused before it plays."""
+    rep_delay: Seconds = Field(default=500e-6, gt=0)
+    """Time from the end of a program to the next shot, in which qubits relax."""
+    rep_delay_min: Seconds = Field(default=1e-6, gt=0)
+    """Shortest repetition delay a job may ask for."""
+    rep_delay_max: Seconds = Field(default=10e-3, gt=0)
+    """Longest repetition delay."""
+    rack_time: Seconds = Field(default=600.0, gt=0)
+    """Time on the rack of one job above which it is refused unless it is confirmed."""
+    job_seconds: float = Field(default=3600.0, gt=0)
+    """Longest time on the rack of one job, confirmed or not."""
+    compile_seconds: float = Field(default=300.0, gt=0)
+    """Longest time that compiling one job may take."""
+    session_time: Seconds = Field(default=28800.0, gt=0)
+    """Longest time of a session or batch, from the start of its first job; what those have that ask for no other."""
+    session_silence: Seconds = Field(default=300.0, gt=0)
+    """A session that holds the rack ends when it has had no job for this long."""
+
+
+class Maintenance(Table):
+    """When the daemon runs passes of `pulsed cal maintain` by itself."""
+
+    self_test: bool | None = None
+    """Whether `pulsed self-test` runs when the instruments first answer; None: on a rack that is not simulated."""
+
+    every: Seconds | None = Field(default=None, gt=0)
+    """Time from the last measurement of a calibration to the next pass; None: only by hand."""
+    idle: Seconds = Field(default=10.0, ge=0)
+    """A pass begins only when no job has waited or played for this long. Jobs that arrive during a pass go first."""
+    limit: Seconds = Field(default=3600.0, gt=0)
+    """How long one pass may take, including jobs that go first; the next pass goes on where this one was stopped."""

@@ -1,0 +1,5 @@
+"""Where ``qiskit.pulse`` had Delay."""
+
+from pulsed.pulse.instructions.timed import Delay
+
+__all__ = ["Delay"]

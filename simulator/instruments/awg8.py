@@ -1,0 +1,297 @@
+"""The AWG8: four IQ pairs with eight oscillators and two markers each. Manual: docs/instruments/awg8.md."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsed.simulator.instruments.faults import OVERHEATED
+from pulsed.simulator.instruments.scpi import (
+    BlockAnswer,
+    BlockParameter,
+    Command,
+    IntegerParameter,
+    RealParameter,
+    ScpiError,
+    SwitchParameter,
+    TextParameter,
+)
+from pulsed.simulator.instruments.stored_tables import StoredTable, StoredTables
+from pulsed.simulator.instruments.virtual_instrument import (
+    FEEDBACK_BITS,
+    FEEDBACK_LATENCY,
+    MAX_PERIOD,
+    ListPlayer,
+    TriggerBus,
+    VirtualIdentity,
+    require,
+)
+
+PAIRS, OSCILLATORS, MARKERS = 4, 8, 2
+SLOTS = OSCILLATORS + MARKERS
+"""Slots of a pair: its oscillators, then its markers."""
+TURN = 0xFFFFFFFF
+"""In place of a waveform: the oscillator is turned by the event's phase from then on."""
+FULL_SCALE = 8191
+WAVE_MEMORY, EVENT_MEMORY = 16 << 20, 1 << 20
+GRANULARITY, SHORTEST, LONGEST = 8, 16, 1 << 16
+BANDWIDTH = 500e6
+EVENT = np.dtype(
+    [
+        ("pair", "u1"),
+        ("oscillator", "u1"),
+        ("condition", "<i2"),
+        ("waveform", "<u4"),
+        ("time", "<i8"),
+        ("amplitude", "<f8"),
+        ("phase", "<f8"),
+        ("frequency", "<f8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class StoredWaveform(StoredTable):
+    """I and Q codes, shape (samples, 2), and their content hash."""
+
+    codes: np.ndarray
+    key: bytes
+
+    def envelope(self) -> np.ndarray:
+        """Return the waveform in full scales, complex128."""
+        pairs = self.codes.astype(np.float64) / FULL_SCALE
+        return pairs.view(np.complex128)[:, 0]
+
+
+@dataclass(frozen=True)
+class EventTable(StoredTable):
+    """Events in order of pair, oscillator and time, and the samples they last."""
+
+    events: np.ndarray
+    length: int
+    conditional: bool
+
+
+@dataclass
+class PairSettings:
+    """One pair: its switch, and what is done to (I, Q) before the converter."""
+
+    on: bool = False
+    correction: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 1.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+
+
+class VirtualAwg(ListPlayer):
+    """One AWG8."""
+
+    def __init__(self, identity: VirtualIdentity, bus: TriggerBus) -> None:
+        self.waveforms: StoredTables[StoredWaveform] = StoredTables("waveform", "samples", WAVE_MEMORY)
+        self.sequences: StoredTables[EventTable] = StoredTables("sequence", "events", EVENT_MEMORY)
+        super().__init__(identity, bus)
+
+    def clear_memory(self) -> None:
+        """Forget all tables, switch all outputs off."""
+        super().clear_memory()
+        self.waveforms.clear()
+        self.sequences.clear()
+        self._lengths = np.zeros(1 << 16, np.int64)
+        self._revision = 0
+        self._checked: dict[int, int] = {}
+        self.outputs = tuple(PairSettings() for _ in range(PAIRS))
+        self.trigger_output = True
+
+    def table_length(self, table: int) -> int | None:
+        """Return the length of a sequence in samples."""
+        sequence = self.sequences.get(table)
+        return sequence.length if sequence else None
+
+    def check_list(self) -> None:
+        """Refuse sequences whose waveforms are gone or no longer fit."""
+        for table in dict.fromkeys(self.list["table"].tolist()):
+            if self._checked[table] != self._revision:
+                sequence = self.sequences[table]
+                self._check_times(sequence.events, sequence.length)
+                self._checked[table] = self._revision
+
+    def _check_times(self, events: np.ndarray, length: int) -> None:
+        """Refuse (-221) sorted events without waveform, beyond the length, or over one another."""
+        waveform, time, slot = events["waveform"], events["time"], _slots(events)
+        marker, turn = events["oscillator"] >= OSCILLATORS, waveform == TURN
+        lasting = np.where(marker, waveform, self._lengths[np.minimum(waveform, 0xFFFF)])
+        lasting[turn & ~marker] = 0
+        end = time + lasting
+        apart = (slot[1:] != slot[:-1]) | (time[1:] >= end[:-1])
+        require(
+            [
+                (-221, turn | marker | (waveform <= 0xFFFF) & (lasting > 0), "a stored waveform"),
+                (-221, end <= length, f"an end within the length {length}"),
+                (-221, apart, "an end before the next one of its oscillator begins"),
+            ],
+            "event (by pair, oscillator, time)",
+        )
+
+    def _store_waveform(self, number: int, name: str, block: bytearray) -> None:
+        codes = np.frombuffer(block, "<i2").reshape(-1, 2)
+        samples = len(codes)
+        if samples > LONGEST:
+            raise ScpiError(-223, f"{samples} samples, legal up to {LONGEST}")
+        if samples < SHORTEST or samples % GRANULARITY:
+            raise ScpiError(-222, f"{samples} samples, legal multiples of {GRANULARITY} from {SHORTEST}")
+        if codes.min() < -FULL_SCALE or codes.max() > FULL_SCALE:
+            raise ScpiError(-222, f"sample values, legal {-FULL_SCALE} to {FULL_SCALE}")
+        replaces = number in self.waveforms
+        self._check_waveform_free(number)
+        digest = hashlib.blake2b(block, digest_size=16).digest()
+        self.waveforms.put(number, StoredWaveform(name, samples, codes, digest))
+        self._lengths[number] = samples
+        self._revision += replaces
+
+    def _check_waveform_free(self, number: int) -> None:
+        for table in self.tables_in_use:
+            events = self.sequences[table].events
+            if number in events["waveform"][events["oscillator"] < OSCILLATORS]:
+                raise ScpiError(-221, f"waveform {number} is in use by sequence {table}")
+
+    def _read_waveform(self, number: int) -> BlockAnswer:
+        return BlockAnswer((self.waveforms.need(number).codes.reshape(-1).data,))
+
+    def _delete_waveform(self, number: int) -> None:
+        self.waveforms.need(number)
+        self._check_waveform_free(number)
+        self.waveforms.drop(number)
+        self._lengths[number] = 0
+        self._revision += 1
+
+    def _delete_waveforms(self) -> None:
+        self.check_free()
+        self.waveforms.clear()
+        self._lengths[:] = 0
+        self._revision += 1
+
+    def _store_sequence(self, number: int, name: str, length: int, block: bytearray) -> None:
+        events = np.frombuffer(block, EVENT)
+        _check_events(events, length)
+        # A turn goes before what plays from the same sample on.
+        plays = (events["waveform"] != TURN) | (events["oscillator"] >= OSCILLATORS)
+        events = events[np.lexsort((plays, events["time"], _slots(events)))]
+        self._check_times(events, length)
+        self._check_sequence_free(number)
+        self.sequences.put(number, EventTable(name, len(events), events, length, bool(events["condition"].any())))
+        self._checked[number] = self._revision
+
+    def _read_sequence(self, number: int) -> BlockAnswer:
+        return BlockAnswer((self.sequences.need(number).events.view("u1").data,))
+
+    def _trace_markers(self, number: int, pair: int) -> str:
+        """Return marker, start, stop and condition of each time that a marker of the pair is up."""
+        events = self.sequences.need(number).events
+        mine = events[(events["pair"] == pair) & (events["oscillator"] >= OSCILLATORS)]
+        return ",".join(f"{marker},{start},{stop},{condition}" for marker, start, stop, condition in marks(mine))
+
+    def _check_sequence_free(self, number: int) -> None:
+        if number in self.tables_in_use:
+            raise ScpiError(-221, f"sequence {number} is in use")
+
+    def _delete_sequence(self, number: int) -> None:
+        self.sequences.need(number)
+        self._check_sequence_free(number)
+        self.sequences.drop(number)
+
+    def _delete_sequences(self) -> None:
+        self.check_free()
+        self.sequences.clear()
+
+    def switch_off(self) -> None:
+        """Switch all pairs off."""
+        for output in self.outputs:
+            output.on = False
+
+    def _switch(self, pair: int, on: bool) -> None:
+        if on:
+            self.check_health(OVERHEATED)
+        self.outputs[pair - 1].on = on
+
+    def _correct(self, pair: int, *matrix: float) -> None:
+        a, b, c, d = matrix
+        self.outputs[pair - 1].correction = (a, b, c, d)
+
+    def _set_offset(self, pair: int, i: float, q: float) -> None:
+        self.outputs[pair - 1].offset = (i, q)
+
+    def _set_trigger_output(self, on: bool) -> None:
+        self.check_free()
+        self.trigger_output = on
+
+    _ID = IntegerParameter("id", 0, 0xFFFF)
+    _NAME = TextParameter("name", 64)
+    COMMANDS = (
+        *ListPlayer.COMMANDS,
+        Command("WAVeform:DATA", _store_waveform, (_ID, _NAME, BlockParameter("waveform", 4))),
+        Command("WAVeform:DATA?", _read_waveform, (_ID,)),
+        Command("WAVeform:CATalog?", lambda self: self.waveforms.catalog()),
+        Command("WAVeform:DELete", _delete_waveform, (_ID,)),
+        Command("WAVeform:DELete:ALL", _delete_waveforms),
+        Command("WAVeform:FREE?", lambda self: str(self.waveforms.free)),
+        Command(
+            "SEQuence:DATA",
+            _store_sequence,
+            (_ID, _NAME, IntegerParameter("length", 1, MAX_PERIOD), BlockParameter("sequence", EVENT.itemsize)),
+        ),
+        Command("SEQuence:DATA?", _read_sequence, (_ID,)),
+        Command("SEQuence:MARKers?", _trace_markers, (_ID, IntegerParameter("pair", 1, PAIRS))),
+        Command("SEQuence:CATalog?", lambda self: self.sequences.catalog()),
+        Command("SEQuence:DELete", _delete_sequence, (_ID,)),
+        Command("SEQuence:DELete:ALL", _delete_sequences),
+        Command("SEQuence:FREE?", lambda self: str(self.sequences.free)),
+        Command("OUTPut<4>[:STATe]", _switch, (SwitchParameter("output"),)),
+        Command("OUTPut<4>[:STATe]?", lambda self, pair: str(int(self.outputs[pair - 1].on))),
+        Command("OUTPut<4>:CORRection", _correct, tuple(RealParameter(name, -2, 2) for name in "abcd")),
+        Command("OUTPut<4>:CORRection?", lambda self, pair: _numbers(self.outputs[pair - 1].correction)),
+        Command("OUTPut<4>:OFFSet", _set_offset, (RealParameter("i", -0.5, 0.5), RealParameter("q", -0.5, 0.5))),
+        Command("OUTPut<4>:OFFSet?", lambda self, pair: _numbers(self.outputs[pair - 1].offset)),
+        Command("TRIGger:OUTPut", _set_trigger_output, (SwitchParameter("trigger output"),)),
+        Command("TRIGger:OUTPut?", lambda self: str(int(self.trigger_output))),
+        Command("FEEDback:LATency?", lambda self: str(FEEDBACK_LATENCY)),
+    )
+
+
+def _check_events(events: np.ndarray, length: int) -> None:
+    """Refuse (-222, -221) events, one by one."""
+    marker, turn = events["oscillator"] >= OSCILLATORS, events["waveform"] == TURN
+    silent = (events["amplitude"] == 0) & (events["frequency"] == 0)
+    plain = silent & (events["phase"] == 0) & (events["waveform"] >= 1) & (events["waveform"] <= MAX_PERIOD)
+    require(
+        [
+            (-222, (events["pair"] >= 1) & (events["pair"] <= PAIRS), f"pair 1 to {PAIRS}"),
+            (-222, events["oscillator"] < SLOTS, f"oscillator 0 to {SLOTS - 1}"),
+            (-222, np.abs(events["condition"].astype(int)) <= FEEDBACK_BITS, f"condition within {FEEDBACK_BITS}"),
+            (-222, (events["amplitude"] >= 0) & (events["amplitude"] <= 1), "amplitude 0 to 1"),
+            (-222, np.isfinite(events["phase"]), "a finite phase"),
+            (-222, np.abs(events["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
+            (-222, ~turn | silent, "a turn without amplitude and frequency"),
+            (-222, ~marker | plain, "a marker of 1 sample or more, all else 0"),
+            (-221, (events["time"] >= 0) & (events["time"] <= length), f"time 0 to {length}"),
+        ],
+        "event",
+    )
+
+
+def marks(events: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Return (marker, start, stop, condition) of events of one pair's markers, in order of marker and time."""
+    return [
+        (int(row["oscillator"]) - OSCILLATORS + 1, int(row["time"]), int(row["time"]) + int(row["waveform"]),
+         int(row["condition"]))
+        for row in events
+    ]  # fmt: skip
+
+
+def _slots(events: np.ndarray) -> np.ndarray:
+    """Return a number for each oscillator and marker of each pair."""
+    slots: np.ndarray = events["pair"] * np.uint8(SLOTS) + events["oscillator"]
+    return slots
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ",".join(repr(value) for value in values)

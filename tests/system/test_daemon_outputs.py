@@ -1,0 +1,207 @@
+"""Outputs are off on every way out: asked of the instruments, past the daemon, which they outlive here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pulsed.client import Client
+from pulsed.daemon.main import RACK
+from pulsed.model.errors import ErrorInfo, JobCancelledError
+from pulsed.testing.daemon_process import CONFIGS, DaemonProcess, alive, eventually
+from pulsed.testing.jobs import PATIENCE, submit
+
+OUTPUTS = {"awg1": ("OUTP1?", "OUTP2?", "OUTP3?", "OUTP4?"), "awg2": ("OUTP1?", "OUTP2?"), "sgs1": ("OUTP?",)}
+"""A query of each output that a job of these tests may have switched on."""
+
+
+NEVER, OFTEN = 1e6, 0.3
+"""Seconds between two looks at idle instruments."""
+
+
+class Instruments:
+    """The simulated rack in a process of its own."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(CONFIGS / "sim5.toml")]
+        command += ["--ports", "ephemeral", "--exit-with-stdin"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.addresses = json.loads(self.process.stdout.readline())["addresses"]
+
+    def say(self, name: str, line: str) -> str:
+        """Send one line to an instrument and return its answer; the line ends in a query."""
+        _, host, port, _ = self.addresses[name].split("::")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as peer, peer.makefile("rb") as answers:
+            peer.sendall(line.encode() + b"\n")
+            return answers.readline().decode().strip()
+
+    def on(self) -> set[str]:
+        """Return the outputs that are on."""
+        return {
+            f"{name} {query}" for name, queries in OUTPUTS.items() for query in queries if self.say(name, query) == "1"
+        }
+
+    def close(self) -> None:
+        """End the process."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self.process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def instruments() -> Iterator[Instruments]:
+    rack = Instruments()
+    yield rack
+    rack.close()
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, instruments: Instruments) -> Iterator[DaemonProcess]:
+    for name in ("awg1", "sgs1"):
+        assert instruments.say(name, "OUTP1 ON;OUTP1?" if name == "awg1" else "OUTP ON;OUTP?") == "1"
+    process = DaemonProcess(
+        tmp_path_factory.mktemp("outputs"), rack=RACK, addresses=instruments.addresses, look_every=NEVER
+    ).start()
+    yield process
+    process.stop()
+
+
+def plays(daemon: DaemonProcess, client: Client, instruments: Instruments) -> int:
+    """Play a job, so that outputs are on; return the process id of the rack worker."""
+    client.result(submit(client, shots=10), PATIENCE)
+    assert instruments.on()
+    return client.status().workers["rack"].pid
+
+
+def test_what_somebody_left_on_is_off_once_the_daemon_is_ready(daemon: DaemonProcess, instruments: Instruments) -> None:
+    with daemon.client() as client:
+        eventually(lambda: client.status().operational, "the rack is there")
+    assert instruments.on() == set()
+
+
+def test_nothing_that_was_measured_with_a_setting_changed_by_hand_is_brought_back(
+    daemon: DaemonProcess, instruments: Instruments
+) -> None:
+    """Nobody looks between the jobs here: it is found with the chunk, which plays once more."""
+    with daemon.client() as client:
+        plays(daemon, client, instruments)
+        for name, change, query in (
+            ("sgs1", "SOUR:FREQ 5.2e9", "SOUR:FREQ?"),
+            ("awg1", "OUTP1:OFFS 0.3,0", "OUTP1:OFFS?"),
+        ):
+            before = instruments.say(name, query)
+            instruments.say(name, f"{change};:{query}")
+            changed = submit(client, shots=10)
+            client.result(changed, PATIENCE)
+            assert client.job(changed).attempts == 2
+            assert any(name in entry.detail and "changed" in entry.detail for entry in client.job_log(changed))
+            assert instruments.say(name, query) == before
+
+
+def test_rack_worker_killed(daemon: DaemonProcess, instruments: Instruments) -> None:
+    with daemon.client() as client:
+        worker = plays(daemon, client, instruments)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: not instruments.on(), "another worker has switched the outputs off")
+        plays(daemon, client, instruments)
+
+
+def test_a_second_daemon_on_the_same_instruments_is_refused_and_leaves_them_alone(
+    daemon: DaemonProcess, instruments: Instruments, tmp_path: Path
+) -> None:
+    with daemon.client() as client:
+        plays(daemon, client, instruments)
+        on = instruments.on()
+        with pytest.raises(RuntimeError, match=f"held by the daemon in {daemon.home}, process"):
+            DaemonProcess(tmp_path, rack=RACK, addresses=instruments.addresses).start()
+        assert instruments.on() == on
+
+
+def test_hung_rack_worker_is_replaced_and_its_job_can_be_cancelled(
+    daemon: DaemonProcess, instruments: Instruments
+) -> None:
+    with daemon.client() as client:
+        worker = plays(daemon, client, instruments)
+        os.kill(worker, signal.SIGSTOP)
+        cancelled, waiting = submit(client, shots=10), submit(client, shots=20)
+        assert client.cancel(cancelled)
+        with pytest.raises(JobCancelledError):
+            client.result(cancelled, PATIENCE)
+        client.result(waiting, PATIENCE)
+        assert not alive(worker)
+        assert client.status().workers["rack"].pid != worker
+    assert "the rack worker hangs" in (daemon.home / "logs" / "daemon.jsonl").read_text()
+
+
+def test_daemon_killed(daemon: DaemonProcess, instruments: Instruments) -> None:
+    with daemon.client() as client:
+        plays(daemon, client, instruments)
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    eventually(lambda: not instruments.on(), "the rack worker has switched the outputs off as it ended")
+
+
+def test_stop_while_another_rack_worker_starts(daemon: DaemonProcess, instruments: Instruments) -> None:
+    """It never had the instruments, so that its end says nothing of the outputs which the killed one left on."""
+    daemon.start()
+    with daemon.client() as client:
+        os.kill(plays(daemon, client, instruments), signal.SIGKILL)
+        time.sleep(0.3)  # it is about to be there
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(PATIENCE) == 0
+    assert instruments.on() == set()
+
+
+def test_stop_with_a_hung_rack_worker(daemon: DaemonProcess, instruments: Instruments) -> None:
+    """Another worker does what that one could not; the code says that it is done."""
+    daemon.start()
+    with daemon.client() as client:
+        os.kill(plays(daemon, client, instruments), signal.SIGSTOP)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(PATIENCE) == 0
+    assert instruments.on() == set()
+
+
+def test_a_change_by_hand_is_told_and_put_right_by_the_next_job(
+    daemon: DaemonProcess, instruments: Instruments
+) -> None:
+    daemon.options["look_every"] = OFTEN
+    daemon.start()
+    with daemon.client() as client:
+        plays(daemon, client, instruments)
+        instruments.say("sgs1", "SOUR:FREQ 5.2e9;:SOUR:FREQ?")
+
+        def told() -> ErrorInfo | None:
+            return client.status().instruments["sgs1"].error
+
+        error = eventually(told, "the look at idle instruments finds it")
+        assert (error.code, error.value) == ("instrument_changed", "SOUR:FREQ? 5200000000.0")
+        assert client.status().operational
+        job_id = submit(client, shots=10)
+        client.result(job_id, PATIENCE)
+        assert client.job(job_id).attempts == 1, "it was put right before it played"
+        eventually(lambda: told() is None, "and is as it was left")
+
+
+def test_stop_when_no_instrument_answers(daemon: DaemonProcess, instruments: Instruments) -> None:
+    with daemon.client() as client:
+        plays(daemon, client, instruments)
+    instruments.process.send_signal(signal.SIGSTOP)
+    try:
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait(PATIENCE) == 1
+    finally:
+        instruments.process.send_signal(signal.SIGCONT)
+    assert "nothing has confirmed that the outputs are off" in (daemon.home / "output").read_text()
+    eventually(lambda: not instruments.on(), "they took it when they went on")

@@ -1,0 +1,389 @@
+"""Every option of every command has an effect: on what the command says, does or asks of whoever does the work.
+
+Each command is run twice with doubles in place of daemon, rack and routines: as it is, and with one option more. What
+reached the doubles and what was said has to differ; a run that is repeated differs in nothing, so the option did it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+import xarray
+
+import pulsed.configs
+from pulsed.calibration.executor import Executor
+from pulsed.calibration.graph.maintenance import Action
+from pulsed.calibration.routine import Outcome, Routine
+from pulsed.calibration.runner.result import RunResult
+from pulsed.calibration.runner.transaction import Transaction
+from pulsed.calibration.self_test import PortReport
+from pulsed.cli.main import cli, invoke
+from pulsed.client.keys import load_key, new_key, save_key
+from pulsed.model.calibration import (
+    CalibrationSet,
+    Fault,
+    LogEntry,
+    PastValue,
+    Pruned,
+    RunRecord,
+    Value,
+    load_calibration,
+)
+from pulsed.model.device import load_device
+from pulsed.model.job import CALIBRATION_TAG, JobInfo, JobLogEntry, JobState
+from pulsed.model.session import SessionInfo, SessionMode
+from pulsed.wire.messages import Status
+
+CONFIGS = Path(pulsed.configs.__file__).parent
+DEVICE = load_device(CONFIGS / "sim5.toml")
+SET = load_calibration(CONFIGS / str(DEVICE.calibration)).with_faults({"Q4": Fault("broken")}, "2026-11-21")
+OLDER = SET.with_values({"Q2.f01": Value(5.0e9, "Hz")}, "2026-11-20")
+WARMER = CalibrationSet("sim5", SET.values, "2026-11-19", None, "warmer")
+NOW = 1.8e9
+SERVER = new_key("server")
+BELL = Path(__file__).parents[3] / "examples" / "bell.qasm"
+
+Case = tuple[list[str], dict[str, list[str]]]
+COMMANDS: dict[str, Case] = {
+    "demo": ([], {"--out": ["elsewhere"]}),
+    "serve": ([], {"--config": ["coupler2"], "--home": ["elsewhere"], "--url": ["tcp://127.0.0.1:5999"],
+                   "--rack-changed": ["keep"], "--exit-with-stdin": []}),
+    "status": ([], {}),
+    "self-test": ([], {}),
+    "run": ([str(BELL)], {"--shots": ["7"], "--no-transpile": [], "--yes": []}),
+    "scan": (["Q0", "--axis", "x.amplitude=0:1:5"],
+             {"--axis": ["x.beta=0:1:5"], "--play": ["x"], "--shots": ["7"], "--apart": [], "--out": ["elsewhere"],
+              "--yes": []}),
+    "jobs": ([], {"--limit": ["1"], "--tag": ["x"], "--all": []}),
+    "job": (["job0"], {"--log": []}),
+    "cancel": (["job0"], {}),
+    "sessions": ([], {"--all": [], "--limit": ["1"]}),
+    "session show": (["s1"], {}),
+    "session close": (["s1"], {"--cancel": []}),
+    "stop": ([], {}),
+    "rack": ([], {"--config": ["coupler2"], "--ports": ["ephemeral"]}),
+    "rack random": (["chip"], {"--seed": ["7"], "--qubits": ["3"], "--collisions": []}),
+    "rack truth": ([], {"--control": ["127.0.0.1:1"], "--json": []}),
+    "rack report": ([], {"--control": ["127.0.0.1:1"], "--json": []}),
+    "rack inject-fault": (["awg1", "late"], {"--seconds": ["3"], "--control": ["127.0.0.1:1"]}),
+    "rack faults": ([], {"--control": ["127.0.0.1:1"], "--json": []}),
+    "rack clear": ([], {"--control": ["127.0.0.1:1"]}),
+    "config check": (["sim5"], {"--json": []}),
+    "cal show": ([], {"--at": ["2026-11-20"], "--tag": ["good"]}),
+    "cal log": ([], {"--limit": ["1"], "--name": ["Q2.f01"]}),
+    "cal diff": ([OLDER.calibration_id], {}),
+    "cal history": (["Q2.f01"], {"--limit": ["1"]}),
+    "cal runs": ([], {"--routine": ["t1"], "--target": ["Q0"], "--limit": ["1"]}),
+    "cal set": (["Q2.f01", "5.021GHz", "--why", "so"], {"--why": ["otherwise"], "--stderr": ["1kHz"], "--force": []}),
+    "cal disable": (["Q1", "--why", "so"], {"--why": ["otherwise"]}),
+    "cal enable": (["Q4"], {"--why": ["otherwise"]}),
+    "cal rollback": ([OLDER.calibration_id], {"--why": ["otherwise"], "--force": []}),
+    "cal tag": (["current", "name"], {"--move": []}),
+    "cal export": (["set.json"], {}),
+    "cal import": (["warm.json"], {"--adopt": [], "--commit": [], "--why": ["otherwise"], "--force": []}),
+    "cal cooldown new": ([], {"--name": ["cold"], "--keep": ["*.mixer.*"], "--why": ["otherwise"]}),
+    "cal run": (["t1", "Q0"], {"--set": ["points=9"], "--check": [], "--no-commit": [], "--force": [],
+                               "--figures": [], "--folder": ["elsewhere"]}),
+    "cal bringup": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"]}),
+    "cal maintain": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"], "--priority": ["-100"]}),
+    "cal diagnose": (["Q0"], {"--routine": ["t1"], "--data": ["elsewhere"]}),
+    "cal graph": ([], {"--image": ["graph.png"]}),
+    "cal prune": ([], {"--older": ["7"], "--dry-run": [], "--files": [], "--data": ["elsewhere"]}),
+    "cal report": ([], {"--out": ["other.html"], "--data": ["elsewhere"]}),
+    "cal to-qcodes": (["run.nc"], {"--database": ["other.db"]}),
+    "keys list": ([], {"--home": ["elsewhere"]}),
+    "keys add": (["bob"], {"--role": ["viewer"], "--home": ["elsewhere"]}),
+}  # fmt: skip
+"""By command: the arguments it is run with, and what follows each of its options when that is given."""
+COMMON = {"--url": ["tcp://127.0.0.1:1"], "--key": ["bob"], "--json": []}
+BESIDE: dict[tuple[str, str], list[str]] = {
+    ("cal set", "--force"): ["Q2.f01", "5.1GHz", "--why", "so"],
+    ("cal rollback", "--force"): ["warmer"],
+    ("cal import", "--force"): ["warm.json", "--commit"],
+    ("cal import", "--why"): ["warm.json", "--commit", "--force"],
+    ("cal prune", "--data"): ["--files"],
+}
+"""The arguments of the command where an option would do nothing, or be refused, beside the usual ones."""
+REFUSED = [
+    (["cal", "import", "warm.json", "--force"], "--force: does nothing without --commit"),
+    (["cal", "import", "warm.json", "--why", "so"], "--why: does nothing without --commit"),
+    (["cal", "prune", "--data", "elsewhere"], "--data: does nothing without --files"),
+    (["rack", "--ports", "ephemeral", "truth"], "--ports does nothing with truth"),
+]
+
+
+def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(command)
+    below = command.list_commands(context) if isinstance(command, click.Group) else []
+    if path and (not below or command.params):
+        yield " ".join(path), command
+    for name in below:
+        yield from walk(command.get_command(context, name), (*path, name))
+
+
+def flags(command: click.Command) -> list[str]:
+    """Return the name of each option, of a pair the one that changes something."""
+    options = [item for item in command.params if isinstance(item, click.Option)]
+    return [item.secondary_opts[0] if item.secondary_opts and item.default else item.opts[0] for item in options]
+
+
+ALL = [(name, flag) for name, command in walk(cli) for flag in flags(command)]
+
+
+def test_every_command_and_option_is_in_the_table() -> None:
+    assert {name for name, _ in walk(cli)} == set(COMMANDS), "a command without a case"
+    for name, (_, cases) in COMMANDS.items():
+        of = {flag for one, flag in ALL if one == name}
+        assert set(cases) | (set(COMMON) & of) == of, f"options of {name}"
+
+
+def told(value: Any) -> Any:
+    """Return what a double was given as something that can be compared."""
+    if isinstance(value, Routine):
+        return value.name, str(value.parameters)
+    if isinstance(value, CalibrationSet):
+        return value.to_json().decode()
+    if isinstance(value, Mapping):
+        return {str(key): told(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [told(one) for one in value]
+    if isinstance(value, str | int | float | None | Path):
+        return str(value)
+    return getattr(value, "told", type(value).__name__)
+
+
+class Doubles:
+    """Stand where the work is done, and note what they are asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[Any] = []
+        self.folder = folder
+
+    def note(self, name: str, answer: Any = None) -> Callable[..., Any]:
+        def double(*args: Any, **kwargs: Any) -> Any:
+            self.asked.append((name, told(args), told(kwargs)))
+            return answer(*args, **kwargs) if callable(answer) else answer
+
+        return double
+
+
+class Daemon:
+    """A client's double."""
+
+    def __init__(self, doubles: Doubles, *args: Any, **kwargs: Any) -> None:
+        doubles.asked.append(("client", told(args), told(kwargs)))
+        self._doubles = doubles
+        self.url = "tcp://127.0.0.1:5810"
+        self.greeting = SimpleNamespace(user="me", backends=("sim5",), version="0.2.0")
+
+    def __enter__(self) -> Daemon:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        answers: dict[str, Any] = {
+            "device": DEVICE,
+            "status": Status("sim5", "0.2.0", True),
+            "calibration": self._set,
+            "calibration_log": lambda limit=9, name=None: [
+                LogEntry("a", 1.0, changed=("Q2.f01",)), LogEntry("b", 0.0, changed=("Q1.f01",)),
+            ][: limit],
+            "value_history": lambda name, limit: [PastValue(float(k), Value(5e9, "Hz"), "a") for k in range(2)][:limit],
+            "runs": lambda *filters, **more: [],
+            "all_jobs": lambda **filters: iter(JOBS),
+            "job": lambda job_id: JOBS[0],
+            "cancel": True,
+            "job_log": [JobLogEntry(1.0, "running", "attempt 1")],
+            "sessions": [SESSION],
+            "session": SESSION,
+            "close_session": SESSION,
+            "prune": Pruned(1, 1, (str(self._doubles.folder / "runs" / "a.nc"), "elsewhere/a.nc")),
+        }  # fmt: skip
+        return self._doubles.note(name, answers.get(name))
+
+    @staticmethod
+    def _set(calibration_id: str | None = None, *, time: float | None = None, tag: str | None = None) -> CalibrationSet:
+        if calibration_id == "warmer":
+            return WARMER
+        return OLDER if calibration_id == OLDER.calibration_id or time is not None or tag is not None else SET
+
+
+SESSION = SessionInfo("s1", "sim5", SessionMode.SESSION, "me", 1.0, 600.0, 60.0)
+JOBS = [JobInfo(f"job{k}", "sim5", JobState.DONE, "me", float(k)) for k in range(2)]
+JOBS.append(JobInfo("job2", "sim5", JobState.DONE, "me", 2.0, tags=(CALIBRATION_TAG,)))
+
+
+def measured(routine: Routine, targets: Any, bench: Executor, **more: Any) -> dict[str, RunResult]:
+    points = {name: (("x",), np.arange(5.0)) for name in ("i", "q", "i_error", "q_error")}
+    data = xarray.Dataset(points, {"x": np.arange(5.0)}, {"target": "Q0"})
+    values = {f"{target}.t1": Value(2e-5, "s") for target in targets}
+    records = {
+        t: RunRecord("id", routine.name, t, "calibrate", "good", 0.0, 1.0, file="home/runs/a.nc", values=values)
+        for t in targets
+    }
+    finished = {t: RunResult(one, Outcome("good"), data) for t, one in records.items()}
+    for done in finished.values():
+        if "tell" in more:
+            more["tell"](done)
+    watch = getattr(routine, "_watch", None)
+    if watch is not None:
+        watch(targets[0], data)
+    return finished
+
+
+def ask_rack(control: str, operation: str, **fields: Any) -> Any:
+    return {
+        "truth": {"name": "chip", "qubits": [{"t1": 1e-5}], "couplings": []},
+        "report": [{"clusters": [], "dropped_zz": []}],
+    }.get(operation, {"awg1": {"late": 1.0}})
+
+
+class Backend:
+    name = "sim5"
+
+    def __init__(self, doubles: Doubles) -> None:
+        self._doubles = doubles
+
+    def run(self, circuits: Any, **options: Any) -> Any:
+        self._doubles.asked.append(("run", len(circuits[0].data), told(options)))
+        result = SimpleNamespace(get_counts=lambda i: {"0": 1})
+        return SimpleNamespace(job_id=lambda: "id", result=lambda: result, calibration_id="set")
+
+
+@pytest.fixture
+def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
+    made = Doubles(tmp_path / "home")
+    (made.folder / "runs").mkdir(parents=True)
+
+    def put(where: str, name: str, answer: Any = None) -> None:
+        monkeypatch.setattr(importlib.import_module(where), name, made.note(name, answer))
+
+    for module in (
+        "status",
+        "jobs",
+        "sessions",
+        "self_test",
+        "scan",
+        "cal_sets",
+        "cal_values",
+        "cal_run",
+        "cal_graph",
+        "cal_prune",
+    ):
+        monkeypatch.setattr(f"pulsed.cli.commands.{module}.Client", lambda *a, **k: Daemon(made, *a, **k))
+    monkeypatch.setattr("pulsed.client.Client", lambda *a, **k: Daemon(made, *a, **k))
+    monkeypatch.setattr("pulsed.cli.commands.cal_maintain.Behind", lambda *a, **k: Daemon(made, *a, **k))
+    for module in ("changes", "commands.cal_sets", "commands.cal_values"):
+        monkeypatch.setattr(f"pulsed.cli.{module}.now", lambda: "2026-11-21T00:00:00+00:00")
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    put("pulsed.calibration.runner.runner", "run", measured)
+    for module in ("pulsed.calibration.results.run_plots", "pulsed.cli.screens.scan"):
+        put(module, "save_figure", lambda routine, data, outcome, path: _drawn(path))
+    put("pulsed.calibration.self_test", "self_test", [PortReport("d0", "seen", "its own tone")])
+    put("pulsed.calibration.self_test", "keep")
+    put(
+        "pulsed.calibration.runner.commit",
+        "commit_and_verify",
+        lambda kind, finished, bench, **more: (finished, Transaction(SET)),
+    )
+    put("pulsed.calibration.graph.precedence", "kept", lambda graph, name, names, calibration: list(names))
+    for work in ("bringup", "maintain", "diagnose"):
+        put("pulsed.calibration.bringup", work, lambda lab, *a, **k: _listed(lab, made))
+    put("pulsed.calibration.report.report", "write_report", lambda lab, path: _listed(lab, made) or path)
+    put("pulsed.calibration.report.device_plots", "save")
+    put("pulsed.calibration.results.data", "to_qcodes", 1)
+    put("pulsed.cli.commands.demo", "run_demo", 0)
+    put("pulsed.daemon.main", "serve", lambda *a, **k: made.asked.append(told([a[0].name, *a[2:], k])))
+    put("pulsed.cli.simulated_rack", "with_simulated_rack", lambda device, path: (device, []))
+    put("pulsed.cli.commands.serve", "_stop_with_stdin")
+    put("pulsed.cli.simulated_rack", "ask_rack", ask_rack)
+    put("pulsed.cli.simulated_rack", "find_control", "127.0.0.1:9")
+    put("os", "execv")
+    put("pulsed.simulator.chip.random_rack", "write_rack", Path("chip/rack.toml"))
+    put("pulsed.provider", "PulsedProvider", lambda *a: SimpleNamespace(backends=lambda: [Backend(made)], client=None))
+    put("qiskit", "transpile", lambda circuits, backend: [one.copy_empty_like() for one in circuits])
+    return made
+
+
+def _drawn(path: Path) -> Path:
+    path.write_text("picture")
+    return path
+
+
+def _listed(lab: Any, made: Doubles) -> list[Action]:
+    made.asked.append(("lab", str(lab.folder), [step.routine for step in lab.steps]))
+    return []
+
+
+@pytest.fixture
+def run(
+    doubles: Doubles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], Any]:
+    def once(arguments: list[str]) -> Any:
+        home = tmp_path / "home"
+        for pattern in ("*.key", "*.pub", "*.png", "set.json"):
+            for path in tmp_path.rglob(pattern):
+                path.unlink()
+        monkeypatch.setenv("PULSED_HOME", str(home))
+        monkeypatch.setenv("COLUMNS", "160")
+        monkeypatch.chdir(tmp_path)
+        Path("warm.json").write_bytes(WARMER.to_json())
+        for folder in (home, Path("elsewhere")):
+            (folder / "runs").mkdir(parents=True, exist_ok=True)
+            (folder / "a.nc").write_text("data")
+            (folder / "runs" / "a.nc").write_text("data")
+            save_key(folder / "server.key", SERVER)
+        doubles.asked.clear()
+        code = invoke(arguments)
+        said = capsys.readouterr()
+        assert code != 2, said.err
+        there = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+        keys = [load_key(path).role for path in sorted(tmp_path.rglob("clients/*.key"))]
+        return re.sub(r"\d{8}-\d{6}", "", str((code, said.out, said.err, doubles.asked, there, keys)))
+
+    return once
+
+
+@pytest.mark.parametrize("name", COMMANDS, ids=lambda name: name.replace(" ", "-"))
+def test_each_option_acts(name: str, run: Callable[[list[str]], Any]) -> None:
+    base, cases = COMMANDS[name]
+    plain = run([*name.split(), *base])
+    assert plain == run([*name.split(), *base]), "not the same twice: nothing can be said of its options"
+    for flag in (flag for one, flag in ALL if one == name):
+        beside = BESIDE.get((name, flag))
+        without = plain if beside is None else run([*name.split(), *beside])
+        value = cases.get(flag, COMMON.get(flag))
+        assert value is not None
+        found = run([*name.split(), *(base if beside is None else beside), flag, *value])
+        assert found != without, f"{flag} of {name} has no effect"
+        assert "Traceback" not in found
+
+
+@pytest.mark.parametrize(("arguments", "said"), REFUSED, ids=lambda part: str(part)[:40])
+def test_an_option_that_would_do_nothing_is_refused(
+    arguments: list[str], said: str, doubles: Doubles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(arguments) in (1, 2)
+    assert said in capsys.readouterr().err
+    assert doubles.asked == []
+
+
+def test_an_option_without_effect_would_be_noticed(run: Callable[[list[str]], Any]) -> None:
+    silent = click.Option(["--loud"], is_flag=True, expose_value=False)
+    command = cli.get_command(click.Context(cli), "status")
+    command.params.append(silent)
+    try:
+        assert run(["status"]) == run(["status", "--loud"])
+    finally:
+        command.params.remove(silent)

@@ -1,0 +1,70 @@
+"""Who has shown a key stays: on the socket of the events that is every subscriber."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import zmq
+
+from pulsed.client.keys import Key, new_key
+from pulsed.daemon.front import connections as module
+from pulsed.daemon.front.connections import PeerConnections, monitored
+from pulsed.daemon.front.sockets import AsyncSocket, bind, event_socket
+
+SERVER = new_key("server")
+TOPIC = b"event"
+
+
+def subscriber(context: zmq.Context[Any], endpoint: str, key: Key) -> Any:
+    socket = context.socket(zmq.SUB)
+    socket.linger = 0
+    socket.curve_publickey, socket.curve_secretkey = key.public.encode(), key.secret.encode()
+    socket.curve_serverkey = SERVER.public.encode()
+    socket.subscribe(TOPIC)
+    socket.connect(endpoint)
+    return socket
+
+
+async def test_every_subscriber_stays_and_the_last_may_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNPROVEN_SECONDS", 1e6)
+    loop, failures = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, problem: failures.append(problem))
+    seen: list[bytes] = []
+
+    def subscribed(frames: list[zmq.Frame]) -> None:
+        seen.append(frames[0].bytes)
+        subscribers.prove(frames[0])
+
+    async def settled(count: int) -> None:
+        async with asyncio.timeout(60):
+            while len(seen) < count:
+                await asyncio.sleep(0.01)
+
+    context: zmq.Context[Any] = zmq.Context()
+    try:
+        events = event_socket(context, SERVER)
+        subscribers = PeerConnections(monitored(events), "events")
+        endpoint = bind(events, "tcp://127.0.0.1:*")
+        publisher = AsyncSocket(events, subscribed)
+        peers = [subscriber(context, endpoint, new_key(name)) for name in ("ann", "bob", "eve")]
+        await settled(3)
+        monkeypatch.setattr(module, "UNPROVEN_SECONDS", 0.0)
+        await asyncio.sleep(0.5)  # some looks at all connections
+        publisher.send([TOPIC])
+        for peer in peers:
+            peer.rcvtimeo = 60_000
+            received = await loop.run_in_executor(None, peer.recv)
+            while received != TOPIC:  # the welcome comes first
+                received = await loop.run_in_executor(None, peer.recv)
+        for peer in peers:
+            peer.close()
+        await settled(4)
+        assert seen == [b"\1" + TOPIC] * 3 + [b"\0" + TOPIC]
+        publisher.close()
+        await subscribers.close()
+        await asyncio.sleep(0)
+    finally:
+        context.destroy(0)
+    assert failures == []

@@ -1,0 +1,95 @@
+"""Requests that wait for what a job has yet to bring are counted, by connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import zmq
+
+from pulsed.daemon.front import connections as module
+from pulsed.daemon.front.connections import PeerConnection, PeerConnections, monitored
+from pulsed.daemon.front.handlers import Peer
+from pulsed.daemon.front.job_requests import JobHandlers
+from pulsed.model.errors import InvalidValueError, NotFoundError
+from pulsed.model.job import JobInfo, JobState
+from pulsed.wire.job_messages import GetChunk
+from pulsed.wire.messages import GetResult
+from pulsed.wire.roles import Role
+
+ME, OTHER = (Peer(address, "me", Role.EXPERIMENTER) for address in (b"me", b"other"))
+
+
+class JobsDouble:
+    """One job that does not end before it is told to."""
+
+    info = JobInfo("job", "sim5", JobState.RUNNING, "me", 0.0)
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    async def find(self, job_id: str) -> JobInfo:
+        return self.info
+
+    async def wait(self, job_id: str, waiter: Callable[..., None]) -> None:
+        self.waiting.append(lambda: waiter(self.info, []))
+
+    async def wait_for_chunk(self, job_id: str, index: int, waiter: Callable[..., None]) -> None:
+        if index > 1:
+            raise NotFoundError("no such chunk", subject="job job", value=index)
+        self.waiting.append(lambda: waiter(self.info, None, []))
+
+
+class OutletDouble:
+    """Takes answers, and counts what waits as the server does."""
+
+    def __init__(self, connections: PeerConnections) -> None:
+        self.connections, self.sent = connections, 0
+
+    def answer(self, *_: Any) -> None:
+        self.sent += 1
+
+    def has_room(self, peer: Peer) -> bool:
+        return True
+
+    def waits(self, peer: Peer) -> Callable[[], None]:
+        return self.connections.waits(peer.address)
+
+    def room(self, peer: Peer) -> Any:
+        return self.connections.room(peer.address)
+
+
+async def test_waiting_requests_are_bounded_by_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 10)
+    context: zmq.Context[Any] = zmq.Context()
+    socket = context.socket(zmq.ROUTER)
+    connections = PeerConnections(monitored(socket), "requests")
+    try:
+        for peer in (ME, OTHER):
+            connections._by_address[peer.address] = PeerConnection(None)
+        jobs, outlet = JobsDouble(), OutletDouble(connections)
+        handlers = JobHandlers(jobs, outlet).handlers  # type: ignore[arg-type]
+
+        async def ask(message: Any, peer: Peer = ME) -> None:
+            await handlers[type(message)](message, (), peer)  # type: ignore[misc]
+
+        for number in range(4):
+            await ask(GetChunk(number, "job", 0))
+            await ask(GetResult(number, "job"))
+            with pytest.raises(NotFoundError):  # it waits no longer
+                await ask(GetChunk(number, "job", 5))
+        await ask(GetChunk(8, "job", 1))  # itself it counts twice while it asks for room
+        for message in (GetChunk(9, "job", 1), GetResult(9, "job")):
+            with pytest.raises(InvalidValueError, match="too many requests of one connection wait"):
+                await ask(message)
+        assert len(jobs.waiting) == 9
+        await ask(GetChunk(12, "job", 0), OTHER)
+        asked = len(jobs.waiting)
+        for deliver in jobs.waiting:
+            deliver()
+        assert outlet.sent == asked
+        assert [connections.of(peer.address).waiting for peer in (ME, OTHER)] == [0, 0]  # type: ignore[union-attr]
+    finally:
+        await connections.close()
+        context.destroy(0)
