@@ -39,18 +39,18 @@ def problems_of(reading: Reading, path: Path) -> list[PulsedError]:
             if name is not None and not beside(path, name).is_file():
                 everything.append(_missing(key, path, name))
             elif name is not None and device is not None:
-                everything += check_file(device, beside(path, name))
+                everything += check_file(device, beside(path, name), everything)
     if device is not None and not everything:
         everything += _opening_problems(device, path)
     return everything
 
 
-def _chip_problems(device: DeviceDescription, file: Path) -> list[PulsedError]:
-    """Return why the simulated rack would not start."""
+def _chip_problems(device: DeviceDescription, file: Path, known: Sequence[PulsedError]) -> list[PulsedError]:
+    """Return why the simulated rack would not start, unless that is known."""
     try:
         wire_up(device, load_chip(file))
     except PulsedError as error:
-        return [error]
+        return [error] if all(error.subject != other.subject for other in known) else []
     return []
 
 
@@ -73,7 +73,8 @@ def _missing(key: str, path: Path, name: str) -> ConfigError:
     return ConfigError("no such file", subject=key, value=name, legal=f"a path relative to {path.parent}")
 
 
-def _calibration_problems(device: DeviceDescription, file: Path) -> list[PulsedError]:
+def _calibration_problems(device: DeviceDescription, file: Path, known: Sequence[PulsedError]) -> list[PulsedError]:
+    """Return why the daemon would not start from this set; with what a rack has by mistake it is not compared."""
     try:
         calibration = load_calibration(file)
     except PulsedError as error:
@@ -87,6 +88,8 @@ def _calibration_problems(device: DeviceDescription, file: Path) -> list[PulsedE
                 legal=device.name,
             )
         ]
+    if known:
+        return []
     try:
         check_basis(calibration, device)
     except ConfigError as error:

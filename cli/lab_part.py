@@ -10,6 +10,7 @@ PACKAGES = {
     "scipy": "scipy", "pyvisa": "pyvisa", "pyvisa_py": "pyvisa-py", "qcodes": "qcodes", "sqlalchemy": "SQLAlchemy",
     "alembic": "alembic", "lmfit": "lmfit", "rustworkx": "rustworkx", "xarray": "xarray", "h5netcdf": "h5netcdf",
     "structlog": "structlog", "matplotlib": "matplotlib",
+    "prometheus_client": "prometheus-client",
 }  # fmt: skip
 """The packages of the extra ``lab``, by the name under which they are imported."""
 

@@ -34,11 +34,17 @@ def home_directory(home: Path | str | None = None) -> Path:
     return Path(platformdirs.user_data_path("pulsed", appauthor=False))
 
 
+def announced(home: Path) -> RunningDaemon | None:
+    """Return what ``daemon.json`` says; it may be left over of a daemon that was killed."""
+    try:
+        return msgspec.json.decode((home / "daemon.json").read_bytes(), type=RunningDaemon)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
 def find_url(url: str | None, home: Path) -> str:
     """Return ``url``, else that of the daemon that runs at ``home``, else the default one."""
     if url is not None:
         return url
-    try:
-        return msgspec.json.decode((home / "daemon.json").read_bytes(), type=RunningDaemon).url
-    except (OSError, msgspec.MsgspecError):
-        return DEFAULT_URL
+    there = announced(home)
+    return DEFAULT_URL if there is None else there.url

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import msgspec
 import zmq
 
 import pulsed
-from pulsed.client.home import DEFAULT_URL, RunningDaemon, home_directory
+from pulsed.client.home import DEFAULT_URL, RunningDaemon, announced, home_directory
 from pulsed.client.keys import LOCAL, client_path, make_keys, write_private
 from pulsed.client.known_clients import KnownClients
 from pulsed.daemon import logs
@@ -33,6 +34,7 @@ from pulsed.daemon.maintenance import (
     maintain_command,
     self_test_command,
 )
+from pulsed.daemon.observe.observers import Observers
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers.compile_client import CompileWorkerClient
 from pulsed.daemon.workers.rack_connection import OUTPUTS_UNKNOWN, RackConnection
@@ -71,6 +73,7 @@ class Daemon:
         self._server: RequestServer | None = None
         self._children: list[Child] = []
         self._one_shots: list[OneShotProcess] = []
+        self._observers = Observers(self.status)
         self._companion: Child | None = None
 
     async def run(self, ready: Callable[[str], None] | None) -> None:
@@ -104,6 +107,7 @@ class Daemon:
                 raise ConfigError(f"cannot listen: {error.strerror}", subject="url", value=self.url) from error
             self._start_children(stack)
             await self._jobs.recover()
+            await stack.enter_async_context(self._observers.watching())
             await self._warm()
             server.open()
             self._server = server
@@ -114,6 +118,7 @@ class Daemon:
             self._start_self_test(stack, endpoint)
             stack.enter_context(self._announced(endpoint))
             logs.get("daemon").info("ready", url=endpoint, seconds=time.time() - self.started)
+            self._observers.ready()
             if ready is not None:
                 ready(endpoint)
             await self._stopping.wait()
@@ -351,8 +356,19 @@ def _alone(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise LeaseError("another daemon runs here: stop it first (`pulsed stop`)", subject=str(home)) from None
+            raise LeaseError(
+                "another daemon runs here", subject=str(home), value=_who_runs(home),
+                legal="`pulsed status` shows it, `pulsed stop` stops it; a second one needs a home of its own (--home)",
+            ) from None  # fmt: skip
         yield
+
+
+def _who_runs(home: Path) -> str:
+    """Return who has announced itself at ``home``; one that still starts, or already stops, has not."""
+    if (there := announced(home)) is None:
+        return "it is starting or stopping"
+    since = datetime.fromtimestamp(there.started, UTC).astimezone()
+    return f"{there.backend} at {there.url}, process {there.pid}, since {since:%Y-%m-%d %H:%M:%S}"
 
 
 async def _until(event: asyncio.Event) -> None:

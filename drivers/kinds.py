@@ -93,8 +93,10 @@ def _bias_settings(device: Any, given: ChunkSettings | None) -> Iterator[Instrum
     levels = {} if given is None else given.biases
     for name, port in device.ports.items():
         if (bias := port.bias) is not None:
-            key = f"ports.{name}.bias"
-            settings = BiasSettings(levels.get(name, bias.level), bias.range)
+            key, level = f"ports.{name}.bias", levels.get(name, bias.level)
+            if given is None and abs(level) > bias.range:
+                continue  # the description contradicts itself, whatever the source can do
+            settings = BiasSettings(level, bias.range)
             yield InstrumentSettings(bias.instrument, settings, f"{key}.range", f"{key}.instrument")
 
 

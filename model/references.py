@@ -73,8 +73,9 @@ def _pair(device: Any, index: int, pair: Any) -> Problems:
         legal = f"0 to {len(qubits) - 1}"
         yield ConfigError("not a pair of two qubits", subject=f"couplings.{index}", value=value, legal=legal)
     elif pair.flux is None:
-        ports = named(device, "ports")
-        if len({meant(ports, qubits[q].drive).lo for q in both}) > 1:
+        ports, oscillators = named(device, "ports"), named(device, "oscillators")
+        los = {meant(ports, qubits[q].drive).lo for q in both}
+        if len(los) > 1 and los <= oscillators.keys():
             message = "the two drives of a cross-resonance pair need one LO, or their relative phase is lost"
             yield ConfigError(message, subject=f"couplings.{index}", value=value)
 

@@ -35,7 +35,8 @@ CHARTERS = {
 INSIDE = {
     "cli": {"commands": "one file per command group", "screens": "what is shown on a terminal"},
     "daemon": {
-        "main": "start and stop", "front": "sockets, rights, requests", "jobs": "registry, scheduler, stages",
+        "main": "start and stop", "observe": "systemd, metrics, alerts", "front": "sockets, rights, requests",
+        "jobs": "registry, scheduler, stages",
         "maintenance": "passes while the rack is idle", "workers": "compile worker, rack worker, RPC to both",
         "store_thread": "writes, without holding up the event loop",
     },

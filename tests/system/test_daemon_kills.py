@@ -353,7 +353,9 @@ def test_interrupt_stops_cleanly_in_the_middle_of_a_job(start: Start) -> None:
         request = job()
         client.submit(request, [packed(flip())])
         eventually(lambda: daemon.lines("started"), "it plays")
-        with pytest.raises(RuntimeError, match="another daemon runs here"):
+        assert daemon.process is not None
+        here = rf"another daemon runs here; got sim5 at {daemon.endpoint}, process {daemon.process.pid}, since .*--home"
+        with pytest.raises(RuntimeError, match=here):
             DaemonProcess(daemon.home).start()
         children = pids(client)
         daemon.signal(signal.SIGINT)

@@ -23,10 +23,10 @@ def rack(tmp_path) -> Path:
     return Path(shutil.copy(SIM5, tmp_path))
 
 
-def change(path: Path, old: str, new: str) -> Path:
+def change(path: Path, old: str, new: str, times: int = -1) -> Path:
     text = path.read_text()
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new, times))
     return path
 
 
@@ -86,6 +86,29 @@ def test_every_problem_is_listed(rack, capsys):
     said = capsys.readouterr().err
     assert "6 problems" in said
     assert all(f"qubits.{q}.readout = rd" in said for q in range(5))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('driver = "sgs100a"', 'driver = "sgs101a"', "instruments.sgs1.driver"),
+        ("power = 13.0", "power = 99", "oscillators.drive.power"),
+        ('lo = "drive"', 'lo = "driver"', "ports.d0.lo"),
+    ],
+)
+def test_what_follows_of_a_problem_is_no_problem_of_its_own(rack, capsys, old, new, key):
+    assert invoke(["config", "check", str(change(rack, old, new, 1)), "--json"]) == 1
+    assert [problem["subject"] for problem in json.loads(capsys.readouterr().out)["problems"]] == [key]
+
+
+def test_a_level_beyond_its_range_is_one_problem(tmp_path, capsys):
+    text = configs.find("coupler2").read_text().replace('level = "0.4 mA"', "level = 7")
+    path = tmp_path / "coupler2.toml"
+    path.write_text("\n".join(line for line in text.splitlines() if not line.startswith(("simulator", "calibration"))))
+    assert invoke(["config", "check", str(path), "--json"]) == 1
+    assert [problem["subject"] for problem in json.loads(capsys.readouterr().out)["problems"]] == [
+        "ports.f0.bias.level"
+    ]
 
 
 def test_a_file_that_is_no_toml_says_so(tmp_path, capsys):
