@@ -184,6 +184,8 @@ class BiasSettings:
     """V or A."""
     range: float
     function: Literal["VOLT", "CURR"] = "CURR"
+    slew: float | None = None
+    """V/s or A/s at which the level changes, also to zero before the output goes off; None: at once."""
 
 
 @dataclass(frozen=True)

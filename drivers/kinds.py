@@ -96,7 +96,7 @@ def _bias_settings(device: Any, given: ChunkSettings | None) -> Iterator[Instrum
             key, level = f"ports.{name}.bias", levels.get(name, bias.level)
             if given is None and abs(level) > bias.range:
                 continue  # the description contradicts itself, whatever the source can do
-            settings = BiasSettings(level, bias.range)
+            settings = BiasSettings(level, bias.range, slew=bias.slew)
             yield InstrumentSettings(bias.instrument, settings, f"{key}.range", f"{key}.instrument")
 
 

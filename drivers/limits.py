@@ -105,7 +105,7 @@ def _check_sum(work: Playback, end: npt.NDArray[np.int64], can: Capabilities, su
                     legal=f"each {-limit:g} to {limit:g}",
                 )
         mine = np.flatnonzero(events["pair"] == pair)
-        level, rows = _loudest(events[mine], end[mine])
+        level, rows = loudest(events[mine], end[mine])
         gains = full_scale_gain(settings)
         reach = [level * gain + abs(offset) for gain, offset in zip(gains, settings.offset, strict=True)]
         if len(mine) and max(reach) > 1 + _TOLERANCE:
@@ -113,8 +113,11 @@ def _check_sum(work: Playback, end: npt.NDArray[np.int64], can: Capabilities, su
                     f"{max(reach):.4f}", "up to 1", subject)  # fmt: skip
 
 
-def _loudest(events: Rows, end: npt.NDArray[np.int64]) -> tuple[float, int]:
-    """Return the largest sum of amplitudes that sound at once, and the event with which it is reached."""
+def loudest(events: Rows, end: npt.NDArray[np.int64]) -> tuple[float, int]:
+    """Return the largest sum of amplitudes that sound at once, and the event with which it is reached.
+
+    ``events``: :data:`~pulsed.drivers.programs.PLAYED` of one pair; ``end``: the sample after the last of each.
+    """
     count = len(events)
     if not count:
         return 0.0, 0

@@ -92,6 +92,8 @@ class OscillatorDescription(Table):
     """Hz."""
     power: float = 10.0
     """dBm."""
+    max_power: float | None = None
+    """dBm that no job, scan or person may exceed; None: what the instrument can do."""
 
 
 class BiasDescription(Table):
@@ -103,6 +105,21 @@ class BiasDescription(Table):
     """A: used until a value is calibrated."""
     range: Amperes = Field(gt=0)
     """Largest current, either sign, A."""
+    slew: float | None = Field(default=None, gt=0)
+    """A/s at which the current changes, also on the way to off; None: at once."""
+
+
+class PortSafety(Table):
+    """What a port may never put out, whoever asks: checked on the samples before they are sent."""
+
+    amplitude: float | None = Field(default=None, gt=0, le=1)
+    """Largest sum of all tones with mixer correction and offset, of full scale."""
+    power: float | None = None
+    """Largest power of all tones together, dBm at the port."""
+    average_power: float | None = None
+    """Largest power averaged over a shot and the wait after it, dBm at the port."""
+    duty_cycle: float | None = Field(default=None, gt=0, le=1)
+    """Largest share of a shot and the wait after it in which something plays."""
 
 
 class PortDescription(Table):
@@ -138,6 +155,8 @@ class PortDescription(Table):
     """dB between the port and the chip."""
     full_scale: float = 0.0
     """dBm at the port for full scale 1."""
+    safety: PortSafety | None = None
+    """What it may never put out; None: what the instrument can do."""
 
 
 class QubitDescription(Table):
@@ -322,7 +341,12 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)
-    nested: dict[str, type[Table]] = {"identity": Identity, "bias": BiasDescription, "processor_type": ProcessorType}
+    nested: dict[str, type[Table]] = {
+        "identity": Identity,
+        "bias": BiasDescription,
+        "safety": PortSafety,
+        "processor_type": ProcessorType,
+    }
     if loc[-1] in nested:
         return list(nested[str(loc[-1])].model_fields)
     return list(tables[str(loc[0])].model_fields) if str(loc[0]) in tables else []

@@ -283,6 +283,12 @@ class InstrumentLimitError(InstrumentError):
     code = "instrument_limit"
 
 
+class SafetyLimitError(InstrumentLimitError):
+    """More than the lab allows at a port or of an oscillator (``safety``, ``max_power``). Nothing was sent."""
+
+    code = "safety_limit"
+
+
 class InstrumentDataError(InstrumentError):
     """The instrument sent something other than was asked, or another amount of data."""
 

@@ -24,6 +24,9 @@ def ownership(device: Any) -> Iterator[Problems]:
     for name, port in named(device, "ports").items():
         yield _baseband(device, name, port)
         yield _level(name, port)
+        yield _safety(name, port)
+    for name, oscillator in named(device, "oscillators").items():
+        yield _max_power(name, oscillator)
     for name in named(device, "instruments"):
         yield _own_trigger(device, name)
         yield _path(device, name)
@@ -97,6 +100,20 @@ def _level(name: str, port: Any) -> Problems:
     if port.bias is not None and abs(port.bias.level) > port.bias.range:
         legal = f"within {port.bias.range:g} A"
         yield ConfigError("beyond its range", subject=f"ports.{name}.bias.level", value=port.bias.level, legal=legal)
+
+
+def _safety(name: str, port: Any) -> Problems:
+    """An input puts nothing out, so a limit there would guard nothing."""
+    if port.safety is not None and port.direction == "input":
+        yield ConfigError("an input puts nothing out", subject=f"ports.{name}.safety", value="input", legal="an output")
+
+
+def _max_power(name: str, oscillator: Any) -> Problems:
+    if oscillator.max_power is not None and oscillator.power > oscillator.max_power:
+        yield ConfigError(
+            "more than its own max_power", subject=f"oscillators.{name}.power", value=f"{oscillator.power:g} dBm",
+            legal=f"up to {oscillator.max_power:g} dBm",
+        )  # fmt: skip
 
 
 # --- triggers --------------------------------------------------------------------------------------------------------

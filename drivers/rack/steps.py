@@ -15,6 +15,7 @@ from pulsed.drivers.programs import InstrumentPrograms
 from pulsed.drivers.rack.assembly import Recorded, check_discriminators
 from pulsed.drivers.rack.connections import Connections
 from pulsed.drivers.rack.feedback import check_feedback
+from pulsed.drivers.rack.safety import check_safety
 from pulsed.drivers.rack.settings import FixedSettings, configuration, fixed_settings
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
@@ -102,6 +103,7 @@ def validate(connections: Connections, chunk: Chunk, programs: InstrumentProgram
     check(check_feedback, chunk, connections.device, programs.playbacks, programs.recordings, latencies)
     for driver, wanted in settings:
         check(driver.validate, wanted)
+    errors.extend(check_safety(chunk, connections.device, programs.playbacks))
     if errors:
         raise combined(errors)
     return ValidatedChunk(chunk, programs, settings)

@@ -1,9 +1,13 @@
 """A Yokogawa GS200 DC source, as far as its stock QCoDeS driver goes. Manual: docs/instruments/bias.md.
 
-Its programs of one step, by which that driver ramps, end at once at their last level.
+Programs run in real time: each step takes the interval, and the level goes there in the slope time at its beginning.
 """
 
 from __future__ import annotations
+
+import time
+
+import numpy as np
 
 from pulsed.simulator.instruments.faults import OVERHEATED
 from pulsed.simulator.instruments.scpi import Command, RealParameter, ScpiError
@@ -46,6 +50,7 @@ class VirtualGs200(SettingsInstrument):
 
     SETTINGS = SETTINGS
     abilities = frozenset()
+    now = staticmethod(time.monotonic)
 
     def clear_memory(self) -> None:
         """Set every value to what it is after reset, and forget the program."""
@@ -54,6 +59,22 @@ class VirtualGs200(SettingsInstrument):
         self._program: list[float] = []
         self._editing = False
         self._events = 0
+
+    @property
+    def level(self) -> float:
+        """What it makes while its output is on, V or A; changes while a program runs."""
+        if self._running is None:
+            return self._level
+        times, levels = self._running
+        level = float(np.interp(self.now(), times, levels))
+        if self.now() >= times[-1]:
+            self._level, self._running = level, None
+            self._events |= _END_OF_PROGRAM
+        return level
+
+    @level.setter
+    def level(self, value: float) -> None:
+        self._level, self._running = value, None
 
     @property
     def out(self) -> float:
@@ -117,10 +138,16 @@ class VirtualGs200(SettingsInstrument):
     def _run(self) -> None:
         if not self._program:
             raise ScpiError(-221, "there is no program")
-        self.level = self._program[-1]
-        self._events |= _END_OF_PROGRAM
+        interval, slope = self.number("interval"), self.number("slope")
+        times, levels, begin = [], [self.level], self.now()
+        for step in range(len(self._program)):
+            at = begin + step * interval
+            times += [at, at + min(slope, interval)]
+            levels += [self._program[step]] * 2
+        self._running = [*times, begin + len(self._program) * interval], levels
 
     def _read_events(self) -> str:
+        _ = self.level  # a program that has ended by now is one of the events
         value, self._events = self._events, 0
         return str(value)
 

@@ -1,6 +1,9 @@
 """Every driver here against the simulated rack's process, by the suite that other drivers are tested with."""
 
+import itertools
 import socket
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +22,7 @@ from pulsed.model.errors import (
     InstrumentLimitError,
     InstrumentMemoryLostError,
     InstrumentRefusedError,
+    InstrumentTimeoutError,
 )
 from pulsed.testing.chunks import make_chunk
 from pulsed.testing.driver_contract import (
@@ -315,6 +319,56 @@ class TestGs200(BiasSourceContract):
         driver.configure(BiasSettings(0.5, 1.0, "VOLT"), after(5))
         assert source.output() == "on"
 
+    def test_with_a_slew_rate_the_level_never_jumps(self, driver):
+        """1 mA at 2 mA/s takes half a second, also on the way back and off; what flows is asked all the time."""
+        seen, stop = [], threading.Event()
+        watcher = Gs200Driver("bias", driver.description)
+        watcher.session.connect(after(5))
+
+        def watch():
+            while not stop.wait(0.01):
+                at = time.monotonic()
+                on, level = watcher.session.transact((), ("OUTP?", "SOUR:LEV?"), after(5))
+                seen.append((at, float(level) * (on == "1"), time.monotonic()))
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            for level in (1e-3, -0.2e-3):
+                driver.configure(BiasSettings(level, 5e-3, slew=2e-3), after(10))
+                assert (driver.instrument.current(), driver.instrument.output()) == (level, "on")
+                assert driver.status(after(5)) is InstrumentState.IDLE
+            trips = driver.session.round_trips
+            driver.configure(BiasSettings(-0.2e-3, 5e-3, slew=2e-3), after(5))
+            assert driver.session.round_trips == trips, "it is there already"
+            driver.safe_state(after(5))
+        finally:
+            stop.set()
+            thread.join()
+            watcher.close()
+        assert driver.instrument.output() == "off"
+        widest = max(b[2] - a[0] for a, b in itertools.pairwise(seen))
+        assert 1e-3 + 1e-9 >= max(level for _, level, _ in seen) >= 1e-3 - 2e-3 * widest
+        steps = [(b[1] - a[1], b[2] - a[0]) for a, b in itertools.pairwise(seen)]
+        assert all(abs(step) <= 2e-3 * seconds + 1e-9 for step, seconds in steps)
+        assert sum(step != 0 for step, _ in steps) > 10
+
+    def test_a_level_that_was_changed_by_hand_is_left_slowly(self, driver):
+        settings = BiasSettings(1e-3, 5e-3, slew=1e-2)
+        driver.configure(settings, after(5))
+        say_past(driver, "SOUR:LEV 3e-3")
+        with pytest.raises(InstrumentChangedError):
+            driver.status(after(5))
+        began = time.monotonic()
+        driver.configure(settings, after(5))
+        assert time.monotonic() - began > 0.2
+        assert driver.instrument.current() == 1e-3
+
+    def test_a_way_that_takes_too_long_is_refused_before_it_begins(self, driver):
+        with pytest.raises(InstrumentTimeoutError, match=r"50\.0 s from 0 to 0\.005"):
+            driver.configure(BiasSettings(5e-3, 5e-3, slew=1e-4), after(5))
+        assert float(driver.session.query("SOUR:LEV?", after(5))) == 0.0
+
     @pytest.mark.parametrize(
         ("settings", "what"),
         [
@@ -322,6 +376,7 @@ class TestGs200(BiasSourceContract):
             (BiasSettings(2e-3, 1e-3), "level"),
             (BiasSettings(1.0, 40.0, "VOLT"), "range"),
             (BiasSettings(1.0, 1.0, "WATT"), "function"),
+            (BiasSettings(1e-3, 1e-3, slew=0.0), "slew"),
             (BiasSettings(float("nan"), 1e-3), "level"),
         ],
     )

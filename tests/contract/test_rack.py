@@ -11,12 +11,13 @@ import pytest
 from pulsed.compiler.program import Block, Branch, Chunk, IqDiscriminator, PortSettings
 from pulsed.drivers.contract import InstrumentState, after
 from pulsed.drivers.rack.rack import Rack
-from pulsed.model.device import Identity
+from pulsed.model.device import Identity, PortSafety
 from pulsed.model.errors import (
     ConfigError,
     InstrumentLimitError,
     InstrumentTimeoutError,
     InstrumentUnreachableError,
+    SafetyLimitError,
     WrongInstrumentError,
 )
 from pulsed.model.payload import read_array
@@ -94,6 +95,24 @@ def test_level_0_integrates_to_level_1(rack):
     error = np.sqrt(points.var() / 200 + mine.var() / 200)
     assert abs(points.mean() - mine.mean()) < 6 * error
     assert points.std() == pytest.approx(mine.std(), rel=0.5)
+
+
+def test_what_a_port_may_never_put_out_is_not_sent_and_the_next_chunk_plays(rack_process):
+    port = rack_process.device.ports["d0"].model_copy(update={"safety": PortSafety(amplitude=0.25)})
+    rack = Rack(rack_process.device.model_copy(update={"ports": {**rack_process.device.ports, "d0": port}}))
+    rack.connect(after(5))
+    try:
+        before = traffic(rack)
+        with pytest.raises(
+            SafetyLimitError, match=r"ports\.d0: program circuit-1 has a higher amplitude.*0\.3 of full"
+        ):
+            rack.play(make_chunk(rack.device, (0.2, 0.3)))
+        sent = {name: trips - before[name][0] for name, (trips, _) in traffic(rack).items()}
+        assert not any(sent.values())
+        assert len(rack.play(make_chunk(rack.device, (0.2,)))[0]) == 1
+    finally:
+        assert rack.safe_state() == []
+        rack.close()
 
 
 def test_a_warm_play_uploads_nothing(rack):

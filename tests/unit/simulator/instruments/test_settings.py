@@ -76,13 +76,23 @@ def test_what_flows_is_the_level_while_the_output_is_on(bias):
     assert bias.instrument.out == 0.0
 
 
-def test_a_program_ends_at_its_last_level(bias):
+def test_a_program_goes_from_level_to_level_in_its_time(bias):
     bias.write("PROG:RUN")
     assert bias.error() == -221
-    bias.write("PROG:EDIT:STAR;:SOUR:LEV 0.1;LEV 0.3;:PROG:EDIT:END")
-    assert bias.query("SOUR:LEV?;:PROG:COUN?") == "0.000000E+00;2"
+    now = [0.0]
+    bias.instrument.now = lambda: now[0]
+    bias.write("SOUR:LEV -0.1;:PROG:INT 2;SLOP 1;:PROG:EDIT:STAR;:SOUR:LEV 0.1;LEV 0.3;:PROG:EDIT:END")
+    assert bias.query("SOUR:LEV?;:PROG:COUN?") == "-1.000000E-01;2"
     bias.write("PROG:RUN")
-    assert bias.query("SOUR:LEV?;:STAT:EVEN?;EVEN?") == "3.000000E-01;128;0"
+    found = []
+    for now[0] in (0.0, 0.5, 1.0, 1.9, 2.5, 3.5, 3.99):
+        found.append(float(bias.query("SOUR:LEV?")))
+    assert found == pytest.approx([-0.1, 0.0, 0.1, 0.1, 0.2, 0.3, 0.3])
+    assert bias.query("STAT:EVEN?") == "0"
+    now[0] = 4.0
+    assert bias.query("STAT:EVEN?;EVEN?;:SOUR:LEV?") == "128;0;3.000000E-01"
+    bias.write("PROG:RUN;:SOUR:LEV 0.5")
+    assert bias.query("SOUR:LEV?") == "5.000000E-01", "a level that is set ends the program"
 
 
 def state(instrument):
