@@ -92,7 +92,7 @@ def _busy(events: Rows, end: npt.NDArray[np.int64], count: int) -> npt.NDArray[n
     """Return the samples of each of ``count`` entries in which something plays."""
     entry = events["entry"].astype(np.int64)
     order, _, begin = _gaps(entry, events, end)
-    return np.bincount(entry[order], np.maximum(0, end[order] - begin), count)
+    return np.bincount(entry[order], np.maximum(0, end[order] - begin), count).astype(np.float64)
 
 
 def _energy(work: Playback, events: Rows, end: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.float64]:
@@ -109,4 +109,4 @@ def _energy(work: Playback, events: Rows, end: npt.NDArray[np.int64], count: int
     _, tone = np.unique(events["frequency"], return_inverse=True)
     order, new, _ = _gaps(entry * (int(tone.max()) + 1) + tone, events, end)
     together = np.cumsum(new) - 1
-    return np.bincount(entry[order][new], np.bincount(together, root[order]) ** 2, count)
+    return np.bincount(entry[order][new], np.bincount(together, root[order]) ** 2, count).astype(np.float64)
