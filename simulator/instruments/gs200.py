@@ -55,6 +55,7 @@ class VirtualGs200(SettingsInstrument):
     def clear_memory(self) -> None:
         """Set every value to what it is after reset, and forget the program."""
         super().clear_memory()
+        self._level: float = 0.0
         self._running: tuple[list[float], list[float]] | None = None
         """Times and levels between which a program goes; None: none runs."""
         self.range, self.level = 10.0, 0.0
