@@ -125,7 +125,9 @@ def test_the_peak_holds_every_sample(events):
     found = told(work, "amplitude", 1e-9)
     assert (found or 0.0) >= max(p.max() for p in peaks) * (1 - 1e-3)
     if found is not None:
-        assert told(work, "power", -300.0) == pytest.approx(4.0 + 20 * math.log10(found), abs=6e-3)
+        assert told(work, "power", -300.0) == pytest.approx(
+            4.0 + 20 * math.log10(found), abs=0.011
+        )  # both have four digits
 
 
 def test_the_value_is_right():
