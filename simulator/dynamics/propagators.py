@@ -1,8 +1,7 @@
-"""Exact propagators of pulses that are constant over each sample, with the dissipation that acts meanwhile.
+"""Exact propagators of one transmon under pulses that are constant over each sample, with its dissipation.
 
-H_n = diag(E) + 1/2 sum_s (d_sn a_s^+ + d_sn* a_s), d in rad/ns. U is the product of exp(-i H_n). Because the static
-part keeps the number of excitations, H(d e^{i p}) = R(p) H(d) R(p)^+ with R(p) = exp(i p N): a plateau whose carrier
-only turns the phase needs one exponential.
+H_n = diag(E) + 1/2 sum_s (d_sn a_s^+ + d_sn* a_s), d in rad/ns. U is the product of exp(-i H_n). Those of pairs are
+:mod:`pulsed.simulator.dynamics.pair_propagators`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ _ORDER = 12
 
 
 @njit(cache=True)
-def _matmul(a, b, out):  # type: ignore[no-untyped-def]
+def matmul(a, b, out):  # type: ignore[no-untyped-def]
+    """Write the product of two small matrices to ``out``."""
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
     for i in range(n):
         for j in range(m):
@@ -69,7 +69,7 @@ def expm_hermitian(h, duration, out, term, work):  # type: ignore[no-untyped-def
         if largest < 1e-18:
             break
     for _ in range(squarings):
-        _matmul(out, out, work)
+        matmul(out, out, work)
         for i in range(n):
             for j in range(n):
                 out[i, j] = work[i, j]
@@ -80,7 +80,8 @@ def expm_hermitian(h, duration, out, term, work):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def _hamiltonian(energies, lowering, drive, h):  # type: ignore[no-untyped-def]
+def hamiltonian(energies, lowering, drive, h):  # type: ignore[no-untyped-def]
+    """Write the Hamiltonian (dim, dim) of one sample's ``drive`` (sites,) to ``h``."""
     n = energies.shape[0]
     for i in range(n):
         for j in range(n):
@@ -95,126 +96,6 @@ def _hamiltonian(energies, lowering, drive, h):  # type: ignore[no-untyped-def]
                     if a != 0j:
                         h[i, j] += np.conj(d) * a
                         h[j, i] += d * np.conj(a)
-
-
-@njit(cache=True)
-def _turned(drives, n):  # type: ignore[no-untyped-def]
-    """Return the unit factor by which all drives turn from sample n-1 to n, or 0 if they do anything else."""
-    factor = 0j
-    for s in range(drives.shape[1]):
-        if abs(drives[n - 1, s]) > abs(drives[n - 1, 0]) * 1e-3 and abs(drives[n - 1, s]) > 0:
-            factor = drives[n, s] / drives[n - 1, s]
-            break
-    if factor == 0j or abs(abs(factor) - 1) > 1e-13:
-        return 0j
-    for s in range(drives.shape[1]):
-        if abs(drives[n, s] - factor * drives[n - 1, s]) > 1e-13 * (abs(drives[n, s]) + 1e-3):
-            return 0j
-    return factor
-
-
-@njit(cache=True)
-def _turn(step, factor, numbers):  # type: ignore[no-untyped-def]
-    """Turn a propagator in place by ``factor`` per excitation: R(p) U R(-p)."""
-    dim = step.shape[0]
-    for i in range(dim):
-        for j in range(dim):
-            if step[i, j] != 0j:
-                difference = 0.0
-                for s in range(numbers.shape[0]):
-                    difference += numbers[s, i] - numbers[s, j]
-                x = factor if difference > 0 else np.conj(factor)
-                for _ in range(int(abs(difference))):
-                    step[i, j] *= x
-
-
-@njit(cache=True)
-def _collect(u, weight, numbers, jumps, keep, moments, generator, work):  # type: ignore[no-untyped-def]  # noqa: PLR0912
-    """Add ``weight`` times the interaction-picture moments U^+ n U and dissipator of this moment."""
-    dim, m = u.shape[0], keep.shape[0]
-    for s in range(numbers.shape[0]):
-        for i in range(m):
-            for j in range(m):
-                x = 0j
-                for p in range(dim):
-                    x += np.conj(u[p, keep[i]]) * numbers[s, p] * u[p, keep[j]]
-                moments[s, i, j] += weight * x
-    total = np.zeros((m, m), np.complex128)
-    a = np.empty((m, m), np.complex128)
-    for k in range(jumps.shape[0]):
-        _matmul(jumps[k], u, work)
-        for i in range(m):
-            for j in range(m):
-                x = 0j
-                y = 0j
-                for p in range(dim):
-                    x += np.conj(u[p, keep[i]]) * work[p, keep[j]]
-                    y += np.conj(work[p, keep[i]]) * work[p, keep[j]]
-                a[i, j] = x
-                total[i, j] += y
-        for i in range(m):
-            for ip in range(m):
-                x = weight * a[i, ip]
-                if abs(x) > 1e-14:
-                    for j in range(m):
-                        for jp in range(m):
-                            generator[i * m + j, ip * m + jp] += x * np.conj(a[j, jp])
-    for i in range(m):
-        for ip in range(m):
-            x = 0.5 * weight * total[i, ip]
-            for j in range(m):
-                generator[i * m + j, ip * m + j] -= x
-                generator[j * m + i, j * m + ip] -= np.conj(x)
-
-
-@njit(cache=True)
-def propagate(energies, lowering, numbers, drives, jumps, keep, stride):  # type: ignore[no-untyped-def]
-    """Return U (dim, dim), moments (sites, m, m) and generator (m^2, m^2) of a driven stretch.
-
-    moments[s] is the integral of U^+ n_s U, the generator that of the dissipator in the interaction picture, both on
-    the ``m`` kept labels; vec is row-major. With ``stride`` 1 the integrals follow Simpson's rule on each sample, else
-    the trapezoidal rule on steps of ``stride`` samples.
-
-    Args:
-        energies: (dim,) rad/ns.
-        lowering: (sites, dim, dim).
-        numbers: (sites, dim) levels.
-        drives: (samples, sites) rad/ns.
-        jumps: (k, dim, dim) collapse operators in 1/sqrt(ns).
-        keep: (m,) labels.
-        stride: samples per step of the integrals.
-
-    """
-    dim, m, samples = energies.shape[0], keep.shape[0], drives.shape[0]
-    u = np.zeros((dim, dim), np.complex128)
-    half = np.zeros((dim, dim), np.complex128)
-    for i in range(dim):
-        u[i, i] = 1.0
-    h = np.empty((dim, dim), np.complex128)
-    work = np.empty((dim, dim), np.complex128)
-    term = np.empty((dim, dim), np.complex128)
-    moments = np.zeros((numbers.shape[0], m, m), np.complex128)
-    generator = np.zeros((m * m, m * m), np.complex128)
-    edge = 1 / 6 if stride == 1 else 0.5
-    last = 0
-    _collect(u, edge * min(stride, samples), numbers, jumps, keep, moments, generator, work)
-    for n in range(samples):
-        factor = _turned(drives, n) if n > 0 else 0j
-        if factor != 0j:
-            _turn(half, factor, numbers)
-        else:
-            _hamiltonian(energies, lowering, drives[n], h)
-            expm_hermitian(h, 0.5, half, term, work)
-        _matmul(half, u, work)
-        if stride == 1:
-            _collect(work, 4 * edge, numbers, jumps, keep, moments, generator, term)
-        _matmul(half, work, u)
-        done = n + 1
-        if done % stride == 0 or done == samples:
-            following = min(stride, samples - done)
-            _collect(u, edge * (done - last + following), numbers, jumps, keep, moments, generator, work)
-            last = done
-    return u, moments, generator
 
 
 @njit(cache=True)
@@ -252,7 +133,7 @@ def _product(a, b, out):  # type: ignore[no-untyped-def]
 def propagate_one(energies, lowering, drive, dissipator):  # type: ignore[no-untyped-def]
     """Return U (3, 3), moments (1, 3, 3) and the map (9, 9) on the coefficients of one driven transmon.
 
-    What :func:`propagate` does with stride 1, where the interaction picture of the dissipator D is R^T D R, R the real
+    Integrals follow Simpson's rule on each sample; the interaction picture of the dissipator D is R^T D R, R the real
     orthogonal map of U.
 
     Args:
@@ -270,10 +151,10 @@ def propagate_one(energies, lowering, drive, dissipator):  # type: ignore[no-unt
     samples = drive.shape[0]
     for n in range(2 * samples + 1):
         if n % 2 == 1:
-            _hamiltonian(energies, lowering, drive[n // 2], h)
+            hamiltonian(energies, lowering, drive[n // 2], h)
             expm_hermitian(h, 0.5, half, term, work)
         if n > 0:
-            _matmul(half, u, work)
+            matmul(half, u, work)
             u[:] = work
         weight = (1.0 if n in (0, 2 * samples) else 4.0 if n % 2 else 2.0) / 6  # Simpson's rule
         on_coefficients(u, turned)

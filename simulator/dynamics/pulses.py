@@ -16,7 +16,8 @@ from pulsed.simulator.dynamics.clusters import MOST_JOINT, Begins, Item, PulseSe
 from pulsed.simulator.dynamics.hamiltonian import LEVELS, TWO_PI_PER_NS, static
 from pulsed.simulator.dynamics.hermitian import real_map
 from pulsed.simulator.dynamics.lines import TAIL, distort, low_pass, mixed, settling
-from pulsed.simulator.dynamics.propagators import propagate, propagate_one
+from pulsed.simulator.dynamics.pair_propagators import propagate
+from pulsed.simulator.dynamics.propagators import propagate_one
 from pulsed.simulator.dynamics.pulse_account import accounted
 from pulsed.simulator.dynamics.pulse_map import PlacedPulse, PulseMap, joint_map
 from pulsed.simulator.dynamics.sequence import LineSettings, PulseSequence
@@ -320,7 +321,7 @@ class PulseMapCache:
             system.lowering,
             system.numbers,
             np.ascontiguousarray(drives) / fine,
-            jumps.astype(complex) / math.sqrt(fine),
+            jumps / math.sqrt(fine),
             system.keep,
             stride,
         )

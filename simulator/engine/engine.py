@@ -28,12 +28,14 @@ from pulsed.simulator.dynamics.sequence import (
     PulseSequence,
     Window,
 )
+from pulsed.simulator.dynamics.state import sampled
 from pulsed.simulator.dynamics.trajectories import Trajectories
 from pulsed.simulator.engine.branching import Branching
 from pulsed.simulator.engine.chip_model import MAX_EXACT, MAX_VECTOR, ChipModel, full_batch
-from pulsed.simulator.engine.evolution import Cluster
+from pulsed.simulator.engine.evolution import Cluster, jumped
 from pulsed.simulator.engine.free_evolution import FreeEvolution
-from pulsed.simulator.engine.plan import SequencePlan, reference_of
+from pulsed.simulator.engine.kept_results import Beginning, FinalPopulations, KeptResults, content_of
+from pulsed.simulator.engine.plan import SequencePlan, measurements_in, reference_of
 from pulsed.simulator.engine.steady_state import CORRELATED, InitialPopulations, settled
 from pulsed.simulator.readout.acquisition import Acquisition
 from pulsed.simulator.readout.measurement import Measurement, clear, stretches_of
@@ -63,6 +65,7 @@ class Engine:
         self._pulse_maps = PulseMapCache(chip)
         self._readouts = ReadoutCache(chip)
         self._free: dict[float, FreeEvolution] = {}
+        self._kept = KeptResults()
         self._let_drift(0.0)
 
     def play(self, sequence: PulseSequence, shots: int, stream: tuple[int, ...], mode: Mode) -> AcquiredData:
@@ -111,6 +114,7 @@ class Engine:
             self._pulse_maps.take(chip)
             self._readouts.take(chip)
             self._free.clear()
+            self._kept.clear()
 
     def _bias(self, lines: tuple[LineSettings, ...]) -> None:
         """Set the couplers to the flux of the direct currents and offsets on their lines."""
@@ -129,19 +133,70 @@ class Engine:
     def _play(self, sequence: PulseSequence, shots: int, stream: tuple[int, ...], mode: Mode) -> AcquiredData:
         self._bias(sequence.lines)
         model = self.model(reference_of(self.chip, sequence.lines))
-        plan = model.plan(sequence)
         if sequence.conditions is not None:
+            plan = model.plan(sequence)
             branches, outcome = Branching(model, sequence, plan).play(shots, stream, mode)
             return replace(outcome, report=Report(branches.report(), model.dropped_zz(plan)))
+        content = content_of(sequence)
+        plan, initial = self._planned(model, sequence, shots, content)
         clear(plan.measurements, shots)
-        initial = _initial(model, sequence, plan)
         clusters = []
         for index in range(len(plan.clusters)):
-            clusters.append(_run(model, plan, index, shots, (*stream, index), initial))
+            if _readable_once(plan, index):
+                clusters.append(self._read_once(model, plan, index, shots, (*stream, index), initial, content))
+            else:
+                clusters.append(_run(model, plan, index, shots, (*stream, index), initial))
         report = Report(tuple(clusters), model.dropped_zz(plan))
         rng = noise.generator(self.seed, *stream, 1 << 20)
         outcome = Acquisition(self.chip, sequence, stretches_of(plan.measurements), shots, rng, mode).outcome()
         return replace(outcome, report=report)
+
+    def _planned(
+        self, model: ChipModel, sequence: PulseSequence, shots: int, content: tuple[int, int]
+    ) -> tuple[SequencePlan, InitialPopulations]:
+        """Return what a sequence plays and where its shots begin; without pulses, where only draws are left to do."""
+        known = self._kept.get(content)
+        if known is not None:
+            finals = [(*content, i, _blocks(model, q, shots)) for i, q in enumerate(known.plan.clusters)]
+            if all(self._kept.get(key) is not None for key in finals):
+                return replace(known.plan, measurements=measurements_in(sequence, self._readouts)), known.initial
+        plan = model.plan(sequence)
+        if known is None:
+            bare = replace(plan, pulses=[[] for _ in plan.clusters], measurements=[])
+            known = self._kept.find(content, lambda: Beginning(bare, _initial(model, sequence, plan)))
+        return plan, known.initial
+
+    def _read_once(
+        self,
+        model: ChipModel,
+        plan: SequencePlan,
+        index: int,
+        shots: int,
+        stream: tuple[int, ...],
+        initial: InitialPopulations,
+        content: tuple[int, int],
+    ) -> ClusterReport:
+        """Fill the only measurement of a cluster's qubits; return how.
+
+        Its populations are kept, so its slow noise is drawn by what is played, not by when: another run of the same
+        sequence has the same populations and other shots.
+        """
+        qubits, pulses, ends = plan.clusters[index], plan.pulses[index], plan.ends[index]
+        (measurement,) = (m for m in plan.measurements if set(m.measured) & set(qubits))
+        blocks = _blocks(model, qubits, shots)
+
+        def follow() -> FinalPopulations:
+            spread = noise.detunings(self.chip, blocks, noise.generator(self.seed, *content, index, 1 << 23))
+            cluster = model.cluster(qubits, initial, spread, ends=ends)
+            cluster.walk([p for p in pulses if p.start < measurement.start], [], lambda _: None)
+            return FinalPopulations(cluster.last(measurement), cluster.report())
+
+        final = self._kept.find((*content, index, blocks), follow)
+        rng = noise.generator(self.seed, *stream)
+        levels = sampled(final.joint, np.arange(shots) * blocks // shots, rng)
+        own = tuple(q for q in measurement.measured if q in qubits)
+        measurement.keep(jumped(self.chip, measurement, own, levels, rng)[1])
+        return final.report
 
     def predict(self, sequence: PulseSequence) -> Prediction:
         """Return the truth about a sequence: joint populations before the last readout, quasi-static noise averaged."""
@@ -284,6 +339,17 @@ def _initial(model: ChipModel, sequence: PulseSequence, plan: SequencePlan) -> I
 
         start = start.entered(qubits, settled(step, own, left, exact))
     return start
+
+
+def _blocks(model: ChipModel, qubits: tuple[int, ...], shots: int) -> int:
+    return min(model.batch(len(qubits)), shots)
+
+
+def _readable_once(plan: SequencePlan, index: int) -> bool:
+    """Return whether a cluster is a density matrix of several qubits, which one readout ends."""
+    qubits = plan.clusters[index]
+    read = [m for m in plan.measurements if set(m.measured) & set(qubits)]
+    return 1 < len(qubits) <= MAX_EXACT and len(read) == 1
 
 
 def _run(

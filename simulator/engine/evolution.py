@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.dynamics.hamiltonian import LEVELS
 from pulsed.simulator.dynamics.mps import MatrixProducts
 from pulsed.simulator.dynamics.pulse_map import PlacedPulse, PulseMap
@@ -243,14 +244,7 @@ class Cluster:
         qubits = self.measured(measurement)
         sites = tuple(self.qubits.index(q) for q in qubits)
         before = self._draw(measurement, owner, rng, collapse)
-        levels = np.array(np.unravel_index(before, (LEVELS,) * len(qubits))).T
-        final = np.empty_like(levels)
-        response, found = measurement.stretch.response, []
-        places = [response.measured.index(qubit) for qubit in qubits]
-        for k, i in enumerate(places):
-            own = np.ascontiguousarray(levels[:, k])
-            final[:, k], jumps = sample_jumps(self._chip, response, i, own, rng, measurement.samples)
-            found.append(MeasuredQubit(i, own, jumps))
+        final, found = jumped(self._chip, measurement, qubits, before, rng)
         if not collapse:
             return owner, found
         after = np.ravel_multi_index(tuple(final.T), (LEVELS,) * len(qubits))
@@ -267,7 +261,7 @@ class Cluster:
         self.photons.keep(groups[0])
         left = np.unravel_index(groups[2], (LEVELS,) * len(qubits))
         for k, qubit in enumerate(qubits):
-            photons = measurement.photons(places[k])[left[k]]
+            photons = measurement.photons(found[k].place)[left[k]]
             self.photons.leave(qubit, photons, measurement.stop)
             self.clock[qubit] = measurement.stop
         new_owner = np.asarray(new_owner, dtype=np.int64).ravel()
@@ -290,6 +284,10 @@ class Cluster:
         self.state = self.state.collapsed((), members, nothing, nothing)
         self.detunings, self.realisation = self.detunings[members], self.realisation[members]
         self.photons.keep(members)
+
+    def last(self, measurement: Measurement) -> NDArray[np.float64]:
+        """Return (batch, 3**k) joint populations that a readout finds after which nothing follows."""
+        return self.reach(measurement)
 
     def _draw(
         self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool
@@ -355,6 +353,29 @@ class Cluster:
             p = every.mean(axis=0) if weights is None else weights @ every
             out.append(self._idles[qubit].populations(until - self.clock[qubit]) @ p)
         return np.array(out)
+
+
+def jumped(
+    chip: Chip, measurement: Measurement, qubits: tuple[int, ...], before: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], list[MeasuredQubit]]:
+    """Let a readout make its qubits jump; return (shots, k) levels at its end, and what it found.
+
+    Args:
+        chip: as it is now.
+        measurement: the readout.
+        qubits: those of one cluster that it measures.
+        before: (shots,) their joint level when it starts, the first qubit's slowest.
+        rng: source of the draws.
+
+    """
+    levels = np.array(np.unravel_index(before, (LEVELS,) * len(qubits))).T
+    final = np.empty_like(levels)
+    response, found = measurement.stretch.response, []
+    for k, qubit in enumerate(qubits):
+        i, own = response.measured.index(qubit), np.ascontiguousarray(levels[:, k])
+        final[:, k], jumps = sample_jumps(chip, response, i, own, rng, measurement.samples)
+        found.append(MeasuredQubit(i, own, jumps))
+    return final, found
 
 
 def _merged(states: list[State]) -> State:

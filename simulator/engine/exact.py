@@ -149,20 +149,26 @@ class ExactCluster(Cluster):
             self.forget_maps()
         return found
 
-    def _draw(
-        self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool
-    ) -> NDArray[np.int64]:
-        """Return what a readout finds; after the last pulse, populations decay independently of coherences."""
+    def last(self, measurement: Measurement) -> Real:
+        """Return (batch, 3**k) populations that a readout finds after which nothing follows.
+
+        After the last pulse populations decay independently of coherences.
+        """
         qubits = self.measured(measurement)
-        over = self._ends is not None and all(self._ends.get(q, 0.0) <= self.clock[q] for q in qubits)
-        if collapse or not over:
-            return super()._draw(measurement, owner, rng, collapse)
+        if self._ends is None or any(self._ends.get(q, 0.0) > self.clock[q] for q in qubits):
+            return self.reach(measurement)
         joint = self.density.populations(tuple(self.qubits.index(q) for q in qubits))
         for axis, qubit in enumerate(qubits):
             decay = self._idles[qubit].populations(max(0, measurement.start - self.clock[qubit]))
             shape = (-1, LEVELS, LEVELS ** (len(qubits) - 1 - axis))
             joint = np.matmul(decay, joint.reshape(shape)).reshape(joint.shape)
-        return sampled(joint, owner, rng)
+        return joint
+
+    def _draw(
+        self, measurement: Measurement, owner: NDArray[np.int64], rng: np.random.Generator, collapse: bool
+    ) -> NDArray[np.int64]:
+        """Return (shots,) joint levels that a readout finds when it starts; without ``collapse`` nothing follows."""
+        return sampled(self.reach(measurement) if collapse else self.last(measurement), owner, rng)
 
     def forget_maps(self) -> None:
         """Drop the maps: the members have changed."""

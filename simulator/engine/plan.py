@@ -53,8 +53,7 @@ def plan(
             is measured.
 
     """
-    read = [measurements_of(Stretch(r.start, r.stop, r.response, r.choices), r.spans) for r in readouts.find(sequence)]
-    measurements = sorted((m for found in read for m in found), key=lambda m: m.start)
+    measurements = measurements_in(sequence, readouts)
     _check_apart(chip, sequence, measurements)
     found: list[PlacedPulse] = []
     if sequence.conditions is None:
@@ -79,6 +78,12 @@ def plan(
         driven = {q for qubits, _, _ in reached for q in qubits}
         ends = [dict.fromkeys(driven & set(c), float(end)) for c in clusters]
     return SequencePlan(clusters, own, ends, measurements)
+
+
+def measurements_in(sequence: PulseSequence, readouts: ReadoutCache) -> list[Measurement]:
+    """Return the measurements of a sequence in order of time."""
+    read = [measurements_of(Stretch(r.start, r.stop, r.response, r.choices), r.spans) for r in readouts.find(sequence)]
+    return sorted((m for found in read for m in found), key=lambda m: m.start)
 
 
 def _check_apart(chip: Chip, sequence: PulseSequence, measurements: list[Measurement]) -> None:

@@ -38,6 +38,11 @@ class InitialPopulations:
     populations: Real
     joint: dict[tuple[int, ...], Real] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        return self.populations.nbytes + sum(x.nbytes for x in self.joint.values())
+
     def entered(self, qubits: tuple[int, ...], found: Real) -> InitialPopulations:
         """Return this with populations of some qubits: (k, 3), or (1, 3**k) of all together."""
         populations, joint = self.populations.copy(), dict(self.joint)

@@ -15,7 +15,7 @@ from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.chip.chip_file import load_chip
 from pulsed.simulator.chip.components import Coupling
 from pulsed.simulator.dynamics.hamiltonian import TWO_PI_PER_NS, bare_pair, bare_parameters, dress, static, zz, zz_rate
-from pulsed.simulator.dynamics.propagators import propagate
+from pulsed.simulator.dynamics.pair_propagators import propagate
 from pulsed.simulator.dynamics.pulses import PulseMapCache
 from pulsed.simulator.dynamics.superoperators import Idle, jump_operators, small_unitaries
 
@@ -36,7 +36,7 @@ def evolve(energies, lowering, drives):
         np.asarray(lowering, complex)[None],
         np.arange(levels, dtype=float)[None],
         np.asarray(drives, complex).reshape(-1, 1),
-        np.zeros((0, levels, levels), complex),
+        np.zeros((0, levels, levels)),
         np.arange(levels),
         1,
     )
@@ -62,7 +62,7 @@ def test_a_carrier_that_turns_needs_no_new_exponential(chip):
     drives = 0.1 * np.exp(-2j * np.pi * 0.22 * n)
     system = static(chip, (0, 1), (4, 3), LO)
     jitter = 1 + 1e-9 * (-1.0) ** n
-    operators = np.zeros((0, 12, 12), complex)
+    operators = np.zeros((0, 12, 12))
     results = []
     for shape in (drives, drives * jitter):
         both = np.stack([shape, 0.05 * shape], axis=1)
@@ -121,7 +121,7 @@ def test_cross_resonance_pulse_against_an_adaptive_solver(chip):
     wanted = states.T @ u @ states
     system = static(chip, (0, 1), (4, 3), LO)
     both = np.stack([drives, np.zeros(300)], axis=1)
-    operators = np.zeros((0, 12, 12), complex)
+    operators = np.zeros((0, 12, 12))
     got = propagate(system.energies, system.lowering, system.numbers, both, operators, system.keep, 8)[0]
     assert np.abs(got - wanted).max() < 1e-6
 
