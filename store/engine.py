@@ -44,15 +44,28 @@ def connect(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite(parsed)
-        return create_engine(parsed, pool_pre_ping=True)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername=_POSTGRES_DRIVER)
+        settings = _POSTGRES_SETTINGS if parsed.drivername == _POSTGRES_DRIVER else {}
+        return create_engine(parsed, pool_pre_ping=True, connect_args=settings)
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigError("not the URL of a database", subject="store", value=url, legal=_LEGAL) from error
     except ImportError as error:
         message = f"the driver {error.name} is not installed"
-        raise ConfigError(message, subject="store", value=parsed.drivername) from error
+        raise ConfigError(
+            message, subject="store", value=parsed.drivername, legal="pip install 'pulsed[postgresql]'"
+        ) from error
 
 
-_LEGAL = "sqlite:////path/of/a/file or postgresql+DRIVER://user@host/database"
+_LEGAL = "sqlite:////path/of/a/file or postgresql://user@host/database"
+_POSTGRES_DRIVER = "postgresql+psycopg"
+"""SQLAlchemy before 2.1 would take psycopg2, which is not developed any further."""
+_POSTGRES_SETTINGS = {
+    "options": f"-c synchronous_commit=on -c lock_timeout={BUSY_SECONDS:.0f}s",
+    "connect_timeout": f"{BUSY_SECONDS:.0f}",
+    "application_name": "pulsed",
+}
+"""A job that is accepted is on the disk, whatever the server does for others, and nobody waits for ever."""
 
 
 def _sqlite(url: URL) -> Engine:

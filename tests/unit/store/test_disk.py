@@ -58,6 +58,7 @@ def test_a_database_elsewhere_has_a_disk_that_nobody_sees():
     disk.check_room(2**60)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_nothing_is_changed_by_what_does_not_fit(url, make_job, free):
     store = Store(url, "sim5", free_disk=MARK)
     store.open(0.0, "daemon")

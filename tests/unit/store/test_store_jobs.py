@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 
 from pulsed.model.errors import (
     ErrorInfo,
@@ -199,15 +198,16 @@ def test_threads_may_share_a_store(store, make_job):
 
 def test_a_database_that_fails_is_a_typed_error_and_the_store_goes_on(store, url, make_job):
     store.add_jobs([(make_job("a"), b"")], 0.0)
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as vandal:
-        vandal.execute("ALTER TABLE payload RENAME TO hidden")
+    vandal = create_engine(url)
+    with vandal.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE payload RENAME TO hidden")
     with pytest.raises(StoreError, match="payload"):
         store.add_jobs([(make_job("b"), b"")], 0.0)
     with pytest.raises(StoreError, match="payload"):
         store.payload("a")
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as vandal:
-        vandal.execute("ALTER TABLE hidden RENAME TO payload")
-    vandal.close()
+    with vandal.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE hidden RENAME TO payload")
+    vandal.dispose()
     assert [job.job_id for job in store.jobs()] == ["a"]
     store.add_jobs([(make_job("b"), b"now")], 0.0)
     assert store.payload("b") == b"now"
@@ -220,6 +220,7 @@ def test_a_closed_store_says_so(url, make_job):
             call()
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_the_file_is_durable_by_its_settings(store, url):
     with store._read() as connection:
         pragmas = {
@@ -230,6 +231,27 @@ def test_the_file_is_durable_by_its_settings(store, url):
     assert Path(url.removeprefix("sqlite:///") + "-wal").exists()
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_server_keeps_what_it_has_said_it_keeps_whatever_its_own_settings(store, url):
+    """A connection asks for it: an administrator may have switched it off for the others."""
+    other = create_engine(url)
+    with other.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ALTER ROLE pulsed SET synchronous_commit = off")
+    try:
+        store.close()
+        store.open(1.0, "daemon")
+        with store._read() as connection:
+            found = [
+                connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("synchronous_commit", "lock_timeout")
+            ]
+        assert found == ["on", "10s"]
+    finally:
+        with other.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ALTER ROLE pulsed RESET synchronous_commit")
+        other.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("conditions", [{"state": JobState.DONE}, {"owner": "alice"}, {"tags": ["t"]}])
 def test_a_list_reads_an_index_and_not_the_rack(store, conditions):
     sent: list[tuple[str, object]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from typing import Any
@@ -10,11 +11,12 @@ import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from pulsed.model.errors import IllegalStepError, NotAllowedError, NotFoundError
 from pulsed.model.job import FINAL_STATES, JOB_STEPS, JobInfo, JobState
 from pulsed.store import Store
+from pulsed.testing.postgres import PostgresServer
 
 OWNERS = st.sampled_from(["alice", "bob"])
 TAGS = st.lists(st.sampled_from(["red", "green", "blue"]), max_size=3).map(tuple)
@@ -54,10 +56,19 @@ class Model:
 class StoreMachine(RuleBasedStateMachine):
     ids = Bundle("ids")
 
+    server: PostgresServer | None = None
+    """None: SQLite."""
+
+    def make_database(self) -> contextlib.AbstractContextManager[str]:
+        if self.server is not None:
+            return self.server.database()
+        return contextlib.nullcontext(f"sqlite:///{self.directory}/pulsed.db")
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.mkdtemp()
-        self.store = Store(f"sqlite:///{self.directory}/pulsed.db", "sim5")
+        self.database = contextlib.ExitStack()
+        self.store = Store(self.database.enter_context(self.make_database()), "sim5")
         self.store.open(0.0, "daemon")
         self.model = Model()
         self.now = 0.0
@@ -178,8 +189,16 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
+        self.database.close()
         shutil.rmtree(self.directory)
 
 
 StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, print_blob=True)
 TestStoreMachine = StoreMachine.TestCase
+
+
+def test_postgresql_answers_as_the_model(postgres_server):
+    class OnServer(StoreMachine):
+        server = postgres_server
+
+    run_state_machine_as_test(OnServer, settings=settings(StoreMachine.TestCase.settings, max_examples=5))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Select, Update, create_engine
+from sqlalchemy import Select, Update, create_engine, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -37,7 +37,7 @@ def test_the_migrations_make_the_tables_of_the_code(store, url):
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
-        for table in metadata.tables.values():
+        for table in metadata.tables.values() if engine.dialect.name == "sqlite" else ():
             made = connection.exec_driver_sql(
                 "SELECT sql FROM sqlite_master WHERE name = ?", (table.name,)
             ).scalar_one()
@@ -82,7 +82,7 @@ def test_a_migration_is_whole_or_not_at_all(url, monkeypatch):
             store.open(0.0, "daemon")
     engine = create_engine(url)
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0
+        assert inspect(connection).get_table_names() == []
     engine.dispose()
     store.open(0.0, "daemon")
     assert store.jobs() == []
@@ -152,6 +152,7 @@ def fill_from(connection: sqlite3.Connection, path: Path) -> None:
     connection.commit()
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_store_of_an_older_version_keeps_its_jobs_and_calibrations(
     store, url, tmp_path, monkeypatch, make_job, revision
