@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pulsed.pulse.instructions import Instruction
     from pulsed.pulse.schedule import Schedule, ScheduleBlock
 
-_EVERYWHERE = frozenset({"barrier", "delay"})
+EVERYWHERE = frozenset({"barrier", "delay"})
 _NO_VARIABLES = "the rack has no classical variables; use classical bits and if_test"
 _HAS_C_IF = hasattr(CircuitInstruction, "condition")
 """Instructions of Qiskit 1.4 may have a condition of their own."""
@@ -56,10 +56,30 @@ class Rules:
     record: tuple[Fraction, ...] = ()
 
     @cached_property
+    def shapes(self) -> Mapping[str, tuple[int, int]]:
+        """How many qubits and values each gate of the target has."""
+        gates = {name: self.target.operation_from_name(name) for name in self.target.operation_names}
+        return {name: (gate.num_qubits, len(gate.params)) for name, gate in gates.items() if not isinstance(gate, type)}
+
+    @cached_property
     def num_values(self) -> Mapping[str, int]:
         """How many values each gate of the target has."""
-        gates = {name: self.target.operation_from_name(name) for name in self.target.operation_names}
-        return {name: len(gate.params) for name, gate in gates.items() if not isinstance(gate, type)}
+        return {name: values for name, (_, values) in self.shapes.items()}
+
+    @cached_property
+    def looked_up_in_pairs(self) -> frozenset[str]:
+        """Names of what can be done to every qubit, and of gates on two: those alone need a look at their qubits."""
+        from qiskit.circuit.library import get_standard_gate_name_mapping
+
+        known, every = get_standard_gate_name_mapping(), range(self.device.num_qubits)
+        found = set(EVERYWHERE)
+        for name, (qubits, _) in self.shapes.items():
+            # A user's own gate may have the name of one that Qiskit means other qubits by.
+            if name in known and known[name].num_qubits != qubits:
+                continue
+            if qubits == 2 or (qubits == 1 and all((name, (q,)) in self.gates for q in every)):
+                found.add(name)
+        return frozenset(found)
 
 
 def check_circuit(
@@ -101,7 +121,7 @@ def check_circuit(
                 "control flow in a job with dynamic=False", subject=f"{subject}, instruction {place}",
                 value=key[0], legal="dynamic=True or None",
             )  # fmt: skip
-        if key not in gates and key[0] not in _EVERYWHERE and key[0] not in CONTROL_FLOW and key not in custom:
+        if key not in gates and key[0] not in EVERYWHERE and key[0] not in CONTROL_FLOW and key not in custom:
             raise _unknown_gate(key, f"{subject}, instruction {place}", rules)
     wrong = wrong_values(circuit, rules, custom)
     if wrong is not None:
@@ -186,7 +206,7 @@ def _unknown_gate(key: Key, subject: str, rules: Rules) -> UnsupportedCircuitErr
         return UnsupportedCircuitError(_NO_VARIABLES, subject=subject, value=name)
     pairs = sorted(other for gate, other in rules.gates if gate == name)
     if not pairs:
-        names = listed(sorted({gate for gate, _ in rules.gates} - CONTROL_FLOW | _EVERYWHERE))
+        names = listed(sorted({gate for gate, _ in rules.gates} - CONTROL_FLOW | EVERYWHERE))
         return UnsupportedCircuitError(
             "the backend has no such gate; transpile the circuit for this backend", subject=subject, value=name,
             legal=names,

@@ -4,14 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, Gate, Parameter
-from qiskit.circuit.library import CXGate, ECRGate, HGate, RZGate, SXGate, XGate
+from qiskit.circuit import CircuitInstruction, ControlledGate, Gate, Instruction, Parameter
+from qiskit.circuit.library import CXGate, ECRGate, HGate, RXGate, RZGate, SXGate, XGate
 
 from pulsed.compiler.canonical import look_through
 from pulsed.provider.errors import UnsupportedCircuitError
 from pulsed.provider.lengths import least_length
 from pulsed.provider.plain_circuits import PlainCheck
 from pulsed.provider.rules import check_circuit, check_measures
+from pulsed.pulse.channels import DriveChannel
+from pulsed.pulse.instructions import Play
+from pulsed.pulse.library import Constant
+from pulsed.pulse.schedule import Schedule
 
 pytestmark = pytest.mark.skipif(hasattr(CircuitInstruction, "condition"), reason="any gate may have a condition")
 ONE = st.sampled_from(
@@ -86,3 +90,33 @@ def test_a_faulty_qubit_and_what_is_not_plain(backend, daemon, calibration):
         circuit.x(2)
     assert PlainCheck(rules).scan(circuit) is None
     assert PlainCheck(rules).scan(QuantumCircuit(1)) is None  # no measurement
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        Gate("rz", 1, []),
+        Gate("x", 1, [0.3]),
+        Gate("ecr", 3, []),
+        Instruction("sx", 1, 0, [0.1]),
+        ControlledGate("ecr", 2, [0.1], num_ctrl_qubits=1, base_gate=RXGate(0.1)),
+    ],
+)
+def test_a_gate_made_by_name_with_other_values_is_never_plain(backend, gate):
+    circuit = built([(XGate(), (2,)), ("measure", (2,))], 5)
+    circuit.append(gate, range(gate.num_qubits))
+    rules = backend.calibrated.rules
+    assert PlainCheck(rules).scan(circuit) is None
+    assert slowly(circuit, rules) is None
+
+
+def test_an_own_gate_that_is_named_as_another_of_qiskit_is_looked_up(backend):
+    """Qiskit means three qubits by it: one of these is not taken for the own gate on one."""
+    for q in range(5):
+        backend.add_gate("ccx", (q,), Schedule((0, Play(Constant(160, 0.1), DriveChannel(q)))))
+    rules = backend.calibrated.rules
+    circuit = built([(Gate("ccx", 1, []), (2,)), ("measure", (2,))], 5)
+    assert PlainCheck(rules).scan(circuit).gates == slowly(circuit, rules).gates
+    circuit.ccx(0, 1, 2)
+    assert PlainCheck(rules).scan(circuit) is None
+    assert slowly(circuit, rules) is None
