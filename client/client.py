@@ -28,6 +28,7 @@ from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError, JobTimeoutError
 from pulsed.model.job import JobInfo, JobRequest, JobState
 from pulsed.model.payload import Part
+from pulsed.model.rack_address import RackAddress
 from pulsed.model.result import JobResult
 from pulsed.wire.base import REVISION, Request
 from pulsed.wire.job_messages import ChunkReply, GetChunk
@@ -52,6 +53,7 @@ from pulsed.wire.messages import (
     Submit,
 )
 from pulsed.wire.protocol import MAX_FRAMES, EventReceived, Gap
+from pulsed.wire.rack_messages import GetRacks, RacksReply
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Client(JobCalls, SessionCalls, CalibrationCalls):
         key: a key file, the name of a key in the home directory, or None for the local one.
         timeout: seconds that the daemon may take to answer; waiting for a result has its own.
         home: the home directory, see :func:`pulsed.client.home.home_directory`.
+        server: the daemon's public key, when it is another one than the key file names.
 
     Every call raises :class:`KeyFileError`, :class:`ConnectionFailedError` or the error that the daemon answered.
     After a lost connection the calls under way go on by themselves when the daemon is back.
@@ -76,10 +79,10 @@ class Client(JobCalls, SessionCalls, CalibrationCalls):
 
     def __init__(
         self, url: str | None = None, key: Path | str | None = None, timeout: float = 10.0, *,
-        home: Path | str | None = None,
+        home: Path | str | None = None, server: str | None = None,
     ) -> None:  # fmt: skip
         self.timeout = timeout
-        self._url, self._key, self._home = url, key, home_directory(home)
+        self._url, self._key, self._home, self._server = url, key, home_directory(home), server
         self._connection: DaemonConnection | None = None
         self._lock = threading.Lock()
         self._callbacks = Callbacks()
@@ -93,7 +96,7 @@ class Client(JobCalls, SessionCalls, CalibrationCalls):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self._url, self._key, self.timeout, self._home)
+        return _unpickled, (self._url, self._key, self.timeout, self._home, self._server)
 
     def connect(self) -> Self:
         """Connect and greet; does nothing when that has happened."""
@@ -144,6 +147,14 @@ class Client(JobCalls, SessionCalls, CalibrationCalls):
         """Return the device description of ``backend``, or of the only one."""
         _, parts = self._call(DeviceReply, GetDevice, backend=backend, revision=REVISION)
         return read_device(bytes(only_part(parts)), self.greeting.version)
+
+    def racks(self) -> tuple[RackAddress, ...]:
+        """Return where the racks are that share the daemon's database, its own included; nothing from an old daemon."""
+        return self._ask(RacksReply, GetRacks).racks if knows(self.greeting, GetRacks) else ()
+
+    def of_rack(self, address: RackAddress) -> Client:
+        """Return a client of another rack's daemon, with this one's key; it connects with its first call."""
+        return Client(address.url, self._key, self.timeout, home=self._home, server=address.server_key)
 
     def submit(self, request: JobRequest, parts: Sequence[Part], backend: str | None = None) -> JobInfo:
         """Hand in a job; when this returns it is durable. The same id again returns the same job."""
@@ -313,7 +324,7 @@ class Client(JobCalls, SessionCalls, CalibrationCalls):
         return connection
 
     def _new_connection(self) -> DaemonConnection:
-        key = find_key(self._key, self._home)
+        key = find_key(self._key, self._home, self._server)
         url = find_url(self._url, self._home)
         connection = DaemonConnection(url, key, pulsed.__version__, weakly(self._on_event))
         connection.start()
@@ -369,8 +380,10 @@ class Client(JobCalls, SessionCalls, CalibrationCalls):
             self._callbacks.tell_job(expect(JobReply, message).job)
 
 
-def _unpickled(url: str | None, key: Path | str | None, timeout: float, home: Path) -> Client:
-    return Client(url, key, timeout, home=home)
+def _unpickled(
+    url: str | None, key: Path | str | None, timeout: float, home: Path, server: str | None = None
+) -> Client:
+    return Client(url, key, timeout, home=home, server=server)
 
 
 def _leave(connection: DaemonConnection, end_callbacks: Callable[[], None]) -> None:

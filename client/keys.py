@@ -122,8 +122,11 @@ def client_path(home: Path, name: str) -> Path:
     return home / "clients" / f"{name}.key"
 
 
-def find_key(key: Path | str | None, home: Path) -> Key:
-    """Return the client's key: ``key`` is a file, a name in ``home``, or None for the local one."""
+def find_key(key: Path | str | None, home: Path, server: str | None = None) -> Key:
+    """Return the client's key: ``key`` is a file, a name in ``home``, or None for the local one.
+
+    ``server``: public key of the daemon that is meant, when it is another one than the file names.
+    """
     if key is None:
         path = client_path(home, LOCAL)
     elif isinstance(key, str) and Path(key).name == key and not Path(key).exists():
@@ -131,6 +134,8 @@ def find_key(key: Path | str | None, home: Path) -> Key:
     else:
         path = Path(key)
     found = load_key(path)
+    if server is not None:
+        found = msgspec.structs.replace(found, server=server)
     if len(found.server) != 40:
         raise KeyFileError(
             "is not a client's key: it does not hold the daemon's public key", subject=f"key file {path}"

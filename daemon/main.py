@@ -25,6 +25,7 @@ from pulsed.client.keys import LOCAL, client_path, make_keys, write_private
 from pulsed.client.known_clients import KnownClients
 from pulsed.daemon import logs
 from pulsed.daemon.front.request_server import RequestServer
+from pulsed.daemon.front.sockets import reachable
 from pulsed.daemon.jobs.calibration_basis import RackChanged, open_calibrations
 from pulsed.daemon.jobs.jobs import RACK_WAIT, Jobs
 from pulsed.daemon.maintenance import (
@@ -105,6 +106,7 @@ class Daemon:
                 endpoint = server.bind(context, key, self.url, self._events_url)
             except zmq.ZMQError as error:
                 raise ConfigError(f"cannot listen: {error.strerror}", subject="url", value=self.url) from error
+            await store.call(Store.announce, reachable(endpoint), key.public)
             self._start_children(stack)
             await self._jobs.recover()
             await stack.enter_async_context(self._observers.watching())

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
-from itertools import islice
+from contextlib import suppress
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import qiskit.providers
 
-from pulsed.model.errors import InvalidValueError
+from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.model.times import unix_time
 from pulsed.provider import job_filters
 from pulsed.provider.accounts import DEFAULT, Account, find_account, read_accounts, write_accounts
 from pulsed.provider.backend import PulsedBackend
 from pulsed.provider.errors import BackendNotFoundError, asks_daemon
 from pulsed.provider.job import PulsedJob
+from pulsed.provider.racks import Racks
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -46,7 +49,7 @@ class BackendService:
             raise AttributeError(str(error)) from error
 
     def __dir__(self) -> list[str]:
-        return ["backends", "jobs", "retrieve_job", *self._provider.client.greeting.backends]
+        return ["backends", "jobs", "retrieve_job", *self._provider.racks.clients()]
 
     def backends(self, name: str | None = None, **filters: Any) -> list[PulsedBackend]:
         """Return the backends, see :meth:`PulsedProvider.backends`."""
@@ -66,7 +69,10 @@ _ProviderV1: Any = getattr(qiskit.providers, "ProviderV1", object)
 
 
 class PulsedProvider(_ProviderV1):  # type: ignore[misc]
-    """The backends of one daemon. Nothing is connected before the first call that needs it.
+    """The backends of a daemon, and of those that share its database. Nothing is connected before it is needed.
+
+    A daemon that has gone takes its own rack out; one that ought to answer and does not gives a
+    :class:`RackUnavailableWarning`.
 
     Args:
         url: ``"tcp://HOST:PORT"``; None finds the daemon that runs on this machine.
@@ -88,8 +94,9 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
     ) -> None:
         self._url, self._key, self._account = url, key, account
         self._client = client
+        self._racks: Racks | None = None
         # A backend keeps its provider, and not the other way round: dropping both closes the connection at once.
-        self._backends: WeakValueDictionary[tuple[str, bool], PulsedBackend] = WeakValueDictionary()
+        self._backends: WeakValueDictionary[tuple[str, Client, bool], PulsedBackend] = WeakValueDictionary()
 
     __eq__ = object.__eq__  # Qiskit's would take any two providers of one name for the same
     __hash__ = object.__hash__
@@ -110,6 +117,13 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
             account = self._found_account()
             self._client = Client(self._url or account.url, self._key or account.key).connect()
         return self._client
+
+    @property
+    def racks(self) -> Racks:
+        """The connections to the daemons of all racks."""
+        if self._racks is None or self._racks.own is not self.client:
+            self._racks = Racks(self.client)
+        return self._racks
 
     # Accounts
 
@@ -159,9 +173,11 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one, backends taken before are no use any more."""
+        if self._racks is not None:
+            self._racks.close()
         if self._client is not None:
             self._client.close()
-        self._client = None
+        self._client = self._racks = None
         self._backends.clear()
 
     def __enter__(self) -> PulsedProvider:
@@ -182,11 +198,10 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
         return BackendService(self)
 
     @asks_daemon
-    def _backend(self, name: str, fractional: bool = False) -> PulsedBackend:
-        key = name, fractional
+    def _backend(self, name: str, client: Client, fractional: bool = False) -> PulsedBackend:
+        key = name, client, fractional
         found = self._backends.get(key)
         if found is None:
-            client = self.client
             found = PulsedBackend(
                 client.device(name), client.calibration(), client, self, use_fractional_gates=fractional
             )
@@ -212,12 +227,36 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
             kwargs: attributes of a backend and their values; ``min_num_qubits``; ``operational``.
 
         """
-        names = [item for item in self.client.greeting.backends if name in (None, item)]
+        clients = self._clients(name)
         return [
             backend
-            for backend in (self._backend(item, bool(use_fractional_gates)) for item in names)
+            for backend in (self._backend(item, clients[item], bool(use_fractional_gates)) for item in clients)
             if _fits(backend, kwargs) and (filters is None or filters(backend))
         ]
+
+    @asks_daemon
+    def _clients(self, name: str | None) -> dict[str, Client]:
+        """Return the client of the backend ``name``, or of each; the others are not asked for one that is here."""
+        if name in self.client.greeting.backends:
+            return {str(name): self.client}
+        return {item: client for item, client in self.racks.clients().items() if name in (None, item)}
+
+    def least_busy(
+        self, min_num_qubits: int | None = None, filters: Callable[[PulsedBackend], bool] | None = None, **kwargs: Any
+    ) -> PulsedBackend:
+        """Return the backend with the fewest jobs waiting, of those that are operational and fit; see :meth:`backends`.
+
+        Raises :class:`BackendNotFoundError` when there is none.
+        """
+        if min_num_qubits is not None:
+            kwargs["min_num_qubits"] = min_num_qubits
+        found = self.backends(filters=filters, **{"operational": True, **kwargs})
+        if not found:
+            raise BackendNotFoundError(
+                "no backend is operational and fits", subject="provider", value=kwargs or "any",
+                legal=", ".join(self.racks.clients()),
+            )  # fmt: skip
+        return min(found, key=lambda backend: backend.status().pending_jobs)
 
     def get_backend(self, name: str | None = None, **kwargs: Any) -> PulsedBackend:
         """Return the one backend that fits; arguments as in :meth:`backends`.
@@ -229,7 +268,7 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
         found = self.backends(name, **kwargs)
         if len(found) == 1:
             return found[0]
-        names = self.client.greeting.backends
+        names = self.racks.clients()
         raise BackendNotFoundError(
             "more than one backend fits; give its name" if found else "no such backend", subject="provider",
             value=name if name is not None else kwargs or "no name", legal=", ".join(names) or "the daemon has none",
@@ -273,7 +312,12 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
         wanted = None if status is None else job_filters.states(status)
         first = job_filters.count("skip", skip)
         last = None if limit is None else first + job_filters.count("limit", limit)
-        infos = self.client.all_jobs(tags=job_filters.tags(fields["tags"]), created_after=after, created_before=before)
+        clients = self._clients(backend_name)
+        pages = [
+            client.all_jobs(tags=job_filters.tags(fields["tags"]), created_after=after, created_before=before)
+            for client in dict.fromkeys(clients.values())
+        ]
+        infos = heapq.merge(*pages, key=lambda info: info.created, reverse=True) if len(pages) > 1 else chain(*pages)
         fitting = (
             info
             for info in infos
@@ -282,7 +326,7 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
             and session_id in (None, info.session_id)
         )
         return [
-            PulsedJob(self._backend(info.backend), info.job_id, self.client, info=info)
+            PulsedJob(self._backend(info.backend, clients[info.backend]), info.job_id, clients[info.backend], info=info)
             for info in islice(fitting, first, last)
         ]
 
@@ -292,8 +336,18 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
 
         Raises :class:`UnknownIdError`, a :class:`pulsed.model.errors.NotFoundError`.
         """
-        info = self.client.job(job_id)
-        return PulsedJob(self._backend(info.backend), info.job_id, self.client, info=info)
+        try:
+            client = self.client
+            info = client.job(job_id)
+        except NotFoundError:
+            others = [other for other in dict.fromkeys(self.racks.clients().values()) if other is not self.client]
+            for client in others:
+                with suppress(NotFoundError):
+                    info = client.job(job_id)
+                    break
+            else:
+                raise
+        return PulsedJob(self._backend(info.backend, client), info.job_id, client, info=info)
 
     def job(self, job_id: str) -> PulsedJob:
         """Return the job with this id, as :meth:`retrieve_job`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -49,7 +50,9 @@ def connect(url: str) -> Engine:
         settings = _POSTGRES_SETTINGS if parsed.drivername == _POSTGRES_DRIVER else {}
         return create_engine(parsed, pool_pre_ping=True, connect_args=settings)
     except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigError("not the URL of a database", subject="store", value=url, legal=_LEGAL) from error
+        raise ConfigError(
+            "not the URL of a database", subject="store", value=_PASSWORD.sub(r"\1***@", url), legal=_LEGAL
+        ) from error
     except ImportError as error:
         message = f"the driver {error.name} is not installed"
         raise ConfigError(
@@ -57,6 +60,7 @@ def connect(url: str) -> Engine:
         ) from error
 
 
+_PASSWORD = re.compile(r"(//[^/:@]*:).*@")
 _LEGAL = "sqlite:////path/of/a/file or postgresql://user@host/database"
 _POSTGRES_DRIVER = "postgresql+psycopg"
 """SQLAlchemy before 2.1 would take psycopg2, which is not developed any further."""

@@ -6,12 +6,13 @@ through its lease and wakes up finds another number and writes nothing.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pulsed.model.rack_address import RackAddress
 from pulsed.store.engine import Prepared
 from pulsed.store.errors import LeaseError, LeaseLostError
-from pulsed.store.tables import lease
+from pulsed.store.tables import lease, rack_address
 
 _ROW = select(lease).where(lease.c.rack == bindparam("r")).with_for_update()
 # FOR SHARE holds off a taker on PostgreSQL until the write is in; SQLite has one writer at a time anyway.
@@ -53,3 +54,16 @@ def check(connection: Connection, rack: str, fence: int) -> None:
 def extend(connection: Connection, rack: str, until: float) -> None:
     """Let the lease of ``rack`` end at ``until`` (Unix time). The caller has checked that it is ours."""
     connection.execute(_SET.values(expires=until), {"r": rack})
+
+
+def announce(connection: Connection, rack: str, url: str, server_key: str) -> None:
+    """Write down where the daemon of ``rack`` listens and its public key."""
+    connection.execute(delete(rack_address).where(rack_address.c.rack == rack))
+    connection.execute(insert(rack_address).values(rack=rack, url=url, server_key=server_key))
+
+
+def addresses(connection: Connection, now: float) -> list[RackAddress]:
+    """Return where the daemons of all racks are that have ever been announced, by name."""
+    query = select(rack_address, lease.c.expires).join(lease, lease.c.rack == rack_address.c.rack)
+    rows = connection.execute(query.order_by(rack_address.c.rack))
+    return [RackAddress(row.rack, row.url, row.server_key, row.expires > now) for row in rows]

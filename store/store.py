@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import StoreError
 from pulsed.model.job import JobInfo, JobLogEntry, JobState
+from pulsed.model.rack_address import RackAddress
 from pulsed.model.session import SessionInfo
 from pulsed.store import calibration_log, calibrations, engine, jobs, leases, prune, runs, sessions
 from pulsed.store.disk import DiskWatch, place_of
@@ -65,6 +66,16 @@ class Store:
         """Hold the lease until ``now + lease_seconds``."""
         with self._write() as connection:
             leases.extend(connection, self.rack, now + self.lease_seconds)
+
+    def announce(self, url: str, server_key: str) -> None:
+        """Write down where this rack's daemon listens and its public key (Z85), for :meth:`racks` of the others."""
+        with self._write() as connection:
+            leases.announce(connection, self.rack, url, server_key)
+
+    def racks(self, now: float) -> list[RackAddress]:
+        """Return all racks of the database whose daemons have announced themselves, by name, this one included."""
+        with self._read() as connection:
+            return leases.addresses(connection, now)
 
     def close(self) -> None:
         """Give the lease back, if it is still ours, and disconnect. A closed store may be opened again."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test holds it equal to what ``migrations/versions`` has."""
 
 metadata = MetaData()
@@ -62,6 +62,17 @@ lease = Table(
     PrimaryKeyConstraint("rack"),
 )
 """Who owns a rack, until when (Unix time), and the fencing number, which grows with each take."""
+
+rack_address = Table(
+    "rack_address",
+    metadata,
+    _rack(),
+    Column("url", String(255), nullable=False),
+    Column("server_key", String(40), nullable=False),
+    PrimaryKeyConstraint("rack"),
+    sqlite_with_rowid=False,
+)
+"""Where the daemon of a rack listens, and its public key, for clients of the other racks of the database."""
 
 job = Table(
     "job",

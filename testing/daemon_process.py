@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from pulsed.client import Client
 from pulsed.model.calibration import load_calibration
 from pulsed.model.device import load_device
@@ -26,7 +28,7 @@ SCRIPTED = "pulsed.testing.scripted_rack:ScriptedRack"
 
 
 class DaemonProcess:
-    """The daemon of sim5 in ``home``, on a free port unless ``url`` is given.
+    """The daemon of sim5, or of one like it called ``name``, in ``home``, on a free port unless ``url`` is given.
 
     Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses`` and
     ``maintenance``; ``look_every`` is how many seconds an idle rack is left alone, and ``file_size`` how many bytes any
@@ -149,7 +151,11 @@ def main(home: str, options: str) -> int:
     device = device.with_addresses(given.pop("addresses", {}))
     device = device.model_copy(update={"limits": device.limits.model_copy(update=limits)})
     device = device.model_copy(update={"maintenance": Maintenance(**given.pop("maintenance", {}))})
-    return serve(device, load_calibration(CONFIGS / "calibrations" / "sim5.json"), home, ready=ready, **given)
+    calibration = load_calibration(CONFIGS / "calibrations" / "sim5.json")
+    if (name := given.pop("name", None)) is not None:
+        device = device.model_copy(update={"name": name})
+        calibration = msgspec.structs.replace(calibration, device=name)
+    return serve(device, calibration, home, ready=ready, **given)
 
 
 if __name__ == "__main__":

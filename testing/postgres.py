@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 _INSTALLED = "/usr/lib/postgresql/*/bin"
 """Where Debian puts the programs, which are not on the PATH."""
@@ -52,13 +52,15 @@ class PostgresServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        data = self._directory / "data"
+        data = self._data = self._directory / "data"
         self._run("initdb", "-D", str(data), "-U", "pulsed", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
         options = " ".join(f"-c {setting}" for setting in (f"port={self.port}", *_SETTINGS))
-        self._run(
-            "pg_ctl", "-D", str(data), "-w", "-t", "120", "-l", str(self._directory / "log"), "-o", options, "start"
-        )
-        self._data = data
+        self._start = ("-w", "-t", "120", "-l", str(self._directory / "log"), "-o", options)
+        self._run("pg_ctl", "-D", str(data), *self._start, "start")
+
+    def restart(self) -> None:
+        """End the server, with all connections, and start it again."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "fast", *self._start, "restart")
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -76,7 +78,7 @@ class PostgresServer:
     def database(self) -> Iterator[str]:
         """Make an empty database, yield its URL and drop it."""
         name = f"t{secrets.token_hex(6)}"
-        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool)
         try:
             with engine.connect() as connection:
                 connection.execute(text(f"CREATE DATABASE {name}"))

@@ -23,6 +23,7 @@ from pulsed.wire.job_messages import (
     SubmissionReply,
     UpdateJob,
 )
+from pulsed.wire.rack_messages import GetRacks, RacksReply
 from pulsed.wire.session_messages import (
     CloseSession,
     GetSession,
@@ -351,11 +352,12 @@ class StatusChanged(DaemonEvent, frozen=True, tag="status.changed"):
 AnyRequest = (
     Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | PutCalibration
     | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Prune
-    | UpdateJob | GetSubmission | GetJobLog | GetChunk | OpenSession | CloseSession | GetSession | GetSessions | Stop
+    | UpdateJob | GetSubmission | GetJobLog | GetChunk | OpenSession | CloseSession | GetSession | GetSessions
+    | GetRacks | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
     | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | SubmissionReply | JobLogReply
-    | ChunkReply | SessionReply | SessionsReply | StopReply | ErrorReply
+    | ChunkReply | SessionReply | SessionsReply | RacksReply | StopReply | ErrorReply
 )  # fmt: skip
 AnyEvent = JobChanged | Progress | CalibrationChanged | StatusChanged | SessionChanged

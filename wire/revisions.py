@@ -18,8 +18,8 @@ DEVICE_KEYS: dict[str, int] = {
 in a list: ``"ports.*.ring_time"``."""
 
 REQUESTS: dict[str, int] = {
-    "CloseSession": 1, "GetChunk": 1, "GetJobLog": 1, "GetSession": 1, "GetSessions": 1, "GetSubmission": 1,
-    "OpenSession": 1, "UpdateJob": 1,
+    "CloseSession": 1, "GetChunk": 1, "GetJobLog": 1, "GetRacks": 1, "GetSession": 1, "GetSessions": 1,
+    "GetSubmission": 1, "OpenSession": 1, "UpdateJob": 1,
 }  # fmt: skip
 """Requests that a daemon of revision 0 does not know, with the revision they came with."""
 

@@ -28,6 +28,7 @@ from pulsed.wire.messages import (
     Submit,
     TagCalibration,
 )
+from pulsed.wire.rack_messages import GetRacks
 from pulsed.wire.session_messages import CloseSession, GetSession, GetSessions, OpenSession
 
 
@@ -56,6 +57,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     GetJobLog: Role.VIEWER,
     GetSession: Role.VIEWER,
     GetSessions: Role.VIEWER,
+    GetRacks: Role.VIEWER,
     Submit: Role.EXPERIMENTER,
     Cancel: Role.EXPERIMENTER,
     GetResult: Role.EXPERIMENTER,

@@ -28,9 +28,15 @@ if TYPE_CHECKING:
     help="When the active set was made for another dt, wiring or LO plan: do not start, keep its values all the "
     "same, or begin again with the configuration's own set.",
 )  # fmt: skip
+@click.option(
+    "--store", metavar="URL",
+    help="Database for jobs and calibrations: postgresql://user@host/database, with the password in ~/.pgpass, or "
+    "sqlite:////path. Racks that share one are all backends of one provider. Default: a file in the home directory.",
+)  # fmt: skip
 @click.option("--exit-with-stdin", is_flag=True, hidden=True, help="Stop when standard input closes.")
 def serve(
-    config: str, home: str | None, url: str | None, rack_changed: RackChanged, exit_with_stdin: bool
+    config: str, home: str | None, url: str | None, rack_changed: RackChanged, store: str | None,
+    exit_with_stdin: bool,
 ) -> None:  # fmt: skip
     """Run the daemon until Ctrl-C or SIGTERM.
 
@@ -56,7 +62,7 @@ def serve(
     note(f"starting {device.name} ...")
     run_daemon(
         device, calibration, home_directory(home), url or DEFAULT_URL, companion=companion, ready=_say_ready,
-        rack_changed=rack_changed,
+        rack_changed=rack_changed, store=store,
     )  # fmt: skip
     note(f"{device.name} has stopped: outputs off, workers ended")
 

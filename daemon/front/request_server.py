@@ -34,9 +34,11 @@ from pulsed.daemon.jobs.jobs import Jobs
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import NotAllowedError, ProtocolError, PulsedError
 from pulsed.model.payload import Part
+from pulsed.store.store import Store
 from pulsed.wire import messages as m
 from pulsed.wire.base import PROTOCOL, REVISION
 from pulsed.wire.protocol import DaemonProtocol, EventSource, Refused, frames_of
+from pulsed.wire.rack_messages import GetRacks, RacksReply
 from pulsed.wire.revisions import readable
 from pulsed.wire.roles import Role
 
@@ -69,6 +71,7 @@ class RequestServer:
             m.Hello: self._hello,
             m.GetStatus: self._tell_status,
             m.GetDevice: self._tell_device,
+            GetRacks: self._tell_racks,
             m.Stop: self._end,
             **JobHandlers(jobs, self).handlers,
             **SessionHandlers(jobs).handlers,
@@ -225,6 +228,9 @@ class RequestServer:
         check_backend(message.backend, self.device.name)
         description = msgspec.json.encode(readable(self._description, message.revision))
         return m.DeviceReply(message.id, self.jobs.calibrations.active.calibration_id), [description]
+
+    async def _tell_racks(self, message: GetRacks, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
+        return RacksReply(message.id, tuple(await self.jobs.store.call(Store.racks, time.time()))), ()
 
     def _end(self, message: m.Stop, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         self._stop(f"stopped by {peer.user}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Sequence
 
 import zmq
@@ -16,6 +17,7 @@ from pulsed.model.payload import Part
 
 ZmqSocket = zmq.Socket[bytes]
 ZmqContext = zmq.Context[ZmqSocket]
+_EVERYWHERE = ("0.0.0.0", "*", "::", "[::]")
 _HANDSHAKE = 10_000
 """Milliseconds for a peer to show its key."""
 TRACKED = 8192
@@ -147,3 +149,9 @@ def bind(socket: ZmqSocket, url: str) -> str:
         stack.pop_all()
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     return endpoint.decode().rstrip("\0") if isinstance(endpoint, bytes) else str(endpoint)
+
+
+def reachable(endpoint: str) -> str:
+    """Return where others reach what listens at ``endpoint``: by this machine's name if on all its addresses."""
+    host, port = endpoint.removeprefix("tcp://").rsplit(":", 1)
+    return f"tcp://{socket.getfqdn()}:{port}" if host in _EVERYWHERE else endpoint

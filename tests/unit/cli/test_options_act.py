@@ -56,7 +56,7 @@ Case = tuple[list[str], dict[str, list[str]]]
 COMMANDS: dict[str, Case] = {
     "demo": ([], {"--out": ["elsewhere"]}),
     "serve": ([], {"--config": ["coupler2"], "--home": ["elsewhere"], "--url": ["tcp://127.0.0.1:5999"],
-                   "--rack-changed": ["keep"], "--exit-with-stdin": []}),
+                   "--rack-changed": ["keep"], "--store": ["postgresql://lab@db/pulsed"], "--exit-with-stdin": []}),
     "status": ([], {}),
     "self-test": ([], {}),
     "run": ([str(BELL)], {"--shots": ["7"], "--no-transpile": [], "--yes": []}),

@@ -39,6 +39,7 @@ from pulsed.model.errors import (
 )
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobRequest, JobState
 from pulsed.model.payload import PartWriter
+from pulsed.model.rack_address import RackAddress
 from pulsed.model.result import JobResult, ProgramResult, pack_bits
 from pulsed.model.session import SessionEnd, SessionInfo, SessionMode, SessionState
 from pulsed.provider import PulsedBackend, PulsedProvider
@@ -106,6 +107,11 @@ def simulate(circuit: QuantumCircuit, shots: int, rng: np.random.Generator) -> n
 
 class DaemonDouble:
     """Has the calls of :class:`pulsed.client.Client`."""
+
+    url = "tcp://127.0.0.1:5810"
+
+    def racks(self) -> tuple[RackAddress, ...]:
+        return ()
 
     def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:
         self._device = device

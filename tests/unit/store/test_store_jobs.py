@@ -18,6 +18,7 @@ from pulsed.model.errors import (
 )
 from pulsed.model.job import JobLogEntry, JobState, RunOptions
 from pulsed.store import Store
+from pulsed.testing import postgres
 
 
 def run_to(store: Store, job_id: str, *states: JobState, now: float = 1.0) -> None:
@@ -229,6 +230,27 @@ def test_the_file_is_durable_by_its_settings(store, url):
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
     assert Path(url.removeprefix("sqlite:///") + "-wal").exists()
+
+
+def test_a_server_that_comes_back_is_used_again(make_job):
+    """A server of its own, which is stopped under the store."""
+    if postgres.missing():
+        pytest.skip(postgres.missing())
+    server = postgres.PostgresServer()
+    try:
+        with server.database() as url:
+            store = Store(url, "sim5")
+            store.open(0.0, "daemon")
+            store.add_jobs([(make_job("a"), b"payload")], 0.0)
+            server.restart()
+            assert store.payload("a") == b"payload", "a read finds another connection"
+            with pytest.raises(StoreError):
+                store.add_jobs([(make_job("b"), b"")], 0.0)
+            store.add_jobs([(make_job("b"), b"")], 0.0)
+            assert {job.job_id for job in store.jobs()} == {"a", "b"}
+            store.close()
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pulsed.model.errors import PulsedError, from_info
+from pulsed.model.rack_address import RackAddress
 from pulsed.store import LeaseError, LeaseLostError, Store
 
 
@@ -99,3 +100,17 @@ def test_opening_an_open_store_takes_the_lease_anew(url, make_job):
     with pytest.raises(LeaseError, match=r"1\.0 s more"):
         opened(url, "second", 14.0)
     store.close()
+
+
+def test_the_racks_of_a_database_know_where_each_other_are(url):
+    first, second = opened(url, "first", 100.0, "one"), opened(url, "second", 100.0, "two")
+    first.announce("tcp://192.0.2.1:5810", "a" * 40)
+    second.announce("tcp://192.0.2.2:5810", "b" * 40)
+    first.announce("tcp://192.0.2.3:5810", "c" * 40)
+    expected = [RackAddress("one", "tcp://192.0.2.3:5810", "c" * 40, True)]
+    assert first.racks(109.0) == [*expected, RackAddress("two", "tcp://192.0.2.2:5810", "b" * 40, True)]
+    second.renew(105.0)
+    assert [rack.alive for rack in first.racks(112.0)] == [False, True]
+    second.close()
+    assert [rack.alive for rack in first.racks(109.0)] == [True, False]
+    first.close()

@@ -106,6 +106,12 @@ def test_a_url_that_cannot_be_used_is_named(url, message):
     assert "sqlite:////path" in caught.value.legal
 
 
+def test_a_password_is_not_shown(tmp_path):
+    with pytest.raises(ConfigError, match="not the URL") as caught:
+        Store("nosuchdatabase://lab:secret@host/pulsed", "sim5").open(0.0, "daemon")
+    assert caught.value.value == "nosuchdatabase://lab:***@host/pulsed"
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path):
     path = tmp_path / "pulsed.db"
     path.write_bytes(b"not a database" * 100)

@@ -25,6 +25,7 @@ _MODULES = (
     ("model/chunk_results.py", {"ChunkResult"}),
     ("wire/job_messages.py", None),
     ("wire/session_messages.py", None),
+    ("wire/rack_messages.py", None),
     ("wire/messages.py", None),
 )
 _ALIASES = {"Number", "RunKind", "RunOutcome", "PROTOCOL", "REVISION", "AnyRequest", "AnyReply", "AnyEvent"}
