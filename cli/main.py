@@ -21,6 +21,11 @@ COMMANDS = {
     "demo": ("demo:demo", "Measure a Bell state on the simulated rack, step by step."),
     "serve": ("serve:serve", "Run the daemon until Ctrl-C or SIGTERM."),
     "status": ("status:status", "Show the daemon, its instruments and its queue."),
+    "events": (
+        "events:events",
+        "Show what the daemon tells as it happens: jobs, sessions, instruments, calibration sets, alerts.",
+    ),
+    "doctor": ("doctor:doctor", "Find what is wrong with a daemon, running or not, and say what to do."),
     "self-test": (
         "self_test:self_test",
         "Play a tone on every port and record it: which is alive, which is dead, which nothing hears.",
@@ -35,6 +40,11 @@ COMMANDS = {
         "List the sessions and batches that have not ended.",
     ),
     "session": ("sessions:session", "Show or end one session or batch; SESSION is its id, or the beginning of it."),
+    "instrument": (
+        "instrument:instrument",
+        "Read and set instruments, play a tone, look at what an input records.",
+    ),
+    "alerts": ("alerts:alerts", "Show what needs a person and who is told, or send a test message."),
     "stop": ("serve:stop", "Stop the daemon: outputs off, workers ended."),
     "rack": ("rack:rack", "Run the simulated rack alone, for use with other programs."),
     "config": ("config:config", "Check rack configurations."),

@@ -19,6 +19,7 @@ from pulsed.client.home import find_url, home_directory
 from pulsed.client.job_calls import JobCalls
 from pulsed.client.keys import find_key
 from pulsed.client.lifetime import leave_to_parent, tell_of_forks, weakly
+from pulsed.client.observation_calls import ObservationCalls
 from pulsed.client.reading import read_device, read_result
 from pulsed.client.replies import Reply, check_known, expect, knows, no_answer, only_part
 from pulsed.client.session_calls import SessionCalls
@@ -58,7 +59,7 @@ from pulsed.wire.rack_messages import GetRacks, RacksReply
 _log = logging.getLogger(__name__)
 
 
-class Client(JobCalls, SessionCalls, CalibrationCalls):
+class Client(JobCalls, SessionCalls, CalibrationCalls, ObservationCalls):
     """One connection to a daemon.
 
     Args:

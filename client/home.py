@@ -23,6 +23,8 @@ class RunningDaemon(msgspec.Struct, frozen=True):
     backend: str
     version: str
     started: float
+    metrics: str = ""
+    """Where the page of metrics is, empty when there is none."""
 
 
 def home_directory(home: Path | str | None = None) -> Path:

@@ -24,6 +24,7 @@ from pulsed.client.home import DEFAULT_URL, RunningDaemon, announced, home_direc
 from pulsed.client.keys import LOCAL, client_path, make_keys, write_private
 from pulsed.client.known_clients import KnownClients
 from pulsed.daemon import logs
+from pulsed.daemon.front.instrument_requests import InstrumentHandlers
 from pulsed.daemon.front.request_server import RequestServer
 from pulsed.daemon.front.sockets import reachable
 from pulsed.daemon.jobs.calibration_basis import RackChanged, open_calibrations
@@ -35,7 +36,8 @@ from pulsed.daemon.maintenance import (
     maintain_command,
     self_test_command,
 )
-from pulsed.daemon.observe.observers import Observers
+from pulsed.daemon.observe.observers import Observed, Observers
+from pulsed.daemon.observe.requests import ObservationHandlers
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers.compile_client import CompileWorkerClient
 from pulsed.daemon.workers.rack_connection import OUTPUTS_UNKNOWN, RackConnection
@@ -74,7 +76,7 @@ class Daemon:
         self._server: RequestServer | None = None
         self._children: list[Child] = []
         self._one_shots: list[OneShotProcess] = []
-        self._observers = Observers(self.status)
+        self._observers = Observers(device, self._changed)
         self._companion: Child | None = None
 
     async def run(self, ready: Callable[[str], None] | None) -> None:
@@ -109,8 +111,9 @@ class Daemon:
             await store.call(Store.announce, reachable(endpoint), key.public)
             self._start_children(stack)
             await self._jobs.recover()
-            await stack.enter_async_context(self._observers.watching())
             await self._warm()
+            server.handlers.update(ObservationHandlers(self._observers.alerts).handlers)
+            server.handlers.update(InstrumentHandlers(self._jobs, self._rack).handlers)
             server.open()
             self._server = server
             stack.push_async_callback(self._close_server, server)
@@ -118,6 +121,8 @@ class Daemon:
             stack.push_async_callback(self._jobs.stop)
             self._start_maintenance(stack, store, endpoint)
             self._start_self_test(stack, endpoint)
+            observed = Observed(self.device, self.home, self.status, self._jobs, self._rack, server)
+            await stack.enter_async_context(self._observers.watching(observed, endpoint))
             stack.enter_context(self._announced(endpoint))
             logs.get("daemon").info("ready", url=endpoint, seconds=time.time() - self.started)
             self._observers.ready()
@@ -161,14 +166,15 @@ class Daemon:
         if (full := self._jobs.store.store.disk.problem()) is not None:
             operational, message = False, f"{message}; {full}" if message else str(full)
         calibration = self._jobs.calibrations.active
-        processes = [*self._children, *self._one_shots]
+        processes, health = [*self._children, *self._one_shots], self._observers.calibration_health
         return Status(
             backend=self.device.name, version=pulsed.__version__, operational=operational, message=message,
             pending_jobs=self._jobs.pending, running=self._jobs.running,
             calibration_id=calibration.calibration_id, started=self.started,
             faults={subject: fault.why for subject, fault in calibration.faults.items()},
             instruments=self._rack.instruments.status(), session=self._jobs.sessions.holder,
-            workers={child.name: child.status() for child in processes},
+            workers={child.name: child.status() for child in processes}, alerts=self._observers.alerts.active,
+            calibration_nodes=dict(health.nodes), calibration_looked=health.looked, metrics=self._observers.metrics_url,
         )  # fmt: skip
 
     # --- inside ------------------------------------------------------------------------------------------------
@@ -261,6 +267,7 @@ class Daemon:
         await server.close()
 
     def _publish(self, event: AnyEvent) -> None:
+        self._observers.saw(event)
         if self._server is not None:
             self._server.publish(event)
 
@@ -274,7 +281,8 @@ class Daemon:
     @contextlib.contextmanager
     def _announced(self, endpoint: str) -> Iterator[None]:
         path = self.home / "daemon.json"
-        here = RunningDaemon(endpoint, os.getpid(), self.device.name, pulsed.__version__, self.started)
+        metrics = self._observers.metrics_url
+        here = RunningDaemon(endpoint, os.getpid(), self.device.name, pulsed.__version__, self.started, metrics)
         write_private(path, msgspec.json.encode(here))
         try:
             yield

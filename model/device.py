@@ -25,6 +25,7 @@ from pydantic import (
 
 from pulsed.model.draft import Draft, asked, draft, named, respelt, whole
 from pulsed.model.errors import ConfigError
+from pulsed.model.observation import Alerts, Mail, Metrics
 from pulsed.model.policies import Limits, Maintenance, Table, Timing
 from pulsed.model.references import known
 from pulsed.model.rules import wiring_problems
@@ -42,6 +43,9 @@ def _iso_date(value: object) -> str:
 
 IsoDate = Annotated[str, BeforeValidator(_iso_date)]
 
+
+NOT_TOLD = {"metrics", "alerts"}
+"""Keys that concern the daemon alone: neither clients nor compile workers get them, who might read a secret there."""
 
 AS_IT_IS: dict[str, bool] = {}
 """The context of a validation that leaves out the rules between keys: for a description that a daemon has accepted,
@@ -223,6 +227,10 @@ class DeviceDescription(Table):
     """What one job may ask for."""
     maintenance: Maintenance = Maintenance()
     """Automatic maintenance of the calibration."""
+    metrics: Metrics = Metrics()
+    """Where Prometheus finds figures about the daemon."""
+    alerts: Alerts = Alerts()
+    """Who is told when something needs a person."""
     meas_map: tuple[tuple[NonNegativeInt, ...], ...]
     """Groups of qubits that one acquisition measures together."""
     simulator: str | None = None
@@ -337,7 +345,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     tables: dict[str, type[Table]] = {
         "timing": Timing, "limits": Limits, "maintenance": Maintenance, "instruments": InstrumentDescription,
         "oscillators": OscillatorDescription, "ports": PortDescription, "qubits": QubitDescription,
-        "couplings": CouplingDescription,
+        "couplings": CouplingDescription, "metrics": Metrics, "alerts": Alerts,
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)
@@ -346,6 +354,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         "bias": BiasDescription,
         "safety": PortSafety,
         "processor_type": ProcessorType,
+        "mail": Mail,
     }
     if loc[-1] in nested:
         return list(nested[str(loc[-1])].model_fields)

@@ -73,3 +73,17 @@ LOCAL_OSCILLATOR = InstrumentRole(
 BIAS_SOURCE = InstrumentRole("a bias source", _biases, makes="one current")
 ROLES = (LOCAL_OSCILLATOR, AWG, DIGITIZER, BIAS_SOURCE)
 """All of them. A kind of instrument that a description names is a row here and one in `pulsed.drivers.kinds.KINDS`."""
+
+
+def settings_of(device: Any, instrument: str) -> dict[str, str]:
+    """Return what may be set of an instrument: its short name, and what jobs call it."""
+    los = {
+        what: f"oscillators.{name}.{what}"
+        for name, item in device.oscillators.items() if item.instrument == instrument
+        for what in ("frequency", "power")
+    }  # fmt: skip
+    found = dict(los)
+    for name, port in device.ports.items():
+        if port.bias is not None and port.bias.instrument == instrument:
+            found["level"] = f"ports.{name}.bias"
+    return found

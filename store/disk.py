@@ -29,6 +29,11 @@ class DiskWatch:
         self.place, self.mark = place, mark
         self._free, self._looked = 0, -_EVERY
 
+    @property
+    def free(self) -> int | None:
+        """Bytes that are free, None for a database elsewhere."""
+        return None if self.place is None else self._look(_EVERY)
+
     def problem(self) -> StoreFullError | None:
         """Return why no job is accepted at present, None when there is room."""
         if self.place is None:

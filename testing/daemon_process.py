@@ -21,6 +21,7 @@ import msgspec
 from pulsed.client import Client
 from pulsed.model.calibration import load_calibration
 from pulsed.model.device import load_device
+from pulsed.model.observation import Alerts, Metrics
 from pulsed.model.policies import Maintenance
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -30,9 +31,9 @@ SCRIPTED = "pulsed.testing.scripted_rack:ScriptedRack"
 class DaemonProcess:
     """The daemon of sim5, or of one like it called ``name``, in ``home``, on a free port unless ``url`` is given.
 
-    Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses`` and
-    ``maintenance``; ``look_every`` is how many seconds an idle rack is left alone, and ``file_size`` how many bytes any
-    file of the daemon may have, beyond which writing fails as on a full disk.
+    Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses``,
+    ``maintenance``, ``metrics`` and ``alerts``; ``look_every`` is how many seconds an idle rack is left alone, and
+    ``file_size`` how many bytes any file of the daemon may have, beyond which writing fails as on a full disk.
     """
 
     def __init__(self, home: Path, **options: Any) -> None:
@@ -151,6 +152,8 @@ def main(home: str, options: str) -> int:
     device = device.with_addresses(given.pop("addresses", {}))
     device = device.model_copy(update={"limits": device.limits.model_copy(update=limits)})
     device = device.model_copy(update={"maintenance": Maintenance(**given.pop("maintenance", {}))})
+    observed = {"metrics": Metrics(**given.pop("metrics", {})), "alerts": Alerts(**given.pop("alerts", {}))}
+    device = device.model_copy(update=observed)
     calibration = load_calibration(CONFIGS / "calibrations" / "sim5.json")
     if (name := given.pop("name", None)) is not None:
         device = device.model_copy(update={"name": name})

@@ -9,10 +9,11 @@ The script is a directory named by ``PULSED_TEST_SCRIPT``. A file in it is an in
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,11 @@ class ScriptedRack:
         if self._told("unlocked"):
             problems["sgs2"] = InstrumentReferenceLostError("has lost its reference", subject="instrument sgs2")
         return problems
+
+    def front_panel(self, name: str, settings: Mapping[str, float], reading: str, deadline: float) -> dict[str, str]:
+        """Write what was set, and answer with it."""
+        self._write("settings", f"{name} {json.dumps(dict(settings))} {reading}")
+        return {reading or "SOUR:POW?": "1"}
 
     def play(
         self, chunk: Chunk, progress: Callable[[str, float], None], deadline: float

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import msgspec
 
+from pulsed.model.alerts import Alert
 from pulsed.model.calibration import LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import ErrorInfo
 from pulsed.model.job import JobInfo, JobRequest, JobState
 from pulsed.model.session import SessionInfo
 from pulsed.wire.base import PROTOCOL, DaemonEvent, Reply, Request
+from pulsed.wire.instrument_messages import InstrumentReply, UseInstrument
 from pulsed.wire.job_messages import (
     ChunkReply,
     GetChunk,
@@ -23,6 +25,7 @@ from pulsed.wire.job_messages import (
     SubmissionReply,
     UpdateJob,
 )
+from pulsed.wire.observation_messages import AlertsReply, GetAlerts, TestAlerts
 from pulsed.wire.rack_messages import GetRacks, RacksReply
 from pulsed.wire.session_messages import (
     CloseSession,
@@ -258,6 +261,14 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """Qubits and pairs that are not used, with the reason."""
     session: SessionInfo | None = None
     """The session that holds the rack."""
+    alerts: tuple[Alert, ...] = ()
+    """What needs a person."""
+    calibration_nodes: dict[str, int] = {}
+    """How many nodes of the calibration graph are fresh, stale, ..., as of ``calibration_looked``."""
+    calibration_looked: float = 0.0
+    """Unix time, seconds; 0 before the first look."""
+    metrics: str = ""
+    """Where Prometheus finds the daemon's figures; empty when nowhere."""
 
 
 class StatusReply(Reply, frozen=True, tag="status.reply"):
@@ -353,11 +364,12 @@ AnyRequest = (
     Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | PutCalibration
     | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Prune
     | UpdateJob | GetSubmission | GetJobLog | GetChunk | OpenSession | CloseSession | GetSession | GetSessions
-    | GetRacks | Stop
+    | GetRacks | GetAlerts | TestAlerts | UseInstrument | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
     | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | SubmissionReply | JobLogReply
-    | ChunkReply | SessionReply | SessionsReply | RacksReply | StopReply | ErrorReply
+    | ChunkReply | SessionReply | SessionsReply | RacksReply | AlertsReply | InstrumentReply
+    | StopReply | ErrorReply
 )  # fmt: skip
 AnyEvent = JobChanged | Progress | CalibrationChanged | StatusChanged | SessionChanged

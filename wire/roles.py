@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from pulsed.model.errors import InvalidValueError, NotAllowedError
 from pulsed.model.job import RunOptions
+from pulsed.wire.instrument_messages import UseInstrument
 from pulsed.wire.job_messages import GetChunk, GetJobLog, GetSubmission, UpdateJob
 from pulsed.wire.messages import (
     AnyRequest,
@@ -28,6 +29,7 @@ from pulsed.wire.messages import (
     Submit,
     TagCalibration,
 )
+from pulsed.wire.observation_messages import GetAlerts, TestAlerts
 from pulsed.wire.rack_messages import GetRacks
 from pulsed.wire.session_messages import CloseSession, GetSession, GetSessions, OpenSession
 
@@ -57,6 +59,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     GetJobLog: Role.VIEWER,
     GetSession: Role.VIEWER,
     GetSessions: Role.VIEWER,
+    GetAlerts: Role.VIEWER,
     GetRacks: Role.VIEWER,
     Submit: Role.EXPERIMENTER,
     Cancel: Role.EXPERIMENTER,
@@ -66,10 +69,12 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     UpdateJob: Role.EXPERIMENTER,
     OpenSession: Role.EXPERIMENTER,
     CloseSession: Role.EXPERIMENTER,
+    UseInstrument: Role.EXPERIMENTER,
     PutCalibration: Role.OPERATOR,
     CommitCalibration: Role.OPERATOR,
     TagCalibration: Role.OPERATOR,
     PutRun: Role.OPERATOR,
+    TestAlerts: Role.OPERATOR,
     Prune: Role.ADMIN,
     Stop: Role.ADMIN,
 }

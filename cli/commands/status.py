@@ -7,7 +7,7 @@ import time
 import click
 
 from pulsed.cli.options import as_json_option, daemon_options
-from pulsed.cli.screens.status import status_screen
+from pulsed.cli.screens.daemon import status_screen
 from pulsed.cli.screens.terminal import show_answer
 from pulsed.client import Client
 from pulsed.model.calibration import SELF_TEST

@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pulsed.cli.screens.status import identity, show_value
+from pulsed.cli.screens.daemon import identity
+from pulsed.cli.screens.status import show_value
 from pulsed.cli.screens.terminal import plain_table
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-import msgspec
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
@@ -18,11 +17,10 @@ from rich.text import Text
 
 from pulsed.cli.screens.terminal import plain, plain_table
 from pulsed.cli.screens.text import visible
-from pulsed.model.calibration import CalibrationSet, RunRecord, Value
-from pulsed.model.errors import ErrorInfo, from_info
+from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.errors import from_info
 from pulsed.model.job import JobInfo, JobLogEntry, JobState
 from pulsed.model.units import error_decimals, format_quantity, format_with_error, parse_quantity
-from pulsed.wire.messages import Status
 
 _STYLE = {
     JobState.DONE: "green",
@@ -71,13 +69,6 @@ def bar(fraction: float, width: int) -> str:
     return "█" * (eighths // 8) + _BARS[eighths % 8].strip()
 
 
-def identity(text: str) -> str:
-    """Return the answer to ``*IDN?`` for people: ``pulsed AWG8, serial AWG8-0001, firmware 0.1.0``."""
-    vendor, model, serial, firmware, *_ = [*(part.strip() for part in text.split(",")), "", "", "", ""]
-    details = [f"serial {serial}" if serial else "", f"firmware {firmware}" if firmware else ""]
-    return ", ".join([f"{vendor} {model}".strip(), *filter(None, details)])
-
-
 def counts_chart(counts: Mapping[str, int], width: int = 40, most: int = 32) -> RenderableType:
     """Return a bar chart of ``counts``; beyond ``most`` outcomes the rarest are summed up in one line."""
     total = sum(counts.values())
@@ -94,51 +85,6 @@ def counts_chart(counts: Mapping[str, int], width: int = 40, most: int = 32) -> 
     if rest:
         table.add_row(Text("others", "dim"), str(rest), f"{rest / total:.4f}", Text(bar(rest / total, width), "dim"))
     return table
-
-
-def status_screen(status: Status, now: float, tests: Sequence[RunRecord] = ()) -> RenderableType:
-    """Return the screen of `pulsed status`; ``tests``: the records of self-tests, the newest first."""
-    state = Text("operational", "bold green") if status.operational else Text("not operational", "bold red")
-    head = Text.assemble((visible(status.backend), "bold"), "  ", state, visible(f"  pulsed {status.version}"))
-    if status.started:
-        head.append(f", up {duration(now - status.started)}")
-    lines: list[RenderableType] = [head]
-    if status.message:
-        lines.append(plain(status.message, "yellow"))
-    running = status.running or "none"
-    lines.append(plain(f"calibration set {status.calibration_id or 'none'}"))
-    lines.append(plain(f"jobs waiting {status.pending_jobs}, on the rack {running}"))
-    if status.session is not None:
-        until = max(0.0, (status.session.ends or now) - now)
-        lines.append(plain(f"session {status.session.session_id} of {status.session.owner}, {duration(until)} left"))
-    lines += [plain(f"{subject} is faulty: {why}", "red") for subject, why in sorted(status.faults.items())]
-    lines += _tested(tests, now)
-    instruments = plain_table("instrument", "", "what it says it is", words=("what it says it is",))
-    for name, item in status.instruments.items():
-        if item.error is None and item.identity:
-            instruments.add_row(name, Text("connected", "green"), identity(item.identity))
-        else:
-            instruments.add_row(name, Text("absent", "red"), _problem(item.error))
-    workers = plain_table("process", "", "pid", "restarts", right=("pid", "restarts"), words=())
-    for name, worker in status.workers.items():
-        workers.add_row(name, worker.state, str(worker.pid or "-"), str(worker.restarts))
-    for table in (instruments, workers):
-        if table.row_count:
-            lines += ["", table]
-    return Group(*lines)
-
-
-def _tested(tests: Sequence[RunRecord], now: float) -> list[RenderableType]:
-    """Return what the last self-test of each port found: one line when all were seen, else one per dead port."""
-    last: dict[str, RunRecord] = {}
-    for test in tests:
-        last.setdefault(test.target, test)
-    if not last:
-        return []
-    ago = f"{duration(max(0.0, now - max(test.ended for test in last.values())))} ago"
-    dead = [test for test in last.values() if test.outcome != "good"]
-    lines: list[RenderableType] = [plain(f"self-test {ago}: {len(last) - len(dead)} of {len(last)} ports alive")]
-    return lines + [plain(f"port {test.target} is dead: {test.reason}", "red") for test in dead]
 
 
 def state_text(state: JobState) -> Text:
@@ -227,11 +173,6 @@ def log_screen(entries: Sequence[JobLogEntry]) -> RenderableType:
     for entry in entries:
         table.add_row(when(entry.time), entry.what, entry.detail)
     return table
-
-
-def _problem(error: ErrorInfo | None) -> str:
-    """Say what is wrong with an instrument beside its name: of a wrong one, who it is and who it should be."""
-    return "" if error is None else str(from_info(msgspec.structs.replace(error, subject="")))
 
 
 def _error_line(job: JobInfo) -> str:

@@ -57,6 +57,13 @@ def say_json(value: Any) -> None:
     say_json_text(msgspec.json.format(msgspec.json.encode(value), indent=1).decode())
 
 
+def say_json_line(value: Any) -> None:
+    """Print ``value`` as JSON on one line, at once: for what comes one after the other."""
+    import msgspec
+
+    say_json_text(msgspec.json.encode(value).decode())
+
+
 def say_json_text(text: str) -> None:
     """Print JSON, in which what a terminal would act on is written as JSON's own escapes."""
     click.echo(_SUSPECTS.sub(_json_escape, text.rstrip("\n")))

@@ -31,7 +31,7 @@ from pulsed.daemon.front.sockets import (
     server_socket,
 )
 from pulsed.daemon.jobs.jobs import Jobs
-from pulsed.model.device import DeviceDescription
+from pulsed.model.device import NOT_TOLD, DeviceDescription
 from pulsed.model.errors import NotAllowedError, ProtocolError, PulsedError
 from pulsed.model.payload import Part
 from pulsed.store.store import Store
@@ -61,7 +61,7 @@ class RequestServer:
         self._status, self._stop = status, stop
         self._protocol = DaemonProtocol(device.limits.max_payload)
         self._events = EventSource()
-        self._description = device.model_dump(mode="json")
+        self._description = device.model_dump(mode="json", exclude=NOT_TOLD)
         self._instance = uuid.uuid4().hex
         self._tasks: set[asyncio.Task[None]] = set()
         self._authenticator: ZapAuthenticator | None = None

@@ -74,6 +74,14 @@ class Jobs:
         return len(self._registry.queue) - (self.running in self._registry.queue)
 
     @property
+    def waiting_since(self) -> float | None:
+        """When the job came (Unix time, seconds) that has waited longest for its first turn; None when none waits."""
+        waiting = (JobState.QUEUED, JobState.COMPILING, JobState.READY)
+        return min(
+            (job.info.created for job in self._registry.jobs.values() if job.info.state in waiting), default=None
+        )
+
+    @property
     def occupied(self) -> bool:
         """Whether somebody has the rack: a job has not ended, or a session holds it."""
         return bool(self._registry.jobs) or self.sessions.holder is not None

@@ -12,7 +12,7 @@ from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
 from pulsed.daemon.workers.rpc import WorkerRpc
 from pulsed.model.calibration import CalibrationSet
-from pulsed.model.device import DeviceDescription
+from pulsed.model.device import NOT_TOLD, DeviceDescription
 from pulsed.model.errors import JobFailedError
 from pulsed.model.payload import Part
 
@@ -53,7 +53,11 @@ class CompileWorkerClient:
         calibration = self._active()
         self._sent = calibration.calibration_id
         request = messages.SetUp(self._factory, str(self._log), COMPILE_MEMORY)
-        return [messages.encode(request), self._device.model_dump_json().encode(), calibration.to_json()]
+        return [
+            messages.encode(request),
+            self._device.model_dump_json(exclude=NOT_TOLD).encode(),
+            calibration.to_json(),
+        ]
 
     def _observe(self, reply: messages.CompileReply | messages.RackReply) -> None:
         if isinstance(reply, messages.Ready):

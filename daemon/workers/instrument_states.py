@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from pulsed.model.errors import (
     ErrorInfo,
+    InstrumentChangedError,
     InstrumentDataError,
     InstrumentMemoryLostError,
     InstrumentReferenceLostError,
@@ -28,6 +30,8 @@ class InstrumentStates:
         """Of those that answer."""
         self.error: ErrorInfo | None = None
         """What keeps the rack from being connected."""
+        self.changes: Counter[str] = Counter()
+        """How often each was found to be set otherwise than it was left, since the daemon started."""
         self._names = tuple(names)
         self._since: dict[str, float] = {}
         self._problems: dict[str, ErrorInfo] = {}
@@ -50,7 +54,10 @@ class InstrumentStates:
         """An instrument, or several at once, does not answer or has lost its settings."""
         self.error = error
         for subject in {error.subject, *(cause.subject for cause in error.causes)}:
-            self.identities.pop(subject.removeprefix("instrument "), None)
+            name = subject.removeprefix("instrument ")
+            self.identities.pop(name, None)
+            one = error_of(error, subject)
+            self.changes[name] += one is not None and one.code == InstrumentChangedError.code
 
     def checked(self, problems: Mapping[str, ErrorInfo], now: float) -> tuple[dict[str, ErrorInfo], bool]:
         """Take in a health check. Return the problems that are new, and whether what clients are told has changed."""
@@ -62,6 +69,7 @@ class InstrumentStates:
         for name in problems.keys() - self._problems.keys():
             self.identities.pop(name, None)
         new = {name: error for name, error in problems.items() if before.get(name) != error}
+        self.changes.update(name for name, error in new.items() if error.code == InstrumentChangedError.code)
         return new, self._problems != before
 
     def status(self) -> dict[str, InstrumentStatus]:

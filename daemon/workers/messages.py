@@ -76,6 +76,16 @@ class CheckHealth(_Tagged, frozen=True):
     """Until each has to have answered."""
 
 
+class UseFrontPanel(_Tagged, frozen=True):
+    """Set something of one instrument, where ``settings`` has any, and read what it has."""
+
+    instrument: str
+    settings: dict[str, float] = {}
+    reading: str = ""
+    """A parameter; empty: everything that it was set to."""
+    seconds: float = 5.0
+
+
 class Abort(_Tagged, frozen=True):
     """Stop playing this job as soon as may be."""
 
@@ -160,6 +170,12 @@ class HealthReport(_Tagged, frozen=True):
     """By instrument, of those that are not well."""
 
 
+class FrontPanel(_Tagged, frozen=True):
+    """What an instrument has, as it answers."""
+
+    readings: dict[str, str]
+
+
 class RequestFailed(_Tagged, frozen=True):
     """A request that ended in an error. ``job_id`` is empty when it was about no job."""
 
@@ -170,11 +186,13 @@ class RequestFailed(_Tagged, frozen=True):
 
 
 CompileRequest = SetUp | Compile | Quit
-RackRequest = SetUp | Connect | PlayChunk | CheckChunk | CheckHealth | Abort | Ping | Quit
+RackRequest = SetUp | Connect | PlayChunk | CheckChunk | CheckHealth | UseFrontPanel | Abort | Ping | Quit
 CompileReply = Ready | Compiled | RequestFailed
 UNASKED = (PlayProgress, Pong)
 """What a worker says besides its answer to a request."""
-RackReply = Ready | Pong | Connected | PlayProgress | ChunkPlayed | ChunkChecked | HealthReport | RequestFailed
+RackReply = (
+    Ready | Pong | Connected | PlayProgress | ChunkPlayed | ChunkChecked | HealthReport | FrontPanel | RequestFailed
+)
 
 encode = msgspec.msgpack.Encoder().encode
 compile_requests = msgspec.msgpack.Decoder(CompileRequest)

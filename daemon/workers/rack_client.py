@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pulsed.daemon import logs
@@ -60,6 +60,14 @@ class RackWorkerClient:
         """Return what is wrong with which idle instrument; each has to answer within ``seconds``."""
         reply, _ = await self._call(messages.CheckHealth(seconds), (), seconds + _MARGIN, messages.HealthReport)
         return reply.problems
+
+    async def use_front_panel(
+        self, instrument: str, settings: Mapping[str, float], reading: str, seconds: float
+    ) -> dict[str, str]:
+        """Set something of an instrument, and return what it has, when nothing plays."""
+        request = messages.UseFrontPanel(instrument, dict(settings), reading, seconds)
+        reply, _ = await self._call(request, (), seconds + _MARGIN, messages.FrontPanel)
+        return reply.readings
 
     async def play(
         self, job_id: str, chunk: int, seconds: float, parts: Sequence[Part]

@@ -47,6 +47,9 @@ class RackInterface(Protocol):
     ) -> tuple[list[ProgramResult], list[Part], dict[str, float]]: ...
     def validate(self, chunk: Chunk) -> object: ...  # noqa: D102
     def health_check(self, deadline: float) -> Mapping[str, PulsedError]: ...  # noqa: D102
+    def front_panel(  # noqa: D102
+        self, name: str, settings: Mapping[str, float], reading: str, deadline: float
+    ) -> Mapping[str, str]: ...
     def safe_state(self) -> Sequence[PulsedError] | None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -114,6 +117,8 @@ class RackWorker:
                 answer = self._check(request, parts)
             elif isinstance(request, messages.CheckHealth):
                 answer = self._look(request)
+            elif isinstance(request, messages.UseFrontPanel):
+                answer = self._front_panel(request)
             else:
                 return
         except Exception as error:  # noqa: BLE001 - the daemon decides what an error means for the job
@@ -172,6 +177,12 @@ class RackWorker:
         assert self._rack is not None
         problems = self._rack.health_check(time.monotonic() + request.seconds)
         return messages.HealthReport({name: error.to_info() for name, error in problems.items()})
+
+    def _front_panel(self, request: messages.UseFrontPanel) -> messages.FrontPanel:
+        assert self._rack is not None
+        deadline = time.monotonic() + request.seconds
+        found = self._rack.front_panel(request.instrument, request.settings, request.reading, deadline)
+        return messages.FrontPanel(dict(found))
 
     def _report(self, job_id: str, what: str, fraction: float) -> None:
         now = time.monotonic()

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pulsed.cli.main import cli
-from pulsed.model import device, errors, policies
+from pulsed.model import device, errors, observation, policies
 from pulsed.model.run_options import RUN_OPTIONS
 from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz, Seconds, format_quantity
 from pulsed.provider.primitives.options import RUN_OPTIONS as RUN_OPTIONS_OF_PRIMITIVES
@@ -117,6 +117,9 @@ def _tables() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "[timing]", policies.Timing
     yield "[limits]", policies.Limits
     yield "[maintenance]", policies.Maintenance
+    yield "[metrics]", observation.Metrics
+    yield "[alerts]", observation.Alerts
+    yield "[alerts.mail]", observation.Mail
     yield "[instruments.NAME]", device.InstrumentDescription
     yield "[instruments.NAME.identity]", device.Identity
     yield "[oscillators.NAME]", device.OscillatorDescription

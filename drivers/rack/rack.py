@@ -11,6 +11,7 @@ from pulsed.drivers.contract import Instrument, after
 from pulsed.drivers.programs import InstrumentPrograms
 from pulsed.drivers.rack.assembly import assemble_results
 from pulsed.drivers.rack.connections import Connections
+from pulsed.drivers.rack.front_panel import use_front_panel
 from pulsed.drivers.rack.instrument_locks import InstrumentLocks
 from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.drivers.rack.spectrum import play_spectrum, validate_spectrum
@@ -77,6 +78,13 @@ class Rack:
     def health_check(self, deadline: float) -> dict[str, PulsedError]:
         """Ask each instrument how it is, while nothing plays; return the error of each that is not well."""
         return self.connections.health_check(deadline)
+
+    def front_panel(self, name: str, settings: Mapping[str, float], reading: str, deadline: float) -> dict[str, str]:
+        """Set something of one instrument while nothing plays, and read it; see :mod:`pulsed.drivers.rack.front_panel`.
+
+        ``settings`` are those that a job may have (``"oscillators.drive.power"``); ``reading`` names a parameter.
+        """
+        return use_front_panel(self.connections, name, settings, reading, deadline)
 
     def validate(self, chunk: Chunk) -> InstrumentPrograms:
         """Return what each instrument has to do, every limit checked; speaks to none of them."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.compiler.program import Chunk
+from pulsed.compiler.program import Chunk, ChunkSettings
 from pulsed.drivers.contract import full_scale_gain
 from pulsed.drivers.limits import loudest
 from pulsed.drivers.programs import Playback, Rows
@@ -32,8 +32,13 @@ def check_safety(
     for name, port in device.ports.items():
         if port.safety is not None and port.instrument in playbacks and port.direction == "output":
             yield from _check_port(name, port, port.safety, playbacks[port.instrument])
+    yield from check_oscillators(chunk.settings, device)
+
+
+def check_oscillators(settings: ChunkSettings, device: DeviceDescription) -> Iterator[SafetyLimitError]:
+    """Yield one error for each oscillator that would have more than its ``max_power``."""
     for name, oscillator in device.oscillators.items():
-        _, power = chunk.settings.los.get(name, (oscillator.frequency, oscillator.power))
+        _, power = settings.los.get(name, (oscillator.frequency, oscillator.power))
         if oscillator.max_power is not None and power > oscillator.max_power:
             yield SafetyLimitError(
                 "more power than is allowed", subject=f"oscillators.{name}.power", value=f"{power:g} dBm",

@@ -272,6 +272,11 @@ class ScpiDriver:
                 item.parameter.cache.set(item.value)
         self._held.update((item.query, item) for item in wanted)
 
+    def held_readings(self, deadline: float) -> dict[str, str]:
+        """Return what it answers to the query of each setting that it was configured with."""
+        queries = self._held_queries
+        return dict(zip(queries, self._talk((), queries, deadline), strict=True)) if queries else {}
+
     @property
     def _held_queries(self) -> tuple[str, ...]:
         """What :meth:`_check_held` takes the answers to."""

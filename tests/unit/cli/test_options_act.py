@@ -21,6 +21,7 @@ import xarray
 
 import pulsed.configs
 from pulsed.calibration.executor import Executor
+from pulsed.calibration.front_panel import PortRecord, TonePlayed
 from pulsed.calibration.graph.maintenance import Action
 from pulsed.calibration.routine import Outcome, Routine
 from pulsed.calibration.runner.result import RunResult
@@ -28,6 +29,7 @@ from pulsed.calibration.runner.transaction import Transaction
 from pulsed.calibration.self_test import PortReport
 from pulsed.cli.main import cli, invoke
 from pulsed.client.keys import load_key, new_key, save_key
+from pulsed.model.alerts import Receiver
 from pulsed.model.calibration import (
     CalibrationSet,
     Fault,
@@ -41,7 +43,9 @@ from pulsed.model.calibration import (
 from pulsed.model.device import load_device
 from pulsed.model.job import CALIBRATION_TAG, JobInfo, JobLogEntry, JobState
 from pulsed.model.session import SessionInfo, SessionMode
-from pulsed.wire.messages import Status
+from pulsed.wire.messages import JobChanged, Status
+from pulsed.wire.observation_messages import AlertsReply
+from pulsed.wire.session_messages import SessionChanged
 
 CONFIGS = Path(pulsed.configs.__file__).parent
 DEVICE = load_device(CONFIGS / "sim5.toml")
@@ -52,12 +56,16 @@ NOW = 1.8e9
 SERVER = new_key("server")
 BELL = Path(__file__).parents[3] / "examples" / "bell.qasm"
 
+ALERTS = AlertsReply(1, (), (Receiver("webhook chat.example.org", 1),))
+
 Case = tuple[list[str], dict[str, list[str]]]
 COMMANDS: dict[str, Case] = {
     "demo": ([], {"--out": ["elsewhere"]}),
     "serve": ([], {"--config": ["coupler2"], "--home": ["elsewhere"], "--url": ["tcp://127.0.0.1:5999"],
                    "--rack-changed": ["keep"], "--store": ["postgresql://lab@db/pulsed"], "--exit-with-stdin": []}),
     "status": ([], {}),
+    "events": (["--count", "1"], {"--kind": ["session"], "--job": ["job0"], "--count": ["2"]}),
+    "doctor": ([], {"--config": ["coupler2"], "--home": ["elsewhere"]}),
     "self-test": ([], {}),
     "run": ([str(BELL)], {"--shots": ["7"], "--no-transpile": [], "--yes": []}),
     "scan": (["Q0", "--axis", "x.amplitude=0:1:5"],
@@ -69,6 +77,12 @@ COMMANDS: dict[str, Case] = {
     "sessions": ([], {"--all": [], "--limit": ["1"]}),
     "session show": (["s1"], {}),
     "session close": (["s1"], {"--cancel": []}),
+    "instrument get": (["sgs1"], {}),
+    "instrument set": (["sgs1", "power=-10"], {}),
+    "instrument tone": (["d0"], {"--frequency": ["5GHz"], "--amplitude": ["0.2"], "--seconds": ["2"]}),
+    "instrument scope": (["in"], {"--length": ["1us"], "--shots": ["7"], "--amplitude": ["0.2"], "--out": ["in.png"]}),
+    "alerts list": ([], {}),
+    "alerts test": ([], {}),
     "stop": ([], {}),
     "rack": ([], {"--config": ["coupler2"], "--ports": ["ephemeral"]}),
     "rack random": (["chip"], {"--seed": ["7"], "--qubits": ["3"], "--collisions": []}),
@@ -207,6 +221,9 @@ class Daemon:
             "job_log": [JobLogEntry(1.0, "running", "attempt 1")],
             "sessions": [SESSION],
             "session": SESSION,
+            "alerts": ALERTS,
+            "subscribe": lambda tell, *kinds: [tell(event) for event in EVENTS if isinstance(event, kinds)],
+            "test_alerts": ALERTS,
             "close_session": SESSION,
             "prune": Pruned(1, 1, (str(self._doubles.folder / "runs" / "a.nc"), "elsewhere/a.nc")),
         }  # fmt: skip
@@ -221,6 +238,7 @@ class Daemon:
 
 SESSION = SessionInfo("s1", "sim5", SessionMode.SESSION, "me", 1.0, 600.0, 60.0)
 JOBS = [JobInfo(f"job{k}", "sim5", JobState.DONE, "me", float(k)) for k in range(2)]
+EVENTS = [JobChanged(1, JOBS[1]), JobChanged(2, JOBS[0]), SessionChanged(3, SESSION)]
 JOBS.append(JobInfo("job2", "sim5", JobState.DONE, "me", 2.0, tags=(CALIBRATION_TAG,)))
 
 
@@ -271,6 +289,9 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
 
     for module in (
         "status",
+        "alerts",
+        "instrument",
+        "events",
         "jobs",
         "sessions",
         "self_test",
@@ -292,6 +313,9 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
         put(module, "save_figure", lambda routine, data, outcome, path: _drawn(path))
     put("pulsed.calibration.self_test", "self_test", [PortReport("d0", "seen", "its own tone")])
     put("pulsed.calibration.self_test", "keep")
+    put("pulsed.calibration.front_panel", "play_tone", TonePlayed("d0", 5e9, 0.1, 1.0))
+    put("pulsed.calibration.front_panel", "record_port", PortRecord("in", np.ones(9, np.complex64), 1e-9, 7, False))
+    put("pulsed.calibration.front_panel", "draw_record")
     put(
         "pulsed.calibration.runner.commit",
         "commit_and_verify",
@@ -304,6 +328,7 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
     put("pulsed.calibration.report.device_plots", "save")
     put("pulsed.calibration.results.data", "to_qcodes", 1)
     put("pulsed.cli.commands.demo", "run_demo", 0)
+    put("pulsed.cli.doctor.examination", "examine", [])
     put("pulsed.daemon.main", "serve", lambda *a, **k: made.asked.append(told([a[0].name, *a[2:], k])))
     put("pulsed.cli.simulated_rack", "with_simulated_rack", lambda device, path: (device, []))
     put("pulsed.cli.commands.serve", "_stop_with_stdin")

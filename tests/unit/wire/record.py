@@ -26,6 +26,9 @@ _MODULES = (
     ("wire/job_messages.py", None),
     ("wire/session_messages.py", None),
     ("wire/rack_messages.py", None),
+    ("model/alerts.py", None),
+    ("wire/observation_messages.py", None),
+    ("wire/instrument_messages.py", None),
     ("wire/messages.py", None),
 )
 _ALIASES = {"Number", "RunKind", "RunOutcome", "PROTOCOL", "REVISION", "AnyRequest", "AnyReply", "AnyEvent"}

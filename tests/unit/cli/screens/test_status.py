@@ -12,7 +12,6 @@ from pulsed.cli.screens.rack import truth_screen
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.errors import ErrorInfo
 from pulsed.model.job import JobInfo, JobState, RunOptions
-from pulsed.wire.messages import InstrumentStatus, Status, WorkerStatus
 
 
 def shown(renderable, width=100) -> str:
@@ -37,18 +36,6 @@ def test_a_duration_is_said_as_people_do(seconds, text):
     assert screens.duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        ("pulsed,AWG8,AWG8-0001,1.0", "pulsed AWG8, serial AWG8-0001, firmware 1.0"),
-        ("Rohde&Schwarz,SGS100A,,", "Rohde&Schwarz SGS100A"),
-        ("odd", "odd"),
-    ],
-)
-def test_an_identity_is_readable(answer, text):
-    assert screens.identity(answer) == text
-
-
 def test_counts_have_shares_and_bars():
     text = shown(screens.counts_chart({"00": 3, "11": 1}, width=8))
     assert ["00", "3", "0.7500", "██████"] in [line.split() for line in text.splitlines()]
@@ -61,24 +48,6 @@ def test_no_shot_is_lost_from_the_chart(counts):
     rows = [line.split() for line in text.splitlines()[1:] if line.strip()]
     assert sum(int(row[1]) for row in rows) == sum(counts.values())
     assert len(rows) <= 9
-
-
-def test_status_names_what_is_there_and_what_is_not():
-    status = Status(
-        "sim5", "0.1.0", operational=False, message="awg2 does not answer", pending_jobs=3, calibration_id="abcd",
-        started=100.0,
-        instruments={
-            "awg1": InstrumentStatus("pulsed,AWG8,7,1"),
-            "awg2": InstrumentStatus(error=ErrorInfo("x", "gone")),
-            "lo1": InstrumentStatus(error=ErrorInfo("x", "another one", "instrument lo1", "R&S,SGS,8", "R&S,SGS,9")),
-        },
-        workers={"rack": WorkerStatus("up", 42, 1)}, faults={"Q3": "line open"},
-    )  # fmt: skip
-    text = shown(screens.status_screen(status, now=3700.0))
-    for part in ("sim5", "not operational", "up 1 h 0 min", "awg2 does not answer", "jobs waiting 3", "abcd",
-                 "Q3 is faulty: line open",
-                 "serial 7", "absent", "gone", "42", "another one", "got R&S,SGS,8", "legal: R&S,SGS,9"):  # fmt: skip
-        assert part in text
 
 
 def test_a_job_shows_its_error_and_times():

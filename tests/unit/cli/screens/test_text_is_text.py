@@ -14,6 +14,7 @@ import pytest
 import xarray
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from rich.console import Group
 
 import pulsed.configs
 from pulsed.calibration.graph.graph import Graph, Node, Step
@@ -27,17 +28,35 @@ from pulsed.cli.consequences import Consequences
 from pulsed.cli.screens import calibration as calibration_screens
 from pulsed.cli.screens import scan as scan_screens
 from pulsed.cli.screens import status as screens
+from pulsed.cli.screens.alerts import alerts_screen
 from pulsed.cli.screens.calibration_runs import check_screen, result_screen, runs_screen
+from pulsed.cli.screens.daemon import status_screen
+from pulsed.cli.screens.doctor import doctor_screen, note, problem
+from pulsed.cli.screens.events import EventLines
 from pulsed.cli.screens.graph import action_line, graph_screen
+from pulsed.cli.screens.instrument import readings_screen, record_screen
 from pulsed.cli.screens.rack import truth_screen
 from pulsed.cli.screens.self_test import self_test_screen
 from pulsed.cli.screens.terminal import Terminal, plain, plain_table
 from pulsed.cli.screens.text import say_json, visible
+from pulsed.model.alerts import Alert, AlertState, Receiver
 from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, RunRecord, Value
 from pulsed.model.device import load_device
 from pulsed.model.errors import ErrorInfo, PulsedError
 from pulsed.model.job import JobInfo, JobState
-from pulsed.wire.messages import InstrumentStatus, Status, WorkerStatus
+from pulsed.model.session import SessionEnd, SessionInfo, SessionMode
+from pulsed.wire.messages import (
+    AnyEvent,
+    CalibrationChanged,
+    InstrumentStatus,
+    JobChanged,
+    Progress,
+    Status,
+    StatusChanged,
+    WorkerStatus,
+)  # fmt: skip
+from pulsed.wire.observation_messages import AlertsReply
+from pulsed.wire.session_messages import SessionChanged
 
 FOLDER = Path(main.__file__).parent
 NASTY = [
@@ -65,7 +84,24 @@ def calibration(t: str, number: float = 1.0) -> CalibrationSet:
 
 def status(t: str) -> Status:
     instruments = {t: InstrumentStatus(f"{t},{t},{t},{t}"), "b": InstrumentStatus("", ErrorInfo(t, t, t, t, t))}
-    return Status(t, t, False, t, 3, t, t, 0.0, instruments, {t: WorkerStatus(t, 3, 1)}, {t: t})
+    return Status(t, t, False, t, 3, t, t, 0.0, instruments, {t: WorkerStatus(t, 3, 1)}, {t: t},
+                  alerts=(alert(t),))  # fmt: skip
+
+
+def alert(t: str) -> Alert:
+    return Alert(t, t, AlertState.FIRING, t, t, 0.0, 0.0)
+
+
+def events_of(t: str) -> list[AnyEvent]:
+    session = SessionInfo(t, t, SessionMode.SESSION, t, 1.0, 1.0, 1.0, ended_as=SessionEnd.CLOSED, ended_by=t)
+    progress = Progress(0, t, 0, 1, t, 0.5)
+    return [
+        JobChanged(0, job(t)),
+        progress,
+        CalibrationChanged(0, t),
+        SessionChanged(0, session),
+        StatusChanged(0, status(t)),
+    ]
 
 
 def record(t: str) -> RunRecord:
@@ -94,7 +130,12 @@ def graph(t: str) -> object:
 
 
 SCREENS: dict[str, Callable[[str], object]] = {
-    "status": lambda t: screens.status_screen(status(t), 1.0),
+    "status": lambda t: status_screen(status(t), 1.0),
+    "alerts": lambda t: alerts_screen(AlertsReply(1, (alert(t),), (Receiver(t, error=t),)), 1.0),
+    "events": lambda t: Group(*(line for event in events_of(t) for line in EventLines(status("x")).lines(event, 1.0))),
+    "readings": lambda t: readings_screen({t: t}),
+    "record": lambda t: record_screen(t, np.ones(50, np.complex64), 1e-9, 3, 60),
+    "doctor": lambda t: doctor_screen([problem(t, t, t), note(t, t, t)]),
     "jobs": lambda t: screens.jobs_screen([job(t), job(t)]),
     "job": lambda t: screens.job_screen(job(t)),
     "counts": lambda t: screens.counts_chart({t: 3, "0": 1}),
@@ -113,7 +154,7 @@ SCREENS: dict[str, Callable[[str], object]] = {
     "consequences": lambda t: Consequences({Node(t, t): NodeStatus("stale", t)}).screen(),
     "result": lambda t: result_screen({t: RunResult(record(t), None, None)}, None),  # type: ignore[arg-type]
     "self-test": lambda t: self_test_screen([PortReport(t, "dead", t)]),
-    "status with a self-test": lambda t: screens.status_screen(status(t), 1.0, [record(t)]),
+    "status with a self-test": lambda t: status_screen(status(t), 1.0, [record(t)]),
     "string": lambda t: t,
     "plain": plain,
     "headings": lambda t: plain_table(t, "b", title=t),
