@@ -16,7 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pulsed.cli.main import invoke
 from pulsed.client.home import announced
-from pulsed.model.errors import PulsedError
+from pulsed.client.keys import add_client
+from pulsed.model.errors import BusyError, NotAllowedError, PulsedError
+from pulsed.model.job import JobState
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.testing.jobs import flip, job, packed
 
@@ -189,3 +191,36 @@ def test_events_are_shown_as_they_come(watched, tmp_path):
     assert process.returncode == 0
     assert [line["kind"] for line in lines] == ["job"] * 3
     assert all(line["event"]["job"]["state"] for line in lines)
+
+
+def test_an_instrument_is_used_by_operators_and_not_under_a_job(watched, capsys, monkeypatch):
+    monkeypatch.setenv("PULSED_HOME", str(watched.home))
+    monkeypatch.setenv("COLUMNS", "100")
+    assert invoke(["instrument", "set", "sgs1", "power=-10dBm", "frequency=5.1GHz"]) == 0
+    assert invoke(["instrument", "get", "sgs1", "phase"]) == 0
+    assert [" ".join(line) for line in watched.lines("settings")][-2:] == [
+        'sgs1 {"oscillators.drive.power": -10.0, "oscillators.drive.frequency": 5100000000.0}', "sgs1 {} phase",
+    ]  # fmt: skip
+    assert "phase  1" in capsys.readouterr().out
+    for name, role in (("eve", "viewer"), ("bob", "experimenter")):
+        add_client(watched.home, name, role)
+    with watched.client(key="bob") as bob, watched.client() as client:
+        with pytest.raises(NotAllowedError, match="without a session"):
+            bob.use_instrument("sgs1")
+        with watched.client(key="eve") as eve, pytest.raises(NotAllowedError):
+            eve.use_instrument("sgs1")
+        watched.tell("hold")
+        request = job(shots=1)
+        client.submit(request, [packed(flip())])
+        eventually(lambda: client.job(request.job_id).state is JobState.RUNNING, "it plays", PATIENCE)
+        with pytest.raises(BusyError, match="nobody turns a knob under a job"):
+            client.use_instrument("sgs1")
+        watched.untell("hold")
+        client.result(request.job_id, PATIENCE)
+        mine = bob.open_session("bobs", max_time=60.0)
+        first = job(shots=1, session_id=mine.session_id)
+        bob.submit(first, [packed(flip())])
+        bob.result(first.job_id, PATIENCE)
+        eventually(lambda: client.status().session, "his session holds the rack", PATIENCE)
+        assert bob.use_instrument("sgs1", reading="power") == {"power": "1"}
+        bob.close_session(mine.session_id)

@@ -221,6 +221,7 @@ class Daemon:
             "job_log": [JobLogEntry(1.0, "running", "attempt 1")],
             "sessions": [SESSION],
             "session": SESSION,
+            "use_instrument": {"SOUR:POW?": "-10"},
             "alerts": ALERTS,
             "subscribe": lambda tell, *kinds: [tell(event) for event in EVENTS if isinstance(event, kinds)],
             "test_alerts": ALERTS,
