@@ -41,6 +41,8 @@ def report_lines(found: Sequence[Mapping[str, Any] | None]) -> Iterator[str]:
             qubits = " ".join(f"Q{q}" for q in cluster["qubits"])
             bond, weight = cluster["bond_dimension"], cluster["discarded_weight"]
             more = f", bond dimension {bond}, discarded weight {weight:.2g}" if bond else ""
+            if weight and not bond:
+                more = f", leakage of more qubits at once left out, below {weight:.2g}"
             yield f"  {qubits}: {cluster['method']}, {cluster['members']} at once{more}"
         for dropped in report["dropped_zz"] if report else []:
             yield "  left out: ZZ of Q{}-Q{}, {:.1f} kHz".format(*dropped["qubits"], dropped["zz"] / 1e3)

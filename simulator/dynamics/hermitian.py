@@ -109,13 +109,12 @@ def conjugated(x: Real, unitaries: Complex) -> Real:
 
 
 def after_unitaries(pulse_map: Real, unitaries: Complex) -> Real:
-    """Return (batch, m^2, m^2): a map on the coefficients of one or two transmons after U rho U^+ of each member."""
-    basis, (batch, m, _) = _BASES[unitaries.shape[-1]], unitaries.shape
-    size = m * m
-    rows = (pulse_map @ basis).reshape(1, size * m, m)
+    """Return (batch, n, m^2): a map (n, m^2) on coefficients of one or two transmons after U rho U^+ of each member."""
+    basis, (batch, m, _), count = _BASES[unitaries.shape[-1]], unitaries.shape, len(pulse_map)
+    rows = (pulse_map @ basis).reshape(1, count * m, m)
     rows = rows @ unitaries.conj()
-    rows = rows.reshape(batch, size, m, m).transpose(0, 1, 3, 2).reshape(batch, size * m, m) @ unitaries
-    rows = rows.reshape(batch, size, m, m).transpose(0, 1, 3, 2).reshape(batch, size, size)
+    rows = rows.reshape(batch, count, m, m).transpose(0, 1, 3, 2).reshape(batch, count * m, m) @ unitaries
+    rows = rows.reshape(batch, count, m, m).transpose(0, 1, 3, 2).reshape(batch, count, m * m)
     out: Real = rows.real @ basis.real.T + rows.imag @ basis.imag.T
     return out
 

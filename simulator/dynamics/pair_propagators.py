@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pulsed.simulator.dynamics.propagators import expm_hermitian, hamiltonian, matmul
+from pulsed.simulator.dynamics.propagators import hamiltonian
 
 Complex = NDArray[np.complex128]
 
@@ -32,91 +32,170 @@ def _turned(drives, n):  # type: ignore[no-untyped-def]
     return factor
 
 
+@njit(cache=True, fastmath={"contract"})
+def _multiply(a, b, swapped, out):  # type: ignore[no-untyped-def]
+    """Write a b to ``out``; ``swapped`` is room for i b. Rows are real parts, then imaginary ones, of even number."""
+    n, width = a.shape
+    half = width // 2
+    for p in range(n):
+        row, turned = b[p], swapped[p]
+        for k in range(half):
+            turned[k], turned[half + k] = -row[half + k], row[k]
+    for i in range(n):
+        row = out[i]
+        for k in range(width):
+            row[k] = 0.0
+        for p in range(0, n - 2, 3):
+            x0, x1, x2 = a[i, p], a[i, p + 1], a[i, p + 2]
+            y0, y1, y2 = a[i, half + p], a[i, half + p + 1], a[i, half + p + 2]
+            b0, b1, b2, s0, s1, s2 = b[p], b[p + 1], b[p + 2], swapped[p], swapped[p + 1], swapped[p + 2]
+            for k in range(width):
+                row[k] += x0 * b0[k] + y0 * s0[k] + x1 * b1[k] + y1 * s1[k] + x2 * b2[k] + y2 * s2[k]
+        for p in range(n - n % 3, n):
+            x0, y0, b0, s0 = a[i, p], a[i, half + p], b[p], swapped[p]
+            for k in range(width):
+                row[k] += x0 * b0[k] + y0 * s0[k]
+
+
+@njit(cache=True, fastmath={"contract"})
+def _exponential(h, out, room):  # type: ignore[no-untyped-def]  # noqa: PLR0912
+    """Write exp(-i h) of one sample to ``out``, rows as of :func:`_multiply`: Taylor to order 12, then squaring.
+
+    Powers are shared as Paterson and Stockmeyer (1973) have it; below norm 1/2 the error is below 1e-14. ``room`` is
+    (6, n, width), of which unused columns are 0.
+    """
+    n, half = h.shape[0], out.shape[1] // 2
+    shift = 0.0
+    for i in range(n):
+        shift += h[i, i].real / n
+    norm = 0.0
+    for i in range(n):
+        row = 0.0
+        for j in range(n):
+            row += abs(h[i, j] - shift) if i == j else abs(h[i, j])
+        norm = max(norm, row)
+    squarings, scale = 0, 1.0
+    while norm > 0.5:
+        norm *= 0.5
+        scale *= 0.5
+        squarings += 1
+    first, second, third, fourth, swapped = room[0], room[1], room[2], room[3], room[4]
+    for i in range(n):
+        for j in range(n):
+            x = h[i, j] - shift if i == j else h[i, j]
+            first[i, j], first[i, half + j] = scale * x.imag, -scale * x.real
+    _multiply(first, first, swapped, second)
+    _multiply(second, first, swapped, third)
+    _multiply(second, second, swapped, fourth)
+    c = np.ones(13)
+    for k in range(1, 13):
+        c[k] = c[k - 1] / k
+    for i in range(n):
+        for k in range(out.shape[1]):
+            out[i, k] = c[12] * fourth[i, k]
+    for k in (8, 4, 0):
+        for i in range(n):
+            for j in range(out.shape[1]):
+                out[i, j] += c[k + 3] * third[i, j] + c[k + 2] * second[i, j] + c[k + 1] * first[i, j]
+            out[i, i] += c[k]
+        if k:
+            _multiply(fourth, out, swapped, room[5])
+            out[:] = room[5]
+    for _ in range(squarings):
+        _multiply(out, out, swapped, room[5])
+        out[:] = room[5]
+    re, im = np.cos(shift), -np.sin(shift)
+    for i in range(n):
+        for j in range(half):
+            x, y = out[i, j], out[i, half + j]
+            out[i, j], out[i, half + j] = re * x - im * y, re * y + im * x
+
+
 @njit(cache=True)
-def _turn(step, factor, numbers):  # type: ignore[no-untyped-def]
+def _turn(step, factor, excitations):  # type: ignore[no-untyped-def]
     """Turn a propagator in place by ``factor`` per excitation: R(p) U R(-p)."""
-    dim = step.shape[0]
-    for i in range(dim):
-        for j in range(dim):
-            if step[i, j] != 0j:
-                difference = 0.0
-                for s in range(numbers.shape[0]):
-                    difference += numbers[s, i] - numbers[s, j]
-                x = factor if difference > 0 else np.conj(factor)
-                for _ in range(int(abs(difference))):
-                    step[i, j] *= x
+    n, half = step.shape[0], step.shape[1] // 2
+    for i in range(n):
+        for j in range(n):
+            difference = excitations[i] - excitations[j]
+            x = complex(step[i, j], step[i, half + j])
+            turn = factor if difference > 0 else np.conj(factor)
+            for _ in range(abs(difference)):
+                x *= turn
+            step[i, j], step[i, half + j] = x.real, x.imag
 
 
 @njit(cache=True)
-def _step(drives, first, last, energies, lowering, numbers, one, out, term, work):  # type: ignore[no-untyped-def]
-    """Write the propagator of some samples to ``out``, and that of the last one to ``one``."""
+def _stretch(drives, first, last, energies, lowering, excitations, h, one, out, room):  # type: ignore[no-untyped-def]
+    """Write the propagator of some samples to ``out``; ``one`` is that of a sample."""
     for n in range(first, last):
         factor = _turned(drives, n) if n > first else 0j
         if factor != 0j:
-            _turn(one, factor, numbers)
+            _turn(one, factor, excitations)
         else:
-            hamiltonian(energies, lowering, drives[n], work)
-            h = work.copy()
-            expm_hermitian(h, 1.0, one, term, work)
+            hamiltonian(energies, lowering, drives[n], h)
+            _exponential(h, one, room)
         if n == first:
             out[:] = one
         else:
-            matmul(one, out, term)
-            out[:] = term
+            _multiply(one, out, room[4], room[5])
+            out[:] = room[5]
 
 
 @njit(cache=True)
-def _power(drives, first, last, factor, numbers, energies, lowering, one, out, term, work):  # type: ignore[no-untyped-def]
-    """Write the propagator of samples that each turn by ``factor`` to ``out``: R^s (R^+ S)^s of the first one's S."""
-    hamiltonian(energies, lowering, drives[first], work)
-    h = work.copy()
-    expm_hermitian(h, 1.0, one, term, work)
-    dim = one.shape[0]
-    total = np.ones(dim, np.complex128)
-    for i in range(dim):
-        excitations = 0.0
-        for s in range(numbers.shape[0]):
-            excitations += numbers[s, i]
+def _scale(step, factor, times, excitations):  # type: ignore[no-untyped-def]
+    """Multiply a propagator in place by R^times from the left, R = factor^N."""
+    n, half = step.shape[0], step.shape[1] // 2
+    for i in range(n):
         turn = 1 + 0j
-        for _ in range(int(excitations)):
+        for _ in range(excitations[i] * times):
             turn *= factor
-        for j in range(dim):
-            one[i, j] *= np.conj(turn)
-        for _ in range(last - first):
-            total[i] *= turn
+        for j in range(n):
+            x = complex(step[i, j], step[i, half + j]) * turn
+            step[i, j], step[i, half + j] = x.real, x.imag
+
+
+@njit(cache=True)
+def _plateau(drives, first, last, factor, energies, lowering, excitations, h, one, out, room):  # type: ignore[no-untyped-def]
+    """Write the propagator of samples that each turn by ``factor`` to ``out``: R^s (R^+ S)^s of the first one's S."""
+    hamiltonian(energies, lowering, drives[first], h)
+    _exponential(h, one, room)
+    _scale(one, np.conj(factor), 1, excitations)
+    out[:] = 0.0
+    for i in range(one.shape[0]):
+        out[i, i] = 1.0
     left = last - first
-    for i in range(dim):
-        for j in range(dim):
-            out[i, j] = 1.0 if i == j else 0.0
     while left:
         if left & 1:
-            matmul(one, out, term)
-            out[:] = term
+            _multiply(one, out, room[4], room[5])
+            out[:] = room[5]
         left >>= 1
         if left:
-            matmul(one, one, term)
-            one[:] = term
-    for i in range(dim):
-        for j in range(dim):
-            out[i, j] *= total[i]
+            _multiply(one, one, room[4], room[5])
+            one[:] = room[5]
+    _scale(out, factor, last - first, excitations)
 
 
 @njit(cache=True)
-def _nodes(energies, lowering, numbers, drives, keep, stride):  # type: ignore[no-untyped-def]
+def _nodes(energies, lowering, numbers, drives, keep, stride):  # type: ignore[no-untyped-def]  # noqa: PLR0912
     """Return U (dim, dim), and its kept columns (nodes, dim, m) at the start and after every ``stride`` samples."""
     dim, m, samples = energies.shape[0], keep.shape[0], drives.shape[0]
-    u = np.zeros((dim, dim), np.complex128)
+    half = 16 * ((dim + 15) // 16)  # whole vectors
+    u, step = np.zeros((dim, 2 * half)), np.zeros((dim, 2 * half))
+    one, room = np.zeros((dim, 2 * half)), np.zeros((6, dim, 2 * half))
+    h = np.empty((dim, dim), np.complex128)
+    excitations = np.zeros(dim, np.int64)
     for i in range(dim):
         u[i, i] = 1.0
-    one, step = np.empty((dim, dim), np.complex128), np.empty((dim, dim), np.complex128)
-    term, work = np.empty((dim, dim), np.complex128), np.empty((dim, dim), np.complex128)
+        for s in range(numbers.shape[0]):
+            excitations[i] += int(numbers[s, i])
     count = (samples + stride - 1) // stride
     nodes = np.empty((count + 1, dim, m), np.complex128)
     before = 0j
     for k in range(count + 1):
         for i in range(dim):
             for j in range(m):
-                nodes[k, i, j] = u[i, keep[j]]
+                nodes[k, i, j] = complex(u[i, keep[j]], u[i, half + keep[j]])
         if k == count:
             break
         first, last = k * stride, min(samples, (k + 1) * stride)
@@ -130,15 +209,19 @@ def _nodes(energies, lowering, numbers, drives, keep, stride):  # type: ignore[n
             turn = 1 + 0j
             for _ in range(stride):
                 turn *= before
-            _turn(step, turn, numbers)
+            _turn(step, turn, excitations)
         elif factor != 0j:
-            _power(drives, first, last, factor, numbers, energies, lowering, one, step, term, work)
+            _plateau(drives, first, last, factor, energies, lowering, excitations, h, one, step, room)
         else:
-            _step(drives, first, last, energies, lowering, numbers, one, step, term, work)
+            _stretch(drives, first, last, energies, lowering, excitations, h, one, step, room)
         before = factor if whole else 0j
-        matmul(step, u, term)
-        u[:] = term
-    return u, nodes
+        _multiply(step, u, room[4], room[5])
+        u[:] = room[5]
+    whole_u = np.empty((dim, dim), np.complex128)
+    for i in range(dim):
+        for j in range(dim):
+            whole_u[i, j] = complex(u[i, j], u[i, half + j])
+    return whole_u, nodes
 
 
 @njit(cache=True)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pulsed.simulator.dynamics.hermitian import complex_map, real_map
+from pulsed.simulator.dynamics.hamiltonian import LEVELS
+from pulsed.simulator.dynamics.hermitian import SIZE, complex_map, real_map
 from pulsed.simulator.dynamics.superoperators import exponential
 from pulsed.simulator.dynamics.trajectories import kraus_operators
 
@@ -67,6 +68,21 @@ class PulseMap:
         left = np.cumsum(weights[order][::-1])[::-1]
         kept: Complex = every[order[left > LEAST_WEIGHT]][None]
         return kept
+
+    @cached_property
+    def leakage(self) -> tuple[float, float]:
+        """Bounds of the chance that it brings a transmon to level 2 that no other of its own has reached, and both.
+
+        The sum over all basis states: no superposition leaks more.
+        """
+        transmons = len(self.moments)
+        levels = np.indices((LEVELS,) * transmons).reshape(transmons, -1)
+        leaked = (levels == LEVELS - 1).sum(axis=0)
+        places = np.array([sum(4 * n * SIZE ** (transmons - 1 - k) for k, n in enumerate(state)) for state in levels.T])
+        chances = np.clip(self.real[np.ix_(places, places)], 0.0, None)
+        once = chances[np.ix_(leaked > 0, leaked == 0)].sum()
+        again = chances[np.ix_(leaked > 1, leaked == 1)].sum()
+        return float(max(once, again)), float(chances[np.ix_(leaked > 1, leaked == 0)].sum())
 
     @property
     def nbytes(self) -> int:

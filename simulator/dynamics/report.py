@@ -15,7 +15,8 @@ class ClusterReport:
             on a line).
         members: states followed at once: realisations of the slow noise, and of the jumps where there are any.
         bond_dimension: the largest that was needed; 0 where there is none.
-        discarded_weight: the weight that truncation left out of the worst state of all members.
+        discarded_weight: the weight that truncation left out of the worst state of all members; of density matrices, a
+            bound of the chance that more qubits have leaked at once than were followed.
 
     """
 

@@ -17,9 +17,9 @@ from pulsed.simulator.dynamics.report import DroppedZz
 from pulsed.simulator.dynamics.sequence import PulseSequence
 from pulsed.simulator.engine import plan
 from pulsed.simulator.engine.evolution import Cluster
-from pulsed.simulator.engine.exact import cluster_of
 from pulsed.simulator.engine.free_evolution import FreeEvolution
 from pulsed.simulator.engine.plan import SequencePlan
+from pulsed.simulator.engine.sector_cluster import LEFT_OUT, cluster_of
 from pulsed.simulator.engine.steady_state import InitialPopulations
 from pulsed.simulator.readout.readout_cache import ReadoutCache
 
@@ -89,6 +89,7 @@ class ChipModel:
         detunings: NDArray[np.float64],
         stream: tuple[int, ...] = (),
         ends: dict[int, float] | None = None,
+        left_out: float = LEFT_OUT,
     ) -> Cluster:
         """Return some qubits at the start of a shot.
 
@@ -98,12 +99,13 @@ class ChipModel:
             detunings: (batch, chip qubits) Hz.
             stream: names the random stream of trajectories.
             ends: the middle of each qubit's last pulse, where that is known.
+            left_out: chance of more leaked transmons at once than are followed in a density matrix.
 
         """
         rng = noise.generator(self.seed, *stream, 1 << 21, *qubits) if len(qubits) > MAX_EXACT else None
         joint = initial.joint.get(qubits)
         on_line = len(qubits) > MAX_VECTOR
-        return cluster_of(self.free, qubits, initial.populations, detunings, rng, on_line, ends, joint)
+        return cluster_of(self.free, qubits, initial.populations, detunings, rng, on_line, ends, joint, left_out)
 
     def begin(
         self,

@@ -36,6 +36,7 @@ from pulsed.simulator.engine.evolution import Cluster, jumped
 from pulsed.simulator.engine.free_evolution import FreeEvolution
 from pulsed.simulator.engine.kept_results import Beginning, FinalPopulations, KeptResults, content_of
 from pulsed.simulator.engine.plan import SequencePlan, measurements_in, reference_of
+from pulsed.simulator.engine.sector_cluster import LEFT_OUT
 from pulsed.simulator.engine.steady_state import CORRELATED, InitialPopulations, settled
 from pulsed.simulator.readout.acquisition import Acquisition
 from pulsed.simulator.readout.measurement import Measurement, clear, stretches_of
@@ -43,6 +44,10 @@ from pulsed.simulator.readout.readout_cache import ReadoutCache
 
 _SETTLING = 16
 """Members of a batch of matrix product states that is used to find what a shot leaves to the next."""
+
+
+FORGOTTEN = 3e-5
+"""Error of a population at a shot's start that comes from leakage of its predecessor that is not followed."""
 
 
 class Engine:
@@ -239,7 +244,7 @@ class Engine:
         """Compile or load every kernel, so that no later call has to: half a second, on a new machine ten.
 
         Plays a pulse on one transmon, then one that drives a pair, then one after a wait, and reads out, in every mode;
-        then a map acts on a state vector. No random stream depends on it.
+        the last of these on three transmons, too; then a map acts on a state vector. No random stream depends on it.
         """
         first, wires = self.chip.qubits[0], self.chip.wires
         drive = next(i for i, w in enumerate(wires) if w.qubit == 0)
@@ -255,9 +260,13 @@ class Engine:
         modes: tuple[Mode, ...] = ("integrated", "raw", "averaged")
         for count, mode in enumerate(modes):
             bursts = np.array(rows[: count + 2], BURST)
-            self._play(
-                PulseSequence(lines, bursts, envelopes, (b"warm 1", b"warm 2"), (window,), 1_000_000), 64, (0,), mode
-            )
+            sequence = PulseSequence(lines, bursts, envelopes, (b"warm 1", b"warm 2"), (window,), 1_000_000)
+            self._play(sequence, 64, (0,), mode)
+        model = self.model(reference_of(self.chip, lines))
+        pulses = [pulse for own in model.plan(sequence).pulses for pulse in own]
+        several = tuple(sorted({*range(min(3, len(self.chip.qubits))), *(q for p in pulses for q in p.qubits)}))
+        cluster = model.cluster(several, InitialPopulations(model.thermal()), np.zeros((1, len(self.chip.qubits))))
+        cluster.walk(pulses, [], lambda _: None)
         state = Trajectories.product([np.array([1.0, 0.0, 0.0])], 1, noise.generator(0))
         state.apply((0,), np.eye(9, dtype=complex)[None])
 
@@ -331,9 +340,13 @@ def _initial(model: ChipModel, sequence: PulseSequence, plan: SequencePlan) -> I
             pulses: list[PlacedPulse] = pulses,
             ends: dict[int, float] = ends,
             still: NDArray[np.float64] = still,
+            left: float = left,
             start: InitialPopulations = start,
         ) -> NDArray[np.float64]:
-            cluster = model.cluster(qubits, start.entered(qubits, populations), still, ends=ends)
+            begun = start.entered(qubits, populations)
+            cluster = model.cluster(
+                qubits, begun, still, ends=ends, left_out=max(LEFT_OUT, FORGOTTEN / max(left, FORGOTTEN))
+            )
             cluster.walk(pulses, plan.measurements, cluster.pass_unread)
             return cluster.final(sequence.period, together=len(populations) != len(qubits))
 

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from pulsed.simulator.dynamics.hamiltonian import LEVELS, TWO_PI_PER_NS
 from pulsed.simulator.dynamics.hermitian import COHERENCES, SIZE, after_unitaries, turn, waits
-from pulsed.simulator.dynamics.mps import MatrixProducts
 from pulsed.simulator.dynamics.propagators import wait_and_pulse
 from pulsed.simulator.dynamics.pulse_map import PlacedPulse, PulseMap
 from pulsed.simulator.dynamics.state import DensityMatrix, Rest, sampled
 from pulsed.simulator.dynamics.superoperators import small_unitaries
-from pulsed.simulator.dynamics.trajectories import Trajectories
 from pulsed.simulator.engine.evolution import ZZ_STEP, Cluster
 from pulsed.simulator.engine.free_evolution import FreeEvolution
 from pulsed.simulator.readout.measurement import MeasuredQubit, Measurement
@@ -294,30 +292,6 @@ class ExactCluster(Cluster):
         if self.photons.act(qubit, start):
             factors = factors * self.photons.factors(qubit, start, until)[:, [1, 2, 5]]
         return factors
-
-
-def cluster_of(
-    free: FreeEvolution,
-    qubits: tuple[int, ...],
-    populations: Real,
-    detunings: Real,
-    rng: np.random.Generator | None = None,
-    on_line: bool = False,
-    ends: Mapping[int, float] | None = None,
-    joint: Real | None = None,
-) -> Cluster:
-    """Return a cluster at the start of its shots; the arguments are those of :class:`ExactCluster`.
-
-    With ``rng`` the state is a batch of quantum trajectories, matrix product states if ``on_line``.
-    """
-    if rng is None:
-        return ExactCluster(free, qubits, populations, detunings, ends, joint)
-    start = [populations[q] for q in qubits]
-    if not on_line:
-        return Cluster(free, qubits, detunings, Trajectories.product(start, len(detunings), rng))
-    links = [(qubits.index(a), qubits.index(b)) for a, b in free.pairs(qubits)]
-    state = MatrixProducts.product(start, len(detunings), rng, links, free.chip.truncation)
-    return Cluster(free, qubits, detunings, state)
 
 
 def _after_locals(maps: Real, first: Real, second: Real) -> Real:

@@ -15,7 +15,8 @@ from pulsed.simulator.dynamics.report import ClusterReport, DroppedZz, Report
 
 LARGE = Report((ClusterReport(tuple(range(12)), "matrix product states", 64, 8, 1.325e-9),), ())
 SMALL = Report(
-    (ClusterReport((0,), "density matrix", 32), ClusterReport((2,), "density matrix", 1)), (DroppedZz((0, 1), 50.12e3),)
+    (ClusterReport((0,), "density matrix", 32), ClusterReport((2, 3, 4), "density matrix", 16, 0, 1.42e-5)),
+    (DroppedZz((0, 1), 50.12e3),),
 )
 
 
@@ -46,7 +47,7 @@ def test_circuits_that_were_worked_out_alike_are_shown_together(control):
         f"  {qubits}: matrix product states, 64 at once, bond dimension 8, discarded weight 1.3e-09",
         "circuits 1 to 3",
         "  Q0: density matrix, 32 at once",
-        "  Q2: density matrix, 1 at once",
+        "  Q2 Q3 Q4: density matrix, 16 at once, leakage of more qubits at once left out, below 1.4e-05",
         "  left out: ZZ of Q0-Q1, 50.1 kHz",
     ]
 

@@ -29,9 +29,9 @@ from pulsed.simulator.dynamics.superoperators import dissipator, jump_operators,
 from pulsed.simulator.dynamics.three_body import exponentials
 from pulsed.simulator.dynamics.trajectories import SimulationLimitError
 from pulsed.simulator.engine.engine import Engine
-from pulsed.simulator.engine.exact import cluster_of
 from pulsed.simulator.engine.free_evolution import FreeEvolution
 from pulsed.simulator.engine.gates import Burst, Gates
+from pulsed.simulator.engine.sector_cluster import cluster_of
 
 CHIP = Path(__file__).parents[4] / "configs" / "chips" / "sim5.toml"
 LO, READOUT = 5.10e9, 7.11e9

@@ -15,9 +15,9 @@ from pulsed.simulator.dynamics.pulses import PulseMapCache
 from pulsed.simulator.dynamics.sequence import BURST, IntegrationKernel, LineSettings, PulseSequence, Window
 from pulsed.simulator.dynamics.trajectories import SimulationLimitError, Trajectories
 from pulsed.simulator.engine.engine import Engine
-from pulsed.simulator.engine.exact import cluster_of
 from pulsed.simulator.engine.free_evolution import FreeEvolution
 from pulsed.simulator.engine.gates import Burst, Gates
+from pulsed.simulator.engine.sector_cluster import cluster_of
 
 LO, READOUT = 5.10e9, 7.2e9
 

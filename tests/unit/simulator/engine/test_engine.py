@@ -336,12 +336,12 @@ def test_warm_up_leaves_nothing_to_compile_and_changes_no_shot(chip, tuned):
     code = (
         "from pathlib import Path; from pulsed.simulator.chip import chip_file; "
         "from pulsed.simulator.engine import engine; "
-        "from pulsed.simulator.dynamics import hermitian, lines, pair_propagators, propagators; "
+        "from pulsed.simulator.dynamics import hermitian, lines, pair_propagators, propagators, sectors; "
         "from pulsed.simulator.readout import records, response; "
         f"engine.Engine(chip_file.load_chip(Path({str(CHIP)!r}))).warm_up(); "
         "kernels = [hermitian.follow, hermitian.shift, hermitian.scale_elements, hermitian.mix_populations, "
         "hermitian.elements, hermitian.coefficients, pair_propagators._nodes, pair_propagators._pictures, "
-        "propagators.propagate_one, propagators.wait_and_pulse, response._respond, records._sums, "
+        "sectors.run, propagators.propagate_one, propagators.wait_and_pulse, response._respond, records._sums, "
         "records._follow_jumps, lines._low_pass]; "
         "missing = [k.__name__ for k in kernels if len(k.signatures) != 1]; assert not missing, missing"
     )

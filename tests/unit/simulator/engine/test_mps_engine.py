@@ -22,9 +22,9 @@ from pulsed.simulator.dynamics.sequence import BURST, IntegrationKernel, LineSet
 from pulsed.simulator.dynamics.trajectories import SimulationLimitError
 from pulsed.simulator.engine.engine import Engine
 from pulsed.simulator.engine.evolution import Cluster
-from pulsed.simulator.engine.exact import cluster_of
 from pulsed.simulator.engine.free_evolution import FreeEvolution
 from pulsed.simulator.engine.gates import Burst, Gates
+from pulsed.simulator.engine.sector_cluster import cluster_of
 from pulsed.simulator.instruments.control import Control
 
 LO, READOUT = 5.10e9, 7.3e9
@@ -60,7 +60,8 @@ def cluster(chip: Chip, batch: int, rng: np.random.Generator | None, on_line: bo
     n = len(chip.qubits)
     pulses = PulseMapCache(chip).find(Gates(chip, lines(chip)).sequence(circuit(chip)), LO)
     start = np.tile([1.0, 0.0, 0.0], (n, 1))
-    found = cluster_of(FreeEvolution(chip, LO), tuple(range(n)), start, np.zeros((batch, n)), rng, on_line)
+    free, still = FreeEvolution(chip, LO), np.zeros((batch, n))
+    found = cluster_of(free, tuple(range(n)), start, still, rng, on_line, left_out=0.0)
     found.walk(pulses, [], lambda measurement: None)
     found.wait(1000)
     return found
@@ -125,9 +126,8 @@ def test_batches_put_together_go_on_as_each_of_them(batch, seed, on_line):
     chip = chain(4, 1e3)
     rngs = [None if seed is None else np.random.default_rng(seed) for _ in range(2)]
     busy = cluster(chip, batch, rngs[0], on_line)
-    idle = cluster_of(
-        FreeEvolution(chip, LO), (0, 1, 2, 3), np.tile([1.0, 0.0, 0.0], (4, 1)), np.zeros((2, 4)), rngs[1], on_line
-    )
+    free, start = FreeEvolution(chip, LO), np.tile([1.0, 0.0, 0.0], (4, 1))
+    idle = cluster_of(free, (0, 1, 2, 3), start, np.zeros((2, 4)), rngs[1], on_line, left_out=0.0)
     idle.wait(1000)
     assert busy.synchronous_with(idle)
     half = busy.branch(np.array([0]))

@@ -16,8 +16,8 @@ from pulsed.simulator.dynamics.lines import ideal_correction
 from pulsed.simulator.dynamics.pulses import PulseMapCache
 from pulsed.simulator.dynamics.sequence import BURST, IntegrationKernel, LineSettings, PulseSequence, Window
 from pulsed.simulator.engine.engine import Engine
-from pulsed.simulator.engine.exact import cluster_of
 from pulsed.simulator.engine.free_evolution import FreeEvolution
+from pulsed.simulator.engine.sector_cluster import cluster_of
 from pulsed.simulator.readout.residual_photons import ResonatorPhotons
 from pulsed.simulator.readout.response import respond
 
