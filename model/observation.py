@@ -94,5 +94,3 @@ class Alerts(Table):
     """A check has found a calibration out of spec, or a qubit or pair is faulty."""
     worker_restarts: PositiveInt | None = 3
     """A worker process had to be started again this many times within an hour."""
-    interlock: bool | None = True
-    """An interlock has stopped the rack."""

@@ -56,7 +56,7 @@ def check_keys(home: Path) -> Iterator[Finding]:
             advice = f"chmod 600 {path}" if "others" in error.message else "restore it, or delete it and make another"
             yield problem("keys", f"{path.name} {error.message}{said}", advice)
     if not bad:
-        yield good("keys", f"the daemon's, and those of {found - 1} clients, each closed to others")
+        yield good("keys", f"the daemon's and {found - 1} of clients, each closed to others")
 
 
 def check_store(home: Path) -> Iterator[Finding]:

@@ -64,11 +64,11 @@ def doctor_screen(findings: Sequence[Finding]) -> RenderableType:
         lines.append(_hanging(Text.assemble(head, subject, "  "), body, indent))
         if one.advice:
             lines.append(Padding(Text.assemble("→ ", plain(one.advice, "bold")), (0, 0, 0, indent), expand=False))
-    problems = sum(one.verdict is Verdict.PROBLEM for one in findings)
-    notes = sum(one.verdict is Verdict.NOTE for one in findings)
-    said = f"{problems} problem{'s' * (problems != 1)}, {notes} note{'s' * (notes != 1)}"
-    last = Text(said, "bold red") if problems else Text("nothing is wrong" + (f", {said}" if notes else ""), "green")
-    return Group(*lines, "", last)
+    counted = {kind: sum(one.verdict is kind for one in findings) for kind in (Verdict.PROBLEM, Verdict.NOTE)}
+    said = ", ".join(f"{number} {kind}{'s' * (number != 1)}" for kind, number in counted.items() if number)
+    wrong = bool(counted[Verdict.PROBLEM])
+    last = said if wrong else ", ".join(filter(None, ("nothing is wrong", said)))
+    return Group(*lines, "", Text(last, "bold red" if wrong else "green"))
 
 
 def _hanging(head: Text, body: Text, indent: int) -> RenderableType:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from pulsed.daemon import logs
-from pulsed.daemon.observe.alert_rules import AlertCondition, AlertTable, RestartCount, conditions
+from pulsed.daemon.observe.alert_rules import AlertTable, RestartCount, conditions
 from pulsed.daemon.observe.delivery import Courier, couriers
 from pulsed.daemon.observe.snapshot import DaemonSnapshot
 from pulsed.model.alerts import Alert, AlertState, Receiver
@@ -39,20 +39,18 @@ class AlertCenter:
         """Who is told, and whether that works."""
         return tuple(courier.receiver for courier in self._couriers)
 
-    async def run(
-        self, snapshot: Callable[[], DaemonSnapshot], more: Callable[[], Iterable[AlertCondition]] = tuple
-    ) -> None:
-        """Look until cancelled. ``more`` returns what else is wrong."""
+    async def run(self, snapshot: Callable[[], DaemonSnapshot]) -> None:
+        """Look until cancelled."""
         self._couriers = couriers(self._rules)
         while True:
-            self.look(snapshot(), more())
+            self.look(snapshot())
             await asyncio.sleep(EVERY)
 
-    def look(self, snapshot: DaemonSnapshot, more: Iterable[AlertCondition] = ()) -> None:
+    def look(self, snapshot: DaemonSnapshot) -> None:
         """Look once."""
         workers = {name: worker.restarts for name, worker in snapshot.status.workers.items()}
         restarts = self._restarts.step(workers, snapshot.now)
-        news = self._table.step([*conditions(snapshot, self._rules, restarts), *more], snapshot.now)
+        news = self._table.step(conditions(snapshot, self._rules, restarts), snapshot.now)
         for alert in news:
             logs.get("alerts").warning(str(alert.state), rule=alert.rule, subject=alert.subject, message=alert.message)
             for courier in self._couriers:

@@ -24,7 +24,7 @@ STAGES = (
     "queue", "store", "compile", "handover", "validate", "upload", "arm", "play", "fetch", "classify", "result",
 )  # fmt: skip
 """Work on a job of which there is a figure of its own."""
-RULES = ("instrument_lost", "queue_stuck", "disk_low", "drift", "worker_restarts", "interlock")
+RULES = ("instrument_lost", "queue_stuck", "disk_low", "drift", "worker_restarts")
 """Of alerts."""
 STATUSES = ("fresh", "stale", "never", "failed", "faulty", "unused")
 """Of nodes of the calibration graph."""

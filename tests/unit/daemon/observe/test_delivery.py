@@ -6,13 +6,13 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from aiosmtpd.controller import Controller
 
 from pulsed.daemon.observe.alert_center import AlertCenter
-from pulsed.daemon.observe.alert_rules import AlertCondition
 from pulsed.daemon.observe.delivery import WAITING, Courier, couriers, mailbox, webhook
 from pulsed.daemon.observe.snapshot import DaemonSnapshot
 from pulsed.model.alerts import Alert, AlertState
@@ -157,11 +157,11 @@ def quiet():
 
 async def test_the_center_tells_what_begins_and_what_is_over(web):
     alerts, changes = center(webhooks=(web.url,))
-    wrong = [AlertCondition("interlock", "fridge", "30 mK")]
-    running = asyncio.create_task(alerts.run(quiet, lambda: wrong))
+    free = [2**20]
+    running = asyncio.create_task(alerts.run(lambda: replace(quiet(), free_disk=free[0])))
     await asyncio.to_thread(eventually, lambda: len(web.posts) == 1, "told", 10)
-    assert [alert.subject for alert in alerts.active] == ["fridge"]
-    wrong.clear()
+    assert [alert.subject for alert in alerts.active] == ["disk"]
+    free[0] = 2**40
     await asyncio.to_thread(eventually, lambda: len(web.posts) == 2, "told that it is over", 10)
     running.cancel()
     assert [post["state"] for post in web.posts] == ["firing", "over"]
