@@ -14,7 +14,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo findings test test-legacy test-oldest mutants fuzz laws blind bringup check bench peers test-peers test-tools clean help
+.PHONY: demo findings test test-legacy test-oldest mutants fuzz laws blind bringup chaos check bench peers test-peers test-tools clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -93,6 +93,11 @@ laws: $(STAMP) ## every property of hypothesis with fresh examples, LAWS_ROUNDS=
 BLIND_SEEDS ?= 2 3 4 6 7 8 9 10
 blind: $(STAMP) ## tune up chips that nobody has seen, with SCPI alone (BLIND_SEEDS="1 2 ...")
 	@BLIND_SEEDS="$(BLIND_SEEDS)" $(BIN)/python -m pytest -q -s tests/system/test_blind.py
+
+CHAOS_FAULTS ?= 200
+CHAOS_STOPPED ?= 30
+chaos: $(STAMP) ## kill and stop processes while jobs are played: CHAOS_FAULTS=200, those stopped for CHAOS_STOPPED=30 s
+	@CHAOS_FAULTS="$(CHAOS_FAULTS)" CHAOS_STOPPED="$(CHAOS_STOPPED)" $(if $(CHAOS_SEED),CHAOS_SEED="$(CHAOS_SEED)") $(BIN)/python -m pytest -q -s tests/system/test_chaos.py
 
 BRINGUP_SEEDS ?= 1 2 3 4 5 6 7 8
 BRINGUP_QUBITS ?= 5

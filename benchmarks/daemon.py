@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +20,10 @@ import psutil
 import zmq
 from qiskit import QuantumCircuit, transpile
 
+from benchmarks import daemon_traffic
 from benchmarks.bell import SHOTS, bell
 from benchmarks.figures import Figure, cost, limit, paired, times
+from benchmarks.references import echo
 from pulsed.client import Client
 from pulsed.client.keys import LOCAL, client_path, load_key
 from pulsed.compiler.compile import Compiler
@@ -50,6 +51,7 @@ def run() -> Iterator[Figure]:
     """Yield all figures."""
     yield from _read_back()
     yield from _door()
+    yield from daemon_traffic.figures()
 
 
 def _read_back() -> Iterator[Figure]:
@@ -110,47 +112,15 @@ def _door() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as directory:
         daemon = DaemonProcess(Path(directory), limits={"rep_delay": 1e-6}).start()
         try:
-            with daemon.client() as client, _echo() as bare:
+            with daemon.client() as client, echo(1000) as bare:
                 status = paired(times(_REQUESTS, client.status), times(_REQUESTS, bare), pairs=15)
                 yield cost("status over a bare DEALER/ROUTER round trip", status, scale=1e6 / _REQUESTS, unit="us",
-                           at_most=1.6)  # fmt: skip
+                           at_most=1.3)  # fmt: skip
                 yield limit(
                     "a client that never reads 100 results of 5 MB", _silent(daemon, client), "MiB", at_most=120
                 )
         finally:
             daemon.stop()
-
-
-@contextlib.contextmanager
-def _echo() -> Iterator[object]:
-    """Give a function that sends a small message to a thread with a ROUTER, with CURVE, and gets one back."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    public, secret = zmq.curve_keypair()
-    router, dealer = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
-    router.curve_server, router.curve_secretkey = True, secret
-    port = router.bind_to_random_port("tcp://127.0.0.1")
-    dealer.curve_serverkey = public
-    dealer.curve_publickey, dealer.curve_secretkey = zmq.curve_keypair()
-    dealer.connect(f"tcp://127.0.0.1:{port}")
-    over = threading.Event()
-
-    def serve() -> None:
-        while not over.is_set():
-            if router.poll(100):
-                address, _ = router.recv_multipart()
-                router.send_multipart([address, bytes(1000)])
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-
-    def trip() -> None:
-        dealer.send(bytes(30))
-        dealer.recv()
-
-    yield trip
-    over.set()
-    thread.join()
-    context.destroy(0)
 
 
 def _silent(daemon: DaemonProcess, client: Client) -> float:

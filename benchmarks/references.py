@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
+import zmq
 
 
 def walk(circuit: Any) -> int:
@@ -70,3 +73,35 @@ class DurableInserts:
     def close(self) -> None:
         """Disconnect."""
         self._connection.close()
+
+
+@contextlib.contextmanager
+def echo(size: int) -> Iterator[Callable[[], object]]:
+    """Give a function that sends a small message to a ROUTER in a thread, with CURVE, and gets ``size`` bytes back."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    public, secret = zmq.curve_keypair()
+    router, dealer = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
+    router.curve_server, router.curve_secretkey = True, secret
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+    dealer.curve_serverkey = public
+    dealer.curve_publickey, dealer.curve_secretkey = zmq.curve_keypair()
+    dealer.connect(f"tcp://127.0.0.1:{port}")
+    over, answer = threading.Event(), bytes(size)
+
+    def serve() -> None:
+        while not over.is_set():
+            if router.poll(100):
+                address, _ = router.recv_multipart()
+                router.send_multipart([address, answer], copy=False)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+
+    def trip() -> None:
+        dealer.send(bytes(30))
+        dealer.recv(copy=False)
+
+    yield trip
+    over.set()
+    thread.join()
+    context.destroy(0)

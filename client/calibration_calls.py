@@ -65,9 +65,13 @@ class CalibrationCalls(Calls):
         """Return the newest records of measurements first that fit every filter given."""
         return list(self._ask(RunsReply, GetRuns, routine=routine, target=target, limit=limit).runs)
 
-    def prune(self, before: float, *, dry: bool = False) -> Pruned:
+    def prune(
+        self, before: float, *, dry: bool = False, results: float | None = None, jobs: float | None = None
+    ) -> Pruned:
         """Forget records and sets older than ``before`` that nothing refers to; the right of an admin.
 
-        With ``dry`` nothing is done, and what would be is returned. The files of the records are left alone.
+        Of jobs that have ended, unless a tag keeps them, programs and results from before ``results`` are deleted, and
+        all that is known of those from before ``jobs``. Times are Unix times. With ``dry`` nothing is done, and what
+        would be is returned. The files of the records are left alone.
         """
-        return self._ask(PruneReply, Prune, before=before, dry=dry).pruned
+        return self._ask(PruneReply, Prune, before=before, dry=dry, results_before=results, jobs_before=jobs).pruned

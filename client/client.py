@@ -20,19 +20,17 @@ from pulsed.client.job_calls import JobCalls
 from pulsed.client.keys import find_key
 from pulsed.client.lifetime import leave_to_parent, tell_of_forks, weakly
 from pulsed.client.observation_calls import ObservationCalls
-from pulsed.client.reading import read_device, read_result
+from pulsed.client.reading import read_device
 from pulsed.client.replies import Reply, check_known, expect, knows, no_answer, only_part
+from pulsed.client.result_calls import ResultCalls
 from pulsed.client.session_calls import SessionCalls
 from pulsed.client.transport import Answer, DaemonConnection
-from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError, JobTimeoutError
 from pulsed.model.job import JobInfo, JobRequest, JobState
 from pulsed.model.payload import Part
 from pulsed.model.rack_address import RackAddress
-from pulsed.model.result import JobResult
 from pulsed.wire.base import REVISION, Request
-from pulsed.wire.job_messages import ChunkReply, GetChunk
 from pulsed.wire.messages import (
     AnyEvent,
     Cancel,
@@ -41,12 +39,10 @@ from pulsed.wire.messages import (
     GetDevice,
     GetJob,
     GetJobs,
-    GetResult,
     GetStatus,
     Greeting,
     JobReply,
     JobsReply,
-    ResultReply,
     Status,
     StatusReply,
     Stop,
@@ -59,7 +55,7 @@ from pulsed.wire.rack_messages import GetRacks, RacksReply
 _log = logging.getLogger(__name__)
 
 
-class Client(JobCalls, SessionCalls, CalibrationCalls, ObservationCalls):
+class Client(ResultCalls, JobCalls, SessionCalls, CalibrationCalls, ObservationCalls):
     """One connection to a daemon.
 
     Args:
@@ -216,52 +212,6 @@ class Client(JobCalls, SessionCalls, CalibrationCalls, ObservationCalls):
         """Cancel a job; False when it had ended before."""
         return self._ask(CancelReply, Cancel, job_id=job_id).cancelled
 
-    def result(self, job_id: str, timeout: float | None = None) -> tuple[JobResult, Sequence[Part]]:
-        """Wait for the result of a job and return it with the parts its arrays lie in.
-
-        The daemon sends it as soon as it is there. Raises :class:`JobTimeoutError` after ``timeout`` seconds,
-        :class:`JobCancelledError`, or the error that the job failed with.
-        """
-        return self.finished(job_id, timeout)[1:]
-
-    def finished(self, job_id: str, timeout: float | None = None) -> tuple[JobInfo, JobResult, Sequence[Part]]:
-        """As :meth:`result`, with the job as it has ended before it."""
-        return self.read_finished(self._patiently(self.finishing(job_id), job_id, timeout))
-
-    def finishing(self, job_id: str) -> Future[Answer]:
-        """Return the future of what :meth:`read_finished` reads; nothing waits for it in a thread of its own.
-
-        To cancel it leaves the job alone.
-        """
-        return self._connected().request(GetResult, (), {"job_id": job_id})
-
-    def read_finished(self, answer: Answer) -> tuple[JobInfo, JobResult, Sequence[Part]]:
-        """Return what a future of :meth:`finishing` has brought, as :meth:`finished` does."""
-        message, parts = answer
-        return expect(ResultReply, message).job, *read_result(parts, self.greeting.version)
-
-    def chunk(
-        self, job_id: str, index: int, timeout: float | None = None
-    ) -> tuple[JobInfo, ChunkResult | None, Sequence[Part]]:
-        """Wait for one chunk of a job, counted from 0, and return the job, what it brought back, and its parts.
-
-        Without a chunk when the job has ended, then everything is in its result, the last chunk too; and at once when
-        the daemon is too old to give single ones. Raises :class:`JobTimeoutError` after ``timeout`` seconds.
-        """
-        if not knows(self.greeting, GetChunk):
-            return self.job(job_id), None, ()
-        future = self._connected().request(GetChunk, (), {"job_id": job_id, "index": index})
-        message, parts = self._patiently(future, job_id, timeout)
-        reply = expect(ChunkReply, message)
-        return reply.job, reply.chunk, parts
-
-    def _patiently(self, future: Future[Answer], job_id: str, timeout: float | None) -> Answer:
-        try:
-            return future.result(timeout)
-        except FutureTimeoutError:
-            future.cancel()
-            raise self.late(job_id, timeout) from None
-
     def late(self, job_id: str, timeout: float | None) -> JobTimeoutError:
         """Return the error that a job has not ended within ``timeout`` seconds, and why, as far as is known here."""
         if self._connection is not None and self._connection.open:
@@ -344,13 +294,18 @@ class Client(JobCalls, SessionCalls, CalibrationCalls, ObservationCalls):
     ) -> tuple[Reply, Sequence[Part]]:
         connection = self._connected()
         check_known(kind, connection.greeting)
-        future: Future[Answer] = connection.request(kind, parts, fields)
+        message, answer = self._in_time(connection.request(kind, parts, fields))
+        return expect(reply, message), answer
+
+    def _send(self, kind: type[Request], **fields: Any) -> Future[Answer]:
+        return self._connected().request(kind, (), fields)
+
+    def _in_time(self, future: Future[Answer]) -> Answer:
         try:
-            message, answer = future.result(self.timeout)
+            return future.result(self.timeout)
         except FutureTimeoutError:
             future.cancel()
-            raise no_answer(connection.url, self.timeout) from None
-        return expect(reply, message), answer
+            raise no_answer(self.url, self.timeout) from None
 
     def follow(self) -> None:
         """Have the daemon tell of events; return when none can be missed any longer."""

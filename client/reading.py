@@ -13,6 +13,7 @@ import msgspec
 from pydantic import ValidationError
 
 import pulsed
+from pulsed.model.chunk_results import ChunkResult, decode_chunk
 from pulsed.model.device import AS_IT_IS, DeviceDescription
 from pulsed.model.errors import IncompatibleError
 from pulsed.model.payload import Part
@@ -51,6 +52,14 @@ def read_result(parts: Sequence[Part], version: str) -> tuple[JobResult, Sequenc
     try:
         return decode(parts)
     except (msgspec.MsgspecError, LookupError) as error:
+        raise _not_readable("result", version, error) from error
+
+
+def read_chunk_heads(heads: Sequence[Part], version: str) -> list[ChunkResult]:
+    """Return what a daemon of ``version`` says is in the chunks of a result. Raises :class:`IncompatibleError`."""
+    try:
+        return [decode_chunk(head) for head in heads]
+    except msgspec.MsgspecError as error:
         raise _not_readable("result", version, error) from error
 
 

@@ -137,7 +137,7 @@ def _split(
     group: list[LabelledProgram] = []
     held = memory.nothing()
     for whole in programs:
-        load = memory.of(whole.lowered, whole.name, table, settings)
+        load = memory.of(whole.lowered, whole.name, table, settings, whole.memory_slots)
         share = load.most
         *full, program = _fitting(whole, share)
         joins = group and not full and share <= 1

@@ -14,11 +14,14 @@ from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.program import ChunkSettings
 from pulsed.model.errors import LoweringError
+from pulsed.model.result_size import program_bytes
 
 __getattr__ = old_names(__name__)
 
 MAX_BYTES = 256 * 2**20
-"""Bytes that one chunk brings back."""
+"""Bytes that one chunk brings back from its instruments."""
+MAX_RESULT = 4 * 2**20
+"""Bytes of the results of one chunk: a large result is kept and sent chunk by chunk."""
 MAX_SECONDS = 30.0
 """Wall time of one chunk: what is lost, and played again, when an instrument dies."""
 
@@ -27,7 +30,7 @@ class Load(NamedTuple):
     """What programs take, for each binding and shot."""
 
     shares: npt.NDArray[np.float64]
-    """Parts of a chunk: events of each instrument; and of each shot, data and time."""
+    """Parts of a chunk: events of each instrument; and of all shots, data, results and time."""
     used: npt.NDArray[np.bool_]
     """Which waveforms each instrument holds: (instruments, rows of the envelope table)."""
 
@@ -45,7 +48,7 @@ class Load(NamedTuple):
 def _taken(events, instrument, lengths, most_events, most_samples):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return events and samples that each instrument holds, its share of events, which waveforms, and if all fits.
 
-    The shares have room for two more.
+    The shares have room for three more.
     """
     count = most_events.shape[0]
     held, samples = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -56,7 +59,7 @@ def _taken(events, instrument, lengths, most_events, most_samples):  # type: ign
         if row >= 0 and not used[k, row]:
             used[k, row] = True
             samples[k] += lengths[row]
-    shares, fits = np.zeros(count + 2), True
+    shares, fits = np.zeros(count + 3), True
     for k in range(count):
         shares[k] = held[k] / most_events[k]
         fits = fits and held[k] <= most_events[k] and samples[k] <= most_samples[k]
@@ -99,9 +102,9 @@ class MemoryBudget:
 
     def nothing(self) -> Load:
         """Return the load of no programs."""
-        return Load(np.zeros(len(self.names) + 2), np.zeros((len(self.names), 0), dtype=bool))
+        return Load(np.zeros(len(self.names) + 3), np.zeros((len(self.names), 0), dtype=bool))
 
-    def of(self, lowered: Lowered, name: str, table: EnvelopeTable, settings: ChunkSettings) -> Load:
+    def of(self, lowered: Lowered, name: str, table: EnvelopeTable, settings: ChunkSettings, memory_slots: int) -> Load:
         """Return the load of one program.
 
         Raises :class:`LoweringError` with the numbers when it alone is more than an instrument holds.
@@ -113,7 +116,11 @@ class MemoryBudget:
             raise self._never(events, samples, name)
         size = self._data(lowered, settings)
         seconds = lowered.duration * self._dt + float(settings.rep_delay)
-        shares[-2:] = size * settings.shots / self._most_bytes, seconds * settings.shots / MAX_SECONDS
+        shares[-3:] = (
+            size * settings.shots / self._most_bytes,
+            self._results(lowered, settings, memory_slots) / MAX_RESULT,
+            seconds * settings.shots / MAX_SECONDS,
+        )
         return Load(shares, used)
 
     def _data(self, lowered: Lowered, settings: ChunkSettings) -> float:
@@ -132,6 +139,14 @@ class MemoryBudget:
             np.stack([instrument, block, acquisitions["time"], acquisitions["length"]], axis=1)[raw], axis=0
         )
         return 8.0 * np.count_nonzero(~raw) + 4.0 * float(windows[:, 3].sum())
+
+    def _results(self, lowered: Lowered, settings: ChunkSettings, memory_slots: int) -> float:
+        """Return the bytes of the results; those of an average do not become less with fewer shots."""
+        lengths = lowered.acquisitions["length"] if settings.meas_level == 0 else np.zeros(0)
+        levels = any(item.two is not None for item in settings.discriminators.values())
+        found = program_bytes(settings, memory_slots, int(lengths.max(initial=0)), levels=levels)
+        averaged = settings.spectrum is not None or (settings.meas_level < 2 and settings.meas_return == "avg")
+        return min(found, MAX_RESULT) if averaged else found
 
     def joined(self, held: Load, load: Load, count: int, table: EnvelopeTable) -> Load | None:
         """Return ``held`` and ``count`` times ``load`` in one chunk, or None when that does not fit."""

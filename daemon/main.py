@@ -38,13 +38,15 @@ from pulsed.daemon.maintenance import (
 )
 from pulsed.daemon.observe.observers import Observed, Observers
 from pulsed.daemon.observe.requests import ObservationHandlers
+from pulsed.daemon.retention import RetentionKeeper
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers.compile_client import CompileWorkerClient
+from pulsed.daemon.workers.heartbeat import Heartbeat
 from pulsed.daemon.workers.rack_connection import OUTPUTS_UNKNOWN, RackConnection
 from pulsed.daemon.workers.supervisor import Child
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import ConfigError, OutputsNotConfirmedError, WorkerDiedError, from_info
+from pulsed.model.errors import ConfigError, OutputsNotConfirmedError, StoreError, WorkerDiedError, from_info
 from pulsed.store.errors import LeaseError
 from pulsed.store.store import Store
 from pulsed.wire.messages import AnyEvent, Status, StatusChanged
@@ -123,6 +125,8 @@ class Daemon:
             self._start_self_test(stack, endpoint)
             observed = Observed(self.device, self.home, self.status, self._jobs, self._rack, server)
             await stack.enter_async_context(self._observers.watching(observed, endpoint))
+            if self.device.retention.deletes:
+                self._run_in_background(stack, RetentionKeeper(self.device.retention, store).run())
             stack.enter_context(self._announced(endpoint))
             logs.get("daemon").info("ready", url=endpoint, seconds=time.time() - self.started)
             self._observers.ready()
@@ -163,8 +167,8 @@ class Daemon:
                 message = f"{message}; {OUTPUTS_UNKNOWN}"
             if self._companion is not None and self._companion.last_words:
                 message = f"{message}; the command beside the daemon has ended: {self._companion.last_words}"
-        if (full := self._jobs.store.store.disk.problem()) is not None:
-            operational, message = False, f"{message}; {full}" if message else str(full)
+        for problem in self._jobs.store.problems():
+            operational, message = False, f"{message}; {problem}" if message else problem
         calibration = self._jobs.calibrations.active
         processes, health = [*self._children, *self._one_shots], self._observers.calibration_health
         return Status(
@@ -192,6 +196,7 @@ class Daemon:
             stack.push_async_callback(companion.stop)
         self._compiler.rpc.worker.start()
         stack.push_async_callback(self._compiler.rpc.worker.stop)
+        self._run_in_background(stack, Heartbeat(self._compiler.rpc, computes=True).run())
         self._rack.start()
         stack.push_async_callback(self._rack.stop)
 
@@ -257,10 +262,12 @@ class Daemon:
         while True:
             await asyncio.sleep(_RENEW)
             try:
-                await store.call(Store.renew, time.time())
+                await store.write(Store.renew, time.time())
             except LeaseError as error:
                 self._fail(error)
                 return
+            except StoreError as error:  # nobody else can have the rack before the lease has run out
+                logs.get("daemon").error("the lease could not be renewed", error=str(error))
 
     async def _close_server(self, server: RequestServer) -> None:
         self._server = None

@@ -146,7 +146,7 @@ class MaintenanceScheduler:
         Scans say nothing about values, and put nothing off. What clients say of the time is believed up to now: a clock
         that is ahead does not put the passes off.
         """
-        newest = await self._store.call(Store.runs, limit=_LOOKED_THROUGH)
+        newest = await self._store.call_patiently(Store.runs, limit=_LOOKED_THROUGH)
         return next((min(run.ended, time.time()) for run in newest if run.kind != "scan"), self._began)
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from pulsed.model.basis import Basis, basis_of
 from pulsed.model.errors import ConfigError, NotFoundError
+from pulsed.model.job import PrunedJobs
 
 if TYPE_CHECKING:  # the store reads sets; device descriptions bring pydantic, which takes long to import
     from pulsed.model.device import DeviceDescription
@@ -186,6 +187,8 @@ class Pruned(msgspec.Struct, frozen=True):
     """How many calibration sets."""
     files: tuple[str, ...] = ()
     """The data files that these records named, as they named them; they are left to whoever wrote them."""
+    ended: PrunedJobs = PrunedJobs()
+    """What was forgotten of jobs that have ended."""
 
 
 class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):

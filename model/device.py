@@ -26,7 +26,7 @@ from pydantic import (
 from pulsed.model.draft import Draft, asked, draft, named, respelt, whole
 from pulsed.model.errors import ConfigError
 from pulsed.model.observation import Alerts, Mail, Metrics
-from pulsed.model.policies import Limits, Maintenance, Table, Timing
+from pulsed.model.policies import Limits, Maintenance, Retention, Table, Timing
 from pulsed.model.references import known
 from pulsed.model.rules import wiring_problems
 from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz
@@ -227,6 +227,8 @@ class DeviceDescription(Table):
     """What one job may ask for."""
     maintenance: Maintenance = Maintenance()
     """Automatic maintenance of the calibration."""
+    retention: Retention = Retention()
+    """How long jobs and their results are kept."""
     metrics: Metrics = Metrics()
     """Where Prometheus finds figures about the daemon."""
     alerts: Alerts = Alerts()
@@ -343,9 +345,10 @@ def _problem(item: Any, meant: str = "") -> ConfigError:
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Legal keys of the table at ``loc``, found by walking the models."""
     tables: dict[str, type[Table]] = {
-        "timing": Timing, "limits": Limits, "maintenance": Maintenance, "instruments": InstrumentDescription,
-        "oscillators": OscillatorDescription, "ports": PortDescription, "qubits": QubitDescription,
-        "couplings": CouplingDescription, "metrics": Metrics, "alerts": Alerts,
+        "timing": Timing, "limits": Limits, "maintenance": Maintenance, "retention": Retention,
+        "instruments": InstrumentDescription, "oscillators": OscillatorDescription, "ports": PortDescription,
+        "qubits": QubitDescription, "couplings": CouplingDescription, "metrics": Metrics,
+        "alerts": Alerts,
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)

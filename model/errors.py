@@ -235,6 +235,12 @@ class StoreFullError(StoreError):
     code = "store_full"
 
 
+class StoreLockedError(StoreError):
+    """Another process keeps the database from being written."""
+
+    code = "store_locked"
+
+
 class WorkerDiedError(PulsedError):
     """A worker process ended in the middle of its work."""
 

@@ -211,6 +211,10 @@ class JobInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     ends: float | None = None
     """And to end."""
     chunks_done: int = 0
+    pruned: float | None = None
+    """When what was submitted and brought back was deleted (Unix time); None when it is there."""
+    result_chunks: int = 0
+    """Chunks that the result is kept and sent in, one by one; 0 when it is in one piece."""
     chunks: int = 0
     attempts: int = 0
     """How often it was started on the rack."""
@@ -227,3 +231,17 @@ class JobLogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     what: str
     """A state, ``"chunk"`` for one that was played, ``"changed"`` or ``"refused"`` for what was asked of the job."""
     detail: str = ""
+
+
+class PrunedJobs(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much was forgotten."""
+
+    jobs: int = 0
+    """Jobs, with all that is known of them."""
+    results: int = 0
+    """Jobs that are still listed, and whose programs and results are gone."""
+    bytes: int = 0
+    """Of programs and results."""
+
+    def __add__(self, other: PrunedJobs) -> PrunedJobs:
+        return PrunedJobs(self.jobs + other.jobs, self.results + other.results, self.bytes + other.bytes)

@@ -75,6 +75,11 @@ def _kind(dtype: np.dtype[Any]) -> str | tuple[tuple[str, str], ...]:
     return tuple((name, dtype[name].str) for name in dtype.names)
 
 
+def dtype_of(ref: ArrayRef) -> np.dtype[Any]:
+    """Return the type of the array that ``ref`` names."""
+    return _dtype(ref.dtype)
+
+
 class PartWriter:
     """Collects the parts of one message."""
 

@@ -48,8 +48,9 @@ class Limits(Table):
     """Bytes of one submission."""
     free_disk: NonNegativeInt = 512 * 2**20
     """Bytes that have to be free on the disk of the store; below, no job is accepted."""
-    max_result: PositiveInt = 256 * 2**20
-    """Bytes of the result of one job; one that would bring back more is refused before it plays."""
+    max_result: PositiveInt = 4 * 2**30
+    """Bytes of the result of one job; one that would bring back more, or more than the disk of the store has room for,
+    is refused before it plays."""
     rep_delay: Seconds = Field(default=500e-6, gt=0)
     """Time from the end of a program to the next shot, in which qubits relax."""
     rep_delay_min: Seconds = Field(default=1e-6, gt=0)
@@ -80,3 +81,21 @@ class Maintenance(Table):
     """A pass begins only when no job has waited or played for this long. Jobs that arrive during a pass go first."""
     limit: Seconds = Field(default=3600.0, gt=0)
     """How long one pass may take, including jobs that go first; the next pass goes on where this one was stopped."""
+
+
+class Retention(Table):
+    """What of jobs that have ended is deleted by the daemon, and when. Without any of it nothing is."""
+
+    results: float | None = Field(default=None, gt=0)
+    """Days after which programs and results of a job are deleted; it stays in lists. None: they are kept."""
+    jobs: float | None = Field(default=None, gt=0)
+    """Days after which a job is forgotten altogether; None: never."""
+    size: PositiveInt | None = None
+    """Bytes that programs and results of all jobs may have; of more, the oldest are deleted. None: no bound."""
+    keep: tuple[str, ...] = ("keep",)
+    """Tags of jobs that are left alone."""
+
+    @property
+    def deletes(self) -> bool:
+        """Whether anything is deleted at all."""
+        return self.results is not None or self.jobs is not None or self.size is not None

@@ -205,7 +205,8 @@ class SubmittedJob(JobV1):  # type: ignore[misc]
             if answer.cancelled() or not found.set_running_or_notify_cancel():
                 return
             try:
-                self._came = self._take(self._client.read_finished(answer.result()))
+                came = self._client.read_finished(answer.result())
+                self._came = None if came is None else self._take(came)
             except ConnectionFailedError as error:
                 found.set_exception(DaemonConnectionError(error.message, subject=error.subject, value=error.value))
             except PulsedError:

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, insert, select
 
 from pulsed.model.calibration import CalibrationSet, Value
-from pulsed.model.errors import IncompatibleError, InvalidValueError, NotFoundError
+from pulsed.model.errors import IncompatibleError, InvalidValueError, NotFoundError, StoreError
 from pulsed.store.tables import calibration_change, calibration_current, calibration_set
 
 _sets, _changes, _current = calibration_set.c, calibration_change.c, calibration_current.c
@@ -93,9 +93,25 @@ def put(connection: Connection, rack: str, calibration: CalibrationSet, now: flo
 
 
 def get(connection: Connection, rack: str, calibration_id: str) -> CalibrationSet:
-    """Return the set with this id. Raises :class:`NotFoundError`."""
+    """Return the set with this id, whose content has been held against it.
+
+    Raises :class:`NotFoundError`, and :class:`StoreError` for one that is damaged.
+    """
     row = row_of(connection, rack, calibration_id)
-    return _build(row.head, _stored_values(connection, rack, row.number))
+    try:
+        found = _build(row.head, _stored_values(connection, rack, row.number))
+    except KeyError as error:
+        raise _damaged(calibration_id, f"without {error}") from error
+    if found.calibration_id != calibration_id:
+        raise _damaged(calibration_id, f"the content of {found.calibration_id}")
+    return found
+
+
+def _damaged(calibration_id: str, value: str) -> StoreError:
+    return StoreError(
+        "the calibration set in the store is damaged: its content is not the one that its id was made of",
+        subject=f"calibration set {calibration_id}", value=value, legal="a copy of the store from before",
+    )  # fmt: skip
 
 
 def row_of(connection: Connection, rack: str, calibration_id: str) -> Row[Any]:

@@ -64,6 +64,18 @@ class DiskWatch:
                 value=f"{_mebibytes(free)} free", legal=f"at least {_mebibytes(needed)}",
             )  # fmt: skip
 
+    def check_result(self, size: int) -> None:
+        """Raise :class:`StoreFullError` when a result of ``size`` bytes, written chunk by chunk, would not fit."""
+        if self.place is None:
+            return
+        free = self._look(_EVERY)
+        if free < size + self.mark // _KEPT:
+            raise StoreFullError(
+                "the result would not fit on the disk of the store", subject=f"disk of {self.place}",
+                value=f"{_mebibytes(size)} of result, {_mebibytes(free)} free",
+                legal="fewer shots or circuits, averages, or more room there",
+            )  # fmt: skip
+
     def _look(self, seconds: float) -> int:
         now = time.monotonic()
         if now - self._looked >= seconds:
@@ -72,15 +84,15 @@ class DiskWatch:
         return self._free
 
 
-def place_of(url: str) -> Path | None:
-    """Return the directory of a database that is a file here, else None."""
+def path_of(url: str) -> Path | None:
+    """Return the file of a database that is one here, else None."""
     try:
         parsed = make_url(url)
     except ArgumentError:
         return None  # whoever opens it says so
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None
-    return Path(parsed.database).parent
+    return Path(parsed.database)
 
 
 def _mebibytes(size: int) -> str:

@@ -30,9 +30,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from pulsed.model.errors import ConfigError, IncompatibleError
 from pulsed.store.tables import HEAD, metadata
 
-BUSY_SECONDS = 10.0
-"""How long a connection waits for another process that writes."""
+BUSY_SECONDS = 1.0
+"""How long a connection waits for another process that writes; what must not be lost is tried again."""
 
+_NAMED = 5
+"""Tables that an error lists."""
 SqlParameters = dict[str, Any]
 
 READ = {"pulsed_read": True}
@@ -66,7 +68,7 @@ _POSTGRES_DRIVER = "postgresql+psycopg"
 """SQLAlchemy before 2.1 would take psycopg2, which is not developed any further."""
 _POSTGRES_SETTINGS = {
     "options": f"-c synchronous_commit=on -c lock_timeout={BUSY_SECONDS:.0f}s",
-    "connect_timeout": f"{BUSY_SECONDS:.0f}",
+    "connect_timeout": "10",
     "application_name": "pulsed",
 }
 """A job that is accepted is on the disk, whatever the server does for others, and nobody waits for ever."""
@@ -104,6 +106,18 @@ def database_errors(engine: Engine) -> tuple[type[Exception], ...]:
 def is_conflict(error: BaseException | None) -> bool:
     """Whether a row was refused because its key is there already (or another condition of its table)."""
     return type(error).__name__ in _CONFLICTS
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Whether the database has waited for another process that writes, for as long as it may."""
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode & 0xFF in _LOCKED
+    return getattr(error, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_LOCK_NOT_AVAILABLE = "55P03"
+"""What PostgreSQL calls it."""
 
 
 # Every driver has an IntegrityError of its own; psycopg raises more special ones.
@@ -151,11 +165,13 @@ def _in_order(names: Sequence[str]) -> Callable[[SqlParameters], tuple[object, .
 def migrate(connection: Connection) -> None:
     """Bring the tables to :data:`HEAD` within the transaction of ``connection``.
 
-    Raises :class:`IncompatibleError` for a store that a newer version has written.
+    Raises :class:`IncompatibleError` for a store that a newer version has written, and :class:`ConfigError` for the
+    database of another program.
     """
     version = _version(connection)
     if version == HEAD:
         return
+    _check_ours(connection, version)
     # Alembic takes longer to import than a start takes otherwise; most starts do not need it.
     from alembic import command
     from alembic.config import Config
@@ -172,6 +188,16 @@ def migrate(connection: Connection) -> None:
     config.attributes["connection"] = connection
     config.attributes["metadata"] = metadata
     command.upgrade(config, HEAD)
+
+
+def _check_ours(connection: Connection, version: str | None) -> None:
+    """Raise :class:`ConfigError` for a database that has tables, and not those that every store has had."""
+    found = sorted(inspect(connection).get_table_names())
+    if found and (version is None or not {"lease", "job"} <= set(found)):
+        raise ConfigError(
+            "the database is that of another program: it is left alone", subject="store",
+            value=f"tables {', '.join(found[:_NAMED])}", legal="an empty database, a store of pulsed, or another path",
+        )  # fmt: skip
 
 
 def _version(connection: Connection) -> str | None:

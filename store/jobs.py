@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 import msgspec
@@ -15,10 +16,11 @@ from pulsed.model.errors import (
     InvalidValueError,
     NotAllowedError,
     NotFoundError,
+    StoreError,
 )
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, check_step
 from pulsed.store.engine import Prepared
-from pulsed.store.tables import chunk, job, job_log, job_tag, payload, result
+from pulsed.store.tables import chunk, job, job_log, job_tag, payload, pruned_job, result
 
 
 class Changes(TypedDict, total=False):
@@ -28,6 +30,7 @@ class Changes(TypedDict, total=False):
     times: dict[str, float]
     chunks: int
     chunks_done: int
+    result_chunks: int
     attempts: int
     stops: int
     calibration_id: str
@@ -60,7 +63,7 @@ class Conditions(TypedDict, total=False):
     newest_first: bool
 
 
-_encode = msgspec.msgpack.Encoder().encode
+encode_info = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(JobInfo)
 
 _RACK: BindParameter[str] = bindparam("r")
@@ -68,6 +71,9 @@ _NUMBER: BindParameter[int] = bindparam("n")
 _HERE = job.c.rack == _RACK
 _LAST = Prepared(select(func.max(job.c.number)).where(_HERE))
 _BY_ID = Prepared(select(job.c.number, job.c.info).where(_HERE, job.c.job_id == bindparam("i")))
+_WHEN_PRUNED = Prepared(
+    select(pruned_job.c.pruned).where(pruned_job.c.rack == _RACK, pruned_job.c.job_id == bindparam("i"))
+)
 _BY_IDS = select(job.c.job_id, job.c.info).where(_HERE, job.c.job_id.in_(bindparam("ids", expanding=True)))
 _INSERT_JOB, _INSERT_TAG, _INSERT_PAYLOAD, _INSERT_RESULT = (
     Prepared(insert(table)) for table in (job, job_tag, payload, result)
@@ -81,8 +87,10 @@ _DELETE_TAGS = delete(job_tag).where(job_tag.c.rack == _RACK, job_tag.c.number =
 _CHUNKS_HERE = delete(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
 _DELETE_CHUNKS = Prepared(_CHUNKS_HERE)
 _DELETE_CHUNK = _CHUNKS_HERE.where(chunk.c.index == bindparam("k"))
+_DELETE_BEYOND = _CHUNKS_HERE.where(chunk.c.index >= bindparam("k"))
 _COUNT_CHUNKS = select(func.count()).select_from(chunk).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
 _CHUNKS = select(chunk.c.index, chunk.c.data).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER)
+_CHUNK_NUMBERS = select(chunk.c.index).where(chunk.c.rack == _RACK, chunk.c.number == _NUMBER).order_by(chunk.c.index)
 _INDEX = job_log.c["index"]
 _NEXT = select(func.coalesce(func.max(_INDEX) + literal_column("1"), literal_column("0"))).where(
     job_log.c.number == _NUMBER, job_log.c.rack == _RACK
@@ -144,13 +152,13 @@ def add(
 def by_ids(connection: Connection, rack: str, ids: Iterable[str]) -> dict[str, JobInfo]:
     """Return those of ``ids`` that are there."""
     rows = connection.execute(_BY_IDS, {"r": rack, "ids": list(ids)})
-    return {row.job_id: _decode(row.info) for row in rows}
+    return {row.job_id: decode_info(row.info) for row in rows}
 
 
 def change(
     connection: Connection, rack: str, job_id: str, state: JobState | None, now: float, changes: Changes
 ) -> JobInfo:
-    """Take the step to ``state`` (None: stay) and make ``changes``; a final state deletes the chunks.
+    """Take the step to ``state`` (None: stay) and make ``changes``; a final state deletes chunks that are no result.
 
     Raises :class:`NotFoundError`, :class:`IllegalStepError` or :class:`InvalidValueError`; then nothing changes.
     """
@@ -173,7 +181,9 @@ def change(
         connection.execute(_DELETE_TAGS, {"r": rack, "n": number})
         if new.tags:
             _INSERT_TAG.run_many(connection, _tag_rows(rack, number, new.tags))
-    if state in FINAL_STATES:
+    if state in FINAL_STATES and new.result_chunks:
+        connection.execute(_DELETE_BEYOND, {"r": rack, "n": number, "k": new.result_chunks})
+    elif state in FINAL_STATES:
         _DELETE_CHUNKS.run(connection, {"r": rack, "n": number})
     return new
 
@@ -222,7 +232,7 @@ def find(
     query = query.order_by(job.c.number.desc() if newest_first else job.c.number)
     # SQLite knows no OFFSET without a LIMIT, PostgreSQL no negative one.
     query = query.limit((1 << 62) if limit is None else limit).offset(skip)
-    return [(number, _decode(data)) for number, data in connection.execute(query)]
+    return [(number, decode_info(data)) for number, data in connection.execute(query)]
 
 
 def beginning_with(connection: Connection, rack: str, start: str, limit: int) -> list[JobInfo]:
@@ -230,12 +240,12 @@ def beginning_with(connection: Connection, rack: str, start: str, limit: int) ->
     # neither LIKE, which SQLite reads without regard to case, nor a range, which a collation may order otherwise
     query = select(job.c.info).where(_HERE, func.substr(job.c.job_id, 1, len(start)) == start)
     query = query.order_by(job.c.number.desc()).limit(limit)
-    return [_decode(data) for data in connection.execute(query, {"r": rack}).scalars()]
+    return [decode_info(data) for data in connection.execute(query, {"r": rack}).scalars()]
 
 
 def unfinished(connection: Connection, rack: str) -> list[JobInfo]:
     """Return every job that has not ended, by priority, highest first, then by order of submission."""
-    return [_decode(data) for data in connection.execute(_UNFINISHED, {"r": rack}).scalars()]
+    return [decode_info(data) for data in connection.execute(_UNFINISHED, {"r": rack}).scalars()]
 
 
 def save_chunk(
@@ -249,13 +259,39 @@ def save_chunk(
     if old.state in FINAL_STATES:
         raise IllegalStepError("takes no chunk, it has ended", subject=f"job {job_id}", value=old.state.value)
     here = {"r": rack, "n": number}
-    connection.execute(_DELETE_CHUNK, {**here, "k": index})
-    connection.execute(insert(chunk), {"rack": rack, "number": number, "index": index, "saved": now, "data": data})
+    _put_chunk(connection, rack, number, index, data, now)
     _add_log(connection, rack, number, entries)
     done = connection.execute(_COUNT_CHUNKS, here).scalar_one()
     new = msgspec.structs.replace(old, chunks_done=done)
     _UPDATE.run(connection, {**here, **_columns(new)})
     return new
+
+
+def _put_chunk(connection: Connection, rack: str, number: int, index: int, data: bytes, now: float) -> None:
+    connection.execute(_DELETE_CHUNK, {"r": rack, "n": number, "k": index})
+    connection.execute(insert(chunk), {"rack": rack, "number": number, "index": index, "saved": now, "data": data})
+
+
+def finish(
+    connection: Connection, rack: str, job_id: str, data: bytes, last: tuple[int, bytes] | None, now: float,
+    changes: Changes,
+) -> JobInfo:  # fmt: skip
+    """Store the result and take the step to DONE; with ``result_chunks`` among the changes the chunks are part of it.
+
+    Raises :class:`NotFoundError`, :class:`IllegalStepError`, and :class:`StoreError` when one of them is missing.
+    """
+    number, _ = _find(connection, rack, job_id)
+    if last is not None:
+        _put_chunk(connection, rack, number, *last, now)
+    info = change(connection, rack, job_id, JobState.DONE, now, changes)
+    if info.result_chunks:
+        found = connection.execute(_COUNT_CHUNKS, {"r": rack, "n": number}).scalar_one()
+        if found != info.result_chunks:
+            raise StoreError(
+                "a chunk of the result is missing", subject=f"job {job_id}", value=found, legal=info.result_chunks
+            )
+    _INSERT_RESULT.run(connection, {"rack": rack, "number": number, "data": data})
+    return info
 
 
 def log(connection: Connection, rack: str, job_id: str) -> list[JobLogEntry]:
@@ -264,10 +300,10 @@ def log(connection: Connection, rack: str, job_id: str) -> list[JobLogEntry]:
     return [JobLogEntry(*row) for row in connection.execute(_LOG, {"r": rack, "n": number})]
 
 
-def chunks(connection: Connection, rack: str, job_id: str) -> dict[int, bytes]:
-    """Return the chunks of a job that are there, by index. Raises :class:`NotFoundError`."""
+def chunk_numbers(connection: Connection, rack: str, job_id: str) -> list[int]:
+    """Return which chunks of a job are there, in order. Raises :class:`NotFoundError`."""
     number, _ = _find(connection, rack, job_id)
-    return {row[0]: row[1] for row in connection.execute(_CHUNKS, {"r": rack, "n": number})}
+    return list(connection.execute(_CHUNK_NUMBERS, {"r": rack, "n": number}).scalars())
 
 
 def one_chunk(connection: Connection, rack: str, job_id: str, index: int) -> bytes | None:
@@ -276,12 +312,6 @@ def one_chunk(connection: Connection, rack: str, job_id: str, index: int) -> byt
     query = _CHUNKS.where(chunk.c.index == bindparam("k"))
     row = connection.execute(query, {"r": rack, "n": number, "k": index}).one_or_none()
     return None if row is None else row[1]
-
-
-def put_result(connection: Connection, rack: str, job_id: str, data: bytes) -> None:
-    """Store the result of a job. Raises :class:`NotFoundError`."""
-    number, _ = _find(connection, rack, job_id)
-    _INSERT_RESULT.run(connection, {"rack": rack, "number": number, "data": data})
 
 
 def get_payload(connection: Connection, rack: str, job_id: str) -> bytes:
@@ -303,20 +333,31 @@ def _blob(connection: Connection, rack: str, job_id: str, table: Table) -> bytes
     number, info = _find(connection, rack, job_id)
     query = select(table.c.data).where(table.c.rack == _RACK, table.c.number == _NUMBER)
     data: bytes | None = connection.execute(query, {"r": rack, "n": number}).scalar()
+    if data is None and info.pruned is not None:
+        raise _pruned(f"the {table.name} was deleted by the retention of the daemon", job_id, info.pruned)
     if data is None:
         raise NotFoundError(f"the job has no {table.name}, it is {info.state}", subject=f"job {job_id}")
     return data
 
 
+def _pruned(message: str, job_id: str, when: float) -> NotFoundError:
+    moment = datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds")
+    return NotFoundError(message, subject=f"job {job_id}", value=f"on {moment}")
+
+
 def _find(connection: Connection, rack: str, job_id: str) -> tuple[int, JobInfo]:
     row = _BY_ID.run(connection, {"r": rack, "i": job_id}).fetchone()
     if row is None:
+        gone = _WHEN_PRUNED.run(connection, {"r": rack, "i": job_id}).fetchone()
+        if gone is not None:
+            raise _pruned("the job was forgotten by the retention of the daemon", job_id, gone[0])
         raise NotFoundError("no such job", subject=f"rack {rack}", value=job_id)
     number, data = row
-    return number, _decode(data)
+    return number, decode_info(data)
 
 
-def _decode(data: bytes) -> JobInfo:
+def decode_info(data: bytes) -> JobInfo:
+    """Return a job as it is stored. Raises :class:`IncompatibleError`."""
     try:
         return _decoder.decode(data)
     except msgspec.MsgspecError as error:
@@ -330,7 +371,7 @@ def _columns(info: JobInfo) -> dict[str, object]:
         "priority": info.priority,
         "created": info.created,
         "name": info.name,
-        "info": _encode(info),
+        "info": encode_info(info),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Unpack
@@ -10,14 +11,17 @@ from typing import Unpack
 from sqlalchemy import Connection, Engine
 
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord
-from pulsed.model.errors import StoreError
-from pulsed.model.job import JobInfo, JobLogEntry, JobState
+from pulsed.model.errors import StoreError, StoreLockedError
+from pulsed.model.job import JobInfo, JobLogEntry, JobState, PrunedJobs
 from pulsed.model.rack_address import RackAddress
 from pulsed.model.session import SessionInfo
-from pulsed.store import calibration_log, calibrations, engine, jobs, leases, prune, runs, sessions
-from pulsed.store.disk import DiskWatch, place_of
+from pulsed.store import calibration_log, calibrations, engine, files, jobs, leases, prune, retention, runs, sessions
+from pulsed.store.disk import DiskWatch, path_of
 from pulsed.store.errors import LeaseLostError
 from pulsed.store.jobs import Changes, Conditions
+
+_OPENING = 10.0
+"""Seconds that opening waits for another process that writes."""
 
 
 class Store:
@@ -39,7 +43,9 @@ class Store:
         self.url = url
         self.rack = rack
         self.lease_seconds = lease_seconds
-        self.disk = DiskWatch(place_of(url), free_disk)
+        self._path = path_of(url)
+        self._file: files.FileMark | None = None
+        self.disk = DiskWatch(None if self._path is None else self._path.parent, free_disk)
         self._engine: Engine | None = None
         self._writer: Connection | None = None
         self._lock = threading.Lock()
@@ -52,18 +58,34 @@ class Store:
         Raises :class:`LeaseError` when another holder's lease has not expired, :class:`ConfigError` for a URL
         that is none, :class:`IncompatibleError` for a store of a newer version. The same holder may retake.
         """
-        self._dispose()
-        self._engine = engine.connect(self.url)
-        try:
-            with self._transaction() as connection:
-                engine.migrate(connection)
-                self._fence = leases.take(connection, self.rack, holder, now, self.lease_seconds)
-        except BaseException:
+        end = time.monotonic() + _OPENING
+        while True:
             self._dispose()
-            raise
+            self._engine = engine.connect(self.url)
+            try:
+                if self._path is not None:
+                    files.prepare(self._path)
+                with self._transaction() as connection:
+                    engine.migrate(connection)
+                    self._fence = leases.take(connection, self.rack, holder, now, self.lease_seconds)
+            except StoreLockedError:
+                self._dispose()
+                if time.monotonic() > end:
+                    raise
+            except BaseException:
+                self._dispose()
+                raise
+            else:
+                self._file = None if self._path is None else files.mark(self._path)
+                return
 
     def renew(self, now: float) -> None:
-        """Hold the lease until ``now + lease_seconds``."""
+        """Hold the lease until ``now + lease_seconds``; it is lost, too, when the file has become another one."""
+        if self._path is not None and files.mark(self._path) != self._file:
+            raise LeaseLostError(
+                "the file of the database was removed or replaced while it was open: what is written there is lost",
+                subject=f"store {self._path}", legal="the file that was opened; stop the daemon to replace it",
+            )  # fmt: skip
         with self._write() as connection:
             leases.extend(connection, self.rack, now + self.lease_seconds)
 
@@ -120,16 +142,19 @@ class Store:
         with self._write() as connection:
             return jobs.change(connection, self.rack, job_id, None, 0.0, changes)
 
-    def finish(self, job_id: str, result_blob: bytes, now: float, **changes: Unpack[Changes]) -> JobInfo:
-        """Store the result, delete the chunks and take the step to DONE, all at once or not at all.
+    def finish(
+        self, job_id: str, result_blob: bytes, now: float, last: tuple[int, bytes] | None = None,
+        **changes: Unpack[Changes],
+    ) -> JobInfo:  # fmt: skip
+        """Store the result and take the step to DONE, all at once or not at all.
 
-        Raises :class:`NotFoundError`, :class:`IllegalStepError`, and :class:`StoreFullError` for want of room.
+        The chunks are deleted, unless ``result_chunks`` says that they are the result: then ``last``, an index and a
+        chunk, is stored with them. Raises :class:`NotFoundError`, :class:`IllegalStepError`, :class:`StoreError` when
+        one of them is missing, and :class:`StoreFullError` for want of room.
         """
-        self.disk.check_room(len(result_blob))
+        self.disk.check_room(len(result_blob) + (0 if last is None else len(last[1])))
         with self._write() as connection:
-            info = jobs.change(connection, self.rack, job_id, JobState.DONE, now, changes)
-            jobs.put_result(connection, self.rack, job_id, result_blob)
-            return info
+            return jobs.finish(connection, self.rack, job_id, result_blob, last, now, changes)
 
     def save_chunk(self, job_id: str, index: int, blob: bytes, now: float, log: Sequence[JobLogEntry] = ()) -> JobInfo:
         """Store a finished chunk, in place of an older one of that index, and count ``chunks_done`` again.
@@ -140,6 +165,21 @@ class Store:
         self.disk.check_room(len(blob))
         with self._write() as connection:
             return jobs.save_chunk(connection, self.rack, job_id, index, blob, now, log)
+
+    def prune_results(self, before: float, keep: Sequence[str], now: float, limit: int, *, dry: bool) -> PrunedJobs:
+        """Delete programs and results of old jobs, see :func:`pulsed.store.retention.prune_results`."""
+        with self._write() as connection:
+            return retention.prune_results(connection, self.rack, before, keep, now, limit, dry=dry)
+
+    def prune_jobs(self, before: float, keep: Sequence[str], now: float, limit: int, *, dry: bool) -> PrunedJobs:
+        """Forget old jobs, see :func:`pulsed.store.retention.prune_jobs`."""
+        with self._write() as connection:
+            return retention.prune_jobs(connection, self.rack, before, keep, now, limit, dry=dry)
+
+    def results_beyond(self, size: int, keep: Sequence[str]) -> float:
+        """Return before when results have to go, see :func:`pulsed.store.retention.beyond`."""
+        with self._read() as connection:
+            return retention.beyond(connection, self.rack, size, keep)
 
     def job(self, job_id: str) -> JobInfo:
         """Return one job. Raises :class:`NotFoundError`."""
@@ -156,13 +196,13 @@ class Store:
         with self._read() as connection:
             return jobs.get_payload(connection, self.rack, job_id)
 
-    def chunks(self, job_id: str) -> dict[int, bytes]:
-        """Return the finished chunks of a job by index. Raises :class:`NotFoundError`."""
+    def chunk_numbers(self, job_id: str) -> list[int]:
+        """Return which chunks of a job are stored, in order. Raises :class:`NotFoundError`."""
         with self._read() as connection:
-            return jobs.chunks(connection, self.rack, job_id)
+            return jobs.chunk_numbers(connection, self.rack, job_id)
 
     def chunk(self, job_id: str, index: int) -> bytes | None:
-        """Return one finished chunk of a job, None when it is not there. Raises :class:`NotFoundError`."""
+        """Return one stored chunk of a job, None when it is not there. Raises :class:`NotFoundError`."""
         with self._read() as connection:
             return jobs.one_chunk(connection, self.rack, job_id, index)
 
@@ -341,6 +381,11 @@ class Store:
             yield
         except engine.database_errors(self._connected()) as error:
             cause = getattr(error, "orig", None) or error
+            if engine.is_locked(cause):
+                raise StoreLockedError(
+                    "another process keeps the database from being written", subject=f"store of rack {self.rack}",
+                    value=str(cause), legal="one that ends its transactions soon: it may be a backup, or an open shell",
+                ) from error  # fmt: skip
             raise StoreError(str(cause), subject=f"store of rack {self.rack}") from error
 
     def _connected(self) -> Engine:

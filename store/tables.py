@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a test holds it equal to what ``migrations/versions`` has."""
 
 metadata = MetaData()
@@ -135,6 +135,17 @@ session = Table(
     sqlite_with_rowid=False,
 )
 """Sessions and batches; ``info`` is the :class:`pulsed.model.session.SessionInfo` as msgpack, which counts."""
+
+pruned_job = Table(
+    "pruned_job",
+    metadata,
+    _rack(),
+    Column("job_id", String(64), nullable=False),
+    Column("pruned", Float(53), nullable=False),
+    PrimaryKeyConstraint("job_id", "rack"),
+    sqlite_with_rowid=False,
+)
+"""Jobs that were forgotten, and when (Unix time)."""
 
 payload = _blobs_of_job("payload")
 result = _blobs_of_job("result")

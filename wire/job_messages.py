@@ -48,8 +48,12 @@ class GetChunk(Request, frozen=True, tag="job.chunk"):
 
 
 class ChunkReply(Reply, frozen=True, tag="job.chunk.reply"):
-    """A chunk; its arrays are the parts. The last one of a job, and all of one that has ended, are in its result."""
+    """A chunk; its arrays are the parts.
+
+    The last one of a job, and all of one that has ended, are in its result, unless that is kept in chunks: then each of
+    them may be asked for at any time.
+    """
 
     job: JobInfo
     chunk: ChunkResult | None = None
-    """None when the job has ended."""
+    """None when the job has ended, and its result has no such chunk."""

@@ -86,6 +86,8 @@ class GetResult(Request, frozen=True, tag="result"):
     """The result of a job. The reply comes when there is one: at once, or as soon as the job ends."""
 
     job_id: str
+    chunks: bool = False
+    """Whether the client asks for the chunks of a large result itself, see :class:`ResultReply`."""
 
 
 class GetStatus(Request, frozen=True, tag="status"):
@@ -169,6 +171,10 @@ class Prune(Request, frozen=True, tag="prune"):
     """Unix time, seconds."""
     dry: bool = False
     """Only say what that would be."""
+    results_before: float | None = None
+    """Delete programs and results of jobs from before this Unix time, too; those of revision 0 do not know it."""
+    jobs_before: float | None = None
+    """Forget jobs from before this Unix time, too."""
 
 
 class Stop(Request, frozen=True, tag="stop"):
@@ -218,7 +224,12 @@ class CancelReply(Reply, frozen=True, tag="cancel.reply"):
 
 
 class ResultReply(Reply, frozen=True, tag="result.reply"):
-    """A result: its parts are those of :func:`pulsed.model.result.encode`."""
+    """A result: its parts are those of :func:`pulsed.model.result.encode`.
+
+    When the job has ``result_chunks`` the arrays do not follow: the parts after the first are the heads of so many
+    chunks, each of which :class:`~pulsed.wire.job_messages.GetChunk` brings. To a client that did not ask for
+    ``chunks`` the daemon sends all in one piece, or refuses what is too large for that.
+    """
 
     job: JobInfo
 

@@ -7,7 +7,7 @@ import time
 import click
 
 from pulsed.cli.options import as_json_option, daemon_options
-from pulsed.cli.screens.sessions import sessions_screen
+from pulsed.cli.screens.sessions import as_told, sessions_screen
 from pulsed.cli.screens.terminal import show_answer
 from pulsed.client import Client
 
@@ -24,7 +24,7 @@ def sessions(ended: bool, limit: int, url: str | None, key: str | None, as_json:
     """
     with Client(url, key) as client:
         found = client.sessions(ended=ended, limit=limit)
-    show_answer(found, sessions_screen(found, time.time()), as_json=as_json)
+    show_answer([as_told(one) for one in found], sessions_screen(found, time.time()), as_json=as_json)
 
 
 @click.group()
@@ -40,7 +40,7 @@ def show(session_id: str, url: str | None, key: str | None, as_json: bool) -> No
     """Show one session or batch."""
     with Client(url, key) as client:
         found = client.session(session_id)
-    show_answer(found, sessions_screen([found], time.time()), as_json=as_json)
+    show_answer(as_told(found), sessions_screen([found], time.time()), as_json=as_json)
 
 
 @session.command()
@@ -55,4 +55,4 @@ def close(session_id: str, cancel: bool, url: str | None, key: str | None, as_js
     """
     with Client(url, key) as client:
         found = client.close_session(client.session(session_id).session_id, cancel=cancel)
-    show_answer(found, sessions_screen([found], time.time()), as_json=as_json)
+    show_answer(as_told(found), sessions_screen([found], time.time()), as_json=as_json)

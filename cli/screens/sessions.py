@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -20,6 +22,11 @@ def standing(session: SessionInfo) -> str:
     if session.state is SessionState.CLOSING:
         words.append(f"closed by {session.ended_by}")
     return ", ".join(words)
+
+
+def as_told(session: SessionInfo) -> dict[str, Any]:
+    """Return a session as JSON has it: with its state, also where that is the one which goes without saying."""
+    return {**msgspec.to_builtins(session), "state": str(session.state)}
 
 
 def left(session: SessionInfo, now: float) -> str:

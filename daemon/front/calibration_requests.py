@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import msgspec
 from pulsed.daemon import logs
 from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_limit
 from pulsed.daemon.jobs.jobs import Jobs
+from pulsed.daemon.retention import prune as prune_jobs
 from pulsed.model.calibration import CalibrationSet, from_json
 from pulsed.model.errors import InvalidValueError, NotFoundError, ProtocolError
 from pulsed.model.payload import Part
@@ -124,14 +126,21 @@ class CalibrationHandlers:
 
     async def _prune(self, message: m.Prune, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         latest = time.time() - _YOUNGEST
-        if not message.before <= latest:
-            raise InvalidValueError(
-                "too young to be forgotten: somebody may be about to use it", subject="before", value=message.before,
-                legal=f"at most {latest:.0f}, {_YOUNGEST / 3600:g} h ago",
-            )  # fmt: skip
-        store = self.jobs.store
-        pruned = await store.call(Store.prune, message.before, dry=message.dry)
-        logs.get("calibration").info("pruned", runs=pruned.runs, sets=pruned.sets, dry=message.dry, user=peer.user)
+        asked = {"before": message.before, "results": message.results_before, "jobs": message.jobs_before}
+        for subject, before in asked.items():
+            if before is not None and not before <= latest:
+                raise InvalidValueError(
+                    "too young to be forgotten: somebody may be about to use it", subject=subject, value=before,
+                    legal=f"at most {latest:.0f}, {_YOUNGEST / 3600:g} h ago",
+                )  # fmt: skip
+        store, keep = self.jobs.store, self.jobs.device.retention.keep
+        results, jobs = (-math.inf if b is None else b for b in (message.results_before, message.jobs_before))
+        ended = await prune_jobs(store, results=results, jobs=jobs, keep=keep, dry=message.dry)
+        pruned = msgspec.structs.replace(await store.call(Store.prune, message.before, dry=message.dry), ended=ended)
+        logs.get("calibration").info(
+            "pruned", runs=pruned.runs, sets=pruned.sets, jobs=ended.jobs, results=ended.results, dry=message.dry,
+            user=peer.user,
+        )  # fmt: skip
         return m.PruneReply(message.id, pruned), ()
 
 

@@ -40,6 +40,10 @@ _RECEIVED = struct.Struct("=Q"), 128
 _LEAST_INFO = 136
 
 
+def _nothing() -> None:
+    """Do nothing: what a request that has no connection any longer waits with."""
+
+
 class PeerConnection:
     """One connection. ``socket`` is a second handle of it, so that its number cannot come to mean another one."""
 
@@ -51,8 +55,8 @@ class PeerConnection:
         self.address = b""
         self.turn = asyncio.Lock()
         """Held while a large answer is fetched for it."""
-        self.waiting = 0
-        """Requests that wait for room, or for what a job has yet to bring."""
+        self.waiting: dict[object, Callable[[], None]] = {}
+        """Requests that wait for room, or for what a job has yet to bring, each with what forgets it."""
         self._sent: deque[tuple[zmq.MessageTracker, int]] = deque()
         self._moved = self.since
 
@@ -150,26 +154,24 @@ class PeerConnections:
         finally:
             done()
 
-    def waits(self, address: bytes) -> Callable[[], None]:
-        """Count one more request of this peer that waits; return what counts it off again, once.
+    def waits(self, address: bytes, gone: Callable[[], None] = _nothing) -> Callable[[], None]:
+        """Count one more request of this peer that waits; return what counts it off again.
 
-        Raises :class:`InvalidValueError` when too many wait.
+        ``gone`` is called when the connection goes while it waits. Raises :class:`InvalidValueError` when too many do.
         """
         connection = self.of(address)
         if connection is None:
-            return lambda: None
-        if connection.waiting >= MOST_WAITING:
+            return _nothing
+        if len(connection.waiting) >= MOST_WAITING:
             raise InvalidValueError(
-                "too many requests of one connection wait", subject="connection", value=connection.waiting + 1,
+                "too many requests of one connection wait", subject="connection", value=len(connection.waiting) + 1,
                 legal=f"at most {MOST_WAITING}",
             )  # fmt: skip
-        connection.waiting += 1
-        waits = True
+        token = object()
+        connection.waiting[token] = gone
 
         def done() -> None:
-            nonlocal waits
-            connection.waiting -= waits
-            waits = False
+            connection.waiting.pop(token, None)
 
         return done
 
@@ -202,6 +204,9 @@ class PeerConnections:
             return
         if self._by_address.get(connection.address) is connection:
             del self._by_address[connection.address]
+        waiting, connection.waiting = connection.waiting, {}
+        for gone in waiting.values():
+            gone()
         if connection.socket is not None:
             connection.socket.close()
 

@@ -47,8 +47,11 @@ class Outlet(Protocol):
     def has_room(self, peer: Peer) -> bool:
         """Whether the peer takes what it is sent."""
 
-    def waits(self, peer: Peer) -> Callable[[], None]:
-        """Count one more request of the peer that waits; return what counts it off again."""
+    def waits(self, peer: Peer, gone: Callable[[], None]) -> Callable[[], None]:
+        """Count one more request of the peer that waits; return what counts it off again.
+
+        ``gone`` is called when the peer goes while it waits.
+        """
 
     def room(self, peer: Peer) -> AbstractAsyncContextManager[None]:
         """Wait until it does, and until the large answers before this one have left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
@@ -36,6 +37,7 @@ class JobHandlers:
         self._outlet = outlet
         self._arriving = 0
         """Bytes of submissions that the store does not have yet."""
+        self._joining = asyncio.Lock()
         self.handlers: dict[type[m.AnyRequest], Handler] = {
             m.Submit: self._submit,
             m.GetJob: self._job,
@@ -96,20 +98,28 @@ class JobHandlers:
     async def _result(self, message: m.GetResult, _parts: Sequence[Part], peer: Peer) -> None:
         await self._own(message.job_id, peer)
 
-        done = self._outlet.waits(peer)
-
         def deliver(info: JobInfo, outcome: Sequence[Part] | PulsedError) -> None:
             done()
             if isinstance(outcome, PulsedError):
                 self._outlet.answer(peer, m.ErrorReply(message.id, outcome.to_info()), ())
+            elif info.result_chunks and not message.chunks:
+                self._outlet.later(self._in_one_piece(message, info, outcome, peer), message, peer)
             elif self._outlet.has_room(peer):
                 self._outlet.answer(peer, m.ResultReply(message.id, info), outcome)
             else:  # from the store, when the peer has taken what it was sent: what lies there for it is bounded
                 self._outlet.later(self._result(message, (), peer), message, peer)
 
+        done = self._outlet.waits(peer, lambda: self.jobs.forget(message.job_id, deliver))
         with _unless_it_fails(done):
             async with self._outlet.room(peer):
                 await self.jobs.wait(message.job_id, deliver)
+
+    async def _in_one_piece(
+        self, message: m.GetResult, info: JobInfo, parts: Sequence[Part], peer: Peer
+    ) -> HandlerReply:
+        """Answer a client that is too old for results in chunks; one at a time, and only when it takes what it gets."""
+        async with self._joining, self._outlet.room(peer):
+            return m.ResultReply(message.id, info), await self.jobs.joined(info, parts)
 
     async def _update(self, message: UpdateJob, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         await self._own(message.job_id, peer, "change")
@@ -124,8 +134,6 @@ class JobHandlers:
     async def _chunk(self, message: GetChunk, _parts: Sequence[Part], peer: Peer) -> None:
         await self._own(message.job_id, peer)
 
-        done = self._outlet.waits(peer)
-
         def deliver(info: JobInfo, chunk: ChunkResult | None, parts: Sequence[Part]) -> None:
             done()
             if self._outlet.has_room(peer):
@@ -133,6 +141,7 @@ class JobHandlers:
             else:
                 self._outlet.later(self._chunk(message, (), peer), message, peer)
 
+        done = self._outlet.waits(peer, lambda: self.jobs.forget(message.job_id, deliver))
         with _unless_it_fails(done):
             async with self._outlet.room(peer):
                 await self.jobs.wait_for_chunk(message.job_id, message.index, deliver)

@@ -199,9 +199,9 @@ class RequestServer:
         """Whether the peer takes what it is sent."""
         return self.connections.has_room(peer.address)
 
-    def waits(self, peer: Peer) -> Callable[[], None]:
+    def waits(self, peer: Peer, gone: Callable[[], None]) -> Callable[[], None]:
         """Count one more request of the peer that waits; return what counts it off again."""
-        return self.connections.waits(peer.address)
+        return self.connections.waits(peer.address, gone)
 
     def room(self, peer: Peer) -> AbstractAsyncContextManager[None]:
         """Wait until it does, and until the large answers before this one have left."""

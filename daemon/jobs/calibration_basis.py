@@ -50,7 +50,7 @@ class BasisChecker:
             if calibration.made_for is not None or calibration.parent is None:
                 break
             try:
-                calibration = await self.store.call(Store.calibration, calibration.parent)
+                calibration = await self.store.call_patiently(Store.calibration, calibration.parent)
             except NotFoundError:
                 break
         return calibration.made_for or self.adopted
@@ -68,7 +68,7 @@ class RackCalibrations:
         if calibration_id == self.active.calibration_id:
             return self.active
         store = self.basis.store
-        found = await store.call(Store.calibration, calibration_id)
+        found = await store.call_patiently(Store.calibration, calibration_id)
         await self.basis.check(found)
         return found
 
@@ -132,7 +132,7 @@ async def _put(store: StoreThread, calibration: CalibrationSet, why: str) -> Cal
     """Store a set, make it active and return it: a child, where the store has its values for another rack."""
     now = time.time()
     with contextlib.suppress(NotFoundError):
-        stored = await store.call(Store.calibration, calibration.calibration_id)
+        stored = await store.call_patiently(Store.calibration, calibration.calibration_id)
         if stored.made_for != calibration.made_for:  # which the id does not tell: the store keeps the one it has
             calibration = msgspec.structs.replace(calibration, parent=stored.calibration_id, created=_now())
     if why:

@@ -108,6 +108,7 @@ class CompileStage:
             check_rack_time(seconds, info.options, limits, f"job {info.job_id}", at_least=False)
             size = sum(chunk.bytes for chunk in answer.chunks)
             check_result_size(size, info.options, limits, f"job {info.job_id}", at_least=False)
+            self.registry.store.store.disk.check_result(size)
         job.chunks, at = answer.chunks, 0
         for chunk in answer.chunks:
             job.chunk_parts.append(encoded[at : at + chunk.parts])
@@ -126,7 +127,7 @@ class CompileStage:
     async def _submitted(self, job: ActiveJob) -> tuple[JobRequest, Sequence[Part]]:
         payload = job.payload
         if payload is None:
-            payload = await self.registry.store.call(Store.payload, job.info.job_id)
+            payload = await self.registry.store.call_patiently(Store.payload, job.info.job_id)
         return messages.read_submission(payload)
 
     async def _calibration_for(self, info: JobInfo) -> CalibrationSet:
@@ -136,14 +137,18 @@ class CompileStage:
             return self.calibrations.active
         return await self.calibrations.named(wanted)  # the rack may be another one since the job was accepted
 
-    async def _finished_chunks(self, job: ActiveJob) -> set[int]:
-        """Return which chunks need not be played again."""
+    async def _finished_chunks(self, job: ActiveJob) -> dict[int, ChunkResult]:
+        """Return the chunks that need not be played again, without their arrays."""
         store = self.registry.store
-        finished = set()
-        for index, blob in (await store.call(Store.chunks, job.info.job_id)).items():
+        finished = {}
+        for index in await store.call_patiently(Store.chunk_numbers, job.info.job_id):
+            # One at a time: together they may be large.
+            blob = await store.call_patiently(Store.chunk, job.info.job_id, index)
+            if blob is None or index >= len(job.chunks):
+                continue
             head = decode_chunk(unpack_frames(blob)[0])
-            if index < len(job.chunks) and _is_same(head, job.chunks[index]):
-                finished.add(index)
+            if _is_same(head, job.chunks[index]):
+                finished[index] = head
         return finished
 
 

@@ -14,13 +14,14 @@ from pulsed.daemon.jobs.registry import ActiveJob, JobRegistry
 from pulsed.daemon.workers import messages
 from pulsed.daemon.workers.rack_connection import RackConnection
 from pulsed.model import result as results
-from pulsed.model.chunk_results import ChunkResult, decode_chunk, encode_chunk, merge_chunks
+from pulsed.model.chunk_results import Assembly, ChunkResult, encode_chunk
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
     InstrumentChangedError,
     InstrumentMemoryLostError,
     InstrumentTimeoutError,
     InstrumentUnreachableError,
+    JobFailedError,
     PulsedError,
     WorkerDiedError,
 )
@@ -38,7 +39,13 @@ _ON_RACK = (JobState.RUNNING, JobState.INTERRUPTED)
 _GRACE, _FACTOR = 60.0, 10.0
 """A chunk may take this many seconds, and this many times as long as its pulses."""
 
-FinishedChunk = tuple[ChunkResult, Sequence[Part]]
+JOINED = 4 * 2**20
+"""Bytes up to which the chunks of a result are joined; a larger one is kept and sent chunk by chunk as it is."""
+_BEHIND = 2
+"""Chunks that may wait for the disk while another one plays."""
+
+FinishedChunk = tuple[int, ChunkResult, Sequence[Part]]
+"""Which one, what it brought back, and its arrays."""
 
 
 class ExecutionStage:
@@ -100,24 +107,57 @@ class ExecutionStage:
                     return
             self.registry.finish(job, self._result(job, (), []))
             return
-        played = await self._play_all(job)
+        last = await self._play_all(job)
+        if not self.registry.alive(job):
+            return
+        log = () if job.last_chunk is None else (job.last_chunk,)
+        if sum(chunk.bytes for chunk in job.chunks) > JOINED:
+            heads = [encode_chunk(head) for head in self._heads(job, last)]
+            blob = None if last is None else (last[0], pack_frames([encode_chunk(last[1]), *last[2]]))
+            self.registry.finish(job, self._result(job, (), heads), log, blob, in_chunks=True)
+            return
+        whole = await self._joined(job, last)
         if self.registry.alive(job):
-            programs, arrays = merge_chunks(played, job.info.num_programs, job.info.options.shots)
-            log = () if job.last_chunk is None else (job.last_chunk,)
-            self.registry.finish(job, self._result(job, programs, arrays), log)
+            self.registry.finish(job, self._result(job, *whole), log)
+
+    @staticmethod
+    def _heads(job: ActiveJob, last: FinishedChunk | None) -> list[ChunkResult]:
+        """Return the chunks in order, without their arrays."""
+        heads = job.stored if last is None else {**job.stored, last[0]: last[1]}
+        return [heads[index] for index in sorted(heads)]
+
+    async def _joined(
+        self, job: ActiveJob, last: FinishedChunk | None
+    ) -> tuple[tuple[results.ProgramResult, ...], Sequence[Part]]:
+        """Return a small result in one piece."""
+        info, store = job.info, self.registry.store
+        assembly = Assembly(self._heads(job, last), info.num_programs, info.options.shots)
+        for index in sorted(job.stored):
+            blob = await store.call_patiently(Store.chunk, info.job_id, index)
+            if blob is None:
+                raise JobFailedError("a stored chunk is not there any longer", subject=f"job {info.job_id}")
+            assembly.add(index, unpack_frames(blob)[1:])
+        if last is not None:
+            assembly.add(last[0], last[2])
+        return assembly.programs()
 
     def _start(self, job: ActiveJob) -> None:
         attempt = job.info.attempts + 1
         self.registry.step(job, JobState.RUNNING, f"attempt {attempt}", attempts=attempt)
 
-    async def _play_all(self, job: ActiveJob) -> list[FinishedChunk]:
-        """Play what is not stored yet. All but the last chunk are stored at once, that one with the result."""
-        played: list[FinishedChunk] = []
+    async def _play_all(self, job: ActiveJob) -> FinishedChunk | None:
+        """Play what is not stored yet. All but the last chunk are stored at once; that one is returned."""
+        last: FinishedChunk | None = None
+        writes: list[asyncio.Future[Any]] = []
         missing = [index for index in range(len(job.chunks)) if index not in job.stored]
         for index in missing:
+            if len(writes) >= _BEHIND:  # the disk may be slower than the rack: what waits for it is bounded
+                await asyncio.wait([writes.pop(0)])
+                if not self.registry.alive(job):
+                    return None
             answer, arrays = await self._play_chunk(job, index)
             if not self.registry.alive(job):
-                return []
+                return None
             chunk = job.chunks[index]
             for stage, seconds in answer.times.items():
                 job.spent(stage, seconds)
@@ -125,19 +165,17 @@ class ExecutionStage:
             entry = _entry(index, len(job.chunks), answer.times)
             if index == missing[-1]:
                 job.last_chunk = entry
-                played.append((done, arrays))
+                last = index, done, arrays
             else:
-                self._save(job, index, done, arrays, entry)
-        if job.stored:
-            store = self.registry.store
-            for index, blob in (await store.call(Store.chunks, job.info.job_id)).items():
-                if index in job.stored:
-                    head, *parts = unpack_frames(blob)
-                    played.append((decode_chunk(head), parts))
-        return played
+                writes.append(self._save(job, index, done, arrays, entry))
+        if writes:
+            await asyncio.wait(writes)
+        return last
 
-    def _save(self, job: ActiveJob, index: int, done: ChunkResult, arrays: Sequence[Part], entry: JobLogEntry) -> None:
-        job.stored.add(index)
+    def _save(
+        self, job: ActiveJob, index: int, done: ChunkResult, arrays: Sequence[Part], entry: JobLogEntry
+    ) -> asyncio.Future[Any]:
+        job.stored[index] = done
         job.chunk_parts[index] = ()
         blob = pack_frames([encode_chunk(done), *arrays])
         job.info = msgspec.structs.replace(job.info, chunks_done=len(job.stored))
@@ -150,6 +188,7 @@ class ExecutionStage:
 
         write.add_done_callback(stored)
         self.registry.changed(job)
+        return write
 
     async def _play_chunk(self, job: ActiveJob, index: int) -> tuple[messages.ChunkPlayed, Sequence[Part]]:
         """Play one chunk, and once more after an instrument or the worker was lost."""

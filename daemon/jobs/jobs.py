@@ -7,6 +7,8 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from pulsed.daemon import logs
 from pulsed.daemon.jobs.admission import check_submission
 from pulsed.daemon.jobs.calibration_basis import RackCalibrations
@@ -19,8 +21,9 @@ from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers import messages
 from pulsed.daemon.workers.compile_client import CompileWorkerClient
 from pulsed.daemon.workers.rack_connection import RackConnection
-from pulsed.model.chunk_results import decode_chunk
-from pulsed.model.errors import InvalidValueError, NotAllowedError, NotFoundError, SessionEndedError
+from pulsed.model import result as results
+from pulsed.model.chunk_results import Assembly, decode_chunk
+from pulsed.model.errors import IncompatibleError, InvalidValueError, NotAllowedError, NotFoundError, SessionEndedError
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobRequest, JobState
 from pulsed.model.payload import Part, pack_frames, unpack_frames
 from pulsed.model.run_options import RUN_OPTIONS
@@ -33,6 +36,8 @@ RACK_WAIT = 20.0
 """Seconds that the job whose turn it is waits for instruments that do not answer; then it fails with their error."""
 MOST_CHANGES = 100
 """Changes of the name or the tags of one job."""
+MOST_JOINED = 256 * 2**20
+"""Bytes of a result that is joined for a client which does not know of chunks."""
 _CHANGED = "changed"
 """What the log says of such a change."""
 _DETAIL = 1000
@@ -89,7 +94,7 @@ class Jobs:
     async def recover(self) -> None:
         """Resume every job of the store that has not ended."""
         await self.sessions.recover()
-        for info in await self.store.call(Store.unfinished):
+        for info in await self.store.call_patiently(Store.unfinished):
             job = ActiveJob(info)
             self._registry.enter(job)
             if info.state is JobState.RUNNING:
@@ -286,6 +291,10 @@ class Jobs:
                 return
         self._registry.wait(job_id, waiter)
 
+    def forget(self, job_id: str, waiter: Callable[..., None]) -> None:
+        """Do not call ``waiter`` any more: nobody is there whom it would answer."""
+        self._registry.forget(job_id, waiter)
+
     async def wait_for_chunk(self, job_id: str, index: int, waiter: ChunkWaiter) -> None:
         """Call ``waiter`` once, now or when this chunk is stored or the job has ended.
 
@@ -306,8 +315,36 @@ class Jobs:
                 return
         if job_id in self._registry.jobs:
             self._registry.wait_for_chunk(job_id, index, waiter)
+            return
+        info = await self.store.call(Store.job, job_id)
+        blob = await self.store.call(Store.chunk, job_id, index) if index < info.result_chunks else None
+        if blob is None:
+            waiter(info, None, ())
         else:
-            waiter(await self.store.call(Store.job, job_id), None, ())
+            head, *parts = unpack_frames(blob)
+            waiter(info, decode_chunk(head), parts)
+
+    async def joined(self, info: JobInfo, parts: Sequence[Part]) -> Sequence[Part]:
+        """Return a result that is kept in chunks in one piece, for a client that knows no other.
+
+        ``parts`` are what is kept beside the chunks. Raises :class:`IncompatibleError` for one that is too large.
+        """
+        result, heads = results.decode(parts)
+        assembly = Assembly([decode_chunk(head) for head in heads], info.num_programs, info.options.shots)
+        size = 0
+        for index in range(info.result_chunks):
+            blob = await self.store.call(Store.chunk, info.job_id, index)
+            if blob is None:
+                raise NotFoundError("a chunk of the result is not there", subject=f"job {info.job_id}", value=index)
+            size += len(blob)
+            if size > MOST_JOINED:
+                raise IncompatibleError(
+                    "this version of the client takes results in one piece only, and this one is too large for that: "
+                    "install the daemon's version", subject=f"job {info.job_id}", legal=f"up to {MOST_JOINED} bytes",
+                )  # fmt: skip
+            assembly.add(index, unpack_frames(blob)[1:])
+        programs, arrays = assembly.programs()
+        return results.encode(msgspec.structs.replace(result, programs=programs), arrays)
 
     def estimated(self, info: JobInfo) -> JobInfo:
         """Return a job with the times at which it may be expected to start and to end, if it waits."""

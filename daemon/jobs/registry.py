@@ -21,7 +21,7 @@ from pulsed.daemon.jobs.sessions import Sessions
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers import messages
 from pulsed.model.chunk_results import ChunkResult
-from pulsed.model.errors import ErrorInfo, JobFailedError, PulsedError, StoreError, from_info
+from pulsed.model.errors import ErrorInfo, JobFailedError, PulsedError, StoreError, StoreLockedError, from_info
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, check_step
 from pulsed.model.payload import Part, pack_frames
 from pulsed.store.jobs import Changes
@@ -62,8 +62,8 @@ class ActiveJob:
     """What was submitted, unless it waits in the store."""
     chunks: tuple[messages.ChunkInfo, ...] = ()
     chunk_parts: list[Sequence[Part]] = field(default_factory=list)
-    stored: set[int] = field(default_factory=set)
-    """Chunks that the store has."""
+    stored: dict[int, ChunkResult] = field(default_factory=dict)
+    """Chunks that the store has, without their arrays, or that are on their way to it."""
     seconds: dict[str, float] = field(default_factory=dict)
     since: float = field(default_factory=time.perf_counter)
     """When it began to wait for what it waits for."""
@@ -104,8 +104,9 @@ class JobRegistry:
         self.to_compile, self.to_play = asyncio.Event(), asyncio.Event()
         """Set when there may be something to do."""
         self.failed = failed
-        self._waiters: dict[str, list[Waiter]] = defaultdict(list)
-        self._chunk_waiters: dict[str, list[tuple[int, ChunkWaiter]]] = defaultdict(list)
+        self._waiters: dict[str, dict[Waiter, None]] = defaultdict(dict)
+        self._chunk_waiters: dict[str, dict[ChunkWaiter, int]] = defaultdict(dict)
+        """By job; the second kind with the chunk that each waits for."""
         self._kept = 0
 
     def enter(self, job: ActiveJob) -> None:
@@ -158,11 +159,20 @@ class JobRegistry:
         self._drop(job)
         self._tell(job.info, error_of(job.info))
 
-    def finish(self, job: ActiveJob, parts: Sequence[Part], log: Sequence[JobLogEntry] = ()) -> None:
-        """Have the result stored. Whoever waits gets it when it is durable; the rack does not wait for that."""
+    def finish(
+        self, job: ActiveJob, parts: Sequence[Part], log: Sequence[JobLogEntry] = (),
+        last: tuple[int, bytes] | None = None, *, in_chunks: bool = False,
+    ) -> None:  # fmt: skip
+        """Have the result stored. Whoever waits gets it when it is durable; the rack does not wait for that.
+
+        With ``in_chunks`` the chunks that are stored, and the ``last`` one, are the result, and ``parts`` only say what
+        is in them.
+        """
         info, began, now = job.info, time.perf_counter(), time.time()
         check_step(info.job_id, info.state, JobState.DONE)
         changes: Changes = {"times": job.seconds, "chunks_done": len(job.chunks)}
+        if in_chunks:
+            changes["result_chunks"] = len(job.chunks)
         changes["log"] = (*log, JobLogEntry(now, str(JobState.DONE)))
         job.finishing = True
         self.queue.remove(info.job_id)
@@ -178,24 +188,36 @@ class JobRegistry:
             self._tell(job.info, parts)
             self.changed(job)
 
-        finishing = self.store.write(Store.finish, info.job_id, pack_frames(parts), now, **changes)
+        finishing = self.store.write(Store.finish, info.job_id, pack_frames(parts), now, last, **changes)
         finishing.add_done_callback(durable)
         self.keep(job, "result", finishing)
 
     def wait(self, job_id: str, waiter: Waiter) -> None:
         """Call ``waiter`` once, when the job ends."""
-        self._waiters[job_id].append(waiter)
+        self._waiters[job_id][waiter] = None
 
     def wait_for_chunk(self, job_id: str, index: int, waiter: ChunkWaiter) -> None:
         """Call ``waiter`` once, when this chunk of the job is stored or the job ends."""
-        self._chunk_waiters[job_id].append((index, waiter))
+        self._chunk_waiters[job_id][waiter] = index
+
+    def forget(self, job_id: str, waiter: Callable[..., None]) -> None:
+        """Do not call ``waiter``, if it waits for this job or a chunk of it."""
+        kinds: tuple[dict[str, dict[Callable[..., None], Any]], ...] = (self._waiters, self._chunk_waiters)
+        for waiting in kinds:
+            waiting.get(job_id, {}).pop(waiter, None)
+            if not waiting.get(job_id, True):
+                del waiting[job_id]
+
+    def waiting_for(self, job_id: str) -> int:
+        """Return how many wait for a job, or for a chunk of it."""
+        return len(self._waiters.get(job_id, ())) + len(self._chunk_waiters.get(job_id, ()))
 
     def chunk_stored(self, job: ActiveJob, index: int, chunk: ChunkResult, parts: Sequence[Part]) -> None:
         """Give a chunk to those who wait for it."""
-        waiting = self._chunk_waiters.pop(job.info.job_id, [])
-        if left := [item for item in waiting if item[0] != index]:
+        waiting = self._chunk_waiters.pop(job.info.job_id, {})
+        if left := {waiter: number for waiter, number in waiting.items() if number != index}:
             self._chunk_waiters[job.info.job_id] = left
-        for number, waiter in waiting:
+        for waiter, number in waiting.items():
             if number == index:
                 waiter(job.info, chunk, parts)
 
@@ -204,8 +226,8 @@ class JobRegistry:
 
         def written(future: asyncio.Future[Any]) -> None:
             error = None if future.cancelled() else future.exception()
-            if not isinstance(error, StoreError):
-                self._written(future)
+            if not isinstance(error, StoreError) or isinstance(error, StoreLockedError):
+                self._written(future)  # a lock passes: this is a daemon that ends meanwhile
             elif self.alive(job):
                 failure = JobFailedError(f"its {what} could not be stored: {error}", subject=f"job {job.info.job_id}")
                 self.end(job, JobState.FAILED, failure.to_info())
@@ -245,7 +267,7 @@ class JobRegistry:
         self.to_play.set()
 
     def _tell(self, info: JobInfo, outcome: Sequence[Part] | PulsedError) -> None:
-        for _, tell in self._chunk_waiters.pop(info.job_id, ()):
+        for tell in self._chunk_waiters.pop(info.job_id, ()):
             tell(info, None, ())
         for waiter in self._waiters.pop(info.job_id, ()):
             waiter(info, outcome)

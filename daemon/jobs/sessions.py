@@ -195,7 +195,7 @@ class Sessions:
 
     async def recover(self) -> None:
         """Take over the sessions of the store; their time goes on in :meth:`run`, with what each had left."""
-        for info in await self._store.call(Store.unended_sessions):
+        for info in await self._store.call_patiently(Store.unended_sessions):
             self._infos[info.session_id] = info
             if holds_rack(info):
                 self._queue.hold(info.session_id)

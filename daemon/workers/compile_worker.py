@@ -1,17 +1,22 @@
 """The compile worker: decodes what clients sent and lowers it, in a process bounded in memory.
 
-The daemon bounds its time, by killing it. Started by the supervisor as
+The daemon bounds its time, by killing it. One thread compiles; another one reads the pipe, and says that the process
+lives. Started by the supervisor as
 ``python -m pulsed.daemon.workers.compile_worker PIPE PARENT``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
+import os
+import queue
 import resource
 import signal
 import struct
 import sys
+import threading
 import time
 import warnings
 from collections import OrderedDict, defaultdict
@@ -31,6 +36,7 @@ from pulsed.model.job import Bindings, RunOptions
 from pulsed.model.payload import Part
 from pulsed.model.qpy import QPY_MIN, check_qpy
 
+_Work = messages.SetUp | messages.Compile
 _KEPT_COMPILERS = 2
 _SWEEP_SECONDS = 1.0
 """What looking at one program is counted for."""
@@ -56,6 +62,7 @@ class CompileWorker:
         """The last set that came with a request: the daemon does not send it again, whatever became of it."""
         self._newest = 0
         self._compiling = False
+        self._requests: queue.SimpleQueue[tuple[_Work | messages.Quit, Sequence[Part]]] = queue.SimpleQueue()
 
     def interrupt(self, *_: object) -> None:
         """Leave the job that is compiled, if there is one. The handler of SIGUSR1, which the daemon sends for its job.
@@ -68,35 +75,47 @@ class CompileWorker:
 
     def run(self) -> None:
         """Serve requests until the daemon goes."""
-        while (message := self.pipe.receive()) is not None:
-            request = messages.compile_requests.decode(message[0])
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+        while True:
+            request, given = self._requests.get()
             if isinstance(request, messages.Quit):
                 return
+            job_id = request.job_id if isinstance(request, messages.Compile) else ""
             try:
-                answer, parts = self._interruptible(request, message[1:])
+                answer, parts = self._interruptible(request, given)
             except _Aborted:
                 self._compilers.clear()  # whatever they keep may be half made
-                aborted = messages.job_cancelled(request.job_id)
-                answer, parts = messages.RequestFailed(aborted.to_info(), request.job_id), []
+                aborted = messages.job_cancelled(job_id)
+                answer, parts = messages.RequestFailed(aborted.to_info(), job_id), []
             except (Exception, MemoryError) as error:  # noqa: BLE001 - whatever a job does, it is the job that fails
                 if not isinstance(error, PulsedError):
                     logs.get("compile").exception("compiling failed")
-                job_id = request.job_id if isinstance(request, messages.Compile) else ""
                 answer, parts = messages.RequestFailed(_describe(error), job_id), []
             self.pipe.send([messages.encode(answer), *parts])
+            del given, parts  # until the next request comes
 
-    def _interruptible(
-        self, request: messages.SetUp | messages.Compile, parts: Sequence[Part]
-    ) -> tuple[messages.CompileReply, list[Part]]:
+    def _read(self) -> None:
+        try:
+            while (message := self.pipe.receive()) is not None:
+                request = messages.compile_requests.decode(message[0])
+                if not isinstance(request, messages.Ping):
+                    self._requests.put((request, message[1:]))
+                else:
+                    with contextlib.suppress(OSError):  # the daemon has gone: the next read says so
+                        self.pipe.send([messages.encode(messages.Pong())])
+                del message
+            self._requests.put((messages.Quit(), ()))
+        except BaseException:  # noqa: BLE001 - for want of memory, perhaps: who does not hear would only seem hung
+            os._exit(1)
+
+    def _interruptible(self, request: _Work, parts: Sequence[Part]) -> tuple[messages.CompileReply, list[Part]]:
         try:
             self._compiling = isinstance(request, messages.Compile)
             return self._serve(request, parts)
         finally:
             self._compiling = False
 
-    def _serve(
-        self, request: messages.SetUp | messages.Compile, parts: Sequence[Part]
-    ) -> tuple[messages.CompileReply, list[Part]]:
+    def _serve(self, request: _Work, parts: Sequence[Part]) -> tuple[messages.CompileReply, list[Part]]:
         return self._set_up(request, parts) if isinstance(request, messages.SetUp) else self._compile(request, parts)
 
     def _set_up(self, request: messages.SetUp, parts: Sequence[Part]) -> tuple[messages.Ready, list[Part]]:

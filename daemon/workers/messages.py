@@ -185,9 +185,9 @@ class RequestFailed(_Tagged, frozen=True):
     """Of the instruments that do answer, when a connection failed."""
 
 
-CompileRequest = SetUp | Compile | Quit
+CompileRequest = SetUp | Compile | Ping | Quit
 RackRequest = SetUp | Connect | PlayChunk | CheckChunk | CheckHealth | UseFrontPanel | Abort | Ping | Quit
-CompileReply = Ready | Compiled | RequestFailed
+CompileReply = Ready | Pong | Compiled | RequestFailed
 UNASKED = (PlayProgress, Pong)
 """What a worker says besides its answer to a request."""
 RackReply = (

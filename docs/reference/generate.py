@@ -117,6 +117,7 @@ def _tables() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "[timing]", policies.Timing
     yield "[limits]", policies.Limits
     yield "[maintenance]", policies.Maintenance
+    yield "[retention]", policies.Retention
     yield "[metrics]", observation.Metrics
     yield "[alerts]", observation.Alerts
     yield "[alerts.mail]", observation.Mail

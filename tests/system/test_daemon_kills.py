@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -302,6 +303,20 @@ def test_compile_worker_killed_is_started_again(daemon: DaemonProcess) -> None:
         client.submit(request, [packed(flip())])
         check_whole(client, request.job_id, 10)
         assert pids(client)["compile"] != pid
+
+
+def test_hung_compile_worker_is_replaced_and_its_job_compiled_again(daemon: DaemonProcess) -> None:
+    with daemon.client() as client:
+        status = client.status().workers["compile"]
+        os.kill(status.pid, signal.SIGSTOP)
+        request, began = job(), time.monotonic()
+        client.submit(request, [packed(flip())])
+        eventually(lambda: client.status().workers["compile"].pid not in (0, status.pid), "another one has taken over")
+        check_whole(client, request.job_id, 10)
+        assert not alive(status.pid)
+        assert client.status().workers["compile"].restarts == status.restarts + 1
+        assert time.monotonic() - began < PATIENCE
+    assert "the compile worker hangs" in (daemon.home / "logs" / "daemon.jsonl").read_text()
 
 
 def test_compiling_is_bounded_in_time_and_memory(start: Start) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,81 +13,64 @@ import pytest
 from pulsed.client import Client
 from pulsed.daemon.main import RACK
 from pulsed.model.errors import ErrorInfo, JobCancelledError
-from pulsed.testing.daemon_process import CONFIGS, DaemonProcess, alive, eventually
+from pulsed.testing.daemon_process import DaemonProcess, alive, eventually
+from pulsed.testing.instruments_process import InstrumentsProcess
 from pulsed.testing.jobs import PATIENCE, submit
-
-OUTPUTS = {"awg1": ("OUTP1?", "OUTP2?", "OUTP3?", "OUTP4?"), "awg2": ("OUTP1?", "OUTP2?"), "sgs1": ("OUTP?",)}
-"""A query of each output that a job of these tests may have switched on."""
-
 
 NEVER, OFTEN = 1e6, 0.3
 """Seconds between two looks at idle instruments."""
 
 
-class Instruments:
-    """The simulated rack in a process of its own."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(CONFIGS / "sim5.toml")]
-        command += ["--ports", "ephemeral", "--exit-with-stdin"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.addresses = json.loads(self.process.stdout.readline())["addresses"]
-
-    def say(self, name: str, line: str) -> str:
-        """Send one line to an instrument and return its answer; the line ends in a query."""
-        _, host, port, _ = self.addresses[name].split("::")
-        with socket.create_connection((host, int(port)), timeout=PATIENCE) as peer, peer.makefile("rb") as answers:
-            peer.sendall(line.encode() + b"\n")
-            return answers.readline().decode().strip()
-
-    def on(self) -> set[str]:
-        """Return the outputs that are on."""
-        return {
-            f"{name} {query}" for name, queries in OUTPUTS.items() for query in queries if self.say(name, query) == "1"
-        }
-
-    def close(self) -> None:
-        """End the process."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            pipe.close()
-        self.process.wait(PATIENCE)
-
-
 @pytest.fixture(scope="module")
-def instruments() -> Iterator[Instruments]:
-    rack = Instruments()
+def instruments() -> Iterator[InstrumentsProcess]:
+    rack = InstrumentsProcess()
     yield rack
     rack.close()
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory, instruments: Instruments) -> Iterator[DaemonProcess]:
-    for name in ("awg1", "sgs1"):
-        assert instruments.say(name, "OUTP1 ON;OUTP1?" if name == "awg1" else "OUTP ON;OUTP?") == "1"
-    process = DaemonProcess(
-        tmp_path_factory.mktemp("outputs"), rack=RACK, addresses=instruments.addresses, look_every=NEVER
-    ).start()
+def process(tmp_path_factory: pytest.TempPathFactory, instruments: InstrumentsProcess) -> Iterator[DaemonProcess]:
+    home = tmp_path_factory.mktemp("outputs")
+    process = DaemonProcess(home, rack=RACK, addresses=instruments.addresses, look_every=NEVER)
     yield process
     process.stop()
 
 
-def plays(daemon: DaemonProcess, client: Client, instruments: Instruments) -> int:
+@pytest.fixture
+def daemon(process: DaemonProcess) -> DaemonProcess:
+    """Give the daemon as each test finds it, whatever the test before has left: running, and without looks."""
+    return running(process, NEVER)
+
+
+def running(process: DaemonProcess, look_every: float) -> DaemonProcess:
+    """Start a daemon that looks at its idle instruments every so many seconds, unless it runs."""
+    if process.process is None or process.process.poll() is not None or process.options["look_every"] != look_every:
+        process.stop()
+        process.options["look_every"] = look_every
+        process.start()
+    return process
+
+
+def plays(daemon: DaemonProcess, client: Client, instruments: InstrumentsProcess) -> int:
     """Play a job, so that outputs are on; return the process id of the rack worker."""
     client.result(submit(client, shots=10), PATIENCE)
     assert instruments.on()
     return client.status().workers["rack"].pid
 
 
-def test_what_somebody_left_on_is_off_once_the_daemon_is_ready(daemon: DaemonProcess, instruments: Instruments) -> None:
-    with daemon.client() as client:
+def test_what_somebody_left_on_is_off_once_the_daemon_is_ready(
+    process: DaemonProcess, instruments: InstrumentsProcess
+) -> None:
+    process.stop()
+    for name in ("awg1", "sgs1"):
+        assert instruments.say(name, "OUTP1 ON;OUTP1?" if name == "awg1" else "OUTP ON;OUTP?") == "1"
+    with running(process, NEVER).client() as client:
         eventually(lambda: client.status().operational, "the rack is there")
     assert instruments.on() == set()
 
 
 def test_nothing_that_was_measured_with_a_setting_changed_by_hand_is_brought_back(
-    daemon: DaemonProcess, instruments: Instruments
+    daemon: DaemonProcess, instruments: InstrumentsProcess
 ) -> None:
     """Nobody looks between the jobs here: it is found with the chunk, which plays once more."""
     with daemon.client() as client:
@@ -109,7 +88,7 @@ def test_nothing_that_was_measured_with_a_setting_changed_by_hand_is_brought_bac
             assert instruments.say(name, query) == before
 
 
-def test_rack_worker_killed(daemon: DaemonProcess, instruments: Instruments) -> None:
+def test_rack_worker_killed(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
     with daemon.client() as client:
         worker = plays(daemon, client, instruments)
         os.kill(worker, signal.SIGKILL)
@@ -118,7 +97,7 @@ def test_rack_worker_killed(daemon: DaemonProcess, instruments: Instruments) -> 
 
 
 def test_a_second_daemon_on_the_same_instruments_is_refused_and_leaves_them_alone(
-    daemon: DaemonProcess, instruments: Instruments, tmp_path: Path
+    daemon: DaemonProcess, instruments: InstrumentsProcess, tmp_path: Path
 ) -> None:
     with daemon.client() as client:
         plays(daemon, client, instruments)
@@ -129,7 +108,7 @@ def test_a_second_daemon_on_the_same_instruments_is_refused_and_leaves_them_alon
 
 
 def test_hung_rack_worker_is_replaced_and_its_job_can_be_cancelled(
-    daemon: DaemonProcess, instruments: Instruments
+    daemon: DaemonProcess, instruments: InstrumentsProcess
 ) -> None:
     with daemon.client() as client:
         worker = plays(daemon, client, instruments)
@@ -144,7 +123,7 @@ def test_hung_rack_worker_is_replaced_and_its_job_can_be_cancelled(
     assert "the rack worker hangs" in (daemon.home / "logs" / "daemon.jsonl").read_text()
 
 
-def test_daemon_killed(daemon: DaemonProcess, instruments: Instruments) -> None:
+def test_daemon_killed(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
     with daemon.client() as client:
         plays(daemon, client, instruments)
     daemon.signal(signal.SIGKILL)
@@ -152,9 +131,8 @@ def test_daemon_killed(daemon: DaemonProcess, instruments: Instruments) -> None:
     eventually(lambda: not instruments.on(), "the rack worker has switched the outputs off as it ended")
 
 
-def test_stop_while_another_rack_worker_starts(daemon: DaemonProcess, instruments: Instruments) -> None:
+def test_stop_while_another_rack_worker_starts(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
     """It never had the instruments, so that its end says nothing of the outputs which the killed one left on."""
-    daemon.start()
     with daemon.client() as client:
         os.kill(plays(daemon, client, instruments), signal.SIGKILL)
         time.sleep(0.3)  # it is about to be there
@@ -163,9 +141,8 @@ def test_stop_while_another_rack_worker_starts(daemon: DaemonProcess, instrument
     assert instruments.on() == set()
 
 
-def test_stop_with_a_hung_rack_worker(daemon: DaemonProcess, instruments: Instruments) -> None:
+def test_stop_with_a_hung_rack_worker(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
     """Another worker does what that one could not; the code says that it is done."""
-    daemon.start()
     with daemon.client() as client:
         os.kill(plays(daemon, client, instruments), signal.SIGSTOP)
     daemon.signal(signal.SIGTERM)
@@ -174,10 +151,9 @@ def test_stop_with_a_hung_rack_worker(daemon: DaemonProcess, instruments: Instru
 
 
 def test_a_change_by_hand_is_told_and_put_right_by_the_next_job(
-    daemon: DaemonProcess, instruments: Instruments
+    process: DaemonProcess, instruments: InstrumentsProcess
 ) -> None:
-    daemon.options["look_every"] = OFTEN
-    daemon.start()
+    daemon = running(process, OFTEN)
     with daemon.client() as client:
         plays(daemon, client, instruments)
         instruments.say("sgs1", "SOUR:FREQ 5.2e9;:SOUR:FREQ?")
@@ -194,7 +170,7 @@ def test_a_change_by_hand_is_told_and_put_right_by_the_next_job(
         eventually(lambda: told() is None, "and is as it was left")
 
 
-def test_stop_when_no_instrument_answers(daemon: DaemonProcess, instruments: Instruments) -> None:
+def test_stop_when_no_instrument_answers(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
     with daemon.client() as client:
         plays(daemon, client, instruments)
     instruments.process.send_signal(signal.SIGSTOP)

@@ -111,7 +111,10 @@ COMMANDS: dict[str, Case] = {
     "cal maintain": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"], "--priority": ["-100"]}),
     "cal diagnose": (["Q0"], {"--routine": ["t1"], "--data": ["elsewhere"]}),
     "cal graph": ([], {"--image": ["graph.png"]}),
-    "cal prune": ([], {"--older": ["7"], "--dry-run": [], "--files": [], "--data": ["elsewhere"]}),
+    "cal prune": (
+        [], {"--older": ["7"], "--results": ["3"], "--jobs": ["4"], "--dry-run": [], "--files": [],
+             "--data": ["elsewhere"]},
+    ),
     "cal report": ([], {"--out": ["other.html"], "--data": ["elsewhere"]}),
     "cal to-qcodes": (["run.nc"], {"--database": ["other.db"]}),
     "keys list": ([], {"--home": ["elsewhere"]}),

@@ -90,7 +90,8 @@ def with_memory(device, **limits):
 
 
 @pytest.mark.parametrize(
-    ("limit", "value"), [("events", 2), ("MAX_SECONDS", 1.3), ("MAX_BYTES", 30_000), ("MAX_SECONDS", 0.2)]
+    ("limit", "value"),
+    [("events", 2), ("MAX_SECONDS", 1.3), ("MAX_BYTES", 30_000), ("MAX_RESULT", 2_500), ("MAX_SECONDS", 0.2)],
 )
 def test_programs_and_shots_are_split_without_loss(device, calibration, monkeypatch, limit, value):
     if limit == "events":
@@ -114,6 +115,8 @@ def test_programs_and_shots_are_split_without_loss(device, calibration, monkeypa
             assert cost * 500e-6 <= value * 1.01
         elif limit == "MAX_BYTES":
             assert cost * 16 <= value
+        elif limit == "MAX_RESULT":
+            assert cost * 1 <= value, "one bit is a byte"
         else:
             assert len(chunk.programs) <= 2, "one event each on awg1"
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from pulsed.daemon import store_thread as module
 from pulsed.daemon.store_thread import StoreThread
-from pulsed.model.errors import NotAllowedError, PulsedError
+from pulsed.model.errors import NotAllowedError, PulsedError, StoreLockedError
 from pulsed.model.job import JobInfo, JobState
+from pulsed.store.disk import DiskWatch
 
 
 class RecordingStore:
@@ -148,3 +151,77 @@ async def test_write_that_fails_does_not_take_the_others_along() -> None:
     )
     assert [str(outcome) for outcome in outcomes] == ["a", "broken", "b"]
     await thread.stop()
+
+
+class LockedStore(RecordingStore):
+    """Another process has locked it until it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = DiskWatch(None, 0)
+        self.locked = True
+
+    def _check(self) -> None:
+        if self.locked:
+            time.sleep(0.01)
+            raise StoreLockedError("another process")
+
+    def add_jobs(self, new: Sequence[tuple[JobInfo, bytes]], now: float) -> list[JobInfo]:
+        self._check()
+        return super().add_jobs(new, now)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        self._check()
+        with super().together():
+            yield
+
+    def note(self, what: str) -> str:
+        self._check()
+        return super().note(what)
+
+    def read(self) -> str:
+        self._check()
+        return "read"
+
+
+async def test_a_locked_database_is_waited_for_by_what_must_not_be_lost_and_by_nothing_else() -> None:
+    store = LockedStore()
+    thread: Any = StoreThread(store)  # type: ignore[arg-type]
+    thread.start()
+    assert list(thread.problems()) == []
+    writes = [thread.write(LockedStore.note, "done"), thread.write_later(LockedStore.note, "later")]
+    patient = thread.call_patiently(LockedStore.read)
+    refused = [thread.add(info("a"), b""), thread.call(LockedStore.note, "list"), thread.add(info("b"), b"")]
+    for future in refused:
+        with pytest.raises(StoreLockedError):
+            await asyncio.wait_for(future, 60)
+    assert not any(future.done() for future in (*writes, patient))
+    assert "has been locked by another process" in "".join(thread.problems())
+    store.locked = False
+    assert await asyncio.gather(*writes, patient) == ["done", "later", "read"]
+    assert (await thread.add(info("c"), b"")).job_id == "c"
+    assert list(thread.problems()) == []
+    await thread.stop()
+    assert [call for call in store.calls if call not in ("begin", "commit")] == ["done", "later", ["c"]]
+
+
+async def test_a_submission_alone_is_refused_and_the_lock_is_told() -> None:
+    store = LockedStore()
+    thread: Any = StoreThread(store)  # type: ignore[arg-type]
+    thread.start()
+    with pytest.raises(StoreLockedError):
+        await thread.add(info("a"), b"")
+    assert thread.locked_since is not None
+    await thread.stop()
+
+
+async def test_a_daemon_that_stops_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STOPPING", 0.05)
+    store = LockedStore()
+    thread: Any = StoreThread(store)  # type: ignore[arg-type]
+    thread.start()
+    write = thread.write(LockedStore.note, "done")
+    await thread.stop()
+    with pytest.raises(StoreLockedError):
+        await write

@@ -9,7 +9,7 @@ import pytest
 from pulsed.model.errors import StoreError, StoreFullError
 from pulsed.model.job import JobState
 from pulsed.store import Store
-from pulsed.store.disk import DiskWatch, place_of
+from pulsed.store.disk import DiskWatch, path_of
 
 MARK = 512 * 2**20
 
@@ -50,9 +50,9 @@ def test_what_is_written_leaves_room_for_small_rows(free, size):
 
 
 def test_a_database_elsewhere_has_a_disk_that_nobody_sees():
-    assert place_of("postgresql+psycopg://user@host/pulsed") is None
-    assert place_of("not a url") is None
-    assert place_of("sqlite:////srv/pulsed/pulsed.sqlite") == Path("/srv/pulsed")
+    assert path_of("postgresql+psycopg://user@host/pulsed") is None
+    assert path_of("not a url") is None
+    assert path_of("sqlite:////srv/pulsed/pulsed.sqlite") == Path("/srv/pulsed/pulsed.sqlite")
     disk = DiskWatch(None, 2**60)
     disk.check()
     disk.check_room(2**60)

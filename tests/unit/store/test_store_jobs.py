@@ -21,6 +21,10 @@ from pulsed.store import Store
 from pulsed.testing import postgres
 
 
+def chunks_of(store, job_id):
+    return {index: store.chunk(job_id, index) for index in store.chunk_numbers(job_id)}
+
+
 def run_to(store: Store, job_id: str, *states: JobState, now: float = 1.0) -> None:
     for state in states:
         store.step(job_id, state, now)
@@ -87,7 +91,7 @@ def test_an_update_changes_no_state(store, make_job):
 
 
 def test_what_does_not_exist_is_named(store, make_job):
-    for call in (store.job, store.payload, store.result, store.chunks, store.update):
+    for call in (store.job, store.payload, store.result, store.chunk_numbers, store.update):
         with pytest.raises(NotFoundError, match=r"no such job.*nowhere"):
             call("nowhere")
     store.add_jobs([(make_job("a"), b"")], 1.0)
@@ -129,14 +133,14 @@ def test_chunks_then_the_result(store, make_job):
     assert store.save_chunk("a", 1, b"one", 2.0).chunks_done == 1
     assert store.save_chunk("a", 0, b"zero", 2.0).chunks_done == 2
     assert store.save_chunk("a", 1, b"one again", 2.0).chunks_done == 2
-    assert store.chunks("a") == {0: b"zero", 1: b"one again"}
+    assert chunks_of(store, "a") == {0: b"zero", 1: b"one again"}
     job = store.finish("a", b"result", 3.0, times={"seconds.play": 1.5})
     assert (job.state, job.chunks_done) == (JobState.DONE, 2)
     assert job.times["done"] == 3.0
     assert job.times["seconds.play"] == 1.5
     assert store.result("a") == b"result"
-    assert store.chunks("a") == {}
-    assert store.chunks("b") == {0: b"other"}
+    assert chunks_of(store, "a") == {}
+    assert chunks_of(store, "b") == {0: b"other"}
     with pytest.raises(IllegalStepError):
         store.save_chunk("a", 2, b"late", 4.0)
     with pytest.raises(IllegalStepError):
@@ -149,9 +153,9 @@ def test_a_job_that_ends_otherwise_leaves_no_chunks(store, make_job):
     run_to(store, "a", *TO_RUNNING)
     store.save_chunk("a", 0, b"x", 1.0)
     store.step("a", JobState.INTERRUPTED, 2.0)
-    assert store.chunks("a") == {0: b"x"}
+    assert chunks_of(store, "a") == {0: b"x"}
     store.step("a", JobState.CANCELLED, 3.0)
-    assert store.chunks("a") == {}
+    assert chunks_of(store, "a") == {}
 
 
 def test_everything_is_there_after_opening_again(store, url, make_job):
@@ -162,7 +166,7 @@ def test_everything_is_there_after_opening_again(store, url, make_job):
     store.close()
     again = Store(url, "sim5")
     again.open(100.0, "daemon")
-    assert (again.job("a"), again.payload("a"), again.chunks("a")) == (before, b"p", {0: b"c"})
+    assert (again.job("a"), again.payload("a"), chunks_of(again, "a")) == (before, b"p", {0: b"c"})
     again.close()
 
 
@@ -176,7 +180,7 @@ def test_racks_in_one_database_do_not_see_each_other(store, url, make_job):
     other.step("a", JobState.CANCELLED, 0.0)
     assert store.payload("a") == b"ours"
     assert other.payload("a") == b"theirs"
-    assert store.chunks("a") == {0: b"x"}
+    assert chunks_of(store, "a") == {0: b"x"}
     assert [job.owner for job in store.jobs(tags=["t"])] == ["alice"]
     assert [job.owner for job in other.jobs(tags=["t"])] == ["bob"]
     assert other.unfinished() == []
@@ -228,7 +232,7 @@ def test_the_file_is_durable_by_its_settings(store, url):
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 1_000}
     assert Path(url.removeprefix("sqlite:///") + "-wal").exists()
 
 
@@ -266,7 +270,7 @@ def test_a_server_keeps_what_it_has_said_it_keeps_whatever_its_own_settings(stor
             found = [
                 connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("synchronous_commit", "lock_timeout")
             ]
-        assert found == ["on", "10s"]
+        assert found == ["on", "1s"]
     finally:
         with other.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ALTER ROLE pulsed RESET synchronous_commit")
@@ -299,3 +303,17 @@ def test_the_log_of_a_job_is_kept_in_order(store, make_job):
     assert store.job("a").state is JobState.COMPILING
     with pytest.raises(NotFoundError):
         store.job_log("c")
+
+
+def test_a_result_in_chunks_keeps_them_and_no_other(store, make_job):
+    store.add_jobs([(make_job("a"), b"")], 0.0)
+    run_to(store, "a", *TO_RUNNING)
+    for index in (0, 1, 5):  # the last is of another cut, before a restart
+        store.save_chunk("a", index, bytes([index]), 1.0)
+    with pytest.raises(StoreError, match="chunk of the result is missing"):
+        store.finish("a", b"heads", 2.0, (3, b"last"), result_chunks=4)
+    assert store.job("a").state is JobState.RUNNING
+    assert store.chunk_numbers("a") == [0, 1, 5], "nothing of it was done"
+    assert store.finish("a", b"heads", 2.0, (2, b"last"), result_chunks=3).result_chunks == 3
+    assert chunks_of(store, "a") == {0: b"\0", 1: b"\1", 2: b"last"}
+    assert store.result("a") == b"heads"

@@ -180,7 +180,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.unfinished() == queue
         for job_id in model.jobs:
             assert self.store.payload(job_id) == model.payloads[job_id]
-            assert self.store.chunks(job_id) == model.chunks[job_id]
+            stored = {index: self.store.chunk(job_id, index) for index in self.store.chunk_numbers(job_id)}
+            assert stored == model.chunks[job_id]
             if job_id in model.results:
                 assert self.store.result(job_id) == model.results[job_id]
             else:

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import pulsed.store
 from pulsed.model.calibration import CalibrationSet, Value
-from pulsed.model.errors import ConfigError, IncompatibleError, StoreError
+from pulsed.model.errors import ConfigError, IncompatibleError
 from pulsed.model.job import JobState
 from pulsed.store import Store, calibration_log, calibrations, engine, jobs, leases, runs
 from pulsed.store.tables import HEAD, metadata
@@ -115,7 +115,7 @@ def test_a_password_is_not_shown(tmp_path):
 def test_a_file_that_is_no_database_is_named(tmp_path):
     path = tmp_path / "pulsed.db"
     path.write_bytes(b"not a database" * 100)
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(ConfigError, match="not a database"):
         Store(f"sqlite:///{path}", "sim5").open(0.0, "daemon")
     assert path.read_bytes() == b"not a database" * 100
 

@@ -1,6 +1,6 @@
 from rich.console import Console
 
-from pulsed.cli.screens.sessions import left, sessions_screen, standing
+from pulsed.cli.screens.sessions import as_told, left, sessions_screen, standing
 from pulsed.model.session import SessionEnd, SessionInfo, SessionMode, SessionState, started, with_state
 
 FRESH = SessionInfo("abcd-1", "sim5", SessionMode.SESSION, "ann", 100.0, 3600.0, 60.0)
@@ -19,6 +19,15 @@ def test_how_each_is_in_words():
     ended = SessionInfo("e", "sim5", SessionMode.SESSION, "ann", 0.0, 60.0, 60.0, SessionState.ENDED, ended_by="bob",
                         ended_as=SessionEnd.CANCELLED)  # fmt: skip
     assert (standing(ended), left(ended, 0.0)) == ("ended: cancelled by bob", "")
+
+
+def test_json_has_the_state_of_every_session():
+    closing = with_state(BEGUN, SessionState.CLOSING)
+    assert [as_told(one)["state"] for one in (FRESH, closing)] == ["open", "closing"]
+    assert as_told(FRESH) == {
+        "session_id": "abcd-1", "backend": "sim5", "mode": "session", "owner": "ann", "created": 100.0,
+        "max_time": 3600.0, "silence": 60.0, "state": "open",
+    }  # fmt: skip
 
 
 def test_the_screen():

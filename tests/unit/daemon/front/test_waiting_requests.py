@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from pulsed.daemon.front import connections as module
 from pulsed.daemon.front.connections import PeerConnection, PeerConnections, monitored
 from pulsed.daemon.front.handlers import Peer
 from pulsed.daemon.front.job_requests import JobHandlers
+from pulsed.daemon.front.sockets import AsyncSocket
+from pulsed.daemon.jobs.registry import JobRegistry
 from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.model.job import JobInfo, JobState
 from pulsed.wire.job_messages import GetChunk
@@ -53,8 +57,8 @@ class OutletDouble:
     def has_room(self, peer: Peer) -> bool:
         return True
 
-    def waits(self, peer: Peer) -> Callable[[], None]:
-        return self.connections.waits(peer.address)
+    def waits(self, peer: Peer, gone: Callable[[], None]) -> Callable[[], None]:
+        return self.connections.waits(peer.address, gone)
 
     def room(self, peer: Peer) -> Any:
         return self.connections.room(peer.address)
@@ -89,7 +93,50 @@ async def test_waiting_requests_are_bounded_by_connection(monkeypatch: pytest.Mo
         for deliver in jobs.waiting:
             deliver()
         assert outlet.sent == asked
-        assert [connections.of(peer.address).waiting for peer in (ME, OTHER)] == [0, 0]  # type: ignore[union-attr]
+        assert [connections.of(peer.address).waiting for peer in (ME, OTHER)] == [{}, {}]  # type: ignore[union-attr]
     finally:
         await connections.close()
         context.destroy(0)
+
+
+async def test_what_waits_for_a_connection_goes_with_it() -> None:
+    context: zmq.Context[Any] = zmq.Context()
+    router = context.socket(zmq.ROUTER)
+    connections = PeerConnections(monitored(router), "requests")
+    heard: list[bytes] = []
+
+    def received(frames: list[zmq.Frame]) -> None:
+        connections.heard(frames[0])
+        heard.append(frames[0].bytes)
+
+    reader = AsyncSocket(router, received)
+    router.bind("tcp://127.0.0.1:*")
+    peers = [context.socket(zmq.DEALER) for _ in range(2)]
+    registry = JobRegistry(None, lambda _: None, lambda _: None)  # type: ignore[arg-type]
+    try:
+        told: list[bytes] = []
+        for number, peer in enumerate(peers, 1):
+            peer.linger = 0
+            peer.connect(router.getsockopt_string(zmq.LAST_ENDPOINT))
+            peer.send(b"")
+            await soon(lambda count=number: len(heard) == count)  # type: ignore[misc]
+            for wait in (registry.wait, lambda job, waiter: registry.wait_for_chunk(job, 0, waiter)):
+                waiter = partial(told.append, heard[-1])
+                connections.waits(heard[-1], partial(registry.forget, "job", waiter))
+                wait("job", waiter)  # type: ignore[arg-type]
+        assert registry.waiting_for("job") == 4
+        peers[0].close()
+        await soon(lambda: registry.waiting_for("job") == 2)
+        peers[1].close()
+        await soon(lambda: registry.waiting_for("job") == 0)
+        assert told == [], "nobody was there to be told"
+    finally:
+        reader.close()
+        await connections.close()
+        context.destroy(0)
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)

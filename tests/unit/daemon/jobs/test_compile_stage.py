@@ -22,6 +22,7 @@ from pulsed.model.device import load_device
 from pulsed.model.errors import CircuitError, WorkerDiedError
 from pulsed.model.job import JobInfo, JobRequest, JobState, RunOptions
 from pulsed.model.payload import Part, pack_frames
+from pulsed.store.store import Store as StoreOnDisk
 
 DEVICE = load_device(Path(__file__).parents[4] / "configs" / "sim5.toml")
 OLD = CalibrationSet("sim5", {"Q0.f01": Value(4.9e9)}, "2026-11-21T00:00:00Z")
@@ -57,6 +58,9 @@ class Client:
 class Store:
     """Takes every write at once."""
 
+    def __init__(self) -> None:
+        self.store = StoreOnDisk("postgresql://elsewhere", "sim5")
+
     def write(self, *_: Any, **__: Any) -> asyncio.Future[Any]:
         future = asyncio.get_running_loop().create_future()
         future.set_result(None)
@@ -64,8 +68,10 @@ class Store:
 
     write_later = write
 
-    async def call(self, *_: Any) -> dict[int, bytes]:
-        return {}  # finished chunks
+    async def call(self, *_: Any) -> list[int]:
+        return []  # finished chunks
+
+    call_patiently = call
 
 
 class Scene:
@@ -198,10 +204,24 @@ def test_a_job_that_would_bring_back_more_than_a_result_may_have_is_not_played()
         job = scene.accept("a", early=False)
         await until(lambda: job.info.state is JobState.FAILED)
         assert job.info.error is not None
-        assert (job.info.error.code, job.info.error.value) == ("result_size", "268435457 bytes (256 MiB)")
+        assert (job.info.error.code, job.info.error.value) == ("result_size", "4294967297 bytes (4 GiB)")
         scene.client.bytes = DEVICE.limits.max_result
         fits = scene.accept("b", early=False)
         await until(lambda: fits.info.state is JobState.READY)
+
+    run(scenario)
+
+
+def test_a_job_whose_result_would_not_fit_on_the_disk_is_not_played(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.client.go_on.set()
+        disk = scene.registry.store.store.disk
+        disk.place, disk.mark = tmp_path, 8 * 2**60
+        job = scene.accept("a", early=False)
+        await until(lambda: job.info.state is JobState.FAILED)
+        assert job.info.error is not None
+        assert job.info.error.code == "store_full"
+        assert "would not fit" in job.info.error.message
 
     run(scenario)
 

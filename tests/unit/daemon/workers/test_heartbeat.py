@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pulsed.daemon.workers import heartbeat, messages
-from pulsed.daemon.workers.heartbeat import MISSED, Heartbeat
+from pulsed.daemon.workers.heartbeat import MISSED, Heartbeat, processor_time
 from pulsed.daemon.workers.rack_client import RackWorkerClient
 from pulsed.daemon.workers.supervisor import ChildState
 
@@ -33,9 +35,10 @@ class Peer:
         self.pings = 0
 
 
-async def beats(monkeypatch: pytest.MonkeyPatch, peer: Peer, until: int) -> None:
+async def beats(monkeypatch: pytest.MonkeyPatch, peer: Peer, until: int, *, computes: bool = False) -> None:
     monkeypatch.setattr(heartbeat, "EVERY", 0)
-    task = asyncio.create_task(Heartbeat(SimpleNamespace(worker=peer, kill=peer.kill)).run())  # type: ignore[arg-type]
+    rpc: Any = SimpleNamespace(worker=peer, kill=peer.kill, name="rack worker")
+    task = asyncio.create_task(Heartbeat(rpc, computes=computes).run())
     turns = 0
     while turns < until:
         await asyncio.sleep(0)
@@ -59,6 +62,26 @@ async def test_a_silent_worker_is_ended_after_so_many_pings(monkeypatch: pytest.
     assert peer.killed_after
     assert max(peer.killed_after) <= MISSED[state] + 1
     assert MISSED[ChildState.UP] + 2 < 10 / 1.0, "seconds until a hung worker is noticed"
+
+
+@pytest.mark.parametrize("computes", [True, False])
+async def test_a_worker_that_cannot_answer_because_it_computes_is_alive(
+    monkeypatch: pytest.MonkeyPatch, computes: bool
+) -> None:
+    ticks = iter(range(1000))
+    monkeypatch.setattr(heartbeat, "processor_time", lambda _: next(ticks) if computes else 7)
+    peer = Peer(answers=False)
+    await beats(monkeypatch, peer, 100, computes=True)
+    assert bool(peer.killed_after) != computes
+
+
+def test_the_processor_time_of_a_process_grows() -> None:
+    before = processor_time(os.getpid())
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    assert processor_time(os.getpid()) > before
+    assert processor_time(2**22 + 1) == 0, "there is no such process"
 
 
 async def test_nobody_is_ended_where_there_is_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
