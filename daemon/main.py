@@ -125,8 +125,6 @@ class Daemon:
             self._start_self_test(stack, endpoint)
             observed = Observed(self.device, self.home, self.status, self._jobs, self._rack, server)
             await stack.enter_async_context(self._observers.watching(observed, endpoint))
-            if self.device.retention.deletes:
-                self._run_in_background(stack, RetentionKeeper(self.device.retention, store).run())
             stack.enter_context(self._announced(endpoint))
             logs.get("daemon").info("ready", url=endpoint, seconds=time.time() - self.started)
             self._observers.ready()
@@ -201,6 +199,8 @@ class Daemon:
         stack.push_async_callback(self._rack.stop)
 
     def _start_maintenance(self, stack: contextlib.AsyncExitStack, store: StoreThread, endpoint: str) -> None:
+        if self.device.retention.deletes:
+            self._run_in_background(stack, RetentionKeeper(self.device.retention, store).run())
         plan = self.device.maintenance
         if plan.every is None:
             return
