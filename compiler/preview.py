@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,9 @@ from pulsed import old_names
 from pulsed.compiler.program import Chunk, PortSettings, Program
 from pulsed.compiler.render import CODED, Segment, codes, segments
 from pulsed.model.device import DeviceDescription, samples_per_dt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __getattr__ = old_names(__name__)
 
@@ -40,6 +45,42 @@ class Preview:
         self._events = events[events["envelope"] >= 0]
         rows = chunk.array(self.program.acquisitions)
         self._acquisitions = self._unrolled(rows, [b.acquisitions for b in self.program.blocks])
+
+    def __repr__(self) -> str:
+        return (
+            f"<Preview of {self.program.name!r}: {self.duration * 1e9:.9g} ns on {', '.join(self.ports) or 'no port'}>"
+        )
+
+    def draw(self, filename: str | None = None) -> Figure:
+        """Return a matplotlib figure of each port's samples and acquisitions; a notebook shows it by itself.
+
+        Args:
+            filename: also write the figure there.
+
+        Raises :class:`pulsed.model.errors.MissingPackageError` without matplotlib.
+
+        """
+        from pulsed.compiler.preview_drawing import PortRow, draw_rows
+
+        slots = self._chunk.head.slots
+        recording = {slots[row["slot"]].port for row in self._acquisitions}
+        ports = [name for name in self._device.ports if name in recording or name in self.ports]
+        rows = []
+        for name in ports:
+            windows = [
+                window for row, window in zip(self._acquisitions, self.windows(), strict=True)
+                if slots[row["slot"]].port == name
+            ]  # fmt: skip
+            rows.append(PortRow(name, self.segments(name), windows, float(self._device.ports[name].clock)))
+        figure = draw_rows(rows, self.duration, f"{self.program.name}, {self.duration * 1e9:.9g} ns")
+        if filename is not None:
+            figure.savefig(filename, dpi=150)
+        return figure
+
+    def _repr_png_(self) -> bytes:
+        png = BytesIO()
+        self.draw().savefig(png, format="png", dpi=80)
+        return png.getvalue()
 
     def _unrolled(self, rows: npt.NDArray[np.void], bounds: list[tuple[int, int]]) -> npt.NDArray[np.void]:
         """Return the rows of all blocks, each as often as its block repeats, with times since the shot's start."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import as_completed as futures_completed
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -108,6 +109,17 @@ class SubmittedJob(JobV1):  # type: ignore[misc]
     def _subject(self) -> str:
         return f"job {self.job_id()}"
 
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Have Ctrl-C say what becomes of the job that is waited for."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{self._subject} goes on: job.result(), elsewhere provider.job({self.job_id()!r}).result(), waits for "
+                "it again; job.cancel() ends it"
+            ) from None
+
     def _known(self) -> JobInfo:
         """Return what is known without asking."""
         if self._info is None:
@@ -179,7 +191,8 @@ class SubmittedJob(JobV1):  # type: ignore[misc]
         if self._came is not None:
             return self._came
         try:
-            info, data, parts = self._client.finished(self.job_id(), timeout=timeout)
+            with self._waiting():
+                info, data, parts = self._client.finished(self.job_id(), timeout=timeout)
         except JobTimeoutError as error:
             raise PulsedJobTimeoutError.from_error(error) from error
         except PulsedError as error:
@@ -269,7 +282,8 @@ class SubmittedJob(JobV1):  # type: ignore[misc]
     def _chunk(self, index: int, timeout: float | None) -> tuple[JobInfo, ChunkResult | None, Sequence[Part]]:
         self._known()
         try:
-            return self._client.chunk(self.job_id(), index, timeout)
+            with self._waiting():
+                return self._client.chunk(self.job_id(), index, timeout)
         except JobTimeoutError as error:
             raise PulsedJobTimeoutError.from_error(error) from error
 
@@ -314,16 +328,17 @@ class SubmittedJob(JobV1):  # type: ignore[misc]
             return
         unwatch = self._client.watch(self.job_id(), take)
         try:
-            while self._known().state not in FINAL_STATES:
-                pauses = [] if callback is None else [wait]
-                if deadline is not None:
-                    pauses.append(deadline - time.monotonic())
-                if changed.wait(min(pauses, default=None)):
-                    changed.clear()
-                elif deadline is not None and time.monotonic() >= deadline:
-                    raise PulsedJobTimeoutError.from_error(self._client.late(self.job_id(), timeout))
-                if callback is not None:
-                    callback(self.job_id(), STATUS[self._known().state], self)
+            with self._waiting():
+                while self._known().state not in FINAL_STATES:
+                    pauses = [] if callback is None else [wait]
+                    if deadline is not None:
+                        pauses.append(deadline - time.monotonic())
+                    if changed.wait(min(pauses, default=None)):
+                        changed.clear()
+                    elif deadline is not None and time.monotonic() >= deadline:
+                        raise PulsedJobTimeoutError.from_error(self._client.late(self.job_id(), timeout))
+                    if callback is not None:
+                        callback(self.job_id(), STATUS[self._known().state], self)
         finally:
             unwatch()
 
@@ -367,6 +382,11 @@ def as_completed(jobs: Iterable[SubmittedJob], timeout: float | None = None) -> 
             "have not ended in this time; they go on, ask again", subject=f"jobs {left} of {len(waiting)}",
             value=f"{timeout:g} s",
         ) from None  # fmt: skip
+    except KeyboardInterrupt:
+        left = sum(not future.done() for future in waiting)
+        raise KeyboardInterrupt(
+            f"{left} of {len(waiting)} jobs go on: as_completed(jobs) waits for them again"
+        ) from None
     finally:
         for future in waiting:
             future.cancel()

@@ -259,7 +259,7 @@ def __getattr__(name: str) -> Any:
     if not hasattr(qiskit.circuit, "Annotation"):
         raise ImportError(
             f"pulsed.pulse.{name} needs boxes with annotations, which Qiskit {qiskit.__version__} does not have: use "
-            "Qiskit 2.2 or newer, or give run the argument calibrations"
+            "Qiskit 2.3 or newer, or give run the argument calibrations"
         )
     from pulsed.pulse import annotations
 

@@ -106,7 +106,7 @@ def draw(
     time_axis = TimeAxis(busy, start, stop)
     figure: Figure
     if axis is None:
-        figure, axis = _new_figure(len(rows))
+        figure, axis = new_figure(len(rows))
     else:
         figure = axis.figure  # type: ignore[assignment]
     painter = Painter(axis, time_axis, rows)
@@ -174,7 +174,8 @@ def _sort_into(row: Row, time: int, instruction: Instruction) -> None:
         row.delays.append((time, instruction))
 
 
-def _new_figure(rows: int) -> tuple[Any, Any]:
+def new_figure(rows: int) -> tuple[Any, Any]:
+    """Return a figure and its axes, as high as so many rows need. Raises :class:`MissingPackageError`."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -43,6 +43,8 @@ HALF = 0.42
 """Height of a row's largest envelope above its middle; rows are one apart."""
 MOST_POINTS = 1500
 """Longer envelopes are drawn by this many of their samples."""
+_WIDTH = 11
+"""Of the axis, about, in."""
 MOST_LABELS = 60
 """With more frame changes than this only their marks are drawn."""
 
@@ -131,10 +133,14 @@ class Painter:
         if name is None and play.pulse.is_parameterized():
             name = ", ".join(sorted(parameter.name for parameter in play.pulse.free_parameters))
         left, right = self._x((time, time + play.duration))
-        # about 12 in for the whole axis, and 0.006 in per point and character
-        if name and (right - left) / self._x.length * 11 > 0.0075 * self._font * len(name):
+        if name and (right - left) / self._x.length * _WIDTH > self._inches(name, self._font):
             place = {"fontsize": self._font - 1, "color": MARK, "ha": "center", "va": "bottom", "zorder": 5}
             self._axis.text((left + right) / 2, -i - 0.47, name, **place)
+
+    @staticmethod
+    def _inches(text: str, font: int) -> float:
+        """Return how long a text is, about: 0.006 in per point and character, and some room."""
+        return 0.0075 * font * len(text)
 
     def acquisitions(self) -> None:
         """Draw the acquisition windows with their slots."""
@@ -165,12 +171,26 @@ class Painter:
                 self._axis.scatter(xs, ys, s=size, marker=marker, color=color, zorder=6, linewidths=0, clip_on=False)
         if len(at) > MOST_LABELS or len(self._rows) > 24:
             return
+        for i in range(len(self._rows)):
+            self._frame_labels(i, sorted((x, changes) for (x, row), changes in at.items() if row == i))
+
+    def _frame_labels(self, i: int, labels: list[tuple[float, list[FrameChange | FrameUse]]]) -> None:
+        """Write what changes of one row are, below its line or, where the last one is in the way, above it.
+
+        Where neither has room the mark stands alone.
+        """
         box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0}
-        style = {"textcoords": "offset points", "fontsize": self._font - 1, "va": "top", "bbox": box, "zorder": 7}
-        for (x, i), changes in at.items():
+        style = {"textcoords": "offset points", "fontsize": self._font - 1, "bbox": box, "zorder": 7}
+        free = {"top": -np.inf, "bottom": -np.inf}
+        for x, changes in labels:
+            text = ", ".join(map(_frame_text, _summed(changes)))
+            side = next((va for va, end in free.items() if x >= end), None)
+            if side is None or not text:
+                continue
+            free[side] = x + (self._inches(text, self._font - 1) + 0.1) * self._x.length / _WIDTH
             color = FREQUENCY if isinstance(changes[0], _FREQUENCIES) else FRAME
-            text = "\n".join(map(_frame_text, changes))
-            self._axis.annotate(text, (x, -i), (3, -4), color=color, **style)
+            offset = (3, -4 if side == "top" else 4)
+            self._axis.annotate(text, (x, -i), offset, color=color, va=side, **style)
 
     def marks(self, schedule: Schedule, show_barrier: bool, show_snapshot: bool, dt: float | None) -> None:
         """Draw barriers, snapshots and cuts of the time axis."""
@@ -233,6 +253,20 @@ def _drawn(play: Play) -> tuple[Any, Any]:
         return edges, values
     kept = np.linspace(0, len(values), MOST_POINTS + 1).astype(int)
     return edges[kept], values[kept[:-1]]
+
+
+def _summed(changes: list[FrameChange | FrameUse]) -> list[FrameChange | FrameUse]:
+    """Return changes of one moment with phase shifts that follow one another as one, none where they add up to 0."""
+    found: list[FrameChange | FrameUse] = []
+    for change in changes:
+        last = found[-1] if found else None
+        if isinstance(change, ShiftPhase) and isinstance(last, ShiftPhase):
+            both = change.phase, last.phase
+            if all(isinstance(value, (int, float)) for value in both):
+                found[-1] = ShiftPhase(float(np.remainder(sum(both) + np.pi, 2 * np.pi) - np.pi), change.channel)
+                continue
+        found.append(change)
+    return [one for one in found if not (isinstance(one, ShiftPhase) and one.phase == 0)]
 
 
 def _frame_text(change: FrameChange | FrameUse) -> str:

@@ -156,6 +156,7 @@ def test_the_provider_is_qiskits():
     provider = PulsedProvider("tcp://127.0.0.1:1")
     assert isinstance(provider, ProviderV1)
     assert provider.version == 1
+    assert provider.version == 1
     assert provider == provider
     assert provider != PulsedProvider("tcp://127.0.0.1:1")
     assert len({provider, provider}) == 1

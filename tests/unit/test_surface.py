@@ -39,7 +39,7 @@ NAMES = {
 """What there is, by section."""
 
 OF_QISKIT_14 = {
-    "PulsedProvider": "backends get_backend",
+    "PulsedProvider": "backends get_backend version",
     "PulsedBackend": (
         "acquire_channel control_channel coupling_map drive_channel dt dtm instruction_durations "
         "instruction_schedule_map instructions max_circuits meas_map measure_channel num_qubits operation_names "

@@ -97,7 +97,7 @@ def simulate(circuit: QuantumCircuit, shots: int, rng: np.random.Generator) -> n
             measured.append((circuit.find_bit(item.qubits[0]).index, circuit.find_bit(item.clbits[0]).index))
         elif item.name not in ("barrier", "delay"):
             clean.append(item)
-    probabilities = np.abs(Statevector(clean.remove_final_measurements(inplace=False)).data) ** 2
+    probabilities = np.abs(Statevector(clean).data) ** 2
     outcomes = rng.choice(len(probabilities), size=shots, p=probabilities / probabilities.sum())
     bits = np.zeros((shots, circuit.num_clbits), dtype=bool)
     for qubit, clbit in measured:

@@ -111,6 +111,9 @@ def test_schedule_and_preview(backend: PulsedBackend) -> None:
     assert schedule.duration >= 520 + 1200
     preview = backend.preview(measured("ecr", (2, 1)))
     assert set(preview.ports) >= {"d1", "d2", "ro"}
+    assert str(preview) == f"<Preview of {preview.program.name!r}: {preview.duration * 1e9:.9g} ns on d1, d2, ro>"
+    assert {label.get_text() for label in preview.draw().axes[0].get_yticklabels()} == {*preview.ports, "in"}
+    assert preview._repr_png_().startswith(b"\x89PNG")
     assert backend.preview(schedule).ports == preview.ports
     long = Schedule((0, Play(Constant(800, 0.1), DriveChannel(0))))
     plain, longer = measured("x"), backend.schedule(measured("x"), calibrations={("x", 0): long})

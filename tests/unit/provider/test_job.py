@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,25 @@ class TestLife:
         with pytest.raises(JobError, match=f"job {job.job_id()}.*before"):
             job.submit()
         assert len(daemon.received) == 1
+
+    def test_ctrl_c_says_that_the_job_goes_on(self, backend, ready, daemon, monkeypatch) -> None:
+        def interrupted(*args: Any, **options: Any) -> None:
+            raise KeyboardInterrupt
+
+        daemon.hold = True
+        job = backend.run(ready)
+        goes_on = rf"^job {job.job_id()} goes on: .*provider\.job\('{job.job_id()}'\)\.result\(\).*job\.cancel\(\)"
+        monkeypatch.setattr(daemon, "finished", interrupted)
+        monkeypatch.setattr(daemon, "chunk", interrupted)
+        for wait in (job.result, job.arrays, lambda: next(job.stream())):
+            with pytest.raises(KeyboardInterrupt, match=goes_on):
+                wait()
+        with pytest.raises(KeyboardInterrupt, match=goes_on):
+            job.wait_for_final_state(wait=0.01, callback=interrupted)
+        monkeypatch.setattr("pulsed.provider.submitted_job.futures_completed", interrupted)
+        with pytest.raises(KeyboardInterrupt, match=r"^1 of 1 jobs go on"):
+            list(as_completed([job]))
+        assert job.status() is JobStatus.QUEUED
 
     def test_timeout(self, backend: PulsedBackend, ready: QuantumCircuit, daemon) -> None:
         daemon.hold = True

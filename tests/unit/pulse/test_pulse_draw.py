@@ -116,6 +116,24 @@ def test_frames_acquisitions_and_snapshots_are_marked():
     assert not any(text in plain for text in ("π", "GHz", "state", "x90"))
 
 
+def test_labels_of_frame_changes_do_not_run_into_each_other():
+    """Virtual Z of a transpiled circuit: many shifts at one moment are one label, and moments stand close together."""
+    schedule = Schedule((1000, Play(Constant(1600, 0.2), D0)), (0, Play(Constant(2600, 0.2), U0)))
+    for time in (0, 0, 0, 40, 40, 300, 320, 340, 900):
+        schedule = schedule.insert(time, ShiftPhase(np.pi / 8, D0))
+    figure = schedule.draw()
+    axis = figure.axes[0]
+    figure.canvas.draw()
+    labels = [text for text in axis.texts if "π" in text.get_text()]
+    assert [text.get_text() for text in labels][:2] == ["+0.375π", "+0.25π"]
+    assert labels[-1].get_text() == "+0.125π"
+    boxes = [text.get_window_extent() for text in labels]
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+    assert len(labels) < 6, "there is no room for all"
+    (marks,) = [c for c in axis.collections if isinstance(c, PathCollection)]
+    assert len(marks.get_offsets()) == 6
+
+
 def test_both_time_axes_with_dt():
     figure = program().draw(dt=2e-9)
     (top,) = figure.axes[0].child_axes
