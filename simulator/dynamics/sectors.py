@@ -239,27 +239,31 @@ def _move(x, block, packed, out):  # type: ignore[no-untyped-def]  # noqa: PLR09
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _product(m, packed, size, n, out):  # type: ignore[no-untyped-def]
-    """Write m (size, size) times ``packed`` (size, n) to ``out``."""
-    for i in range(size):
-        row = out[i, :n]
-        for k in range(n):
-            row[k] = 0.0
-        j = 0
-        while j + 8 <= size:
-            a, b, c, d = m[i, j], m[i, j + 1], m[i, j + 2], m[i, j + 3]
-            e, f, g, h = m[i, j + 4], m[i, j + 5], m[i, j + 6], m[i, j + 7]
-            p, q, r, s = packed[j, :n], packed[j + 1, :n], packed[j + 2, :n], packed[j + 3, :n]
-            t, u, v, w = packed[j + 4, :n], packed[j + 5, :n], packed[j + 6, :n], packed[j + 7, :n]
+def _product(m, packed, size, width, out):  # type: ignore[no-untyped-def]
+    """Write m (size, size) times ``packed`` (size, width) to ``out``, some columns after the other."""
+    for first in range(0, width, 256):
+        n = min(256, width - first)
+        for i in range(size):
+            row = out[i, first : first + n]
             for k in range(n):
-                low = a * p[k] + b * q[k] + c * r[k] + d * s[k]
-                row[k] += low + e * t[k] + f * u[k] + g * v[k] + h * w[k]
-            j += 8
-        while j < size:
-            a, p = m[i, j], packed[j, :n]
-            for k in range(n):
-                row[k] += a * p[k]
-            j += 1
+                row[k] = 0.0
+            j = 0
+            while j + 8 <= size:
+                a, b, c, d = m[i, j], m[i, j + 1], m[i, j + 2], m[i, j + 3]
+                e, f, g, h = m[i, j + 4], m[i, j + 5], m[i, j + 6], m[i, j + 7]
+                p, q = packed[j, first : first + n], packed[j + 1, first : first + n]
+                r, s = packed[j + 2, first : first + n], packed[j + 3, first : first + n]
+                t, u = packed[j + 4, first : first + n], packed[j + 5, first : first + n]
+                v, w = packed[j + 6, first : first + n], packed[j + 7, first : first + n]
+                for k in range(n):
+                    low = a * p[k] + b * q[k] + c * r[k] + d * s[k]
+                    row[k] += low + e * t[k] + f * u[k] + g * v[k] + h * w[k]
+                j += 8
+            while j < size:
+                a, p = m[i, j], packed[j, first : first + n]
+                for k in range(n):
+                    row[k] += a * p[k]
+                j += 1
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})

@@ -18,6 +18,7 @@ from pulsed.simulator.dynamics.sequence import PulseSequence
 from pulsed.simulator.engine import plan
 from pulsed.simulator.engine.evolution import Cluster
 from pulsed.simulator.engine.free_evolution import FreeEvolution
+from pulsed.simulator.engine.large_cluster import LargeCluster
 from pulsed.simulator.engine.plan import SequencePlan
 from pulsed.simulator.engine.sector_cluster import LEFT_OUT, cluster_of
 from pulsed.simulator.engine.steady_state import InitialPopulations
@@ -106,6 +107,18 @@ class ChipModel:
         joint = initial.joint.get(qubits)
         on_line = len(qubits) > MAX_VECTOR
         return cluster_of(self.free, qubits, initial.populations, detunings, rng, on_line, ends, joint, left_out)
+
+    def large_cluster(
+        self,
+        qubits: tuple[int, ...],
+        initial: InitialPopulations,
+        detunings: NDArray[np.float64],
+        ends: dict[int, float],
+        left_out: float,
+        order: int,
+    ) -> LargeCluster:
+        """Return seven or eight qubits at the start of a shot, as :class:`LargeCluster`."""
+        return LargeCluster(self.free, qubits, initial.populations, detunings, ends, left_out, order)
 
     def begin(
         self,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,6 @@ from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.chip.drift_settings import read_drift
 from pulsed.simulator.dynamics import noise
 from pulsed.simulator.dynamics.hamiltonian import moved, zz_rate
-from pulsed.simulator.dynamics.pulse_map import PlacedPulse
 from pulsed.simulator.dynamics.pulses import PulseMapCache
 from pulsed.simulator.dynamics.report import ClusterReport, Report
 from pulsed.simulator.dynamics.sequence import (
@@ -28,26 +26,20 @@ from pulsed.simulator.dynamics.sequence import (
     PulseSequence,
     Window,
 )
-from pulsed.simulator.dynamics.state import sampled
 from pulsed.simulator.dynamics.trajectories import Trajectories
+from pulsed.simulator.engine.beginning import initial_populations
 from pulsed.simulator.engine.branching import Branching
-from pulsed.simulator.engine.chip_model import MAX_EXACT, MAX_VECTOR, ChipModel, full_batch
-from pulsed.simulator.engine.evolution import Cluster, jumped
+from pulsed.simulator.engine.chip_model import ChipModel
+from pulsed.simulator.engine.evolution import Cluster
 from pulsed.simulator.engine.free_evolution import FreeEvolution
-from pulsed.simulator.engine.kept_results import Beginning, FinalPopulations, KeptResults, content_of
+from pulsed.simulator.engine.kept_results import Beginning, KeptResults, content_of
+from pulsed.simulator.engine.large_cluster import LeakageError
+from pulsed.simulator.engine.one_readout import draw, draws_of, final_populations, read_once
 from pulsed.simulator.engine.plan import SequencePlan, measurements_in, reference_of
-from pulsed.simulator.engine.sector_cluster import LEFT_OUT
-from pulsed.simulator.engine.steady_state import CORRELATED, InitialPopulations, settled
+from pulsed.simulator.engine.steady_state import InitialPopulations
 from pulsed.simulator.readout.acquisition import Acquisition
 from pulsed.simulator.readout.measurement import Measurement, clear, stretches_of
 from pulsed.simulator.readout.readout_cache import ReadoutCache
-
-_SETTLING = 16
-"""Members of a batch of matrix product states that is used to find what a shot leaves to the next."""
-
-
-FORGOTTEN = 3e-5
-"""Error of a population at a shot's start that comes from leakage of its predecessor that is not followed."""
 
 
 class Engine:
@@ -147,31 +139,13 @@ class Engine:
         clear(plan.measurements, shots)
         clusters = []
         for index in range(len(plan.clusters)):
-            if _readable_once(plan, index):
-                clusters.append(self._read_once(model, plan, index, shots, (*stream, index), initial, content))
-            else:
-                clusters.append(_run(model, plan, index, shots, (*stream, index), initial))
+            clusters.append(self._follow(model, plan, index, shots, (*stream, index), initial, content))
         report = Report(tuple(clusters), model.dropped_zz(plan))
         rng = noise.generator(self.seed, *stream, 1 << 20)
         outcome = Acquisition(self.chip, sequence, stretches_of(plan.measurements), shots, rng, mode).outcome()
         return replace(outcome, report=report)
 
-    def _planned(
-        self, model: ChipModel, sequence: PulseSequence, shots: int, content: tuple[int, int]
-    ) -> tuple[SequencePlan, InitialPopulations]:
-        """Return what a sequence plays and where its shots begin; without pulses, where only draws are left to do."""
-        known = self._kept.get(content)
-        if known is not None:
-            finals = [(*content, i, _blocks(model, q, shots)) for i, q in enumerate(known.plan.clusters)]
-            if all(self._kept.get(key) is not None for key in finals):
-                return replace(known.plan, measurements=measurements_in(sequence, self._readouts)), known.initial
-        plan = model.plan(sequence)
-        if known is None:
-            bare = replace(plan, pulses=[[] for _ in plan.clusters], measurements=[])
-            known = self._kept.find(content, lambda: Beginning(bare, _initial(model, sequence, plan)))
-        return plan, known.initial
-
-    def _read_once(
+    def _follow(
         self,
         model: ChipModel,
         plan: SequencePlan,
@@ -181,27 +155,29 @@ class Engine:
         initial: InitialPopulations,
         content: tuple[int, int],
     ) -> ClusterReport:
-        """Fill the only measurement of a cluster's qubits; return how.
+        """Fill the measurements of one cluster; return how."""
+        if read_once(plan, index):
+            draws = draws_of(model, plan.clusters[index], shots)
+            key = (*content, index, draws)
+            with suppress(LeakageError):  # then trajectories show it
+                final = self._kept.find(key, lambda: final_populations(model, plan, index, draws, initial, content))
+                return draw(model, plan, index, final, shots, noise.generator(self.seed, *stream))
+        return _run(model, plan, index, shots, stream, initial)
 
-        Its populations are kept, so its slow noise is drawn by what is played, not by when: another run of the same
-        sequence has the same populations and other shots.
-        """
-        qubits, pulses, ends = plan.clusters[index], plan.pulses[index], plan.ends[index]
-        (measurement,) = (m for m in plan.measurements if set(m.measured) & set(qubits))
-        blocks = _blocks(model, qubits, shots)
-
-        def follow() -> FinalPopulations:
-            spread = noise.detunings(self.chip, blocks, noise.generator(self.seed, *content, index, 1 << 23))
-            cluster = model.cluster(qubits, initial, spread, ends=ends)
-            cluster.walk([p for p in pulses if p.start < measurement.start], [], lambda _: None)
-            return FinalPopulations(cluster.last(measurement), cluster.report())
-
-        final = self._kept.find((*content, index, blocks), follow)
-        rng = noise.generator(self.seed, *stream)
-        levels = sampled(final.joint, np.arange(shots) * blocks // shots, rng)
-        own = tuple(q for q in measurement.measured if q in qubits)
-        measurement.keep(jumped(self.chip, measurement, own, levels, rng)[1])
-        return final.report
+    def _planned(
+        self, model: ChipModel, sequence: PulseSequence, shots: int, content: tuple[int, int]
+    ) -> tuple[SequencePlan, InitialPopulations]:
+        """Return what a sequence plays and where its shots begin; without pulses, where only draws are left to do."""
+        known = self._kept.get(content)
+        if known is not None:
+            finals = [(*content, i, draws_of(model, q, shots)) for i, q in enumerate(known.plan.clusters)]
+            if all(self._kept.get(key) is not None for key in finals):
+                return replace(known.plan, measurements=measurements_in(sequence, self._readouts)), known.initial
+        plan = model.plan(sequence)
+        if known is None:
+            bare = replace(plan, pulses=[[] for _ in plan.clusters], measurements=[])
+            known = self._kept.find(content, lambda: Beginning(bare, initial_populations(model, sequence, plan)))
+        return plan, known.initial
 
     def predict(self, sequence: PulseSequence) -> Prediction:
         """Return the truth about a sequence: joint populations before the last readout, quasi-static noise averaged."""
@@ -210,7 +186,7 @@ class Engine:
         plan = model.plan(sequence)
         if sequence.conditions is not None:
             return Branching(model, sequence, plan).predict()
-        initial = _initial(model, sequence, plan)
+        initial = initial_populations(model, sequence, plan)
         last = next((m for m in reversed(plan.measurements) if m.places), None)
         joint: NDArray[np.float64] = np.ones(1)
         order: list[int] = []
@@ -313,56 +289,6 @@ class Engine:
                 self._free.clear()
             free = self._free[reference] = FreeEvolution(self.chip, reference)
         return ChipModel(self.chip, self.seed, reference, free, self._pulse_maps, self._readouts)
-
-
-def _initial(model: ChipModel, sequence: PulseSequence, plan: SequencePlan) -> InitialPopulations:
-    """Return populations at a shot's start: what the shot before left, relaxed until the period ends.
-
-    Shots are given the mean of what their predecessors leave (the fixed point of the period), not each its own:
-    of a cluster's qubits together, where enough is left of a shot.
-    """
-    start = InitialPopulations(model.thermal())
-    if not model.chip.effects.memory:
-        return start
-    for qubits, pulses, ends in zip(plan.clusters, plan.pulses, plan.ends, strict=True):
-        slowest = max(model.chip.qubits[q].t1 for q in qubits)
-        left = math.exp(-sequence.period * 1e-9 / slowest)
-        exact = len(qubits) <= MAX_EXACT
-        batch = 1 if exact else _SETTLING if len(qubits) > MAX_VECTOR else full_batch(len(qubits))
-        still = np.zeros((batch, len(model.chip.qubits)))
-        own = start.populations[list(qubits)]
-        if exact and left > CORRELATED and any(len(p.qubits) > 1 for p in pulses):
-            own = reduce(np.multiply.outer, own).reshape(1, -1)
-
-        def step(
-            populations: NDArray[np.float64],
-            qubits: tuple[int, ...] = qubits,
-            pulses: list[PlacedPulse] = pulses,
-            ends: dict[int, float] = ends,
-            still: NDArray[np.float64] = still,
-            left: float = left,
-            start: InitialPopulations = start,
-        ) -> NDArray[np.float64]:
-            begun = start.entered(qubits, populations)
-            cluster = model.cluster(
-                qubits, begun, still, ends=ends, left_out=max(LEFT_OUT, FORGOTTEN / max(left, FORGOTTEN))
-            )
-            cluster.walk(pulses, plan.measurements, cluster.pass_unread)
-            return cluster.final(sequence.period, together=len(populations) != len(qubits))
-
-        start = start.entered(qubits, settled(step, own, left, exact))
-    return start
-
-
-def _blocks(model: ChipModel, qubits: tuple[int, ...], shots: int) -> int:
-    return min(model.batch(len(qubits)), shots)
-
-
-def _readable_once(plan: SequencePlan, index: int) -> bool:
-    """Return whether a cluster is a density matrix of several qubits, which one readout ends."""
-    qubits = plan.clusters[index]
-    read = [m for m in plan.measurements if set(m.measured) & set(qubits)]
-    return 1 < len(qubits) <= MAX_EXACT and len(read) == 1
 
 
 def _run(

@@ -191,47 +191,54 @@ class SectorCluster(ExactCluster):
                 for pulse in todo.pulses:
                     self.play(pulse)
                 return
-            left, state = self._follow_steps(todo, layout(count, order), locals_, unitaries, leaks)
+            places = layout(count, order)
+            x = self._cut(places)
+            left = self._stepped(todo, places, x, leaks, locals_, unitaries)
             if order == count or self.left_out + left <= self._most_left_out:
                 break
             order += 1
         self.left_out += left
-        self.state = DensityMatrix([TensorFactor(tuple(range(count)), state)], list(self.density.coherent))
+        whole = np.zeros((self.members, SIZE**count))
+        whole[:, places.index] = x
+        self.state = DensityMatrix([TensorFactor(tuple(range(count)), whole)], list(self.density.coherent))
 
-    def _follow_steps(
-        self, todo: _Run, places: Layout, locals_: Real, unitaries: list[NDArray[np.complex128] | None], leaks: Real
-    ) -> tuple[float, Real]:
-        """Return the bound of what is left out, and (batch, 9**qubits) coefficients after the steps."""
-        count, batch = places.count, self.members
+    def _cut(self, places: Layout) -> Real:
+        """Return (batch, size) coefficients of the state."""
         x: Real = np.ones((1, 1))
         for part in self.density.parts:
             x = x * part.x[:, places.part_index(part.sites)]
-        x = np.array(np.broadcast_to(x, (batch, x.shape[1])), order="C")
-        maps = self._pair_maps(todo, places, unitaries)
+        return np.array(np.broadcast_to(x, (self.members, x.shape[1])), order="C")
+
+    def _stepped(
+        self,
+        todo: _Run,
+        places: Layout,
+        x: Real,
+        leaks: Real,
+        locals_: Real,
+        unitaries: list[NDArray[np.complex128] | None],
+    ) -> float:
+        """Take coefficients (batch, size) through the steps, in place; return the bound of what is left out."""
         energies = np.zeros((len(self._pairs), 3, 3))
         for number, (a, b) in enumerate(self._pairs):
             energies[number] = self._zz.get((self.qubits[a], self.qubits[b]), 0.0)
-        blocks = np.array([places.pair_blocks(a, b) for a, b in self._pairs])
-        work = np.empty((2, SIZE**2, max(int(np.prod(blocks[..., 4:], axis=-1).max()), places.width)))
-        complete = places.order == count
-        left = np.full(batch, 0.0 if complete else todo.both)
+        complete = places.order == places.count
+        left = np.full(self.members, 0.0 if complete else todo.both)
         run(
             x,
             np.array(todo.steps, dtype=np.int64),
             np.array(todo.values),
             locals_,
-            maps,
+            self._pair_maps(todo, places, unitaries),
             energies,
             places.site_blocks,
-            blocks,
+            np.array([places.pair_blocks(a, b) for a, b in self._pairs]),
             places.outermost,
             np.zeros_like(leaks) if complete else leaks,
-            work,
+            np.empty((2, SIZE**2, places.width)),
             left,
         )
-        whole = np.zeros((batch, SIZE**count))
-        whole[:, places.index] = x
-        return float(left.max()), whole
+        return float(left.max())
 
     def _local_maps(self, todo: _Run) -> Real:
         """Return (kinds, batch, 9, 9) maps of waits, and of pulses after them."""
