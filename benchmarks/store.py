@@ -62,7 +62,7 @@ def _submissions(directory: Path) -> Iterator[Figure]:
     pair = paired(
         lambda: [store.add_jobs([one], 0.0) for one in next(ours)], lambda: bare.one_by_one(next(theirs)), pairs
     )
-    yield rate("durable submissions, one by one", pair, work=ONE_BY_ONE, unit="jobs/s", at_least=0.5)
+    yield rate("durable submissions, one by one", pair, work=ONE_BY_ONE, unit="jobs/s", at_least=0.6)
     ours_grouped = iter([[jobs(GROUP) for _ in range(GROUPS)] for _ in range(pairs + 1)])
     theirs_grouped = iter([[rows(GROUP) for _ in range(GROUPS)] for _ in range(pairs + 1)])
     pair = paired(
@@ -70,7 +70,7 @@ def _submissions(directory: Path) -> Iterator[Figure]:
         lambda: bare.grouped(next(theirs_grouped)),
         pairs,
     )
-    yield rate("durable submissions, groups of 100", pair, work=GROUPS * GROUP, unit="jobs/s", at_least=0.7)
+    yield rate("durable submissions, groups of 100", pair, work=GROUPS * GROUP, unit="jobs/s", at_least=1.0)
     store.close()
     bare.close()
 
