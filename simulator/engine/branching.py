@@ -29,8 +29,14 @@ from pulsed.simulator.readout.measurement import Measurement, clear, stretches_o
 FEW = 0.1
 """Part of a difference that remains after a period; up to this, one period after the other is simulated."""
 
-TRIALS = 1024
-"""Shots from which initial populations and predictions are estimated."""
+SETTLED = 2e-4
+"""Error allowed in a population at a shot's start."""
+
+TRIALS, LEAST_TRIALS = 1024, 64
+"""Shots from which initial populations and predictions are estimated, and the fewest."""
+
+SAMPLED = 5e-5
+"""Standard error of an initial population that is small enough to take fewer shots."""
 
 _TRIAL_STREAM = 1 << 22
 
@@ -194,11 +200,13 @@ class Branching:
         self._model = model
         self._sequence = sequence
         self._plan = plan
+        self._trials = TRIALS
         self._branch_plan = BranchPlan(sequence, model.chip, plan.measurements, model.pulses, model.reached)
 
-    def play(self, shots: int, stream: tuple[int, ...], mode: Mode) -> tuple[BranchedClusters, AcquiredData]:
-        """Play the shots and record them."""
-        initial = self.initial()
+    def play(
+        self, shots: int, stream: tuple[int, ...], mode: Mode, initial: InitialPopulations
+    ) -> tuple[BranchedClusters, AcquiredData]:
+        """Play the shots, which begin with ``initial``, and record them."""
         branches, acquisition = self._follow(shots, stream, mode, initial)
         return branches, acquisition.outcome()
 
@@ -207,15 +215,19 @@ class Branching:
 
         What a shot leaves depends on what it measures, so this is the mean over a number of shots. In each qubit it is
         affine, with a slope that shots which begin in 0 and shots which begin in 1 tell: from there one comes at once
-        to what the next shots leave as it is, however little a period changes.
+        to what the next shots leave as it is, however little a period changes. Where a period leaves next to nothing,
+        none is simulated, and where it leaves little, few shots are enough.
         """
         start = self._model.thermal()
         if not self._model.chip.effects.memory:
             return InitialPopulations(start)
         t1 = max((self._model.chip.qubits[q].t1 for qubits in self._plan.clusters for q in qubits), default=1.0)
         left = math.exp(-self._sequence.period * 1e-9 / t1)
+        if left < SETTLED:
+            return InitialPopulations(start)
+        self._trials = int(np.clip((0.5 * left / SAMPLED) ** 2, LEAST_TRIALS, TRIALS))
         image = self._left_by(start)
-        while float(np.abs(image - start).max()) * left > 2e-4:
+        while float(np.abs(image - start).max()) * left > SETTLED:
             if left > FEW:
                 return InitialPopulations(self._at_rest(start, image))
             start, image = image, self._left_by(image)
@@ -233,7 +245,9 @@ class Branching:
 
     def _left_by(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (qubits, 3) mean populations one period after some at a shot's start; those of the idle stay."""
-        branches, _ = self._follow(TRIALS, (_TRIAL_STREAM,), "integrated", InitialPopulations(start), to_the_end=True)
+        branches, _ = self._follow(
+            self._trials, (_TRIAL_STREAM,), "integrated", InitialPopulations(start), to_the_end=True
+        )
         out = start.copy()
         for qubit, populations in branches.final(self._sequence.period).items():
             out[qubit] = populations

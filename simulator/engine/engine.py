@@ -132,7 +132,9 @@ class Engine:
         model = self.model(reference_of(self.chip, sequence.lines))
         if sequence.conditions is not None:
             plan = model.plan(sequence)
-            branches, outcome = Branching(model, sequence, plan).play(shots, stream, mode)
+            branching = Branching(model, sequence, plan)
+            initial = self._kept.find(content_of(sequence), branching.initial)
+            branches, outcome = branching.play(shots, stream, mode, initial)
             return replace(outcome, report=Report(branches.report(), model.dropped_zz(plan)))
         content = content_of(sequence)
         plan, initial = self._planned(model, sequence, shots, content)

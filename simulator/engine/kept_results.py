@@ -89,10 +89,19 @@ class KeptResults:
 
 
 def content_of(sequence: PulseSequence) -> tuple[int, int]:
-    """Return a hash of all that decides what the qubits do: lines, bursts with their envelopes, period."""
+    """Return a hash of all that decides what the qubits do: lines, bursts, envelopes, period, what readouts decide."""
     content = hashlib.blake2b(sequence.bursts.tobytes(), digest_size=16)
     for key in sequence.keys:
         content.update(len(key).to_bytes(4) + key)
     content.update(repr((sequence.lines, sequence.period)).encode())
+    if sequence.conditions is not None:  # then readouts decide, too
+        content.update(sequence.conditions.tobytes())
+        content.update(repr(sequence.bits).encode())
+        for turn in sequence.turns:
+            content.update(repr((turn.condition, turn.phase)).encode() + turn.bursts.tobytes())
+        for window in sequence.windows:
+            content.update(repr((window.start, window.length)).encode())
+            for kernel in window.kernels:
+                content.update(repr(kernel.frequency).encode() + kernel.weights.tobytes())
     digest = content.digest()
     return int.from_bytes(digest[:8]), int.from_bytes(digest[8:])

@@ -12,7 +12,15 @@ from scipy.stats import chisquare
 from pulsed.pulse.library import Drag
 from pulsed.simulator.chip.chip_file import load_chip
 from pulsed.simulator.dynamics.lines import ideal_correction
-from pulsed.simulator.dynamics.sequence import BURST, IntegrationKernel, LineSettings, PulseSequence, Window
+from pulsed.simulator.dynamics.sequence import (
+    BURST,
+    ClassifiedBit,
+    ConditionalPhase,
+    IntegrationKernel,
+    LineSettings,
+    PulseSequence,
+    Window,
+)
 from pulsed.simulator.engine.engine import Engine
 from pulsed.simulator.engine.exact import ExactCluster
 from pulsed.simulator.engine.kept_results import KeptResults, content_of
@@ -138,3 +146,23 @@ def test_content_is_what_is_played(chip):
     other = replace(sequence, keys=(envelope, *sequence.keys[1:]))
     assert content_of(sequence) != content_of(other)
     assert content_of(sequence) != content_of(replace(sequence, period=sequence.period + 1))
+
+
+def test_what_readouts_decide_is_content_too(chip):
+    sequence = both_driven(chip)
+    conditions = np.zeros(len(sequence.bursts), np.int64)
+    bit = ClassifiedBit(0, 0, 0.1, 0.02)
+    first = replace(sequence, conditions=conditions, bits=(bit,))
+    conditions = conditions.copy()
+    conditions[2] = 1
+    turn = ConditionalPhase(1, np.array([2]), 0.5)
+    window = replace(sequence.windows[0], start=sequence.windows[0].start + 1)
+    others = [
+        replace(first, conditions=conditions),
+        replace(first, bits=(replace(bit, threshold=0.03),)),
+        replace(first, turns=(turn,)),
+        replace(first, turns=(replace(turn, phase=0.6),)),
+        replace(first, windows=(window,)),
+        replace(first, windows=(replace(window, start=window.start - 1, kernels=window.kernels[:1]),)),
+    ]
+    assert len({content_of(s) for s in (sequence, first, *others)}) == len(others) + 2
