@@ -16,7 +16,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo findings test test-legacy test-oldest mutants fuzz laws blind bringup chaos check bench peers test-peers test-tools clean help
+.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws blind bringup chaos check bench peers test-peers test-tools clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -104,6 +104,10 @@ laws: $(STAMP) ## every property of hypothesis with fresh examples, LAWS_ROUNDS=
 		$(BIN)/python -m pytest -q $(PARALLEL) -m hypothesis --hypothesis-seed=$$seed tests/unit tests/contract || exit 1; done
 
 BLIND_SEEDS ?= 2 3 4 6 7 8 9 10
+FUZZ_FRAMES ?= 1000000
+fuzz-wire: $(STAMP) ## FUZZ_FRAMES=1000000 mutated frames at both sockets of a daemon, before and after the key (six minutes); `make test` has 20,000
+	@$(BIN)/python -m pulsed.testing.mutated_frames $(FUZZ_FRAMES) $(SEED)
+
 blind: $(STAMP) ## tune up chips that nobody has seen, with SCPI alone (BLIND_SEEDS="1 2 ...")
 	@BLIND_SEEDS="$(BLIND_SEEDS)" $(BIN)/python -m pytest -q -s tests/system/test_blind.py
 

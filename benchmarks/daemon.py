@@ -20,7 +20,7 @@ import psutil
 import zmq
 from qiskit import QuantumCircuit, transpile
 
-from benchmarks import daemon_traffic
+from benchmarks import daemon_audit, daemon_traffic
 from benchmarks.bell import SHOTS, bell
 from benchmarks.figures import Figure, cost, limit, paired, times
 from benchmarks.references import echo
@@ -52,6 +52,7 @@ def run() -> Iterator[Figure]:
     yield from _read_back()
     yield from _door()
     yield from daemon_traffic.figures()
+    yield from daemon_audit.figures()
 
 
 def _read_back() -> Iterator[Figure]:

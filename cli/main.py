@@ -49,6 +49,10 @@ COMMANDS = {
     "rack": ("rack:rack", "Run the simulated rack alone, for use with other programs."),
     "config": ("config:config", "Check rack configurations."),
     "cal": ("cal:cal", "Show, measure and change calibration sets."),
+    "audit": (
+        "audit:audit",
+        "Show or check the audit log of this machine's daemon: who did what, from where, when, and with what outcome.",
+    ),
     "keys": ("keys:keys", "Manage the keys of this machine's daemon: who may connect, and with which role."),
 }
 """By name, in the order of the help: where the command is, and the first sentence of its help."""

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +18,8 @@ from pulsed.client.calibration_calls import CalibrationCalls
 from pulsed.client.callbacks import Callbacks
 from pulsed.client.home import find_url, home_directory
 from pulsed.client.job_calls import JobCalls
-from pulsed.client.keys import find_key
+from pulsed.client.key_changes import learn_server
+from pulsed.client.keys import find_key, key_path
 from pulsed.client.lifetime import leave_to_parent, tell_of_forks, weakly
 from pulsed.client.observation_calls import ObservationCalls
 from pulsed.client.reading import read_device
@@ -26,7 +28,7 @@ from pulsed.client.result_calls import ResultCalls
 from pulsed.client.session_calls import SessionCalls
 from pulsed.client.transport import Answer, DaemonConnection
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import InvalidValueError, JobTimeoutError
+from pulsed.model.errors import InvalidValueError, JobTimeoutError, KeyFileError
 from pulsed.model.job import JobInfo, JobRequest, JobState
 from pulsed.model.payload import Part
 from pulsed.model.rack_address import RackAddress
@@ -277,7 +279,8 @@ class Client(ResultCalls, JobCalls, SessionCalls, CalibrationCalls, ObservationC
     def _new_connection(self) -> DaemonConnection:
         key = find_key(self._key, self._home, self._server)
         url = find_url(self._url, self._home)
-        connection = DaemonConnection(url, key, pulsed.__version__, weakly(self._on_event))
+        keep = partial(_keep_server, key_path(self._key, self._home)) if self._server is None else _forget_server
+        connection = DaemonConnection(url, key, pulsed.__version__, weakly(self._on_event), keep)
         connection.start()
         try:
             connection.greeted.result(self.timeout)
@@ -334,6 +337,17 @@ class Client(ResultCalls, JobCalls, SessionCalls, CalibrationCalls, ObservationC
         if not future.cancelled() and future.exception() is None:
             message, _ = future.result()
             self._callbacks.tell_job(expect(JobReply, message).job)
+
+
+def _keep_server(path: Path, server: str, server_next: str) -> None:
+    try:
+        learn_server(path, server, server_next)
+    except (OSError, KeyFileError) as error:
+        _log.warning("the daemon's key is about to change, and %s cannot be brought up to date: %s", path, error)
+
+
+def _forget_server(_server: str, _server_next: str) -> None:
+    """Keep nothing: the file is that of another daemon."""
 
 
 def _unpickled(

@@ -25,6 +25,10 @@ LOCAL = "local"
 """Name of the key that a local client uses when it is given none; made on first start, role admin."""
 
 
+NEXT_SERVER = "server.next.key"
+"""In the home directory: the key that the daemon will have."""
+
+
 class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     """A CURVE key pair in Z85, whose it is, and for a client the daemon's public key."""
 
@@ -34,12 +38,18 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str = ""
     server: str = ""
     format: int = 1
+    expires: float = 0.0
+    """Unix time, seconds, from which the daemon does not take it any longer; 0 for never."""
+    server_next: str = ""
+    """The public key that the daemon will have, where it has said so; for the daemon's own next one see ``begins``."""
+    begins: float = 0.0
+    """Unix time, seconds, from which the daemon uses it: of its own next key."""
 
 
-def new_key(name: str, role: str = "", server: str = "") -> Key:
+def new_key(name: str, role: str = "", server: str = "", expires: float = 0.0) -> Key:
     """Return a fresh key."""
     public, secret = zmq.curve_keypair()
-    return Key(name, public.decode(), secret.decode(), role, server)
+    return Key(name, public.decode(), secret.decode(), role, server, expires=expires)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -105,14 +115,25 @@ def make_keys(home: Path) -> Key:
     return server
 
 
-def add_client(home: Path, name: str, role: str) -> Path:
-    """Make a key for one more client of the daemon at ``home``; return its file, to be handed to the user."""
+def add_client(home: Path, name: str, role: str, expires: float = 0.0) -> Path:
+    """Make a key for one more client of the daemon at ``home``; return its file, to be handed to the user.
+
+    It expires at the Unix time ``expires`` (s), or with 0 never.
+    """
     parse_role(role)
     path = client_path(home, name)
-    if path.exists():
-        raise KeyFileError("already exists: delete it first", subject=f"key file {path}")
-    save_key(path, new_key(name, role, load_key(home / "server.key").public))
+    for taken in (path, path.with_suffix(".pub")):
+        if taken.exists():
+            raise KeyFileError(f"already exists: `pulsed keys revoke {name}` first", subject=f"key file {taken}")
+    fresh = new_key(name, role, load_key(home / "server.key").public, expires)
+    save_key(path, msgspec.structs.replace(fresh, server_next=next_public(home)))
     return path
+
+
+def next_public(home: Path) -> str:
+    """Return the public key that the daemon at ``home`` will have; empty when it keeps the one it has."""
+    path = home / NEXT_SERVER
+    return load_key(path).public if path.exists() else ""
 
 
 def client_path(home: Path, name: str) -> Path:
@@ -122,20 +143,24 @@ def client_path(home: Path, name: str) -> Path:
     return home / "clients" / f"{name}.key"
 
 
+def key_path(key: Path | str | None, home: Path) -> Path:
+    """Return the file of a client's key: ``key`` is a file, a name in ``home``, or None for the local one."""
+    if key is None:
+        return client_path(home, LOCAL)
+    if isinstance(key, str) and Path(key).name == key and not Path(key).exists():
+        return client_path(home, key)
+    return Path(key)
+
+
 def find_key(key: Path | str | None, home: Path, server: str | None = None) -> Key:
     """Return the client's key: ``key`` is a file, a name in ``home``, or None for the local one.
 
     ``server``: public key of the daemon that is meant, when it is another one than the file names.
     """
-    if key is None:
-        path = client_path(home, LOCAL)
-    elif isinstance(key, str) and Path(key).name == key and not Path(key).exists():
-        path = client_path(home, key)
-    else:
-        path = Path(key)
+    path = key_path(key, home)
     found = load_key(path)
     if server is not None:
-        found = msgspec.structs.replace(found, server=server)
+        found = msgspec.structs.replace(found, server=server, server_next="")
     if len(found.server) != 40:
         raise KeyFileError(
             "is not a client's key: it does not hold the daemon's public key", subject=f"key file {path}"

@@ -49,15 +49,26 @@ _MONITORED = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 )  # fmt: skip
+_NOT_THIS_DAEMON = (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 _log = logging.getLogger(__name__)
 
 
 class DaemonConnection:
-    """One connection to the daemon at ``url``. ``on_event`` gets events and gaps, in the connection's thread."""
+    """One connection to the daemon at ``url``. ``on_event`` gets events and gaps, in the connection's thread.
 
-    def __init__(self, url: str, key: Key, version: str, on_event: Callable[[EventReceived | Gap], None]) -> None:
+    ``on_server`` gets the public key that the daemon has, and the one that it will have, when it greets.
+    """
+
+    def __init__(
+        self, url: str, key: Key, version: str, on_event: Callable[[EventReceived | Gap], None],
+        on_server: Callable[[str, str], None] = lambda server, following: None,
+    ) -> None:  # fmt: skip
         self.url = url
         self.key = key
+        self._servers = [key.server, *([key.server_next] if key.server_next else [])]
+        """Public keys that the daemon may have, the one that is tried first."""
+        self._on_server = on_server
+        self._failures = 0
         self.greeted: Future[Greeting] = Future()
         self.subscribed: Future[None] = Future()
         self._on_event = on_event
@@ -191,7 +202,7 @@ class DaemonConnection:
         new = context.socket(kind)
         new.curve_secretkey = self.key.secret.encode()
         new.curve_publickey = self.key.public.encode()
-        new.curve_serverkey = self.key.server.encode()
+        new.curve_serverkey = self._servers[0].encode()
         new.reconnect_ivl, new.reconnect_ivl_max = 100, 2000
         new.heartbeat_ivl, new.heartbeat_timeout = 5000, 15000
         return new
@@ -235,16 +246,41 @@ class DaemonConnection:
             self._protocol.connected()
         elif event == zmq.EVENT_DISCONNECTED and state in (ClientState.GREETING, ClientState.OPEN):
             self._protocol.lost()
-        elif self.greeted.done():
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and self.greeted.done():
+            self._end(ConnectionFailedError(
+                "the daemon does not take this key any longer: it was revoked, replaced, or has expired",
+                subject=self.url, value=self.key.name,
+            ).to_info())  # fmt: skip
+            self._closing = True
+        elif (event in _NOT_THIS_DAEMON and self._tries_other_server()) or self.greeted.done():
             return
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             self._fail_greeting("the daemon does not know this key: ask its admin to add it", self.key.name)
-        elif event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):
+        elif event in _NOT_THIS_DAEMON:
             self._fail_greeting("what answers there is not the daemon that this key is for", self.key.name)
         elif event == zmq.EVENT_CONNECT_RETRIED:
             self._refusals += 1
             if self._refusals >= _REFUSALS:
                 self._fail_greeting("no daemon answers there: start one with `pulsed serve`")
+
+    def _tries_other_server(self) -> bool:
+        """Connect with the other key that the daemon may have; False when there is none, or both were tried."""
+        self._failures += 1
+        if len(self._servers) < 2 or (not self.greeted.done() and self._failures >= 2 * len(self._servers)):
+            return False
+        self._servers = self._servers[::-1]
+        for end, place in ((self._requests, self.url), (self._event_socket, self._events_at)):
+            end.curve_serverkey = self._servers[0].encode()  # for the connections that follow
+            if place:
+                end.disconnect(place)
+                end.connect(place)
+        return True
+
+    def _knows_server(self, following: str) -> None:
+        """The daemon has greeted with the key that was tried, and says which one it will have."""
+        self._failures = 0
+        self._servers = [self._servers[0], *([following] if following else [])]
+        self._on_server(self._servers[0], following)
 
     def _fail_greeting(self, message: str, value: str = "") -> None:
         self.greeted.set_exception(ConnectionFailedError(message, subject=self.url, value=value))
@@ -267,6 +303,7 @@ class DaemonConnection:
             elif isinstance(event, Failed):
                 self._failed(event)
             elif isinstance(event, Greeted):
+                self._knows_server(event.greeting.server_next)
                 if self._wants_events:
                     self._connect_events(event.greeting)
                 if not self.greeted.done():
@@ -296,11 +333,11 @@ class DaemonConnection:
             while self._orders:
                 with contextlib.suppress(Exception):  # what is left fails with all the others, below
                     self._orders.popleft()()
-            self._over = error
-        if self._protocol.state is not ClientState.CLOSED:
-            self._handle(self._protocol.close())
+            error = self._over = self._over or error
         for request_id in list(self._futures):
             self._complete(request_id, from_info(error))
+        if self._protocol.state is not ClientState.CLOSED:
+            self._handle(self._protocol.close())
         for future in (self.greeted, self.subscribed):
             if not future.done():
                 future.set_exception(from_info(error))

@@ -18,9 +18,11 @@ from typing import Any
 
 import msgspec
 import zmq
+from sqlalchemy import make_url
 
 import pulsed
 from pulsed.client.home import DEFAULT_URL, RunningDaemon, announced, home_directory
+from pulsed.client.key_changes import take_over
 from pulsed.client.keys import LOCAL, client_path, make_keys, write_private
 from pulsed.client.known_clients import KnownClients
 from pulsed.daemon import logs
@@ -85,6 +87,7 @@ class Daemon:
         """Serve until :meth:`stop`. Raises what keeps the daemon from starting or going on."""
         log = self.home / "logs" / "daemon.jsonl"
         async with contextlib.AsyncExitStack() as stack:
+            take_over(self.home)
             key = make_keys(self.home)
             store = StoreThread(Store(self._store_url, self.device.name, free_disk=self.device.limits.free_disk))
             store.start()
@@ -96,8 +99,9 @@ class Daemon:
             stack.push_async_callback(_cancelled, self._renewing)
 
             self._compiler = CompileWorkerClient(
-                self.device, lambda: calibrations.active, self._compiler_factory, log, self._changed
-            )
+                self.device, lambda: calibrations.active, self._compiler_factory, log, self._changed,
+                private=self._private_files(),
+            )  # fmt: skip
             self._rack = RackConnection(self.device, self._rack_factory, log, self._changed, self._progress)
             self._jobs = Jobs(
                 calibrations, store, self._compiler, self._rack, self._publish, self._fail, rack_wait=self._rack_wait
@@ -178,6 +182,12 @@ class Daemon:
             workers={child.name: child.status() for child in processes}, alerts=self._observers.alerts.active,
             calibration_nodes=dict(health.nodes), calibration_looked=health.looked, metrics=self._observers.metrics_url,
         )  # fmt: skip
+
+    def _private_files(self) -> list[Path]:
+        """Return what the compile worker must not read."""
+        files = [self.home / "server.key", client_path(self.home, LOCAL)]
+        url = make_url(self._store_url)
+        return [*files, Path(url.database)] if url.get_backend_name() == "sqlite" and url.database else files
 
     # --- inside ------------------------------------------------------------------------------------------------
 

@@ -32,8 +32,9 @@ class DaemonProcess:
     """The daemon of sim5, or of one like it called ``name``, in ``home``, on a free port unless ``url`` is given.
 
     Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses``,
-    ``maintenance``, ``metrics`` and ``alerts``; ``look_every`` is how many seconds an idle rack is left alone, and
-    ``file_size`` how many bytes any file of the daemon may have, beyond which writing fails as on a full disk.
+    ``maintenance``, ``metrics`` and ``alerts``; without ``audited`` nothing is written into the audit log, for
+    comparison; ``look_every`` is how many seconds an idle rack is left alone, and ``file_size`` how many bytes any file
+    of the daemon may have, beyond which writing fails as on a full disk.
     """
 
     def __init__(self, home: Path, **options: Any) -> None:
@@ -136,6 +137,7 @@ def alive(pid: int) -> bool:
 
 def main(home: str, options: str) -> int:
     """Serve until told to stop; write the endpoint to standard output."""
+    from pulsed.daemon.front.audit_trail import AuditTrail
     from pulsed.daemon.main import serve
     from pulsed.daemon.workers import rack_connection
 
@@ -147,6 +149,8 @@ def main(home: str, options: str) -> int:
     if (most := given.pop("file_size", None)) is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     rack_connection.CHECK_EVERY = given.pop("look_every", rack_connection.CHECK_EVERY)
+    if not given.pop("audited", True):
+        AuditTrail.done = lambda *_: None  # type: ignore[method-assign]
     device = load_device(CONFIGS / "sim5.toml")
     limits = given.pop("limits", {})
     device = device.with_addresses(given.pop("addresses", {}))

@@ -201,6 +201,8 @@ class Greeting(Reply, frozen=True, tag="greeting"):
     """Bytes of one submission."""
     revision: int = 0
     """Of the daemon's side, see :data:`REVISION`."""
+    server_next: str = ""
+    """The public key that the daemon will have; empty when it keeps the one it has."""
 
 
 class JobReply(Reply, frozen=True, tag="job.reply"):
@@ -249,6 +251,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str
     pid: int = 0
     restarts: int = 0
+    confined: str = ""
+    """What keeps it from keys, store and network, in words; empty for a process that needs them."""
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -105,6 +105,8 @@ class Refused(msgspec.Struct, frozen=True):
 
     error: PulsedError
     frames: Frames
+    kind: str = ""
+    """What the message says that it is."""
 
 
 class DaemonProtocol:
@@ -125,8 +127,8 @@ class DaemonProtocol:
                     subject=f"client {message.version}", value=message.protocol, legal=PROTOCOL,
                 )  # fmt: skip
         except PulsedError as error:
-            request_id = _read_anything(frames[0]).id if frames else 0
-            return Refused(error, frames_of(ErrorReply(request_id, error.to_info())))
+            read = _read_anything(frames[0]) if frames else _Anything()
+            return Refused(error, frames_of(ErrorReply(read.id, error.to_info())), read.type)
         return Received(message, frames[1:])
 
     @staticmethod

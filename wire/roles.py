@@ -80,6 +80,12 @@ RIGHTS: dict[type[AnyRequest], Role] = {
 }
 """The lowest role that may send each request."""
 
+READS: frozenset[type[AnyRequest]] = frozenset({
+    Hello, GetStatus, GetDevice, GetCalibration, GetCalibrationLog, GetValueHistory, GetRuns, GetJob, GetJobs,
+    GetJobLog, GetSession, GetSessions, GetResult, GetSubmission, GetChunk, GetAlerts, GetRacks,
+})  # fmt: skip
+"""Requests that change nothing. All others are written into the audit log."""
+
 OTHERS_JOBS = Role.OPERATOR
 """The lowest role that may end the sessions of others, cancel and rename their jobs, and read what is in these."""
 
@@ -93,6 +99,11 @@ def parse_role(name: str) -> Role:
         return Role[name.upper()]
     except KeyError:
         raise InvalidValueError("no such role", subject="role", value=name, legal=", ".join(map(str, Role))) from None
+
+
+def changes_nothing(request: AnyRequest) -> bool:
+    """Whether a request only asks."""
+    return type(request) in READS or (isinstance(request, UseInstrument) and not request.settings)
 
 
 def check_right(request: AnyRequest, user: str, role: Role) -> None:

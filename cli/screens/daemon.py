@@ -51,9 +51,9 @@ def status_screen(status: Status, now: float, tests: Sequence[RunRecord] = ()) -
             instruments.add_row(name, Text("connected", "green"), identity(item.identity))
         else:
             instruments.add_row(name, Text("absent", "red"), _problem(item.error))
-    workers = plain_table("process", "", "pid", "restarts", right=("pid", "restarts"), words=())
+    workers = plain_table("process", "", "pid", "restarts", "confined by", right=("pid", "restarts"), words=())
     for name, worker in status.workers.items():
-        workers.add_row(name, worker.state, str(worker.pid or "-"), str(worker.restarts))
+        workers.add_row(name, worker.state, str(worker.pid or "-"), str(worker.restarts), worker.confined)
     for table in (instruments, workers):
         if table.row_count:
             lines += ["", table]

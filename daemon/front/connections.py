@@ -12,22 +12,27 @@ import os
 import socket as sockets
 import struct
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 
 import zmq
 
-from pulsed.daemon import logs
-from pulsed.daemon.front.sockets import AsyncSocket, ZmqSocket
+from pulsed.daemon.front.refusals import Refusals
+from pulsed.daemon.front.sockets import AsyncSocket, ZmqSocket, key_of
 from pulsed.model.errors import InvalidValueError
 
 MOST_UNPROVEN = 64
 """Connections that have not said anything under a known key yet; of more, the oldest are ended."""
+MOST_SUBSCRIPTIONS = 32
+"""Frames that one subscriber may send, which are its topics."""
+MOST_OF_A_KEY = 1024
+"""Connections that clients with one key may have at once on one socket."""
 UNPROVEN_SECONDS = 10.0
 UNPROVEN_BYTES = 1 << 14
 """Of one such connection. A handshake has less than a kilobyte."""
-BACKLOG = 4 * 2**20
-"""Bytes that a connection may leave lying, beside one message that is on its way; what it asks for then waits."""
+BACKLOG = 2 * 2**20
+"""Bytes that a connection may leave lying, beside one message that is on its way; what it asks for then waits. With an
+answer of this size that is 4 MiB."""
 MOST_WAITING = 20_000
 """Requests of one connection that wait: for room, or for what a job has yet to bring."""
 STUCK_SECONDS = 30.0
@@ -52,6 +57,10 @@ class PeerConnection:
         self.since = time.monotonic()
         self.proven = False
         """It has said something, which it can only with a known key."""
+        self.ended = False
+        self.key = ""
+        """The public key that it has shown."""
+        self.subscriptions = 0
         self.address = b""
         self.turn = asyncio.Lock()
         """Held while a large answer is fetched for it."""
@@ -80,6 +89,15 @@ class PeerConnection:
         return self.backlog > 0 and time.monotonic() - self._moved > STUCK_SECONDS
 
     @property
+    def host(self) -> str:
+        """The address of the peer, empty when it is not known."""
+        if self.socket is None:
+            return ""
+        with contextlib.suppress(OSError):
+            return str(self.socket.getpeername()[0])
+        return ""
+
+    @property
     def received(self) -> int:
         """Bytes that came over it; 0 where the system does not tell."""
         if self.socket is None or not hasattr(sockets, "TCP_INFO"):
@@ -100,8 +118,10 @@ class PeerConnection:
 class PeerConnections:
     """All connections of ``socket``, which has to be monitored before it is bound: see :func:`monitored`."""
 
-    def __init__(self, monitor: ZmqSocket, name: str) -> None:
+    def __init__(self, monitor: ZmqSocket, name: str, refusals: Refusals) -> None:
         self.name = name
+        self._refusals = refusals
+        self._of_key: Counter[str] = Counter()
         self._monitor = AsyncSocket(monitor, self._event)
         self._by_handle: dict[int, PeerConnection] = {}
         self._by_address: dict[bytes, PeerConnection] = {}
@@ -119,15 +139,54 @@ class PeerConnections:
         if not isinstance(handle, int):
             return None
         connection = self._by_handle.get(handle) or self._enter(handle)
-        connection.proven = True
+        if not connection.proven:
+            connection.proven, connection.key = True, key_of(frame)
+            self._of_key[connection.key] += 1
+            if self._of_key[connection.key] > MOST_OF_A_KEY:
+                self._refuse(connection, "too many connections with one key")
         return connection
 
-    def heard(self, address: zmq.Frame) -> None:
-        """Take note of a message of a ROUTER, whose first frame is the ``address`` of a connection."""
-        key = address.bytes
-        if key not in self._by_address and (connection := self.prove(address)) is not None:
-            connection.address = key
-            self._by_address[key] = connection
+    def subscribed(self, frame: zmq.Frame) -> PeerConnection | None:
+        """Take note of what a subscriber sends; return its connection."""
+        connection = self.prove(frame)
+        if connection is not None and not connection.ended:
+            connection.subscriptions += 1
+            if connection.subscriptions > MOST_SUBSCRIPTIONS:
+                self._refuse(connection, "too many subscriptions of one connection")
+        return connection
+
+    def heard(self, address: zmq.Frame, key: str) -> None:
+        """Take note of a message of a ROUTER, whose first frame is the ``address`` of a connection with this key.
+
+        A peer may choose its address, also one that somebody else had before.
+        """
+        name = address.bytes
+        known = self._by_address.get(name)
+        if (known is None or known.key != key) and (connection := self.prove(address)) is not None:
+            connection.address = name
+            self._by_address[name] = connection
+
+    def __len__(self) -> int:
+        return len(self._by_handle)
+
+    def overrun(self, address: bytes) -> None:
+        """End a connection that has left so many small answers lying that one more finds no room."""
+        connection = self.of(address)
+        if connection is not None and not connection.ended:
+            self._refuse(connection, "left too many answers lying")
+
+    def forget(self) -> None:
+        """Forget all connections: the address that they came to has been given up, and with it ZeroMQ leaves them."""
+        for handle in list(self._by_handle):
+            self._leave(handle)
+
+    def end_others(
+        self, may_stay: Callable[[str], object], why: str = "its key was revoked or has expired"
+    ) -> None:  # fmt: skip
+        """End the connections whose key may not stay."""
+        for connection in list(self._by_handle.values()):
+            if connection.key and not connection.ended and not may_stay(connection.key):
+                self._refuse(connection, why)
 
     def of(self, address: bytes) -> PeerConnection | None:
         """Return the connection with this address, if it is still there."""
@@ -189,7 +248,7 @@ class PeerConnections:
             self._leave(handle)
         elif event == zmq.EVENT_ACCEPTED and handle not in self._by_handle:
             self._enter(handle)
-            unproven = [one for one in self._by_handle.values() if not one.proven]
+            unproven = [one for one in self._by_handle.values() if not one.proven and not one.ended]
             for connection in unproven[:-MOST_UNPROVEN]:
                 self._refuse(connection, "too many connections without a known key")
 
@@ -202,6 +261,10 @@ class PeerConnections:
         connection = self._by_handle.pop(handle, None)
         if connection is None:
             return
+        if connection.key:
+            self._of_key[connection.key] -= 1
+            if not self._of_key[connection.key]:
+                del self._of_key[connection.key]
         if self._by_address.get(connection.address) is connection:
             del self._by_address[connection.address]
         waiting, connection.waiting = connection.waiting, {}
@@ -215,6 +278,8 @@ class PeerConnections:
             await asyncio.sleep(_LOOK)
             now = time.monotonic()
             for connection in list(self._by_handle.values()):
+                if connection.ended:
+                    continue
                 if connection.proven:
                     if connection.is_stuck:
                         self._refuse(connection, f"took nothing of its answers for {STUCK_SECONDS:g} s")
@@ -224,9 +289,9 @@ class PeerConnections:
                     self._refuse(connection, f"more than {UNPROVEN_BYTES} bytes without a known key")
 
     def _refuse(self, connection: PeerConnection, why: str) -> None:
-        logs.get("front").warning("a connection was ended", socket=self.name, why=why)
+        self._refusals.ended(why, connection.host, socket=self.name)
         connection.end()
-        connection.proven, connection.since = True, time.monotonic()  # it is ended once
+        connection.ended = True
 
 
 def monitored(socket: ZmqSocket) -> ZmqSocket:

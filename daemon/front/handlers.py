@@ -23,6 +23,9 @@ class Peer(msgspec.Struct, frozen=True):
     address: bytes
     user: str
     role: Role
+    key: str = ""
+    """The public key."""
+    host: str = ""
 
 
 HandlerReply = tuple[AnyReply, Sequence[Part]]

@@ -13,13 +13,15 @@ import msgspec
 import zmq
 
 import pulsed
-from pulsed.client.keys import Key
-from pulsed.client.known_clients import KnownClients
-from pulsed.daemon import logs
+from pulsed.client.key_changes import take_over
+from pulsed.client.keys import Key, load_key, next_public
+from pulsed.client.known_clients import KnownClients, LastSeen
+from pulsed.daemon.front.audit_trail import AuditTrail, about_request, kind_of
 from pulsed.daemon.front.calibration_requests import CalibrationHandlers
 from pulsed.daemon.front.connections import PeerConnections, monitored
 from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_backend
 from pulsed.daemon.front.job_requests import JobHandlers
+from pulsed.daemon.front.refusals import DoorCounts, Refusals
 from pulsed.daemon.front.session_requests import SessionHandlers
 from pulsed.daemon.front.sockets import (
     TRACKED,
@@ -27,7 +29,9 @@ from pulsed.daemon.front.sockets import (
     ZapAuthenticator,
     ZmqContext,
     bind,
+    bind_with,
     event_socket,
+    key_of,
     server_socket,
 )
 from pulsed.daemon.jobs.jobs import Jobs
@@ -40,10 +44,16 @@ from pulsed.wire.base import PROTOCOL, REVISION
 from pulsed.wire.protocol import DaemonProtocol, EventSource, Refused, frames_of
 from pulsed.wire.rack_messages import GetRacks, RacksReply
 from pulsed.wire.revisions import readable
-from pulsed.wire.roles import Role
+from pulsed.wire.roles import Role, changes_nothing
 
 _HEARTBEAT = 5.0
 """Seconds without an event after which one is sent."""
+_KIND = 50
+"""Letters of the kind of a message that cannot be read."""
+_SAID = 1000
+"""Letters of an error in the log."""
+_LOOK = 0.1
+"""Seconds between two looks at the keys."""
 _GATHER = 0.001
 """Seconds that a job's event waits for others, which go out in one message with it: it takes several steps at once."""
 _SPARE = 16 * 2**20
@@ -58,6 +68,10 @@ class RequestServer:
         status: Callable[[], m.Status], stop: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.device, self.jobs, self.clients = device, jobs, clients
+        self.counts = DoorCounts()
+        self.audit = AuditTrail(clients.directory.parent)
+        self._refusals = Refusals(self.counts, self.audit.refused)
+        self._last_seen = LastSeen(clients.directory.parent)
         self._status, self._stop = status, stop
         self._protocol = DaemonProtocol(device.limits.max_payload)
         self._events = EventSource()
@@ -66,6 +80,7 @@ class RequestServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._authenticator: ZapAuthenticator | None = None
         self._last_event = time.monotonic()
+        self._next_key = next_public(clients.directory.parent)
         self._gathered: list[m.AnyEvent] = []
         self.handlers: dict[type[m.AnyRequest], Handler] = {
             m.Hello: self._hello,
@@ -84,13 +99,16 @@ class RequestServer:
         Raises ``zmq.ZMQError``, and :class:`ProtocolError` for a URL that is none.
         """
         events_url = events_url or f"tcp://{_host(url)}:*"
-        self._authenticator = ZapAuthenticator(context, self.clients)  # first: without it every key would be accepted
+        self._authenticator = ZapAuthenticator(
+            context, self.clients, self._refusals
+        )  # first: without it every key would be accepted
+        self._own = key.public
         max_bytes = self.device.limits.max_payload + _SPARE
         self._requests = server_socket(context, zmq.ROUTER, key, max_bytes)
         self._requests.router_mandatory = True
         self._subscriptions = event_socket(context, key)
         self._monitors = monitored(self._requests), monitored(self._subscriptions)
-        endpoint = bind(self._requests, url)
+        endpoint = self._requests_at = bind(self._requests, url)
         self._events_at = bind(self._subscriptions, events_url)
         return endpoint
 
@@ -102,24 +120,31 @@ class RequestServer:
     def open(self) -> None:
         """Answer from now on."""
         requests, subscriptions = self._monitors
-        self.connections = PeerConnections(requests, "requests")
-        self._subscribers = PeerConnections(subscriptions, "events")
+        self.connections = PeerConnections(requests, "requests", self._refusals)
+        self._subscribers = PeerConnections(subscriptions, "events", self._refusals)
         self._publisher = AsyncSocket(self._subscriptions, self._subscribed)
         self._router = AsyncSocket(self._requests, self._received)
         self._heart = asyncio.create_task(self._beat(), name="heartbeat")
+        self._guard = asyncio.create_task(self._watch_keys(), name="watch the keys")
+        self._auditor = asyncio.create_task(self.audit.run(), name="audit log")
+        self.audit.told("daemon.start", f"pulsed {pulsed.__version__}, rack {self.device.name}")
 
     async def close(self) -> None:
         """Close the sockets; what was sent still goes out."""
         self._heart.cancel()
+        self._guard.cancel()
+        self._auditor.cancel()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(self._heart, *self._tasks, return_exceptions=True)
+        await asyncio.gather(self._heart, self._guard, self._auditor, *self._tasks, return_exceptions=True)
         self._send_gathered()
         for end in (self._router, self._publisher):
             end.close()
         for connections in (self.connections, self._subscribers):
             await connections.close()
         self.release()
+        self.audit.told("daemon.stop")
+        self.audit.close()
 
     def publish(self, event: m.AnyEvent) -> None:
         """Send an event to all subscribers; one about a job lets what clients and workers wait for go first."""
@@ -138,35 +163,75 @@ class RequestServer:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT / 2)
-            self.clients.refresh()  # a key that was taken away loses its connections too
+            self.clients.refresh()  # also finds what changed within a file
+            self._refusals.flush()
+            await self._change_key()
+            await asyncio.to_thread(self._last_seen.keep)
             if time.monotonic() - self._last_event > _HEARTBEAT / 2:
                 self.publish(m.StatusChanged(0, self._status()))
+
+    async def _change_key(self) -> None:
+        """Tell clients of the key that the daemon will have, and take it when its time has come."""
+        home = self.clients.directory.parent
+        following = next_public(home)
+        if following and following != self._next_key:
+            self._next_key = following
+            for connections in (self.connections, self._subscribers):
+                connections.end_others(lambda _: False, "so that it hears of the daemon's next key")
+        await asyncio.to_thread(take_over, home)
+        key = load_key(home / "server.key")
+        if key.public != self._own:
+            self._own, self._next_key = key.public, ""
+            for socket, endpoint, connections in (
+                (self._requests, self._requests_at, self.connections),
+                (self._subscriptions, self._events_at, self._subscribers),
+            ):
+                connections.end_others(lambda _: False, "the daemon has its next key")
+                await bind_with(socket, endpoint, key)
+                connections.forget()
+            self.audit.told("keys.server", "the daemon has its new key")
+
+    async def _watch_keys(self) -> None:
+        """End the connections of keys that were taken away or have expired, on both sockets."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.clients.has_changed():
+                for connections in (self.connections, self._subscribers):
+                    connections.end_others(self.clients.holder)
 
     # --- requests ----------------------------------------------------------------------------------------------
 
     def _subscribed(self, frames: list[zmq.Frame]) -> None:
-        self._subscribers.prove(frames[0])
+        if self._subscribers.subscribed(frames[0]) is not None and self.clients.holder(key_of(frames[0])) is None:
+            self._subscribers.end_others(self.clients.holder)
 
     def _received(self, frames: list[zmq.Frame]) -> None:
         address, *rest = frames
-        self.connections.heard(address)
-        user = str(address.get("User-Id"))
-        role = self.clients.role_of(user)
-        peer = Peer(address.bytes, user, Role.VIEWER if role is None else role)
-        received = self._protocol.receive([frame.buffer for frame in rest], user, peer.role)
+        key = key_of(address)
+        self.connections.heard(address, key)
+        client = self.clients.holder(key)
+        peer = Peer(
+            address.bytes, "" if client is None else client.name, Role.VIEWER if client is None else client.role, key,
+            str(address.get("Peer-Address")),
+        )  # fmt: skip
+        received = self._protocol.receive([frame.buffer for frame in rest], peer.user, peer.role)
         if isinstance(received, Refused):
-            logs.get("front").info("refused", user=user, error=str(received.error))
-            self._router.send([peer.address, *received.frames])
+            self._tell_refused(received.kind[:_KIND] or "message", peer, received.error)
+            self._send(peer, received.frames)
             return
         message = received.message
+        self.counts.requests[kind_of(message)] += 1
         try:
-            if role is None:
-                raise NotAllowedError("this key was taken away", subject=f"key {user}")
+            if client is None:
+                raise NotAllowedError("this key was revoked or has expired", subject="key", value=key[:8])
+            self._last_seen.saw(client.name)
+            self.audit.check(message)
             answer = self.handlers[type(message)](message, received.parts, peer)
         except PulsedError as error:
             self._refuse(message, peer, error)
             return
         if isinstance(answer, tuple):
+            self.audit.done(message, peer, answer[0])
             self.answer(peer, *answer)
             return
         self.later(answer, message, peer)
@@ -184,15 +249,29 @@ class RequestServer:
             self._refuse(message, peer, error)
         else:
             if found is not None:
+                self.audit.done(message, peer, found[0])
                 self.answer(peer, *found)
 
     def answer(self, peer: Peer, reply: m.AnyReply, parts: Sequence[Part] = ()) -> None:
-        """Send an answer."""
-        frames = frames_of(reply, parts)
+        """Send an answer. One to a key that is not valid any longer is withheld, errors excepted."""
+        if peer.key and self.clients.holder(peer.key) is None and not isinstance(reply, m.ErrorReply):
+            self._refusals.refused(
+                "not_allowed", "an answer was withheld from a key that is not valid", peer.host, audited=True
+            )
+            return
+        self._send(peer, frames_of(reply, parts))
+
+    def _send(self, peer: Peer, frames: Sequence[Part]) -> None:
+        connection = self.connections.of(peer.address)
+        if connection is not None and connection.key != peer.key:
+            return  # the peer has gone, and somebody else has its address
         size = sum(memoryview(frame).nbytes for frame in frames)
-        tracker = self._router.send([peer.address, *frames], track=size >= TRACKED)
-        connection = self.connections.of(peer.address) if size >= TRACKED else None
-        if tracker is not None and connection is not None:
+        try:
+            tracker = self._router.send([peer.address, *frames], track=size >= TRACKED)
+        except zmq.Again:
+            self.connections.overrun(peer.address)
+            return
+        if tracker is not None and connection is not None and size >= TRACKED:
             connection.sent(tracker, size)
 
     def has_room(self, peer: Peer) -> bool:
@@ -208,8 +287,18 @@ class RequestServer:
         return self.connections.room(peer.address)
 
     def _refuse(self, message: m.AnyRequest, peer: Peer, error: PulsedError) -> None:
-        logs.get("front").info("refused", user=peer.user, error=str(error))
+        self._tell_refused(kind_of(message), peer, error, message)
         self.answer(peer, m.ErrorReply(message.id, error.to_info()))
+
+    def _tell_refused(
+        self, kind: str, peer: Peer, error: PulsedError, message: m.AnyRequest | None = None
+    ) -> None:  # fmt: skip
+        changes = message is not None and not changes_nothing(message)
+        self._refusals.refused(
+            error.code, "refused", peer.user or peer.host, audited=changes or isinstance(error, NotAllowedError),
+            user=peer.user or peer.key[:8], role=str(peer.role), host=peer.host, request=kind,
+            about="" if message is None else about_request(message)[0], error=str(error)[:_SAID],
+        )  # fmt: skip
 
     # --- one handler per request -------------------------------------------------------------------------------
 
@@ -217,7 +306,7 @@ class RequestServer:
         greeting = m.Greeting(
             message.id, PROTOCOL, pulsed.__version__, self.jobs.qpy, (self.device.name,), peer.user,
             str(peer.role), self._events_at, self._events.number, self._instance, self.device.limits.max_payload,
-            REVISION,
+            REVISION, self._next_key,
         )  # fmt: skip
         return greeting, ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 import zmq
@@ -13,6 +14,7 @@ from pulsed.client.keys import Key
 from pulsed.client.known_clients import KnownClients
 from pulsed.client.transport import WELCOME
 from pulsed.daemon import logs
+from pulsed.daemon.front.refusals import Refusals
 from pulsed.model.payload import Part
 
 ZmqSocket = zmq.Socket[bytes]
@@ -22,8 +24,13 @@ _HANDSHAKE = 10_000
 """Milliseconds for a peer to show its key."""
 TRACKED = 8192
 """Bytes from which a frame is sent without a copy, and may be followed until the peer takes it."""
-_SUBSCRIPTION = 4096
+_SUBSCRIPTION = 1024
 """Bytes of what a subscriber may send in one frame: a topic, or its part of the handshake."""
+_SUBSCRIPTIONS = 16
+"""Frames of one subscriber that are taken in at once. ZeroMQ keeps a node for every byte of a topic."""
+_ANSWERS = 512
+"""Answers below :data:`TRACKED` that may lie for one connection: 4 MiB; then it is ended."""
+_REBIND_TRIES = 250
 _AT_ONCE = 100
 """Messages read in one turn, so that the rest of the daemon gets its turns."""
 
@@ -45,14 +52,14 @@ class AsyncSocket:
         self._later()
 
     def send(self, frames: Sequence[Part], *, track: bool = False) -> zmq.MessageTracker | None:
-        """Send without waiting, unless the peer has gone or takes nothing.
+        """Send without waiting, unless the peer has gone. Raises ``zmq.Again`` when it takes nothing.
 
         With ``track``, which costs a tenth of a millisecond, return what tells when the peer has taken it.
         """
         try:
             return self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False, track=track)
         except zmq.ZMQError as error:
-            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+            if error.errno != zmq.EHOSTUNREACH:
                 raise
             return None
         finally:
@@ -86,8 +93,8 @@ class AsyncSocket:
 class ZapAuthenticator:
     """Answers the question whether a key may connect (ZAP, https://rfc.zeromq.org/spec/27/)."""
 
-    def __init__(self, context: ZmqContext, clients: KnownClients) -> None:
-        self._clients = clients
+    def __init__(self, context: ZmqContext, clients: KnownClients, refusals: Refusals) -> None:
+        self._clients, self._refusals = clients, refusals
         socket = context.socket(zmq.REP)
         socket.linger = 0
         socket.bind("inproc://zeromq.zap.01")
@@ -105,11 +112,24 @@ class ZapAuthenticator:
         for problem in self._clients.problems:
             logs.get("keys").warning("a client's key is not used", error=str(problem))
         self._clients.problems.clear()
+        if found is not None and found.is_valid(time.time()):
+            # The key is the name of a connection: a name may get another key, whose rights are others.
+            self._socket.send([b"1.0", request_id, b"200", b"OK", found.public.encode(), b""])
+            return
+        host = address.decode(errors="replace")
         if found is None:
-            logs.get("keys").warning("an unknown key was refused", address=address.decode(errors="replace"))
-            self._socket.send([b"1.0", request_id, b"400", b"unknown key", b"", b""])
+            self._refusals.refused("unknown_key", "an unknown key was refused", host, audited=True)
         else:
-            self._socket.send([b"1.0", request_id, b"200", b"OK", found[0].encode(), b""])
+            self._refusals.refused("expired_key", "an expired key was refused", host, audited=True, user=found.name)
+        self._socket.send([b"1.0", request_id, b"400", b"unknown key", b"", b""])
+
+
+def key_of(frame: zmq.Frame) -> str:
+    """Return the public key (Z85) of the connection that a frame came over; empty where nobody has asked for one."""
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""
 
 
 def server_socket(context: ZmqContext, kind: int, key: Key, max_bytes: int) -> ZmqSocket:
@@ -122,12 +142,30 @@ def server_socket(context: ZmqContext, kind: int, key: Key, max_bytes: int) -> Z
     socket.maxmsgsize = max_bytes
     socket.handshake_ivl = _HANDSHAKE
     socket.copy_threshold = TRACKED
+    socket.sndhwm = _ANSWERS
     socket.curve_server = True
     socket.curve_secretkey = key.secret.encode()
     socket.curve_publickey = key.public.encode()
     socket.zap_domain = b"pulsed"
     socket.heartbeat_ivl, socket.heartbeat_timeout = 5000, 15000
     return socket
+
+
+async def bind_with(socket: ZmqSocket, endpoint: str, key: Key) -> None:
+    """Listen at the same ``endpoint`` with another key of the daemon. ZeroMQ leaves the connections that there are.
+
+    Raises ``zmq.ZMQError`` when something else took the address in between.
+    """
+    socket.unbind(endpoint)
+    socket.curve_secretkey, socket.curve_publickey = key.secret.encode(), key.public.encode()
+    for tries_left in range(_REBIND_TRIES, -1, -1):
+        try:
+            socket.bind(endpoint)
+            return
+        except zmq.ZMQError as error:  # ZeroMQ closes the old one in its own time
+            if error.errno != zmq.EADDRINUSE or not tries_left:
+                raise
+            await asyncio.sleep(0.02)
 
 
 def event_socket(context: ZmqContext, key: Key) -> ZmqSocket:
@@ -138,6 +176,7 @@ def event_socket(context: ZmqContext, key: Key) -> ZmqSocket:
     socket = server_socket(context, zmq.XPUB, key, _SUBSCRIPTION)
     socket.setsockopt(zmq.XPUB_WELCOME_MSG, WELCOME)
     socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+    socket.rcvhwm = _SUBSCRIPTIONS
     return socket
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 
 from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
+from pulsed.daemon.workers.confinement import lend_kernels, own_environment, own_folder
 from pulsed.daemon.workers.rpc import WorkerRpc
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import NOT_TOLD, DeviceDescription
@@ -31,28 +33,33 @@ class CompileWorkerClient:
         factory: ``"module:name"`` of the compiler.
         log: file that the worker's log is appended to.
         changed: called when the worker comes or goes.
+        private: files that the worker must not read.
 
     """
 
     def __init__(
         self, device: DeviceDescription, active: Callable[[], CalibrationSet], factory: str, log: Path,
-        changed: Callable[[], None],
+        changed: Callable[[], None], private: Sequence[Path] = (),
     ) -> None:  # fmt: skip
         self.qpy = (0, 0)
         """Lowest and highest QPY version that the worker reads."""
         self._device, self._active, self._factory, self._log = device, active, factory, log
+        self._private = tuple(map(str, private))
         self._sent = ""
         """The set that the worker was sent last."""
         self._aborted = ""
         """The job that was aborted last."""
+        folder = own_folder(log.parent)
+        lend_kernels(folder)
         self.rpc = WorkerRpc(
-            "compile", "pulsed.daemon.workers.compile_worker", self._set_up, changed, self._observe, lambda: None
-        )
+            "compile", "pulsed.daemon.workers.compile_worker", self._set_up, changed, self._observe, lambda: None,
+            own_environment(os.environ, folder),
+        )  # fmt: skip
 
     def _set_up(self) -> list[Part]:
         calibration = self._active()
         self._sent = calibration.calibration_id
-        request = messages.SetUp(self._factory, str(self._log), COMPILE_MEMORY)
+        request = messages.SetUp(self._factory, str(self._log), COMPILE_MEMORY, self._private)
         return [
             messages.encode(request),
             self._device.model_dump_json(exclude=NOT_TOLD).encode(),
@@ -62,6 +69,8 @@ class CompileWorkerClient:
     def _observe(self, reply: messages.CompileReply | messages.RackReply) -> None:
         if isinstance(reply, messages.Ready):
             self.qpy = reply.qpy
+            self.rpc.worker.confined = reply.confined
+            logs.get("compile").info("confined", by=reply.confined)
 
     async def compile(
         self, request: messages.Compile, parts: Sequence[Part], calibration: CalibrationSet

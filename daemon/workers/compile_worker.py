@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from pulsed.compiler.result_size import result_bytes
 from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
+from pulsed.daemon.workers.confinement import confine
 from pulsed.daemon.workers.parent_death import set_parent_death_signal
 from pulsed.daemon.workers.pipe import WorkerPipe
 from pulsed.model.calibration import CalibrationSet, from_json
@@ -121,6 +122,8 @@ class CompileWorker:
     def _set_up(self, request: messages.SetUp, parts: Sequence[Part]) -> tuple[messages.Ready, list[Part]]:
         start = time.perf_counter()
         logs.set_up(Path(request.log) if request.log else None, "compile", console=False)
+        log = Path(request.log).parent if request.log else None
+        confined = confine(log, [Path(path) for path in request.private]) if request.private else ""
         module, _, name = request.factory.partition(":")
         self._factory = getattr(importlib.import_module(module), name)
         self._device = DeviceDescription.model_validate_json(bytes(parts[0]))
@@ -133,7 +136,7 @@ class CompileWorker:
         if request.memory:
             # Bounds what is allocated, not the address space, of which numeric libraries reserve much.
             resource.setrlimit(resource.RLIMIT_DATA, (request.memory, request.memory))
-        return messages.Ready((QPY_MIN, self._newest), time.perf_counter() - start), []
+        return messages.Ready((QPY_MIN, self._newest), time.perf_counter() - start, confined), []
 
     def _warm(self, compiler: _CompilerInterface, calibration: CalibrationSet) -> None:
         """Compile once, so that the first job finds everything imported."""

@@ -30,6 +30,8 @@ class SetUp(_Tagged, frozen=True):
     """File that the worker's log is appended to."""
     memory: int = 0
     """Bytes of data that the worker may use; 0 for no bound."""
+    private: tuple[str, ...] = ()
+    """Files that the worker must not read; none for a worker that may."""
 
 
 class Compile(_Tagged, frozen=True):
@@ -105,6 +107,8 @@ class Ready(_Tagged, frozen=True):
 
     qpy: tuple[int, int] = (0, 0)
     seconds: float = 0.0
+    confined: str = ""
+    """What keeps it from what it must not read, in words."""
 
 
 class Pong(_Tagged, frozen=True):

@@ -82,7 +82,8 @@ class RackWorkerClient:
         Raises what the rack refuses it with, or :class:`WorkerDiedError` when there is no worker for ``wait`` seconds.
         """
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.rpc.ready.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self.rpc.ready.wait()
         await self._call(messages.CheckChunk(job_id, chunk), parts, CHECK_SECONDS, messages.ChunkChecked)
 
     def abort(self, job_id: str) -> None:

@@ -88,7 +88,8 @@ class RackConnection:
         worker = self.client.rpc.worker
         worker.start()
         with contextlib.suppress(TimeoutError, PulsedError):
-            await asyncio.wait_for(self.client.rpc.ready.wait(), _AGAIN_SECONDS)
+            async with asyncio.timeout(_AGAIN_SECONDS):
+                await self.client.rpc.ready.wait()
             await self.client.connect(CONNECT_SECONDS)
         await worker.stop()
 
@@ -116,7 +117,8 @@ class RackConnection:
         if self.available.is_set():
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.available.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.available.wait()
             return
         if self.instruments.error is not None:
             raise from_info(self.instruments.error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pulsed.daemon import logs
@@ -27,12 +27,14 @@ class WorkerRpc:
         changed: called when the process comes or goes.
         observe: gets each message of the worker, whether a call waits for it or not.
         ended: called when the process has ended.
+        environment: of the process; the daemon's own when not given.
 
     """
 
     def __init__(
         self, name: str, module: str, set_up: Callable[[], list[Part]], changed: Callable[[], None],
         observe: Callable[[messages.CompileReply | messages.RackReply], None], ended: Callable[[], None],
+        environment: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.name = f"{name} worker"
         self.ready = asyncio.Event()
@@ -44,7 +46,7 @@ class WorkerRpc:
         """Held during a call: a worker carries out one request at a time."""
         self.last_reply = 0.0
         """When the last call ended, on ``time.monotonic``."""
-        self.worker = Worker(name, module, set_up, changed, self._on_message, self._on_end)
+        self.worker = Worker(name, module, set_up, changed, self._on_message, self._on_end, environment)
         self._log, self._observe, self._ended = logs.get(name), observe, ended
         self._request: Request | None = None
         self._reply: asyncio.Future[tuple[messages.CompileReply | messages.RackReply, Sequence[Part]]] | None = None
@@ -74,7 +76,9 @@ class WorkerRpc:
         self._request, self._reply = request, asyncio.get_running_loop().create_future()
         self.worker.send(request, parts)
         try:
-            reply, found = await asyncio.wait_for(self._reply, seconds)
+            # Not wait_for: in Python 3.11 it forgets a cancellation that comes together with the answer.
+            async with asyncio.timeout(seconds):
+                reply, found = await self._reply
         except TimeoutError:
             self.kill()
             raise

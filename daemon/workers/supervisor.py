@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -57,7 +57,10 @@ CHILD_STEPS: dict[ChildState, frozenset[ChildState]] = {
 class Child:
     """One command that is kept running. ``changed`` is called after every step."""
 
-    def __init__(self, name: str, command: Sequence[str], changed: Callable[[], None], output: Path | None = None):
+    def __init__(
+        self, name: str, command: Sequence[str], changed: Callable[[], None], output: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ):  # fmt: skip
         self.name = name
         self.state = ChildState.DOWN
         self.restarts = 0
@@ -67,7 +70,10 @@ class Child:
         """It has ended by itself, for a reason."""
         self.exit_code: int | None = None
         """Of the process that ended last; the negative number of the signal that killed it."""
+        self.confined = ""
+        """What keeps it from keys, store and network, in words."""
         self._command, self._changed, self._output = list(command), changed, output
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._wanted = False
@@ -80,7 +86,7 @@ class Child:
 
     def status(self) -> WorkerStatus:
         """Return the child as it is told to clients."""
-        return WorkerStatus(str(self.state), self.pid, self.restarts)
+        return WorkerStatus(str(self.state), self.pid, self.restarts, self.confined if self.pid else "")
 
     def start(self) -> None:
         """Start the process and keep it running until :meth:`stop`."""
@@ -119,7 +125,8 @@ class Child:
         ):
             end()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await process.wait()
                 return
 
     def _step(self, state: ChildState) -> None:
@@ -170,7 +177,8 @@ class Child:
         try:
             return await asyncio.create_subprocess_exec(
                 *self._argv(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**_ENVIRONMENT, **os.environ}, pass_fds=handles.get("pass_fds", ()),
+                env={**_ENVIRONMENT, **(os.environ if self._environment is None else self._environment)},
+                pass_fds=handles.get("pass_fds", ()),
             )  # fmt: skip
         finally:
             if output is not None:
@@ -198,8 +206,9 @@ class Worker(Child):
     def __init__(
         self, name: str, module: str, hello: Callable[[], list[Part]], changed: Callable[[], None],
         on_message: Callable[[MessageParts], None], on_end: Callable[[], None],
+        environment: Mapping[str, str] | None = None,
     ):  # fmt: skip
-        super().__init__(name, [sys.executable, "-m", module], changed)
+        super().__init__(name, [sys.executable, "-m", module], changed, environment=environment)
         self._hello, self._on_message, self._on_end = hello, on_message, on_end
         self._pipe: DaemonPipe | None = None
         self._theirs: socket.socket | None = None

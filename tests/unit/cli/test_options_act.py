@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -43,6 +44,7 @@ from pulsed.model.calibration import (
 from pulsed.model.device import load_device
 from pulsed.model.job import CALIBRATION_TAG, JobInfo, JobLogEntry, JobState
 from pulsed.model.session import SessionInfo, SessionMode
+from pulsed.store.audit_log import AuditLog, AuditRecord
 from pulsed.wire.messages import JobChanged, Status
 from pulsed.wire.observation_messages import AlertsReply
 from pulsed.wire.session_messages import SessionChanged
@@ -54,9 +56,15 @@ OLDER = SET.with_values({"Q2.f01": Value(5.0e9, "Hz")}, "2026-11-20")
 WARMER = CalibrationSet("sim5", SET.values, "2026-11-19", None, "warmer")
 NOW = 1.8e9
 SERVER = new_key("server")
+ANN = new_key("ann", "viewer", SERVER.public)
 BELL = Path(__file__).parents[3] / "examples" / "bell.qasm"
 
 ALERTS = AlertsReply(1, (), (Receiver("webhook chat.example.org", 1),))
+AUDITED = [
+    AuditRecord("ann", "submit", "done", object="job1", time="2026-11-20T00:00:00+00:00"),
+    AuditRecord("bob", "cancel", "refused", object="job1", time="2026-11-21T12:00:00+00:00"),
+    AuditRecord("bob", "stop", "done", time="2026-11-22T00:00:00+00:00"),
+]
 
 Case = tuple[list[str], dict[str, list[str]]]
 COMMANDS: dict[str, Case] = {
@@ -117,8 +125,14 @@ COMMANDS: dict[str, Case] = {
     ),
     "cal report": ([], {"--out": ["other.html"], "--data": ["elsewhere"]}),
     "cal to-qcodes": (["run.nc"], {"--database": ["other.db"]}),
+    "audit list": ([], {"--limit": ["1"], "--who": ["ann"], "--what": ["submit"], "--about": ["job1"],
+                        "--since": ["2026-11-21"], "--refused": [], "--home": ["elsewhere"]}),
+    "audit verify": ([], {"--from": ["2"], "--home": ["elsewhere"]}),
     "keys list": ([], {"--home": ["elsewhere"]}),
-    "keys add": (["bob"], {"--role": ["viewer"], "--home": ["elsewhere"]}),
+    "keys add": (["bob"], {"--role": ["viewer"], "--expires": ["2099-01-31"], "--home": ["elsewhere"]}),
+    "keys revoke": (["ann"], {"--home": ["elsewhere"]}),
+    "keys rotate": (["ann"], {"--overlap": ["0"], "--home": ["elsewhere"]}),
+    "keys rotate-server": ([], {"--overlap": ["0"], "--home": ["elsewhere"]}),
 }  # fmt: skip
 """By command: the arguments it is run with, and what follows each of its options when that is given."""
 COMMON = {"--url": ["tcp://127.0.0.1:1"], "--key": ["bob"], "--json": []}
@@ -361,7 +375,7 @@ def run(
 ) -> Callable[[list[str]], Any]:
     def once(arguments: list[str]) -> Any:
         home = tmp_path / "home"
-        for pattern in ("*.key", "*.pub", "*.png", "set.json"):
+        for pattern in ("*.key", "*.pub", "*.old", "*.png", "set.json"):
             for path in tmp_path.rglob(pattern):
                 path.unlink()
         monkeypatch.setenv("PULSED_HOME", str(home))
@@ -373,12 +387,17 @@ def run(
             (folder / "a.nc").write_text("data")
             (folder / "runs" / "a.nc").write_text("data")
             save_key(folder / "server.key", SERVER)
+            save_key(folder / "clients" / "ann.key", ANN)
+            shutil.rmtree(folder / "audit", ignore_errors=True)
+            log = AuditLog(folder / "audit")
+            log.append(AUDITED[: 3 if folder == home else 2])
+            log.close()
         doubles.asked.clear()
         code = invoke(arguments)
         said = capsys.readouterr()
         assert code != 2, said.err
         there = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
-        keys = [load_key(path).role for path in sorted(tmp_path.rglob("clients/*.key"))]
+        keys = [(load_key(path).role, load_key(path).expires) for path in sorted(tmp_path.rglob("clients/*.key"))]
         return re.sub(r"\d{8}-\d{6}", "", str((code, said.out, said.err, doubles.asked, there, keys)))
 
     return once

@@ -11,6 +11,7 @@ import zmq
 from pulsed.client.keys import Key, new_key
 from pulsed.daemon.front import connections as module
 from pulsed.daemon.front.connections import PeerConnections, monitored
+from pulsed.daemon.front.refusals import DoorCounts, Refusals
 from pulsed.daemon.front.sockets import AsyncSocket, bind, event_socket
 
 SERVER = new_key("server")
@@ -45,7 +46,7 @@ async def test_every_subscriber_stays_and_the_last_may_leave(monkeypatch: pytest
     context: zmq.Context[Any] = zmq.Context()
     try:
         events = event_socket(context, SERVER)
-        subscribers = PeerConnections(monitored(events), "events")
+        subscribers = PeerConnections(monitored(events), "events", Refusals(DoorCounts(), lambda *_: None))
         endpoint = bind(events, "tcp://127.0.0.1:*")
         publisher = AsyncSocket(events, subscribed)
         peers = [subscriber(context, endpoint, new_key(name)) for name in ("ann", "bob", "eve")]
@@ -68,3 +69,28 @@ async def test_every_subscriber_stays_and_the_last_may_leave(monkeypatch: pytest
     finally:
         context.destroy(0)
     assert failures == []
+
+
+async def test_one_key_has_a_bounded_number_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OF_A_KEY", 2)
+    counts = DoorCounts()
+    context: zmq.Context[Any] = zmq.Context()
+    try:
+        events = event_socket(context, SERVER)
+        subscribers = PeerConnections(monitored(events), "events", Refusals(counts, lambda *_: None))
+        endpoint = bind(events, "tcp://127.0.0.1:*")
+        publisher = AsyncSocket(events, lambda frames: subscribers.prove(frames[0]) and None)
+        peers = [subscriber(context, endpoint, new_key("ann")) for _ in range(4)]
+        async with asyncio.timeout(60):
+            while counts.ended["too many connections with one key"] < 2:
+                await asyncio.sleep(0.01)
+        for peer in peers:
+            peer.close()
+        async with asyncio.timeout(60):
+            while len(subscribers):
+                await asyncio.sleep(0.01)
+        publisher.close()
+        await subscribers.close()
+        await asyncio.sleep(0)
+    finally:
+        context.destroy(0)

@@ -14,6 +14,7 @@ from pulsed.daemon.front import connections as module
 from pulsed.daemon.front.connections import PeerConnection, PeerConnections, monitored
 from pulsed.daemon.front.handlers import Peer
 from pulsed.daemon.front.job_requests import JobHandlers
+from pulsed.daemon.front.refusals import DoorCounts, Refusals
 from pulsed.daemon.front.sockets import AsyncSocket
 from pulsed.daemon.jobs.registry import JobRegistry
 from pulsed.model.errors import InvalidValueError, NotFoundError
@@ -68,7 +69,7 @@ async def test_waiting_requests_are_bounded_by_connection(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "MOST_WAITING", 10)
     context: zmq.Context[Any] = zmq.Context()
     socket = context.socket(zmq.ROUTER)
-    connections = PeerConnections(monitored(socket), "requests")
+    connections = PeerConnections(monitored(socket), "requests", Refusals(DoorCounts(), lambda *_: None))
     try:
         for peer in (ME, OTHER):
             connections._by_address[peer.address] = PeerConnection(None)
@@ -102,11 +103,11 @@ async def test_waiting_requests_are_bounded_by_connection(monkeypatch: pytest.Mo
 async def test_what_waits_for_a_connection_goes_with_it() -> None:
     context: zmq.Context[Any] = zmq.Context()
     router = context.socket(zmq.ROUTER)
-    connections = PeerConnections(monitored(router), "requests")
+    connections = PeerConnections(monitored(router), "requests", Refusals(DoorCounts(), lambda *_: None))
     heard: list[bytes] = []
 
     def received(frames: list[zmq.Frame]) -> None:
-        connections.heard(frames[0])
+        connections.heard(frames[0], "")
         heard.append(frames[0].bytes)
 
     reader = AsyncSocket(router, received)

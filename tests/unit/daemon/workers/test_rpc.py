@@ -124,3 +124,14 @@ async def test_worker_that_cannot_start_says_why_until_one_does(monkeypatch: pyt
     scene.says(messages.Ready())
     assert scene.rpc.error is None
     assert scene.rpc.ready.is_set()
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops the daemon waits for the task that plays."""
+    scene = Scene(monkeypatch)
+    call = await scene.asked()
+    scene.says(messages.Connected({"awg1": "A"}))
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert scene.rpc.pending is None
