@@ -80,11 +80,13 @@ class Jobs:
 
     @property
     def waiting_since(self) -> float | None:
-        """When the job came (Unix time, seconds) that has waited longest for its first turn; None when none waits."""
+        """When the job came (Unix time, seconds) that has waited longest; None when none waits.
+
+        It is the first of the registry, so that nobody looks at 10,000 of them; those that the last daemon left stand
+        there in the order of the queue.
+        """
         waiting = (JobState.QUEUED, JobState.COMPILING, JobState.READY)
-        return min(
-            (job.info.created for job in self._registry.jobs.values() if job.info.state in waiting), default=None
-        )
+        return next((job.info.created for job in self._registry.jobs.values() if job.info.state in waiting), None)
 
     @property
     def occupied(self) -> bool:

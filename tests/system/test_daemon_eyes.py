@@ -224,3 +224,25 @@ def test_an_instrument_is_used_by_operators_and_not_under_a_job(watched, capsys,
         eventually(lambda: client.status().session, "his session holds the rack", PATIENCE)
         assert bob.use_instrument("sgs1", reading="power") == {"power": "1"}
         bob.close_session(mine.session_id)
+
+
+def test_the_longest_wait_is_that_of_the_job_that_came_first(watched):
+    url = announced(watched.home).metrics
+    with watched.client() as client:
+        watched.tell("hold")
+        requests = [job(shots=1) for _ in range(3)]
+        try:
+            client.submit(requests[0], [packed(flip())])
+            eventually(lambda: client.job(requests[0].job_id).state is JobState.RUNNING, "it plays", PATIENCE)
+            assert figures(url)["pulsed_queue_oldest_seconds",] == 0
+            for request in requests[1:]:
+                client.submit(request, [packed(flip())])
+                time.sleep(0.5)
+            waited = time.time() - client.job(requests[1].job_id).created
+            found = figures(url)
+        finally:
+            watched.untell("hold")
+        assert waited <= found["pulsed_queue_oldest_seconds",] < waited + 5
+        assert (found["pulsed_queue_jobs",], found["pulsed_rack_playing",]) == (2, 1)
+        for request in requests:
+            client.result(request.job_id, PATIENCE)
