@@ -49,9 +49,9 @@ def program_bytes(wanted: Wanted, memory_slots: int, longest: int, *, levels: bo
     return points * one
 
 
-def least_bytes(programs: int, options: RunOptions) -> int:
-    """Return the least size of the result of a job with so many ``programs``, each with one memory slot or more."""
-    return 0 if options.dry_run else programs * program_bytes(options, 1, 1)
+def least_bytes(programs: int, options: RunOptions, memory_slots: int = 1) -> int:
+    """Return the least size of what so many ``programs`` bring back, each with so many memory slots or more."""
+    return 0 if options.dry_run else programs * program_bytes(options, memory_slots, 1)
 
 
 def check_result_size(size: int, options: RunOptions, limits: Limits, subject: str, *, at_least: bool) -> None:

@@ -61,8 +61,14 @@ def check_run(given: RunInput, rules: Rules, options: RunOptions, *, branches: b
     length = sum(map(mul, lengths, results)) * float(rules.device.dt)
     seconds = least_seconds(sum(results), length, options, limits)
     check_rack_time(seconds, options, limits, "run", at_least=True)
-    check_result_size(least_bytes(sum(results), options), options, limits, "run", at_least=True)
+    size = sum(least_bytes(many, options, _slots(one)) for one, many in zip(programs, results, strict=True))
+    check_result_size(size, options, limits, "run", at_least=True)
     return CheckedInput(programs, gates, given.binds, results, options, plain)
+
+
+def _slots(program: Any) -> int:
+    """Return how many memory slots a program has at least: a circuit has one for each of its bits."""
+    return program.num_clbits if isinstance(program, QuantumCircuit) else 1
 
 
 def _check_programs(

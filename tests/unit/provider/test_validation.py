@@ -7,7 +7,7 @@ from qiskit.circuit.exceptions import CircuitError as QiskitCircuitError
 
 from pulsed.client.export import export_json
 from pulsed.compiler.canonical import look_through
-from pulsed.model.errors import CircuitError, ConfigError, InvalidValueError
+from pulsed.model.errors import CircuitError, ConfigError, InvalidValueError, ResultSizeError
 from pulsed.provider import PulsedBackend
 from pulsed.provider.errors import (
     OfflineError,
@@ -203,3 +203,16 @@ def test_a_pulse_gate_that_could_not_act_is_refused(
     with pytest.raises(UnsupportedCircuitError, match=rf"calibrations, x on \({qubit},\): .*{says}"):
         backend.run(measured(), calibrations={("x", qubit): pulse})
     assert daemon.received == []
+
+
+def test_a_result_is_as_large_as_the_bits_of_the_circuits_make_it(device, calibration, daemon):
+    """Two circuits of five bits, and a thousand points of each: 80,000 bytes, whatever the daemon finds out besides."""
+    for most, fits in ((80_000, True), (79_999, False)):
+        limits = device.limits.model_copy(update={"max_result": most})
+        backend = PulsedBackend(device.model_copy(update={"limits": limits}), calibration, daemon)
+        if fits:
+            backend.run([measured(), measured("sx")], shots=1000, meas_level=1)
+            continue
+        with pytest.raises(ResultSizeError, match="at least 80000 bytes"):
+            backend.run([measured(), measured("sx")], shots=1000, meas_level=1)
+    assert len(daemon.received) == 1
