@@ -16,7 +16,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws blind bringup chaos check bench peers test-peers test-tools clean help
+.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup chaos check bench peers test-peers test-tools clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -97,6 +97,11 @@ mutants: $(STAMP) ## do the tests notice a small change? MUTANTS=40 of drivers, 
 FUZZ_PROGRAMS ?= 10000
 fuzz: $(STAMP) ## random circuits through the whole stack against their exact counts, random schedules against their samples
 	@FUZZ_PROGRAMS="$(FUZZ_PROGRAMS)" $(if $(FUZZ_SEED),FUZZ_SEED="$(FUZZ_SEED)") $(BIN)/python -m pytest -q -s tests/system/test_fuzz.py tests/unit/compiler/test_fuzz_schedules.py
+
+TRAFFIC_DAYS ?= 30
+TRAFFIC_SEED ?= 1
+month: $(STAMP) ## thirty days of made-up traffic through the scheduler: shares, waits, sessions (TRAFFIC_DAYS, TRAFFIC_SEED)
+	@TRAFFIC_DAYS="$(TRAFFIC_DAYS)" TRAFFIC_SEED="$(TRAFFIC_SEED)" $(BIN)/python -m pytest -q -s tests/unit/testing/test_traffic.py
 
 LAWS_ROUNDS ?= 10
 laws: $(STAMP) ## every property of hypothesis with fresh examples, LAWS_ROUNDS=10 times

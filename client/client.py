@@ -22,6 +22,7 @@ from pulsed.client.key_changes import learn_server
 from pulsed.client.keys import find_key, key_path
 from pulsed.client.lifetime import leave_to_parent, tell_of_forks, weakly
 from pulsed.client.observation_calls import ObservationCalls
+from pulsed.client.queue_calls import QueueCalls
 from pulsed.client.reading import read_device
 from pulsed.client.replies import Reply, check_known, expect, knows, no_answer, only_part
 from pulsed.client.result_calls import ResultCalls
@@ -57,7 +58,7 @@ from pulsed.wire.rack_messages import GetRacks, RacksReply
 _log = logging.getLogger(__name__)
 
 
-class Client(ResultCalls, JobCalls, SessionCalls, CalibrationCalls, ObservationCalls):
+class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, CalibrationCalls, ObservationCalls):
     """One connection to a daemon.
 
     Args:
@@ -188,6 +189,7 @@ class Client(ResultCalls, JobCalls, SessionCalls, CalibrationCalls, ObservationC
     def all_jobs(
         self, state: JobState | None = None, owner: str | None = None, tags: Sequence[str] = (),
         created_after: float | None = None, created_before: float | None = None, page: int = 100,
+        session_id: str | None = None,
     ) -> Iterator[JobInfo]:  # fmt: skip
         """Yield the newest jobs first that fit every filter, as far as they are asked for.
 
@@ -199,7 +201,7 @@ class Client(ResultCalls, JobCalls, SessionCalls, CalibrationCalls, ObservationC
         while True:
             reply = self._ask(
                 JobsReply, GetJobs, state=state, owner=owner, tags=tuple(tags), created_after=created_after,
-                created_before=created_before, limit=page, skip=skip, beyond=key,
+                created_before=created_before, limit=page, skip=skip, beyond=key, session_id=session_id,
             )  # fmt: skip
             yield from (info for info in reply.jobs if info.job_id not in seen)
             key = reply.key
@@ -209,6 +211,16 @@ class Client(ResultCalls, JobCalls, SessionCalls, CalibrationCalls, ObservationC
                 # A daemon of revision 0 knows pages by their offset alone: what moved to the next one came before.
                 seen.update(info.job_id for info in reply.jobs)
                 skip += page
+
+    def count_jobs(
+        self, state: JobState | None = None, owner: str | None = None, tags: Sequence[str] = (),
+        session_id: str | None = None,
+    ) -> int | None:  # fmt: skip
+        """Return how many jobs fit every filter; None from a daemon that does not say."""
+        reply = self._ask(
+            JobsReply, GetJobs, state=state, owner=owner, tags=tuple(tags), session_id=session_id, limit=1, count=True
+        )
+        return reply.total
 
     def cancel(self, job_id: str) -> bool:
         """Cancel a job; False when it had ended before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pulsed.client.calls import Calls
+from pulsed.model.errors import IncompatibleError
 from pulsed.model.session import SessionInfo, SessionMode
 from pulsed.wire.session_messages import (
     CloseSession,
@@ -19,15 +20,20 @@ class SessionCalls(Calls):
 
     def open_session(
         self, session_id: str, mode: SessionMode = SessionMode.SESSION, max_time: float | None = None,
-        backend: str | None = None,
+        backend: str | None = None, start: float | None = None,
     ) -> SessionInfo:  # fmt: skip
         """Open a session or a batch under an id of one's own making; when this returns it is durable.
 
         ``max_time``: seconds from the start of its first job until it ends, None for as long as the rack allows. The
         same id again returns the same session, and is refused with another mode or time, or when that has ended.
+        ``start``: a Unix time for which a session is booked; it holds the rack from then on, with a job or without.
         """
-        fields = {"session_id": session_id, "mode": mode, "max_time": max_time, "backend": backend}
-        return self._ask(SessionReply, OpenSession, **fields).session
+        fields = {"session_id": session_id, "mode": mode, "max_time": max_time, "backend": backend, "start": start}
+        opened = self._ask(SessionReply, OpenSession, **fields).session
+        if opened.start != start:
+            self.close_session(session_id)
+            raise IncompatibleError("the daemon knows no booked sessions", subject="start", value=start, legal="none")
+        return opened
 
     def close_session(self, session_id: str, *, cancel: bool = False) -> SessionInfo:
         """Take no more jobs into a session and return it; it ends when those it has have ended, which go on.

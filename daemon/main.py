@@ -98,17 +98,19 @@ class Daemon:
             self._renewing = asyncio.create_task(self._renew(store), name="renew the lease")
             stack.push_async_callback(_cancelled, self._renewing)
 
+            clients = _known_clients(self.home)
             self._compiler = CompileWorkerClient(
                 self.device, lambda: calibrations.active, self._compiler_factory, log, self._changed,
                 private=self._private_files(),
             )  # fmt: skip
             self._rack = RackConnection(self.device, self._rack_factory, log, self._changed, self._progress)
             self._jobs = Jobs(
-                calibrations, store, self._compiler, self._rack, self._publish, self._fail, rack_wait=self._rack_wait
-            )
+                calibrations, store, self._compiler, self._rack, self._publish, self._fail, rack_wait=self._rack_wait,
+                role_of=clients.role_of, mode_changed=self._changed,
+            )  # fmt: skip
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.destroy, 500)
-            server = RequestServer(self.device, self._jobs, KnownClients(self.home), self.status, self.stop)
+            server = RequestServer(self.device, self._jobs, clients, self.status, self.stop)
             stack.callback(server.release)
             try:
                 endpoint = server.bind(context, key, self.url, self._events_url)
@@ -169,6 +171,10 @@ class Daemon:
                 message = f"{message}; {OUTPUTS_UNKNOWN}"
             if self._companion is not None and self._companion.last_words:
                 message = f"{message}; the command beside the daemon has ended: {self._companion.last_words}"
+        control = self._jobs.modes.control
+        if said := control.sentence():
+            operational = operational and control.mode.accepts
+            message = f"{message}; {said}" if message else said
         for problem in self._jobs.store.problems():
             operational, message = False, f"{message}; {problem}" if message else problem
         calibration = self._jobs.calibrations.active
@@ -178,7 +184,7 @@ class Daemon:
             pending_jobs=self._jobs.pending, running=self._jobs.running,
             calibration_id=calibration.calibration_id, started=self.started,
             faults={subject: fault.why for subject, fault in calibration.faults.items()},
-            instruments=self._rack.instruments.status(), session=self._jobs.sessions.holder,
+            instruments=self._rack.instruments.status(), session=self._jobs.sessions.holder, queue=control,
             workers={child.name: child.status() for child in processes}, alerts=self._observers.alerts.active,
             calibration_nodes=dict(health.nodes), calibration_looked=health.looked, metrics=self._observers.metrics_url,
         )  # fmt: skip
@@ -305,6 +311,13 @@ class Daemon:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _known_clients(home: Path) -> KnownClients:
+    """Return the clients with their roles, which count for the queue before one of them connects."""
+    clients = KnownClients(home)
+    clients.refresh()
+    return clients
 
 
 def serve(

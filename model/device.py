@@ -26,7 +26,18 @@ from pydantic import (
 from pulsed.model.draft import Draft, asked, draft, named, respelt, whole
 from pulsed.model.errors import ConfigError
 from pulsed.model.observation import Alerts, Mail, Metrics
-from pulsed.model.policies import Limits, Maintenance, Retention, Table, Timing
+from pulsed.model.policies import (
+    Limits,
+    Maintenance,
+    Quota,
+    Quotas,
+    Retention,
+    RoleQuotas,
+    RoleShares,
+    Sharing,
+    Table,
+    Timing,
+)
 from pulsed.model.references import known
 from pulsed.model.rules import wiring_problems
 from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz
@@ -233,6 +244,10 @@ class DeviceDescription(Table):
     """Where Prometheus finds figures about the daemon."""
     alerts: Alerts = Alerts()
     """Who is told when something needs a person."""
+    sharing: Sharing = Sharing()
+    """How users share the rack."""
+    quotas: Quotas = Quotas()
+    """What users may ask for."""
     meas_map: tuple[tuple[NonNegativeInt, ...], ...]
     """Groups of qubits that one acquisition measures together."""
     simulator: str | None = None
@@ -348,7 +363,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         "timing": Timing, "limits": Limits, "maintenance": Maintenance, "retention": Retention,
         "instruments": InstrumentDescription, "oscillators": OscillatorDescription, "ports": PortDescription,
         "qubits": QubitDescription, "couplings": CouplingDescription, "metrics": Metrics,
-        "alerts": Alerts,
+        "alerts": Alerts, "sharing": Sharing,
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)
@@ -359,6 +374,11 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         "processor_type": ProcessorType,
         "mail": Mail,
     }
+    if loc[0] == "quotas":
+        named = len(loc) > 2
+        return list((Quota if named else RoleQuotas if loc[-1] == "roles" else Quotas).model_fields)
+    if loc[:2] == ("sharing", "roles"):
+        return list(RoleShares.model_fields)
     if loc[-1] in nested:
         return list(nested[str(loc[-1])].model_fields)
     return list(tables[str(loc[0])].model_fields) if str(loc[0]) in tables else []

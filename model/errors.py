@@ -121,6 +121,12 @@ class RackTimeError(InvalidValueError):
     code = "rack_time"
 
 
+class QuotaError(InvalidValueError):
+    """A job that would take its user above a quota of the rack: ``subject`` names it, with ``value`` and ``legal``."""
+
+    code = "quota"
+
+
 class ResultSizeError(InvalidValueError):
     """A job that would bring back more bytes than a result may have."""
 
@@ -155,6 +161,12 @@ class BusyError(PulsedError):
     """The daemon has too much to take in at this moment. Nothing was accepted; the same may be sent again."""
 
     code = "busy"
+
+
+class QueueClosedError(PulsedError):
+    """The queue takes no jobs: an operator drains or has locked it; ``message`` says who and why."""
+
+    code = "queue_closed"
 
 
 class NotAllowedError(PulsedError):

@@ -69,6 +69,84 @@ class Limits(Table):
     """A session that holds the rack ends when it has had no job for this long."""
 
 
+Share = Annotated[float, Field(gt=0, le=1000)]
+"""Of the rack that a user is due, relative to others."""
+
+
+class RoleShares(Table):
+    """The share of each user of a role who has none of their own."""
+
+    viewer: Share = 1.0
+    """Share of each viewer."""
+    experimenter: Share = 1.0
+    """Share of each experimenter."""
+    operator: Share = 1.0
+    """Share of each operator."""
+    admin: Share = 1.0
+    """Share of each admin."""
+
+
+class Sharing(Table):
+    """How users share the rack."""
+
+    half_life: Seconds = Field(default=86400.0, gt=0)
+    """After this time what somebody has used of the rack counts half."""
+    ageing: Seconds = Field(default=3600.0, gt=0)
+    """Waiting this long for a turn is worth one priority."""
+    users: dict[str, Share] = Field(default={})
+    """By user, the share of the rack that they are due, relative to others."""
+    roles: RoleShares = RoleShares()
+    """The share of each user of a role who has none of their own."""
+
+    def weight(self, user: str, role: str) -> float:
+        """Return the share that a user is due."""
+        return self.users.get(user, float(getattr(self.roles, role, 1.0)))
+
+
+class Quota(Table):
+    """What one user may ask for."""
+
+    jobs: PositiveInt | None = None
+    """Jobs in the queue at once."""
+    shots: PositiveInt | None = None
+    """Shots of one job, over all of its circuits."""
+    rack_seconds: Seconds | None = Field(default=None, gt=0)
+    """Time on the rack per day (UTC), with what is in the queue."""
+    bytes: PositiveInt | None = None
+    """Bytes of submissions and results per day (UTC), with what is in the queue."""
+    priority: int | None = Field(default=None, ge=-100, le=100)
+    """Highest priority of a job."""
+
+
+class RoleQuotas(Table):
+    """What each user of a role may ask for."""
+
+    viewer: Quota = Quota()
+    """What each viewer may."""
+    experimenter: Quota = Quota()
+    """What each experimenter may."""
+    operator: Quota = Quota()
+    """What each operator may."""
+    admin: Quota = Quota()
+    """What each admin may."""
+
+
+class Quotas(Table):
+    """What users may ask for; what is not given is not limited."""
+
+    roles: RoleQuotas = RoleQuotas()
+    """What each user of a role may."""
+    users: dict[str, Quota] = Field(default={})
+    """By user, what counts in place of that of their role."""
+
+    def of(self, user: str, role: str) -> Quota:
+        """Return what a user may."""
+        common: Quota = getattr(self.roles, role, Quota())
+        named = self.users.get(user, Quota())
+        given = {key: getattr(named, key) for key in named.model_fields_set}
+        return Quota(**{**dict(common), **given})
+
+
 class Maintenance(Table):
     """When the daemon runs passes of `pulsed cal maintain` by itself."""
 

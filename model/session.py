@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
 
 from pulsed.model.errors import IllegalStepError
+
+_LENGTH = re.compile(r"(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d*)?)\s*s)?", re.ASCII)
+
+
+def read_length(text: str) -> float | None:
+    """Return the seconds that text such as ``"1h 30m"`` means, None where it means no time."""
+    found = _LENGTH.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 class SessionMode(StrEnum):
@@ -70,6 +82,8 @@ class SessionInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """When it last got a job, or one of its jobs ended."""
     seen: float = 0.0
     """When the daemon last kept it: while no daemon runs, its time stands still."""
+    start: float | None = None
+    """When a booked one begins, with a job or without; None for one that begins with its first job."""
     ended: float | None = None
     ended_as: SessionEnd | None = None
     ended_by: str = ""
@@ -83,6 +97,11 @@ def holds_rack(session: SessionInfo) -> bool:
     )
 
 
+def is_booked(session: SessionInfo) -> bool:
+    """Return whether the session waits for the time that it is booked for."""
+    return session.start is not None and session.started is None and session.state is not SessionState.ENDED
+
+
 def with_state(session: SessionInfo, state: SessionState) -> SessionInfo:
     """Return the session after a step. Raises :class:`IllegalStepError` for one that the table does not have."""
     if state not in SESSION_STEPS[session.state]:
@@ -94,20 +113,25 @@ def with_state(session: SessionInfo, state: SessionState) -> SessionInfo:
     return msgspec.structs.replace(session, state=state)
 
 
-def started(session: SessionInfo, now: float) -> SessionInfo:
-    """Return the session as its first job starts."""
-    return msgspec.structs.replace(session, started=now, ends=now + session.max_time, touched=now)
+def started(session: SessionInfo, now: float, until: float = float("inf")) -> SessionInfo:
+    """Return the session as it begins; it ends before a session that is booked for ``until`` begins."""
+    return msgspec.structs.replace(session, started=now, ends=min(now + session.max_time, until), touched=now)
 
 
 def resumed(session: SessionInfo, now: float) -> SessionInfo:
-    """Return the session as a daemon finds it again: with the time that it had left when the last one kept it."""
+    """Return the session as a daemon finds it again: with the time that it had left when the last one kept it.
+
+    A booked one has its time, whether a daemon runs or not: others may be booked for the time after it.
+    """
     gap = max(0.0, now - session.seen)
-    ends = None if session.ends is None else session.ends + gap
+    ends = session.ends if session.ends is None or session.start is not None else session.ends + gap
     return msgspec.structs.replace(session, ends=ends, touched=session.touched + gap, seen=now)
 
 
 def deadline(session: SessionInfo, busy: bool) -> float:
     """Return when the session ends by itself if nothing happens; ``busy``: it has a job that has not ended."""
+    if is_booked(session):
+        return float("inf")
     if session.ends is None:  # it keeps nobody waiting
         return float("inf") if busy else session.touched + session.max_time
     if busy or not holds_rack(session):

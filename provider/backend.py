@@ -281,10 +281,12 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
 
     # Sessions
 
-    def open_session(self, max_time: float | str | None = None) -> Session:
+    def open_session(
+        self, max_time: float | str | None = None, *, start: datetime | str | float | None = None
+    ) -> Session:
         """Open a session, which is that of this backend until it is closed; see :class:`pulsed.provider.Session`."""
         self.no_other_session()
-        opened = Session(self, max_time)
+        opened = Session(self, max_time, start=start)
         self.enter_session(opened)
         return opened
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import UTC, datetime
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from pulsed.model.session import SessionInfo, SessionMode, SessionState, holds_rack
+from pulsed.model.session import SessionInfo, SessionMode, SessionState, holds_rack, read_length
 from pulsed.provider.errors import OptionValueError, SessionClosedError, SessionOpenError, asks_daemon
 
 if TYPE_CHECKING:
     from pulsed.client import Client
-
-_TIME = re.compile(r"(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d*)?)\s*s)?", re.ASCII)
 
 
 def read_max_time(value: Any) -> float | None:
@@ -26,13 +23,29 @@ def read_max_time(value: Any) -> float | None:
         return None
     if isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
-    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None or not any(found.groups()):
+    found = read_length(value) if isinstance(value, str) else None
+    if found is None:
         raise OptionValueError(
             "not a time", subject="max_time", value=repr(value), legal='seconds, or text such as "1h 30m"'
         )
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return 3600 * hours + 60 * minutes + seconds
+    return found
+
+
+def read_start(value: Any) -> float | None:
+    """Return a time as a Unix time: one, a ``datetime`` or ISO 8601 text, local without a zone; None stays None.
+
+    Raises :class:`OptionValueError`.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    try:
+        return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).timestamp()
+    except (TypeError, ValueError):
+        raise OptionValueError(
+            "not a time", subject="start", value=repr(value), legal="a datetime, ISO 8601 text, or a Unix time"
+        ) from None
 
 
 class SessionBackend(Protocol):
@@ -58,6 +71,8 @@ class Session:
     Args:
         backend: whose daemon opens it.
         max_time: seconds, or text such as ``"1h 30m"``; None for as long as the rack allows.
+        start: a ``datetime``, ISO 8601 text or Unix time that it is booked for: it holds the rack from then on, with a
+            job or without, and others start nothing that would not end before; None: it begins with its first job.
         info: what the daemon said of one that is open already.
 
     Raises:
@@ -69,12 +84,15 @@ class Session:
 
     @asks_daemon
     def __init__(
-        self, backend: SessionBackend, max_time: float | str | None = None, *, info: SessionInfo | None = None
-    ) -> None:
+        self, backend: SessionBackend, max_time: float | str | None = None, *,
+        start: datetime | str | float | None = None, info: SessionInfo | None = None,
+    ) -> None:  # fmt: skip
         self._backend = backend
         self._client: Client = backend.connected_client("no daemon to open a session")
         if info is None:
-            info = self._client.open_session(str(uuid.uuid4()), self.mode, read_max_time(max_time))
+            info = self._client.open_session(
+                str(uuid.uuid4()), self.mode, read_max_time(max_time), start=read_start(start)
+            )
         self._info = info
 
     @classmethod
@@ -137,7 +155,7 @@ class Session:
     def status(self) -> str:
         """Return how it is in IBM's words.
 
-        ``"Pending"`` until its first job starts, ``"In progress, accepting new jobs"``, ``"In progress, not accepting
+        ``"Pending"`` until it begins, ``"In progress, accepting new jobs"``, ``"In progress, not accepting
         new jobs"`` once it was closed, ``"Closed"`` at its end.
         """
         info = self.info()
@@ -160,6 +178,7 @@ class Session:
             "accepting_jobs": info.state is SessionState.OPEN,
             "holds_rack": holds_rack(info),
             "started_at": _text(info.created),
+            "booked_for": _text(info.start),
             "activated_at": _text(info.started),
             "ends_at": _text(info.ends),
             "closed_at": _text(info.ended),

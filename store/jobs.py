@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from pulsed.model.errors import (
     ErrorInfo,
@@ -20,7 +32,7 @@ from pulsed.model.errors import (
 )
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, check_step
 from pulsed.store.engine import Prepared
-from pulsed.store.tables import chunk, job, job_log, job_tag, payload, pruned_job, result
+from pulsed.store.tables import chunk, job, job_log, job_session, job_tag, payload, pruned_job, result
 
 
 class Changes(TypedDict, total=False):
@@ -52,6 +64,7 @@ class Conditions(TypedDict, total=False):
     tags: Iterable[str] | None
     """All of which a job has."""
     name: str | None
+    session_id: str | None
     created_after: float | None
     """This time included."""
     created_before: float | None
@@ -75,8 +88,8 @@ _WHEN_PRUNED = Prepared(
     select(pruned_job.c.pruned).where(pruned_job.c.rack == _RACK, pruned_job.c.job_id == bindparam("i"))
 )
 _BY_IDS = select(job.c.job_id, job.c.info).where(_HERE, job.c.job_id.in_(bindparam("ids", expanding=True)))
-_INSERT_JOB, _INSERT_TAG, _INSERT_PAYLOAD, _INSERT_RESULT = (
-    Prepared(insert(table)) for table in (job, job_tag, payload, result)
+_INSERT_JOB, _INSERT_TAG, _INSERT_MEMBER, _INSERT_PAYLOAD, _INSERT_RESULT = (
+    Prepared(insert(table)) for table in (job, job_tag, job_session, payload, result)
 )
 _UPDATE = Prepared(
     update(job)
@@ -127,7 +140,7 @@ def add(
     """
     known = dict(known)
     number = _LAST.run(connection, {"r": rack}).fetchall()[0][0] or 0
-    answers, rows, tags, payloads = [], [], [], []
+    answers, rows, tags, members, payloads = [], [], [], [], []
     for info, data in jobs:
         stored = known.get(info.job_id)
         if stored is None:
@@ -138,6 +151,8 @@ def add(
             rows.append({"rack": rack, "number": number, "job_id": info.job_id, **_columns(stored)})
             payloads.append({"rack": rack, "number": number, "data": data})
             tags += _tag_rows(rack, number, info.tags)
+            if info.session_id:
+                members.append({"rack": rack, "session_id": info.session_id, "number": number})
         elif stored.owner != info.owner:
             raise NotAllowedError("this job id belongs to another owner", subject=f"job {info.job_id}")
         answers.append(stored)
@@ -146,6 +161,8 @@ def add(
         _INSERT_PAYLOAD.run_many(connection, payloads)
     if tags:
         _INSERT_TAG.run_many(connection, tags)
+    if members:
+        _INSERT_MEMBER.run_many(connection, members)
     return answers
 
 
@@ -194,45 +211,45 @@ def get(connection: Connection, rack: str, job_id: str) -> JobInfo:
 
 
 def find(
-    connection: Connection,
-    rack: str,
-    beyond: int | None,
-    *,
-    state: JobState | Iterable[JobState] | None = None,
-    owner: str | None = None,
-    tags: Iterable[str] | None = None,
-    name: str | None = None,
-    created_after: float | None = None,
-    created_before: float | None = None,
-    limit: int | None = LIMIT,
-    skip: int = 0,
-    newest_first: bool = True,
+    connection: Connection, rack: str, beyond: int | None, **conditions: Unpack[Conditions]
 ) -> list[tuple[int, JobInfo]]:
     """Return the jobs that meet every condition which is given, by order of submission, each with its number.
 
     ``beyond`` is a number: only those that come after it in this order, whether it is still there or not.
     """
-    query = select(job.c.number, job.c.info).where(job.c.rack == rack)
+    newest_first, limit = conditions.get("newest_first", True), conditions.get("limit", LIMIT)
+    query = select(job.c.number, job.c.info).where(*_where(rack, conditions))
     if beyond is not None:
         query = query.where(job.c.number < beyond if newest_first else job.c.number > beyond)
-    if state is not None:
-        states = (state,) if isinstance(state, JobState) else tuple(state)
-        query = query.where(job.c.state.in_([one.value for one in states]))
-    if owner is not None:
-        query = query.where(job.c.owner == owner)
-    if name is not None:
-        query = query.where(job.c.name == name)
-    if created_after is not None:
-        query = query.where(job.c.created >= created_after)
-    if created_before is not None:
-        query = query.where(job.c.created < created_before)
-    for tag in set(tags or ()):
-        tagged = select(job_tag.c.number).where(job_tag.c.rack == rack, job_tag.c.tag == tag)
-        query = query.where(job.c.number.in_(tagged))
     query = query.order_by(job.c.number.desc() if newest_first else job.c.number)
     # SQLite knows no OFFSET without a LIMIT, PostgreSQL no negative one.
-    query = query.limit((1 << 62) if limit is None else limit).offset(skip)
+    query = query.limit((1 << 62) if limit is None else limit).offset(conditions.get("skip", 0))
     return [(number, decode_info(data)) for number, data in connection.execute(query)]
+
+
+def count(connection: Connection, rack: str, **conditions: Unpack[Conditions]) -> int:
+    """Return how many jobs meet every condition which is given."""
+    return connection.execute(select(func.count()).select_from(job).where(*_where(rack, conditions))).scalar_one()
+
+
+def _where(rack: str, conditions: Conditions) -> Iterator[ColumnElement[bool]]:
+    """Yield what a job has to meet."""
+    yield job.c.rack == rack
+    if (state := conditions.get("state")) is not None:
+        states = (state,) if isinstance(state, JobState) else tuple(state)
+        yield job.c.state.in_([one.value for one in states])
+    for column, wanted in ((job.c.owner, conditions.get("owner")), (job.c.name, conditions.get("name"))):
+        if wanted is not None:
+            yield column == wanted
+    if (after := conditions.get("created_after")) is not None:
+        yield job.c.created >= after
+    if (before := conditions.get("created_before")) is not None:
+        yield job.c.created < before
+    if (session_id := conditions.get("session_id")) is not None:
+        members = select(job_session.c.number)
+        yield job.c.number.in_(members.where(job_session.c.rack == rack, job_session.c.session_id == session_id))
+    for tag in set(conditions.get("tags") or ()):
+        yield job.c.number.in_(select(job_tag.c.number).where(job_tag.c.rack == rack, job_tag.c.tag == tag))
 
 
 def beginning_with(connection: Connection, rack: str, start: str, limit: int) -> list[JobInfo]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, delete, exists, func, insert, select,
 
 from pulsed.model.job import FINAL_STATES, PrunedJobs
 from pulsed.store.jobs import decode_info, encode_info
-from pulsed.store.tables import chunk, job, job_log, job_tag, payload, pruned_job, result
+from pulsed.store.tables import chunk, job, job_log, job_session, job_tag, payload, pruned_job, result
 
 _BLOBS = (payload, result, chunk)
 _ENDED = [state.value for state in FINAL_STATES]
@@ -45,7 +45,7 @@ def prune_jobs(
     numbers = [row.number for row in rows]
     found = PrunedJobs(jobs=len(rows), bytes=_size(connection, rack, numbers))
     if rows and not dry:
-        _delete(connection, rack, (*_BLOBS, job_log, job_tag, job), numbers)
+        _delete(connection, rack, (*_BLOBS, job_log, job_session, job_tag, job), numbers)
         gone = [{"rack": rack, "job_id": row.job_id, "pruned": now} for row in rows]
         connection.execute(insert(pruned_job), gone)
     return found

@@ -12,10 +12,23 @@ from sqlalchemy import Connection, Engine
 
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import StoreError, StoreLockedError
-from pulsed.model.job import JobInfo, JobLogEntry, JobState, PrunedJobs
+from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, PrunedJobs
+from pulsed.model.queue import QueueControl, UserUsage
 from pulsed.model.rack_address import RackAddress
 from pulsed.model.session import SessionInfo
-from pulsed.store import calibration_log, calibrations, engine, files, jobs, leases, prune, retention, runs, sessions
+from pulsed.store import (
+    calibration_log,
+    calibrations,
+    engine,
+    files,
+    jobs,
+    leases,
+    prune,
+    retention,
+    runs,
+    sessions,
+    usage,
+)
 from pulsed.store.disk import DiskWatch, path_of
 from pulsed.store.errors import LeaseLostError
 from pulsed.store.jobs import Changes, Conditions
@@ -226,6 +239,11 @@ class Store:
         last = found[-1][0] if found and len(found) == conditions.get("limit", jobs.LIMIT) else None
         return [info for _, info in found], last
 
+    def count(self, **conditions: Unpack[Conditions]) -> int:
+        """Return how many jobs meet every condition given."""
+        with self._read() as connection:
+            return jobs.count(connection, self.rack, **conditions)
+
     def jobs_beginning_with(self, start: str, limit: int = 10) -> list[JobInfo]:
         """Return the newest jobs whose ids begin with ``start``, ``limit`` at most."""
         with self._read() as connection:
@@ -255,6 +273,31 @@ class Store:
         """Return every session that has not ended, the oldest first."""
         with self._read() as connection:
             return sessions.unended(connection, self.rack)
+
+    def put_usage(self, kept: UserUsage) -> None:
+        """Store what one user has used of the rack, in place of what there is."""
+        with self._write() as connection:
+            usage.put(connection, self.rack, kept)
+
+    def usage(self) -> list[UserUsage]:
+        """Return what each user has used of the rack, by name."""
+        with self._read() as connection:
+            return usage.everybody(connection, self.rack)
+
+    def put_queue_control(self, control: QueueControl) -> None:
+        """Store the mode of the queue."""
+        with self._write() as connection:
+            usage.put_control(connection, self.rack, control)
+
+    def queue_control(self) -> QueueControl:
+        """Return the mode of the queue that was stored last; open when none was."""
+        with self._read() as connection:
+            return usage.control(connection, self.rack)
+
+    def unfinished_sizes(self) -> dict[str, int]:
+        """Return the bytes of the submission of every job that has not ended."""
+        with self._read() as connection:
+            return usage.payload_sizes(connection, self.rack, [state.value for state in FINAL_STATES])
 
     def put_calibration(self, calibration: CalibrationSet, now: float) -> str:
         """Store a set, unless it is there, and return its id.

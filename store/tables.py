@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration; a test holds it equal to what ``migrations/versions`` has."""
 
 metadata = MetaData()
@@ -106,6 +106,19 @@ job_tag = Table(
     sqlite_with_rowid=False,
 )
 
+job_session = Table(
+    "job_session",
+    metadata,
+    _rack(),
+    Column("session_id", String(64), nullable=False),
+    _number(),
+    PrimaryKeyConstraint("session_id", "rack", "number"),
+    ForeignKeyConstraint(["number", "rack"], ["job.number", "job.rack"]),
+    Index("job_session_by_job", "number", "rack"),
+    sqlite_with_rowid=False,
+)
+"""The jobs of each session and batch."""
+
 job_log = Table(
     "job_log",
     metadata,
@@ -146,6 +159,26 @@ pruned_job = Table(
     sqlite_with_rowid=False,
 )
 """Jobs that were forgotten, and when (Unix time)."""
+
+usage = Table(
+    "usage",
+    metadata,
+    _rack(),
+    Column("user", String(255), nullable=False),
+    Column("info", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("user", "rack"),
+    sqlite_with_rowid=False,
+)
+"""What each user has used; ``info`` is the :class:`pulsed.model.queue.UserUsage` as msgpack."""
+
+queue_control = Table(
+    "queue_control",
+    metadata,
+    _rack(),
+    Column("info", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("rack"),
+)
+"""The mode of the queue: a :class:`pulsed.model.queue.QueueControl` as msgpack."""
 
 payload = _blobs_of_job("payload")
 result = _blobs_of_job("result")

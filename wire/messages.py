@@ -13,6 +13,7 @@ from pulsed.model.alerts import Alert
 from pulsed.model.calibration import LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import ErrorInfo
 from pulsed.model.job import JobInfo, JobRequest, JobState
+from pulsed.model.queue import QueueControl
 from pulsed.model.session import SessionInfo
 from pulsed.wire.base import PROTOCOL, DaemonEvent, Reply, Request
 from pulsed.wire.instrument_messages import InstrumentReply, UseInstrument
@@ -26,6 +27,7 @@ from pulsed.wire.job_messages import (
     UpdateJob,
 )
 from pulsed.wire.observation_messages import AlertsReply, GetAlerts, TestAlerts
+from pulsed.wire.queue_messages import GetQueue, QueueReply, SetQueue
 from pulsed.wire.rack_messages import GetRacks, RacksReply
 from pulsed.wire.session_messages import (
     CloseSession,
@@ -74,6 +76,9 @@ class GetJobs(Request, frozen=True, tag="jobs"):
     skip: int = 0
     beyond: int | None = None
     """The ``key`` of the page before; None for the first."""
+    session_id: str | None = None
+    count: bool = False
+    """Whether to say how many there are in all."""
 
 
 class Cancel(Request, frozen=True, tag="cancel"):
@@ -217,6 +222,8 @@ class JobsReply(Reply, frozen=True, tag="jobs.reply"):
     jobs: tuple[JobInfo, ...]
     key: int | None = None
     """What the next page goes on from; None when this is the last, and from revision 0, which knows none."""
+    total: int | None = None
+    """How many there are, if it was asked for."""
 
 
 class CancelReply(Reply, frozen=True, tag="cancel.reply"):
@@ -284,6 +291,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """Unix time, seconds; 0 before the first look."""
     metrics: str = ""
     """Where Prometheus finds the daemon's figures; empty when nowhere."""
+    queue: QueueControl = QueueControl()
+    """The mode of the queue, and why."""
 
 
 class StatusReply(Reply, frozen=True, tag="status.reply"):
@@ -379,12 +388,12 @@ AnyRequest = (
     Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | PutCalibration
     | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Prune
     | UpdateJob | GetSubmission | GetJobLog | GetChunk | OpenSession | CloseSession | GetSession | GetSessions
-    | GetRacks | GetAlerts | TestAlerts | UseInstrument | Stop
+    | GetRacks | GetAlerts | TestAlerts | UseInstrument | GetQueue | SetQueue | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
     | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | SubmissionReply | JobLogReply
-    | ChunkReply | SessionReply | SessionsReply | RacksReply | AlertsReply | InstrumentReply
+    | ChunkReply | SessionReply | SessionsReply | RacksReply | AlertsReply | InstrumentReply | QueueReply
     | StopReply | ErrorReply
 )  # fmt: skip
 AnyEvent = JobChanged | Progress | CalibrationChanged | StatusChanged | SessionChanged

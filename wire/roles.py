@@ -30,6 +30,7 @@ from pulsed.wire.messages import (
     TagCalibration,
 )
 from pulsed.wire.observation_messages import GetAlerts, TestAlerts
+from pulsed.wire.queue_messages import GetQueue, SetQueue
 from pulsed.wire.rack_messages import GetRacks
 from pulsed.wire.session_messages import CloseSession, GetSession, GetSessions, OpenSession
 
@@ -61,6 +62,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     GetSessions: Role.VIEWER,
     GetAlerts: Role.VIEWER,
     GetRacks: Role.VIEWER,
+    GetQueue: Role.VIEWER,
     Submit: Role.EXPERIMENTER,
     Cancel: Role.EXPERIMENTER,
     GetResult: Role.EXPERIMENTER,
@@ -70,6 +72,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     OpenSession: Role.EXPERIMENTER,
     CloseSession: Role.EXPERIMENTER,
     UseInstrument: Role.EXPERIMENTER,
+    SetQueue: Role.OPERATOR,
     PutCalibration: Role.OPERATOR,
     CommitCalibration: Role.OPERATOR,
     TagCalibration: Role.OPERATOR,

@@ -17,6 +17,8 @@ class OpenSession(Request, frozen=True, tag="session.open"):
     max_time: float | None = None
     """Seconds; None for the longest."""
     backend: str | None = None
+    start: float | None = None
+    """Unix time from which on it is booked; None: it begins with its first job."""
 
 
 class CloseSession(Request, frozen=True, tag="session.close"):

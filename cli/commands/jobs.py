@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ from pulsed.cli.screens.status import job_screen, jobs_screen, log_screen
 from pulsed.cli.screens.terminal import show_answer
 from pulsed.cli.screens.text import note, say
 from pulsed.client import Client
-from pulsed.model.job import CALIBRATION_TAG, FINAL_STATES, JobInfo
+from pulsed.model.job import CALIBRATION_TAG, FINAL_STATES, JobInfo, JobState
 
 _PAGE = 100
 """Jobs that are asked for at once."""
@@ -23,21 +24,40 @@ _LOOKED_THROUGH = 1000
 @click.command()
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only jobs with this tag; may be repeated.")
+@click.option("--state", type=click.Choice([str(state) for state in JobState]), help="Only jobs in this state.")
+@click.option("--user", metavar="NAME", help="Only jobs of this user.")
+@click.option(
+    "--session", "session_id", metavar="SESSION", help="Only jobs of this session, or the beginning of its id."
+)
 @click.option("--all", "everything", is_flag=True, help="With jobs of routines, self-tests and passes that have ended.")
 @daemon_options
 @as_json_option
-def jobs(limit: int, tags: tuple[str, ...], everything: bool, url: str | None, key: str | None, as_json: bool) -> None:
-    """List jobs, newest first.
+def jobs(
+    limit: int, tags: tuple[str, ...], state: str | None, user: str | None, session_id: str | None, url: str | None,
+    key: str | None, *, everything: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """List jobs, newest first, and say how many more there are.
 
     Jobs that a routine, a scan, a self-test or a maintenance pass has handed in are left out once they have ended,
     unless --all or --tag asks for them.
     """
+    everything = everything or bool(tags)
     with Client(url, key) as client:
-        listed = client.all_jobs(tags=tags, page=min(limit, _PAGE) if everything or tags else _PAGE)
-        found, left_out = _wanted(listed, limit, everything=everything or bool(tags))
+        if session_id is not None:
+            session_id = client.session(session_id).session_id
+        filters: dict[str, Any] = {
+            "tags": tags, "state": None if state is None else JobState(state), "owner": user, "session_id": session_id,
+        }  # fmt: skip
+        listed = client.all_jobs(**filters, page=min(limit, _PAGE) if everything else _PAGE)
+        found, left_out = _wanted(listed, limit, everything=everything)
+        total = client.count_jobs(**filters) if len(found) == limit else None
     show_answer(found, jobs_screen(found), as_json=as_json)
     if left_out:
         note(f"ended jobs of calibration left out: {left_out}; --all lists them")
+    if total is not None and total > len(found) + left_out:
+        note(
+            f"{len(found)} of {total} jobs shown; --limit {total} shows all, --state, --user, --session and --tag fewer"
+        )
 
 
 def _wanted(listed: Iterable[JobInfo], limit: int, *, everything: bool) -> tuple[list[JobInfo], int]:

@@ -11,14 +11,17 @@ from rich.text import Text
 
 from pulsed.cli.screens.status import duration, when
 from pulsed.cli.screens.terminal import plain_table
-from pulsed.model.session import SessionInfo, SessionState, holds_rack
+from pulsed.model.session import SessionInfo, SessionState, holds_rack, is_booked
 
 
 def standing(session: SessionInfo) -> str:
     """Return in words how a session is."""
     if session.ended_as is not None:
         return f"ended: {session.ended_as}" + (f" by {session.ended_by}" if session.ended_by else "")
-    words = ["holds the rack" if holds_rack(session) else "begun" if session.started is not None else "waits"]
+    if session.start is not None and is_booked(session):
+        words = [f"booked for {when(session.start)}"]
+    else:
+        words = ["holds the rack" if holds_rack(session) else "begun" if session.started is not None else "waits"]
     if session.state is SessionState.CLOSING:
         words.append(f"closed by {session.ended_by}")
     return ", ".join(words)

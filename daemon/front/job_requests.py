@@ -12,6 +12,7 @@ from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.errors import BusyError, InvalidValueError, NotAllowedError, PulsedError
 from pulsed.model.job import JobInfo
 from pulsed.model.payload import Part
+from pulsed.store.jobs import Conditions
 from pulsed.store.store import Store
 from pulsed.wire import messages as m
 from pulsed.wire.job_messages import (
@@ -84,12 +85,14 @@ class JobHandlers:
             raise InvalidValueError(
                 "not a number of jobs to leave out", subject="skip", value=message.skip, legal="0 on"
             )
-        found, key = await self.jobs.store.call(
-            Store.page, message.beyond, state=message.state, owner=message.owner, tags=message.tags,
-            created_after=message.created_after, created_before=message.created_before, limit=message.limit,
-            skip=message.skip,
-        )  # fmt: skip
-        return m.JobsReply(message.id, tuple(self.jobs.known(info.job_id) or info for info in found), key), ()
+        wanted: Conditions = {
+            "state": message.state, "owner": message.owner, "tags": message.tags, "session_id": message.session_id,
+            "created_after": message.created_after, "created_before": message.created_before,
+        }  # fmt: skip
+        page: Conditions = {**wanted, "limit": message.limit, "skip": message.skip}
+        found, key = await self.jobs.store.call(Store.page, message.beyond, **page)
+        total = await self.jobs.store.call(Store.count, **wanted) if message.count else None
+        return m.JobsReply(message.id, tuple(self.jobs.known(info.job_id) or info for info in found), key, total), ()
 
     async def _cancel(self, message: m.Cancel, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         await self._own(message.job_id, peer, "cancel")

@@ -21,6 +21,7 @@ from pulsed.daemon.front.calibration_requests import CalibrationHandlers
 from pulsed.daemon.front.connections import PeerConnections, monitored
 from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_backend
 from pulsed.daemon.front.job_requests import JobHandlers
+from pulsed.daemon.front.queue_requests import QueueHandlers
 from pulsed.daemon.front.refusals import DoorCounts, Refusals
 from pulsed.daemon.front.session_requests import SessionHandlers
 from pulsed.daemon.front.sockets import (
@@ -90,6 +91,7 @@ class RequestServer:
             m.Stop: self._end,
             **JobHandlers(jobs, self).handlers,
             **SessionHandlers(jobs).handlers,
+            **QueueHandlers(jobs).handlers,
             **CalibrationHandlers(jobs).handlers,
         }
 

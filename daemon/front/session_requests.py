@@ -35,7 +35,13 @@ class SessionHandlers:
         device = self.jobs.device
         check_backend(message.backend, device.name)
         opened = await self.jobs.sessions.open(
-            message.session_id, message.mode, message.max_time, peer.user, device.name, device.limits
+            message.session_id,
+            message.mode,
+            message.max_time,
+            peer.user,
+            device.name,
+            device.limits,
+            message.start,
         )
         return SessionReply(message.id, opened), ()
 

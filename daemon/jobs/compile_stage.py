@@ -55,7 +55,7 @@ class CompileStage:
         """Compile whenever there is something to compile and room for it."""
         while True:
             self.registry.to_compile.clear()
-            job_id = self.registry.queue.take_to_compile()
+            job_id = self.registry.queue.take_to_compile(time.time())
             if job_id is None:
                 await self.registry.to_compile.wait()
             else:
@@ -119,7 +119,8 @@ class CompileStage:
                 return
         self.registry.forget_payload(job)
         job.since = time.perf_counter()
-        self.registry.queue.compiled(info.job_id)
+        missing = [chunk.seconds for index, chunk in enumerate(job.chunks) if index not in job.stored]
+        self.registry.queue.compiled(info.job_id, missing[0] if missing else None)
         made = f"chunks {len(job.chunks)}, {seconds:.3g} s of pulses, compiled in {answer.seconds:.3g} s"
         self.registry.step(job, JobState.READY, made, chunks=len(job.chunks))
         self.registry.to_play.set()

@@ -58,6 +58,8 @@ class ExecutionStage:
         self._current: ActiveJob | None = None
         """The job whose turn it is."""
         self._rack_wait = rack_wait
+        self._played = 0.0
+        """Seconds that the job whose turn it is has kept the rack, and that nobody was charged for."""
 
     @property
     def running(self) -> str:
@@ -69,7 +71,7 @@ class ExecutionStage:
         """Play whenever something is ready."""
         while True:
             self.registry.to_play.clear()
-            job_id = self.registry.queue.take_to_play()
+            job_id = self.registry.queue.take_to_play(time.time())
             if job_id is None:
                 await self.registry.to_play.wait()
             else:
@@ -91,7 +93,20 @@ class ExecutionStage:
             if self.registry.alive(job):
                 self.registry.end(job, JobState.FAILED, error.to_info())
         finally:
+            self._charge(job, 0)
+            self.registry.sessions.rests(job.info.session_id, time.time())
             self._current = None
+
+    def _charge(self, job: ActiveJob, size: int) -> None:
+        """Charge the owner of a job for what was played of it, and for ``size`` bytes of a submission and a result."""
+        seconds, self._played = self._played, 0.0
+        if seconds or size:
+            self.registry.charge(job.info.owner, seconds, size)
+
+    def _finish(self, job: ActiveJob, parts: list[Part], log: Sequence[JobLogEntry] = ()) -> None:
+        """Have the result stored, with what is charged for it in the same transaction."""
+        self._charge(job, job.size + sum(memoryview(part).nbytes for part in parts))
+        self.registry.finish(job, parts, log)
 
     async def _play(self, job: ActiveJob) -> None:
         if not job.info.options.dry_run:
@@ -102,23 +117,27 @@ class ExecutionStage:
         self._start(job)
         if job.info.options.dry_run:
             for index, parts in enumerate(job.chunk_parts):
+                began = time.perf_counter()
                 await self.rack.client.check(job.info.job_id, index, self._rack_wait, parts)
+                self._played += time.perf_counter() - began
                 if not self.registry.alive(job):
                     return
-            self.registry.finish(job, self._result(job, (), []))
+            self._finish(job, self._result(job, (), []))
             return
         last = await self._play_all(job)
-        if not self.registry.alive(job):
-            return
+        if not self.registry.alive(job) or job.info.state is JobState.INTERRUPTED:
+            return  # it has ended, or has given way between two chunks
         log = () if job.last_chunk is None else (job.last_chunk,)
         if sum(chunk.bytes for chunk in job.chunks) > JOINED:
             heads = [encode_chunk(head) for head in self._heads(job, last)]
             blob = None if last is None else (last[0], pack_frames([encode_chunk(last[1]), *last[2]]))
+            size = job.size + sum(chunk.bytes for chunk in job.chunks)
+            self._charge(job, size)
             self.registry.finish(job, self._result(job, (), heads), log, blob, in_chunks=True)
             return
         whole = await self._joined(job, last)
         if self.registry.alive(job):
-            self.registry.finish(job, self._result(job, *whole), log)
+            self._finish(job, self._result(job, *whole), log)
 
     @staticmethod
     def _heads(job: ActiveJob, last: FinishedChunk | None) -> list[ChunkResult]:
@@ -151,6 +170,8 @@ class ExecutionStage:
         writes: list[asyncio.Future[Any]] = []
         missing = [index for index in range(len(job.chunks)) if index not in job.stored]
         for index in missing:
+            if index != missing[0] and self._gives_way(job, job.chunks[index].seconds):
+                break
             if len(writes) >= _BEHIND:  # the disk may be slower than the rack: what waits for it is bounded
                 await asyncio.wait([writes.pop(0)])
                 if not self.registry.alive(job):
@@ -171,6 +192,15 @@ class ExecutionStage:
         if writes:
             await asyncio.wait(writes)
         return last
+
+    def _gives_way(self, job: ActiveJob, seconds: float) -> bool:
+        """Stop a job before its next chunk of ``seconds`` if others are to have the rack; it goes on after them."""
+        why = self.registry.queue.gives_way(job.info.job_id, seconds, time.time())
+        if why:
+            self.registry.step(job, JobState.INTERRUPTED, f"gives way: {why}", stops=job.info.stops + 1)
+            self.registry.queue.play_again(job.info.job_id, seconds)
+            self.registry.turns_changed()
+        return bool(why)
 
     def _save(
         self, job: ActiveJob, index: int, done: ChunkResult, arrays: Sequence[Part], entry: JobLogEntry
@@ -210,7 +240,9 @@ class ExecutionStage:
                 again = True
                 self._start(job)
                 continue
-            job.spent("handover", time.perf_counter() - began - sum(played.times.values()))
+            took = time.perf_counter() - began
+            self._played += took
+            job.spent("handover", took - sum(played.times.values()))
             return played, arrays
 
     def _result(

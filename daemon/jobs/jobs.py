@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from pulsed.daemon import logs
+from pulsed.daemon.jobs.accounts import Accounts, nobody
 from pulsed.daemon.jobs.admission import check_submission
 from pulsed.daemon.jobs.calibration_basis import RackCalibrations
 from pulsed.daemon.jobs.compile_stage import CompileStage
-from pulsed.daemon.jobs.estimates import StartEstimates
+from pulsed.daemon.jobs.estimates import OVERHEAD, StartEstimates
 from pulsed.daemon.jobs.execution_stage import ExecutionStage
 from pulsed.daemon.jobs.prefixes import SHORTEST, SHOWN, not_the_only
+from pulsed.daemon.jobs.queue_listing import QueueListing
+from pulsed.daemon.jobs.queue_mode import QueueModes
 from pulsed.daemon.jobs.registry import ActiveJob, ChunkWaiter, JobRegistry, Waiter, error_of
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers import messages
@@ -23,14 +26,25 @@ from pulsed.daemon.workers.compile_client import CompileWorkerClient
 from pulsed.daemon.workers.rack_connection import RackConnection
 from pulsed.model import result as results
 from pulsed.model.chunk_results import Assembly, decode_chunk
-from pulsed.model.errors import IncompatibleError, InvalidValueError, NotAllowedError, NotFoundError, SessionEndedError
+from pulsed.model.errors import (
+    IncompatibleError,
+    InvalidValueError,
+    NotAllowedError,
+    NotFoundError,
+    QueueClosedError,
+    QuotaError,
+    SessionEndedError,
+)
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobRequest, JobState
 from pulsed.model.payload import Part, pack_frames, unpack_frames
+from pulsed.model.queue import QueueEntry
+from pulsed.model.rack_time import least_seconds
 from pulsed.model.run_options import RUN_OPTIONS
 from pulsed.model.session import SessionInfo
 from pulsed.store.jobs import Changes
 from pulsed.store.store import Store
 from pulsed.wire.messages import AnyEvent, CalibrationChanged, JobChanged
+from pulsed.wire.roles import Role
 
 RACK_WAIT = 20.0
 """Seconds that the job whose turn it is waits for instruments that do not answer; then it fails with their error."""
@@ -45,20 +59,28 @@ _DETAIL = 1000
 
 
 class Jobs:
-    """Takes in jobs and moves them to their end. For the arguments see :class:`JobRegistry`."""
+    """Takes in jobs and moves them to their end.
+
+    For the arguments see :class:`JobRegistry`; ``role_of`` tells the role of a user, ``mode_changed`` is called when
+    the mode of the queue has changed.
+    """
 
     def __init__(
         self, calibrations: RackCalibrations, store: StoreThread, compiler: CompileWorkerClient, rack: RackConnection,
         publish: Callable[[AnyEvent], None], failed: Callable[[BaseException], None], *, rack_wait: float = RACK_WAIT,
+        role_of: Callable[[str], Role | None] = nobody, mode_changed: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         device = calibrations.basis.device
         self.device, self.store, self.calibrations = device, store, calibrations
         self._compiler, self._rack = compiler, rack
-        self._registry = JobRegistry(store, publish, failed)
+        self.accounts = Accounts(store, device.sharing, device.quotas, role_of)
+        self._registry = JobRegistry(store, publish, failed, self.accounts)
+        self.modes = QueueModes(self._registry, mode_changed)
         self._compile_stage = CompileStage(self._registry, compiler, calibrations)
         self._execution_stage = ExecutionStage(self._registry, rack, device, rack_wait)
         self.sessions = self._registry.sessions
-        self._estimates = StartEstimates(self._registry, device.limits)
+        self._estimates = StartEstimates(self._registry, device.limits, lambda: self.running)
+        self._listing = QueueListing(self._registry, self._estimates)
         self._accepting: dict[str, asyncio.Future[JobInfo]] = {}
         self._updating = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -95,9 +117,13 @@ class Jobs:
 
     async def recover(self) -> None:
         """Resume every job of the store that has not ended."""
+        await self.accounts.recover()
+        await self.modes.recover()
         await self.sessions.recover()
+        sizes = await self.store.call_patiently(Store.unfinished_sizes)
         for info in await self.store.call_patiently(Store.unfinished):
-            job = ActiveJob(info)
+            job = ActiveJob(info, size=sizes.get(info.job_id, 0), expected=self._expected(info))
+            self.accounts.demands.enter(info.job_id, info.owner, Accounts.demand(info, job.size, job.expected))
             self._registry.enter(job)
             if info.state is JobState.RUNNING:
                 self._registry.step(job, JobState.INTERRUPTED, "the daemon ended while it was played")
@@ -145,9 +171,10 @@ class Jobs:
                 raise NotAllowedError("this job id belongs to another user", subject=f"job {job_id}")
             return self._registry.told(known.info)
         try:
+            self.modes.check_accepts(user)
             with self.sessions.arriving(request.session_id, user) as arrival:
                 added = await self._add(request, parts, user, began)
-        except SessionEndedError:
+        except (SessionEndedError, QueueClosedError, QuotaError):
             with contextlib.suppress(NotFoundError):  # sent again, after it was accepted before the end
                 return await self.store.call(Store.job, job_id)
             raise
@@ -164,20 +191,30 @@ class Jobs:
             priority=request.priority, session_id=request.session_id, times={str(JobState.QUEUED): now},
         )  # fmt: skip
         payload = pack_frames([messages.encode(request), *parts])
+        seconds = self._expected(request)
+        self.accounts.check(request, len(payload), seconds, user)
+        self.accounts.demands.enter(job_id, user, Accounts.demand(request, len(payload), seconds))
         adding = self._accepting[job_id] = self.store.add(info, payload)
         early = self._compile_stage.begin(request, parts)  # it only plays once it is durable
+        accepted = False
         try:
             stored = await asyncio.shield(adding)
+            accepted = stored.state is JobState.QUEUED and stored.created == info.created
         finally:
             del self._accepting[job_id]
-        if stored.state is not JobState.QUEUED or stored.created != info.created:
+            if not accepted:
+                self.accounts.demands.leave(job_id)
+        if not accepted:
             return stored  # a second submission of a job that has ended
-        job = ActiveJob(stored, early=early)
+        job = ActiveJob(stored, early=early, size=len(payload), expected=seconds)
         job.spent("store", time.perf_counter() - began)
         self._registry.keep_payload(job, payload)
         self._registry.enter(job)
         self._registry.changed(job)
         return job
+
+    def _expected(self, job: JobRequest | JobInfo) -> float:
+        return OVERHEAD + least_seconds(job.num_programs, 0.0, job.options, self.device.limits)
 
     def close_session(self, info: SessionInfo, user: str, *, cancel: bool) -> SessionInfo:
         """Take no more jobs into a session, as ``user`` wants it; with ``cancel`` cancel those it has, too.
@@ -351,6 +388,10 @@ class Jobs:
     def estimated(self, info: JobInfo) -> JobInfo:
         """Return a job with the times at which it may be expected to start and to end, if it waits."""
         return self._estimates.of(info, time.time())
+
+    def entries(self, limit: int) -> tuple[tuple[QueueEntry, ...], int]:
+        """Return the first ``limit`` jobs of the queue in order, with what decides about them, and how many it has."""
+        return self._listing.entries(limit, self.running, time.time())
 
     def progress(self, job_id: str, what: str, fraction: float) -> None:
         """The rack worker reports."""

@@ -16,6 +16,7 @@ from typing import Any, Unpack
 import msgspec
 
 from pulsed.daemon import logs
+from pulsed.daemon.jobs.accounts import Accounts
 from pulsed.daemon.jobs.scheduler import Scheduler
 from pulsed.daemon.jobs.sessions import Sessions
 from pulsed.daemon.store_thread import StoreThread
@@ -72,6 +73,10 @@ class ActiveJob:
     """Its first compilation, when that did not wait for its turn."""
     last_chunk: JobLogEntry | None = None
     """What the log says of its last chunk, which is stored with the result."""
+    size: int = 0
+    """Bytes of the submission."""
+    expected: float = 0.0
+    """Seconds that it may be expected to keep the rack."""
     refused: set[tuple[str, str]] = field(default_factory=set)
     """What others were refused to do with it, and who."""
     finishing: bool = False
@@ -90,16 +95,21 @@ class JobRegistry:
         store: where everything is written.
         publish: sends an event.
         failed: called with an error of the store, after which the daemon cannot go on.
+        accounts: of the users.
 
     """
 
     def __init__(
-        self, store: StoreThread, publish: Callable[[AnyEvent], None], failed: Callable[[BaseException], None]
-    ) -> None:
+        self, store: StoreThread, publish: Callable[[AnyEvent], None], failed: Callable[[BaseException], None],
+        accounts: Accounts | None = None,
+    ) -> None:  # fmt: skip
         self.store = store
         self.publish = publish
-        self.queue = Scheduler()
-        self.sessions = Sessions(store, self.queue, publish, self.must_succeed, self._turns_changed)
+        self.accounts = accounts or Accounts(store)
+        self.queue = Scheduler(self.accounts.sharing, self.accounts.usage, self.accounts.is_operator)
+        self.sessions = Sessions(
+            store, self.queue, publish, self.must_succeed, self.turns_changed, charge=self.charge
+        )  # fmt: skip
         self.jobs: dict[str, ActiveJob] = {}
         self.to_compile, self.to_play = asyncio.Event(), asyncio.Event()
         """Set when there may be something to do."""
@@ -111,8 +121,12 @@ class JobRegistry:
 
     def enter(self, job: ActiveJob) -> None:
         """Put a job into the registry, at its place in the queue."""
-        self.jobs[job.info.job_id] = job
-        self.queue.add(job.info.job_id, job.info.priority, self.sessions.of_job(job.info.session_id))
+        info = job.info
+        self.jobs[info.job_id] = job
+        self.queue.add(
+            info.job_id, info.priority, self.sessions.of_job(info.session_id), user=info.owner, created=info.created,
+            seconds=job.expected,
+        )  # fmt: skip
         self.to_compile.set()
 
     def alive(self, job: ActiveJob) -> bool:
@@ -123,8 +137,9 @@ class JobRegistry:
         """Return a job as clients see it: with its place in the queue while it waits, and for whose end."""
         if info.state in (JobState.QUEUED, JobState.COMPILING, JobState.READY):
             holder = self.queue.holder
+            position = self.queue.position(info.job_id, time.time())
             held = holder if holder != self.sessions.of_job(info.session_id) else ""
-            return msgspec.structs.replace(info, queue_position=self.queue.position(info.job_id), waits_for=held)
+            return msgspec.structs.replace(info, queue_position=position, waits_for=held)
         return info
 
     def changed(self, job: ActiveJob) -> None:
@@ -259,10 +274,16 @@ class JobRegistry:
         self.queue.remove(job.info.job_id)
         self.forget_payload(job)
         job.chunk_parts = []
+        self.accounts.demands.leave(job.info.job_id)
         self.sessions.touch(job.info.session_id, time.time())
-        self._turns_changed()
+        self.turns_changed()
 
-    def _turns_changed(self) -> None:
+    def charge(self, user: str, seconds: float, size: int = 0) -> None:
+        """Add rack seconds and bytes to what a user has used."""
+        self.must_succeed(self.accounts.charge(user, seconds, size))
+
+    def turns_changed(self) -> None:
+        """Another job may have its turn."""
         self.to_compile.set()
         self.to_play.set()
 

@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from pulsed.daemon import logs
+from pulsed.daemon.jobs.bookings import check_booking, check_same, check_terms
+from pulsed.daemon.jobs.policy import NEVER
 from pulsed.daemon.jobs.prefixes import SHORTEST, SHOWN, not_the_only
 from pulsed.daemon.jobs.scheduler import Scheduler
 from pulsed.daemon.store_thread import StoreThread
-from pulsed.model.errors import InvalidValueError, NotAllowedError, NotFoundError, SessionEndedError
+from pulsed.model.errors import NotAllowedError, NotFoundError, SessionEndedError
 from pulsed.model.policies import Limits
 from pulsed.model.session import (
     SessionEnd,
@@ -25,6 +27,7 @@ from pulsed.model.session import (
     deadline,
     due,
     holds_rack,
+    is_booked,
     resumed,
     started,
     with_state,
@@ -58,15 +61,20 @@ class Sessions:
         publish: sends an event.
         must_succeed: ends the daemon if a write fails.
         turns_changed: called when another job may have its turn.
+        charge: counts seconds in which a user had the rack, and no job of theirs played.
 
     """
 
     def __init__(
         self, store: StoreThread, queue: Scheduler, publish: Callable[[AnyEvent], None],
         must_succeed: Callable[[asyncio.Future[Any]], None], turns_changed: Callable[[], None],
+        charge: Callable[[str, float], None] = lambda _user, _seconds: None,
     ) -> None:  # fmt: skip
         self._store, self._queue = store, queue
         self._publish, self._must_succeed, self._turns_changed = publish, must_succeed, turns_changed
+        self._charge = charge
+        self._idle: dict[str, float] = {}
+        """By session that holds the rack, since when no job of it plays, while none does."""
         self._infos: dict[str, SessionInfo] = {}
         self._arriving: dict[str, list[Arrival]] = {}
         """By session, submissions that are on the way to the store."""
@@ -78,36 +86,52 @@ class Sessions:
         """The session that holds the rack."""
         return self._infos.get(self._queue.holder)
 
+    def booked(self) -> list[tuple[float, float]]:
+        """Return from when to when sessions are booked that have not begun, in order."""
+        found = [info for info in self._infos.values() if is_booked(info)]
+        return sorted((info.start, info.start + info.max_time) for info in found if info.start is not None)
+
     def of_job(self, session_id: str) -> str:
         """Return the id if such a session has not ended, else an empty one."""
         return session_id if session_id in self._infos else ""
 
     async def open(
-        self, session_id: str, mode: SessionMode, max_time: float | None, user: str, backend: str, limits: Limits
-    ) -> SessionInfo:
+        self, session_id: str, mode: SessionMode, max_time: float | None, user: str, backend: str, limits: Limits,
+        start: float | None = None,
+    ) -> SessionInfo:  # fmt: skip
         """Open a session; it is durable when this returns. The same id again gives the same session.
+
+        With ``start``, a Unix time, it is booked: it holds the rack from then on, with a job or without.
 
         Raises :class:`InvalidValueError` for a time that may not be, or for other terms than those of the session with
         this id, :class:`SessionEndedError` if that has ended, and :class:`NotAllowedError` for one session too many,
         or the id of another user's.
         """
         length = limits.session_time if max_time is None else max_time
-        _check(session_id, length, limits)
+        check_terms(session_id, length, limits)
         async with self._opening:  # of two that open the same id at once, the second finds that of the first
             with contextlib.suppress(NotFoundError):
-                return _same(await self.find(session_id), mode, length, user)
-            return await self._open(session_id, mode, length, user, backend, limits)
+                return check_same(await self.find(session_id), mode, length, user, start)
+            return await self._open(session_id, mode, length, user, backend, limits, start)
 
     async def _open(
-        self, session_id: str, mode: SessionMode, length: float, user: str, backend: str, limits: Limits
-    ) -> SessionInfo:
+        self, session_id: str, mode: SessionMode, length: float, user: str, backend: str, limits: Limits,
+        start: float | None,
+    ) -> SessionInfo:  # fmt: skip
         if sum(info.owner == user for info in self._infos.values()) >= MOST:
             raise NotAllowedError(
                 "has too many open sessions: close one", subject=f"key {user}", value=MOST + 1, legal=f"at most {MOST}"
             )
         now = time.time()
-        info = SessionInfo(session_id, backend, mode, user, now, length, limits.session_silence, touched=now, seen=now)
-        await self._set(info)
+        info = SessionInfo(
+            session_id, backend, mode, user, now, length, limits.session_silence, touched=now, seen=now, start=start
+        )
+        if start is not None:
+            check_booking(info, self._infos.values(), now)
+            self._queue.book(session_id)
+        kept = self._set(info)
+        self._queue.booked = self._next_booked()
+        await kept
         logs.get("sessions").info("opened", session=session_id, mode=str(mode), user=user, seconds=length)
         return info
 
@@ -173,11 +197,19 @@ class Sessions:
     def begins(self, session_id: str, now: float) -> None:
         """A job of a session has its turn: if it is the first, the time of the session begins."""
         info = self._infos.get(session_id)
+        if session_id in self._idle and info is not None:
+            self._charge(info.owner, max(0.0, now - self._idle.pop(session_id)))
         if info is not None and info.started is None:
-            self._set(started(info, now))
-            if info.mode is SessionMode.SESSION:
+            exclusive = info.mode is SessionMode.SESSION
+            self._set(started(info, now, self._queue.booked if exclusive else NEVER))
+            if exclusive:
                 self._queue.hold(session_id)
             logs.get("sessions").info("begins", session=session_id, user=info.owner)
+
+    def rests(self, session_id: str, now: float) -> None:
+        """A job of a session plays no longer: from now on it keeps others waiting with none."""
+        if session_id and session_id == self._queue.holder:
+            self._idle[session_id] = now
 
     def close(self, session_id: str, user: str) -> SessionInfo:
         """Take no more jobs into a session. Raises :class:`NotFoundError` for one that has ended."""
@@ -197,14 +229,21 @@ class Sessions:
         """Take over the sessions of the store; their time goes on in :meth:`run`, with what each had left."""
         for info in await self._store.call_patiently(Store.unended_sessions):
             self._infos[info.session_id] = info
+            if is_booked(info):
+                self._queue.book(info.session_id)
             if holds_rack(info):
                 self._queue.hold(info.session_id)
+                self._idle[info.session_id] = time.time()
+        self._queue.booked = self._next_booked()
 
     async def run(self) -> None:
         """End each session when it is its time."""
         now = time.time()
         for info in list(self._infos.values()):
-            self._set(resumed(info, now))
+            again = resumed(info, now)
+            if again.ends is not None and again.start is None and info.mode is SessionMode.SESSION:
+                again = msgspec.structs.replace(again, ends=min(again.ends, self._queue.booked))
+            self._set(again)
         while True:
             self._look_again.clear()
             now = time.time()
@@ -220,6 +259,15 @@ class Sessions:
         """End the sessions that have to end now."""
         for session_id in list(self._infos):
             self._look(session_id, now)
+        for info in list(self._infos.values()):
+            if is_booked(info) and info.start is not None and info.start <= now and not self._queue.holder:
+                self._set(started(info, info.start))
+                self._queue.hold(info.session_id)
+                self._idle[info.session_id] = now
+                self._queue.booked = self._next_booked()
+                logs.get("sessions").info("begins as booked", session=info.session_id, user=info.owner)
+                self._look(info.session_id, now)
+                self._turns_changed()
 
     def keep(self, now: float, older: float = 0.0) -> None:
         """Keep how the sessions are that were kept ``older`` seconds ago."""
@@ -232,6 +280,7 @@ class Sessions:
         """Return until when nothing has to be done unless something happens."""
         times = [deadline(info, self._busy(info.session_id)) for info in self._infos.values()]
         times += [info.seen + _KEEP for info in self._infos.values()]
+        times += [start for start, _ in self.booked()]
         return min(times, default=float("inf"))
 
     def _alive(self, session_id: str) -> SessionInfo:
@@ -254,6 +303,10 @@ class Sessions:
                 value=len(others) + 1, legal=f"at most {MOST_LINED_UP} with jobs that have not begun",
             )  # fmt: skip
 
+    def _next_booked(self) -> float:
+        """Return when the next booked session begins."""
+        return min((start for start, _ in self.booked()), default=NEVER)
+
     def _busy(self, session_id: str) -> bool:
         return bool(session_id in self._arriving or self._queue.members(session_id))
 
@@ -268,6 +321,9 @@ class Sessions:
         )
         self._set(ended)
         del self._infos[info.session_id]
+        if info.session_id in self._idle:
+            self._charge(info.owner, max(0.0, now - self._idle.pop(info.session_id)))
+        self._queue.booked = self._next_booked()
         self._queue.release(info.session_id)
         self._turns_changed()
         logs.get("sessions").info("ended", session=info.session_id, how=str(how), user=ended.ended_by)
@@ -283,33 +339,5 @@ class Sessions:
 
 
 def _waits_for_rack(info: SessionInfo) -> bool:
-    """Whether the jobs of others will have to wait, once it begins."""
-    return info.mode is SessionMode.SESSION and info.started is None
-
-
-def _same(known: SessionInfo, mode: SessionMode, length: float, user: str) -> SessionInfo:
-    """Return the session that ``user`` opens once more. For the errors see :meth:`Sessions.open`."""
-    subject = f"session {known.session_id}"
-    if known.owner != user:
-        raise NotAllowedError("this session id belongs to another user", subject=subject)
-    if (known.mode, known.max_time) != (mode, length):
-        raise InvalidValueError(
-            "this id is that of a session with other terms", subject=subject, value=f"{mode} of {length:g} s",
-            legal=f"{known.mode} of {known.max_time:g} s, or another id",
-        )  # fmt: skip
-    if known.ended is not None:
-        raise SessionEndedError("has ended", subject=subject, value="ended", legal="another id")
-    return known
-
-
-def _check(session_id: str, length: float, limits: Limits) -> None:
-    """Raise :class:`InvalidValueError` for an id or a time that may not be."""
-    if not (0 < len(session_id) <= 64 and session_id.isprintable()):
-        raise InvalidValueError(
-            "invalid session id", subject="session_id", value=session_id[:64], legal="1 to 64 letters"
-        )
-    if not 0 < length <= limits.session_time:
-        raise InvalidValueError(
-            "invalid time of a session", subject=f"session {session_id}: max_time", value=f"{length:g} s",
-            legal=f"above 0, up to {limits.session_time:g} s (limits.session_time)",
-        )  # fmt: skip
+    """Whether the jobs of others will have to wait, once it begins with its first job."""
+    return info.mode is SessionMode.SESSION and info.started is None and info.start is None

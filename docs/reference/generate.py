@@ -121,6 +121,11 @@ def _tables() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "[metrics]", observation.Metrics
     yield "[alerts]", observation.Alerts
     yield "[alerts.mail]", observation.Mail
+    yield "[sharing]", policies.Sharing
+    yield "[sharing.roles]", policies.RoleShares
+    yield "[quotas]", policies.Quotas
+    yield "[quotas.roles]", policies.RoleQuotas
+    yield "[quotas.users.NAME]", policies.Quota
     yield "[instruments.NAME]", device.InstrumentDescription
     yield "[instruments.NAME.identity]", device.Identity
     yield "[oscillators.NAME]", device.OscillatorDescription

@@ -127,7 +127,7 @@ def test_higher_priority_overtakes_and_positions_are_told(client: Client, daemon
         eventually(lambda: client.job(low[2].job_id).state is JobState.READY, "two jobs are compiled ahead")
         urgent = job(name="urgent", priority=5)
         client.submit(urgent, [part])
-        assert client.job(urgent.job_id).queue_position == 0
+        assert client.job(urgent.job_id).queue_position == 1, "after the one that plays"
         assert client.job(low[4].job_id).queue_position == 5
         status = client.status()
         assert (status.running, status.pending_jobs) == (low[0].job_id, 5), "the one on the rack does not wait"

@@ -43,10 +43,12 @@ from pulsed.model.calibration import (
 )
 from pulsed.model.device import load_device
 from pulsed.model.job import CALIBRATION_TAG, JobInfo, JobLogEntry, JobState
+from pulsed.model.queue import QueueControl, QueueEntry, UserShare
 from pulsed.model.session import SessionInfo, SessionMode
 from pulsed.store.audit_log import AuditLog, AuditRecord
 from pulsed.wire.messages import JobChanged, Status
 from pulsed.wire.observation_messages import AlertsReply
+from pulsed.wire.queue_messages import QueueReply
 from pulsed.wire.session_messages import SessionChanged
 
 CONFIGS = Path(pulsed.configs.__file__).parent
@@ -79,11 +81,19 @@ COMMANDS: dict[str, Case] = {
     "scan": (["Q0", "--axis", "x.amplitude=0:1:5"],
              {"--axis": ["x.beta=0:1:5"], "--play": ["x"], "--shots": ["7"], "--apart": [], "--out": ["elsewhere"],
               "--yes": []}),
-    "jobs": ([], {"--limit": ["1"], "--tag": ["x"], "--all": []}),
+    "jobs": ([], {"--limit": ["1"], "--tag": ["x"], "--all": [], "--state": ["done"], "--user": ["bob"],
+                  "--session": ["s1"]}),
+    "queue": ([], {"--limit": ["1"]}),
+    "queue pause": (["--reason", "so"], {"--reason": ["otherwise"]}),
+    "queue drain": (["--reason", "so"], {"--reason": ["otherwise"]}),
+    "queue lock": (["--reason", "so"], {"--reason": ["otherwise"]}),
+    "queue resume": ([], {}),
     "job": (["job0"], {"--log": []}),
     "cancel": (["job0"], {}),
     "sessions": ([], {"--all": [], "--limit": ["1"]}),
     "session show": (["s1"], {}),
+    "session book": (["--start", "2030-01-01T10:00", "--for", "1h", "--id", "b"],
+                     {"--start": ["2030-01-01T11:00"], "--for": ["2h"], "--id": ["c"]}),
     "session close": (["s1"], {"--cancel": []}),
     "instrument get": (["sgs1"], {}),
     "instrument set": (["sgs1", "power=-10"], {}),
@@ -243,6 +253,10 @@ class Daemon:
             "subscribe": lambda tell, *kinds: [tell(event) for event in EVENTS if isinstance(event, kinds)],
             "test_alerts": ALERTS,
             "close_session": SESSION,
+            "open_session": SESSION,
+            "count_jobs": 3,
+            "queue": QUEUE,
+            "set_queue": QUEUE,
             "prune": Pruned(1, 1, (str(self._doubles.folder / "runs" / "a.nc"), "elsewhere/a.nc")),
         }  # fmt: skip
         return self._doubles.note(name, answers.get(name))
@@ -255,6 +269,8 @@ class Daemon:
 
 
 SESSION = SessionInfo("s1", "sim5", SessionMode.SESSION, "me", 1.0, 600.0, 60.0)
+ENTRY = QueueEntry("job0", "me", "queued", 0, 1.0, 2.0)
+QUEUE = QueueReply(1, QueueControl(), (ENTRY,), 1, (UserShare("me", 1.0, 2.0),))
 JOBS = [JobInfo(f"job{k}", "sim5", JobState.DONE, "me", float(k)) for k in range(2)]
 EVENTS = [JobChanged(1, JOBS[1]), JobChanged(2, JOBS[0]), SessionChanged(3, SESSION)]
 JOBS.append(JobInfo("job2", "sim5", JobState.DONE, "me", 2.0, tags=(CALIBRATION_TAG,)))
@@ -312,6 +328,7 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
         "events",
         "jobs",
         "sessions",
+        "queue",
         "self_test",
         "scan",
         "cal_sets",

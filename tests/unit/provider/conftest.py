@@ -290,9 +290,11 @@ class DaemonDouble:
         steps = [JobLogEntry(time, state, "") for state, time in info.times.items()]
         return [JobLogEntry(0.0, "accepted", f"from {info.owner}"), *steps]
 
-    def open_session(self, session_id: str, mode: SessionMode, max_time: float | None) -> SessionInfo:
-        now = time.time()
-        self.sessions[session_id] = SessionInfo(session_id, self._device.name, mode, "me", now, max_time or 8.0, 5.0)
+    def open_session(
+        self, session_id: str, mode: SessionMode, max_time: float | None, *, start: float | None = None
+    ) -> SessionInfo:
+        info = SessionInfo(session_id, self._device.name, mode, "me", time.time(), max_time or 8.0, 5.0, start=start)
+        self.sessions[session_id] = info
         return self.sessions[session_id]
 
     def session(self, session_id: str) -> SessionInfo:

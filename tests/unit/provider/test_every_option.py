@@ -189,7 +189,7 @@ def _priority(bench: Bench) -> None:
     queue = Scheduler()
     for priority in (0, 5):
         queue.add(str(priority), bench.run(priority=priority).request.priority)
-    assert [queue.position(job_id) for job_id in ("5", "0")] == [0, 1]
+    assert [queue.position(job_id, 0.0) for job_id in ("5", "0")] == [0, 1]
 
 
 def _seed_simulator(bench: Bench) -> None:

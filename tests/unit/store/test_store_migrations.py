@@ -159,12 +159,13 @@ def fill_from(connection: sqlite3.Connection, path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_a_store_of_an_older_version_keeps_its_jobs_and_calibrations(
     store, url, tmp_path, monkeypatch, make_job, revision
 ):
     """Rows of today in the tables of then: the columns that both have."""
-    store.add_jobs([(make_job("a", name="first", tags=("x", "y")), b"one"), (make_job("b"), b"two")], 1.0)
+    first = make_job("a", name="first", tags=("x", "y"), session_id="s1")
+    store.add_jobs([(first, b"one"), (make_job("b"), b"two")], 1.0)
     for state in (JobState.COMPILING, JobState.READY, JobState.RUNNING):
         store.step("a", state, 2.0)
     store.finish("a", b"result", 3.0)
@@ -186,6 +187,7 @@ def test_a_store_of_an_older_version_keeps_its_jobs_and_calibrations(
     for one in (upgraded, today):
         one.open(100.0, "daemon")
     assert upgraded.jobs() == today.jobs()
+    assert [[job.job_id for job in one.jobs(session_id="s1")] for one in (upgraded, today)] == [["a"], ["a"]]
     assert [job.state for job in upgraded.unfinished()] == [JobState.QUEUED]
     assert (upgraded.payload("b"), upgraded.result("a")) == (b"two", b"result")
     assert upgraded.current_calibration() == calibration

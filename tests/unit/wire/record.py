@@ -24,6 +24,8 @@ _MODULES = (
     ("model/session.py", {"SessionMode", "SessionState", "SessionEnd", "SessionInfo"}),
     ("model/chunk_results.py", {"ChunkResult"}),
     ("wire/job_messages.py", None),
+    ("model/queue.py", {"QueueMode", "QueueControl", "QueueEntry", "UserShare"}),
+    ("wire/queue_messages.py", None),
     ("wire/session_messages.py", None),
     ("wire/rack_messages.py", None),
     ("model/alerts.py", None),

@@ -270,6 +270,8 @@ def test_keys_that_are_not_known_are_passed_over_from_a_daemon_and_refused_in_a_
     newer = sprinkled(plain)
     for name in ("instruments", "ports", "oscillators"):
         del newer[name]["later"]  # names of a person's choice: no key, but one more instrument
+    for name in ("sharing", "quotas"):
+        del newer[name]["users"]["later"]  # of a key
     for instrument in newer["instruments"].values():
         del instrument["options"]["later"]
     assert read_device(json.dumps(newer).encode(), "9.9") == device

@@ -23,6 +23,14 @@ LISTED = [
 ]
 
 
+def fitting(tags=(), state=None, owner=None, session_id=None):
+    return [
+        one for one in LISTED
+        if set(tags) <= set(one.tags) and state in (None, one.state) and owner in (None, one.owner)
+        and session_id in (None, one.session_id)
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def listed(monkeypatch, capsys):
     """Return the names that `pulsed jobs` lists with some arguments, and what it says beside them."""
@@ -37,8 +45,14 @@ def listed(monkeypatch, capsys):
         def __exit__(self, *failure):
             pass
 
-        def all_jobs(self, tags=(), page=100):
-            return (one for one in LISTED if set(tags) <= set(one.tags))
+        def session(self, start):
+            return SimpleNamespace(session_id=f"{start}-whole")
+
+        def all_jobs(self, page=100, **filters):
+            return iter(fitting(**filters))
+
+        def count_jobs(self, **filters):
+            return len(fitting(**filters))
 
     monkeypatch.setattr("pulsed.cli.commands.jobs.Client", Daemon)
 
@@ -76,3 +90,16 @@ def test_long_names_lose_their_middle():
     assert shortened(name, 20) == "qft_on_fi…nes_run_17"
     assert shortened(name[:20], 20) == name[:20]
     assert {len(shortened(name, most)) for most in (10, 11)} == {10, 11}
+
+
+def test_it_says_how_many_there_are(listed):
+    assert "2 of 7 jobs shown; --limit 7 shows all" in listed("--all", "--limit", "2").beside
+    assert "shown" not in listed("--all", "--limit", "7").beside
+    assert "shown" not in listed().beside
+
+
+def test_filters(listed):
+    assert listed("--state", "running").names == ["now"]
+    assert listed("--user", "me", "--limit", "1").names == ["now"]
+    assert listed("--user", "eve").names == []
+    assert listed("--session", "abcd").names == []

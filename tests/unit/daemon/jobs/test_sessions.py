@@ -93,9 +93,9 @@ class Rack:
         """Start the next job if the rack is free."""
         if self.playing is not None:
             return
-        while (job := self.queue.take_to_compile()) is not None:
+        while (job := self.queue.take_to_compile(self.now)) is not None:
             self.queue.compiled(job)
-        job = self.queue.take_to_play()
+        job = self.queue.take_to_play(self.now)
         if job is not None:
             self.sessions.begins(self.of[job], self.now)
             self.playing = (job, self.of[job], self.now + seconds)
@@ -159,7 +159,7 @@ def test_its_time_is_over_while_it_has_jobs_which_stay_in_the_queue(run):
             rack.submit(f"mine {number}", "s")
         rack.submit("other")
         rack.move(0.0, 4.0)
-        assert rack.queue.position("other") == 5
+        assert rack.queue.position("other", rack.now) == 5
         rack.move(11.0, 4.0)
         assert rack.store.kept["s"].ended_as is SessionEnd.TIME
         assert rack.playing is not None
