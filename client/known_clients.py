@@ -48,6 +48,7 @@ class KnownClients:
         self._read_since = False
         self._looked = 0.0
         self._by_public: dict[str, KnownClient] = {}
+        self._roles: dict[str, Role] = {}
 
     def of_public(self, public: bytes) -> KnownClient | None:
         """Return the client with this public key (32 raw bytes), even if it has expired."""
@@ -58,6 +59,10 @@ class KnownClients:
         """Return whose the public key (Z85) is, as of the last reading; None when it is not valid any longer."""
         found = self._by_public.get(public)
         return found if found is not None and found.is_valid(time.time()) else None
+
+    def role_of(self, name: str) -> Role | None:
+        """Return the role of the client ``name`` as of the last reading, expired or not; None when there is no key."""
+        return self._roles.get(name)
 
     def has_changed(self) -> bool:
         """Look whether keys came, went or expired since the last look. Costs next to nothing when none did.
@@ -79,7 +84,7 @@ class KnownClients:
         if seen == self._seen:
             return
         self._seen, self._read_since = seen, True
-        self._by_public, self.problems = {}, []
+        self._by_public, self._roles, self.problems = {}, {}, []
         for path in files:
             try:
                 key = load_key(path, secret=path.suffix == ".key")
@@ -87,6 +92,7 @@ class KnownClients:
             except PulsedError as error:
                 self.problems.append(error)
                 continue
+            self._roles[path.stem] = role
             self._by_public[key.public] = KnownClient(path.stem, role, key.public, key.expires)
 
 

@@ -88,7 +88,7 @@ class Daemon:
         log = self.home / "logs" / "daemon.jsonl"
         async with contextlib.AsyncExitStack() as stack:
             take_over(self.home)
-            key = make_keys(self.home)
+            key, clients = make_keys(self.home), _known_clients(self.home)
             store = StoreThread(Store(self._store_url, self.device.name, free_disk=self.device.limits.free_disk))
             store.start()
             stack.push_async_callback(store.stop)
@@ -98,7 +98,6 @@ class Daemon:
             self._renewing = asyncio.create_task(self._renew(store), name="renew the lease")
             stack.push_async_callback(_cancelled, self._renewing)
 
-            clients = _known_clients(self.home)
             self._compiler = CompileWorkerClient(
                 self.device, lambda: calibrations.active, self._compiler_factory, log, self._changed,
                 private=self._private_files(),

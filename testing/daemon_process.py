@@ -32,9 +32,9 @@ class DaemonProcess:
     """The daemon of sim5, or of one like it called ``name``, in ``home``, on a free port unless ``url`` is given.
 
     Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses``,
-    ``maintenance``, ``metrics``, ``alerts``, ``sharing`` and ``quotas``; without ``audited`` nothing is written into the
-    audit log, for comparison; ``look_every`` is how many seconds an idle rack is left alone, and ``file_size`` how many
-    bytes any file of the daemon may have, beyond which writing fails as on a full disk.
+    ``maintenance``, ``metrics``, ``alerts``, ``sharing`` and ``quotas``; without ``audited`` nothing is written into
+    the audit log, for comparison; ``look_every`` is how many seconds an idle rack is left alone, and ``file_size`` how
+    many bytes any file of the daemon may have, beyond which writing fails as on a full disk.
     """
 
     def __init__(self, home: Path, **options: Any) -> None:
