@@ -276,6 +276,11 @@ class RequestServer:
         if tracker is not None and connection is not None and size >= TRACKED:
             connection.sent(tracker, size)
 
+    @property
+    def open_connections(self) -> dict[str, int]:
+        """How many there are on each socket, while it is open."""
+        return {"requests": len(self.connections), "events": len(self._subscribers)}
+
     def has_room(self, peer: Peer) -> bool:
         """Whether the peer takes what it is sent."""
         return self.connections.has_room(peer.address)

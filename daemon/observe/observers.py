@@ -98,9 +98,11 @@ class Observers:
         return await asyncio.to_thread(self._metrics.page, snapshot)
 
     def _snapshot(self, observed: Observed) -> DaemonSnapshot:
-        jobs = observed.jobs
+        jobs, door = observed.jobs, observed.server.counts
         return DaemonSnapshot(
             now=time.time(), status=observed.status(), calibration=jobs.calibrations.active,
             waiting_since=jobs.waiting_since, moved=self._moved, free_disk=jobs.store.store.disk.free,
             health=self.calibration_health, changes=dict(observed.rack.instruments.changes),
+            connections=observed.server.open_connections, requests=dict(door.requests), refused=dict(door.refusals),
+            ended=dict(door.ended),
         )  # fmt: skip

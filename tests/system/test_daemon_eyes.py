@@ -122,6 +122,20 @@ def test_the_page_of_metrics_says_what_the_daemon_did(watched):
     assert after["pulsed_instrument_connected", "awg1"] == 1
     assert after["pulsed_worker_restarts_total", "rack"] == restarts
     assert after["pulsed_disk_free_bytes",] > 2**20
+    assert after["pulsed_connections", "requests"] >= 1
+    assert grown["pulsed_requests_total", "submit"] == 4
+
+
+def test_what_is_refused_is_in_the_figures(watched):
+    url = announced(watched.home).metrics
+    add_client(watched.home, "ann", "viewer")
+    before = figures(url)
+    with watched.client(key="ann") as ann:
+        for _ in range(3):
+            with pytest.raises(NotAllowedError):
+                ann.submit(job(shots=1), [packed(flip())])
+    code = "pulsed_requests_refused_total", NotAllowedError.code
+    assert figures(url)[code] - before.get(code, 0.0) == 3
 
 
 def test_an_alert_is_told_once_and_when_it_is_over(watched, hook):
