@@ -63,6 +63,8 @@ class CompileWorker:
         """The last set that came with a request: the daemon does not send it again, whatever became of it."""
         self._newest = 0
         self._compiling = False
+        self._confined = ""
+        """What keeps this process from what it must not read."""
         self._requests: queue.SimpleQueue[tuple[_Work | messages.Quit, Sequence[Part]]] = queue.SimpleQueue()
 
     def interrupt(self, *_: object) -> None:
@@ -76,6 +78,14 @@ class CompileWorker:
 
     def run(self) -> None:
         """Serve requests until the daemon goes."""
+        if (first := self.pipe.receive()) is None:
+            return
+        request = messages.compile_requests.decode(first[0])
+        if isinstance(request, messages.SetUp):
+            self._confine(request)  # before there is a second thread, which would stay as it is
+        if not isinstance(request, messages.Ping):
+            self._requests.put((request, first[1:]))
+        del first
         threading.Thread(target=self._read, name="requests", daemon=True).start()
         while True:
             request, given = self._requests.get()
@@ -94,6 +104,12 @@ class CompileWorker:
                 answer, parts = messages.RequestFailed(_describe(error), job_id), []
             self.pipe.send([messages.encode(answer), *parts])
             del given, parts  # until the next request comes
+
+    def _confine(self, request: messages.SetUp) -> None:
+        log = Path(request.log) if request.log else None
+        logs.set_up(log, "compile", console=False)
+        if request.private:
+            self._confined = confine(log and log.parent, [Path(path) for path in request.private])
 
     def _read(self) -> None:
         try:
@@ -121,9 +137,6 @@ class CompileWorker:
 
     def _set_up(self, request: messages.SetUp, parts: Sequence[Part]) -> tuple[messages.Ready, list[Part]]:
         start = time.perf_counter()
-        logs.set_up(Path(request.log) if request.log else None, "compile", console=False)
-        log = Path(request.log).parent if request.log else None
-        confined = confine(log, [Path(path) for path in request.private]) if request.private else ""
         module, _, name = request.factory.partition(":")
         self._factory = getattr(importlib.import_module(module), name)
         self._device = DeviceDescription.model_validate_json(bytes(parts[0]))
@@ -136,7 +149,7 @@ class CompileWorker:
         if request.memory:
             # Bounds what is allocated, not the address space, of which numeric libraries reserve much.
             resource.setrlimit(resource.RLIMIT_DATA, (request.memory, request.memory))
-        return messages.Ready((QPY_MIN, self._newest), time.perf_counter() - start, confined), []
+        return messages.Ready((QPY_MIN, self._newest), time.perf_counter() - start, self._confined), []
 
     def _warm(self, compiler: _CompilerInterface, calibration: CalibrationSet) -> None:
         """Compile once, so that the first job finds everything imported."""
