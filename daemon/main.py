@@ -57,7 +57,7 @@ COMPILER = "pulsed.compiler.compile:Compiler"
 RACK = "pulsed.drivers.rack.rack:Rack"
 _RENEW = 3.0
 _MOST_FILES = 65_536
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 
 
 class Daemon:

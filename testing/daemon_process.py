@@ -45,7 +45,7 @@ class DaemonProcess:
         self.endpoint = ""
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, timeout: float = 180.0) -> Self:
+    def start(self, *, timeout: float = 400.0) -> Self:
         """Start the daemon and wait until it is ready."""
         environment = {**os.environ, "PULSED_TEST_SCRIPT": str(self.script), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "pulsed.testing.daemon_process", str(self.home), json.dumps(self.options)]

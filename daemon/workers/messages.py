@@ -32,6 +32,9 @@ class SetUp(_Tagged, frozen=True):
     """Bytes of data that the worker may use; 0 for no bound."""
     private: tuple[str, ...] = ()
     """Files that the worker must not read; none for a worker that may."""
+    holder: str = ""
+    """For a rack worker: who takes the instruments to switch their outputs off when the daemon goes before it connects
+    them, because the worker before this one did not get to it. Empty when they are known to be off."""
 
 
 class Compile(_Tagged, frozen=True):

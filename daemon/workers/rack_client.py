@@ -33,19 +33,23 @@ class RackWorkerClient:
         changed: called when the worker comes or goes.
         observe: gets each message of the worker.
         ended: called when the worker has ended.
+        outputs_known: whether the outputs are known to be off, or looked after.
 
     """
 
     def __init__(
         self, device: DeviceDescription, factory: str, log: Path, changed: Callable[[], None],
         observe: Callable[[messages.CompileReply | messages.RackReply], None], ended: Callable[[], None],
+        outputs_known: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._device, self._factory, self._log = device, factory, log
+        self._outputs_known = outputs_known
         self._holder = f"the daemon in {log.absolute().parents[1]}, process {os.getpid()}"
         self.rpc = WorkerRpc("rack", "pulsed.daemon.workers.rack_worker", self._set_up, changed, observe, ended)
 
     def _set_up(self) -> list[Part]:
-        request = messages.SetUp(self._factory, str(self._log))
+        holder = "" if self._outputs_known() else self._holder
+        request = messages.SetUp(self._factory, str(self._log), holder=holder)
         return [messages.encode(request), self._device.model_dump_json().encode()]
 
     async def connect(self, seconds: float) -> dict[str, str]:

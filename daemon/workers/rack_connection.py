@@ -51,7 +51,9 @@ class RackConnection:
         self, device: DeviceDescription, factory: str, log: Path, changed: Callable[[], None],
         progress: Callable[[str, str, float], None],
     ) -> None:  # fmt: skip
-        self.client = RackWorkerClient(device, factory, log, changed, self._observe, self._ended)
+        self.client = RackWorkerClient(
+            device, factory, log, changed, self._observe, self._ended, lambda: self.outputs_known
+        )
         self.instruments = InstrumentStates(device.instruments)
         self.available = asyncio.Event()
         """Set while the instruments answer."""

@@ -30,6 +30,8 @@ from pulsed.model.result import ProgramResult
 
 _GRACE = 8.0
 """Seconds to make the outputs safe and close."""
+_TAKE_OVER = 60.0
+"""Seconds for that when the instruments have to be connected first."""
 _PROGRESS = 0.05
 """Seconds between two reports of progress, and to the first: what is done sooner is not worth them."""
 
@@ -65,6 +67,8 @@ class RackWorker:
         self.pipe = pipe
         self._rack: RackInterface | None = None
         self._owns = self._connected = False
+        self._inherited: tuple[messages.SetUp, Sequence[Part]] | None = None
+        """The set-up of a worker whose predecessor left the outputs in a state that nobody knows."""
         self._requests: queue.SimpleQueue[tuple[messages.RackRequest, Sequence[Part]]] = queue.SimpleQueue()
         self._aborted = ""
         """The job that was aborted last; the daemon has one at a time on the rack."""
@@ -93,9 +97,11 @@ class RackWorker:
                 continue
             if isinstance(request, messages.Quit):
                 break
+            if isinstance(request, messages.SetUp) and request.holder:
+                self._inherited = request, message[1:]
             self._requests.put((request, message[1:]))
         os.kill(os.getpid(), signal.SIGTERM)  # out of whatever the other thread does
-        time.sleep(_GRACE)
+        time.sleep(_GRACE if self._inherited is None else _GRACE + _TAKE_OVER)
         os._exit(1)
 
     def _pong(self) -> None:
@@ -194,8 +200,11 @@ class RackWorker:
     def _make_safe(self) -> int:
         """Switch all outputs off and close; return the exit code of :func:`main`.
 
-        Instruments that this process never had are left alone: they may be another daemon's.
+        Instruments that this process never had are left alone, they may be another daemon's, unless it was set up to
+        look after what its predecessor left.
         """
+        if self._inherited is not None and not self._connected:
+            self._take_over(*self._inherited)
         if self._rack is None:
             return messages.NEVER_OWNED
         safe = True
@@ -210,6 +219,15 @@ class RackWorker:
         if not self._owns:
             return messages.NEVER_OWNED
         return 0 if safe else messages.NOT_SAFE
+
+    def _take_over(self, request: messages.SetUp, parts: Sequence[Part]) -> None:
+        """Connect the instruments, by which their outputs go off: nobody else is left to do so."""
+        try:
+            if self._rack is None:
+                self._set_up(request, parts)
+            self._connect(messages.Connect(_TAKE_OVER, request.holder))
+        except Exception:  # noqa: BLE001 - the exit code says that it has not come to it
+            logs.get("rack").exception("the instruments cannot be taken over to make them safe")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -88,6 +89,12 @@ def test_nothing_that_was_measured_with_a_setting_changed_by_hand_is_brought_bac
             assert instruments.say(name, query) == before
 
 
+def starts_of_rack_workers(daemon: DaemonProcess) -> int:
+    """Return how many the log tells of."""
+    lines = (json.loads(line) for line in (daemon.home / "logs" / "daemon.jsonl").read_text().splitlines())
+    return sum((line.get("child"), line.get("state")) == ("rack", "starting") for line in lines)
+
+
 def test_rack_worker_killed(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
     with daemon.client() as client:
         worker = plays(daemon, client, instruments)
@@ -129,6 +136,21 @@ def test_daemon_killed(daemon: DaemonProcess, instruments: InstrumentsProcess) -
     daemon.signal(signal.SIGKILL)
     daemon.wait()
     eventually(lambda: not instruments.on(), "the rack worker has switched the outputs off as it ended")
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.6, 2.0])
+def test_daemon_killed_while_its_rack_worker_is_replaced(
+    daemon: DaemonProcess, instruments: InstrumentsProcess, seconds: float
+) -> None:
+    """The new worker has not come to the instruments when it finds itself alone."""
+    with daemon.client() as client:
+        worker, before = plays(daemon, client, instruments), starts_of_rack_workers(daemon)
+        os.kill(worker, signal.SIGKILL)
+    eventually(lambda: starts_of_rack_workers(daemon) > before, "another worker is started")
+    time.sleep(seconds)
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    eventually(lambda: not instruments.on(), "the new worker has switched the outputs off as it ended")
 
 
 def test_stop_while_another_rack_worker_starts(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
