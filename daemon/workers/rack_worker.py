@@ -76,8 +76,9 @@ class RackWorker:
 
     def run(self) -> int:
         """Serve requests until the daemon goes or says so; return the exit code of :func:`main`."""
-        threading.Thread(target=self._read, name="requests", daemon=True).start()
         try:
+            # Here, because a daemon that has gone already ends this at once.
+            threading.Thread(target=self._read, name="requests", daemon=True).start()
             while True:
                 self._serve(*self._requests.get())
         except _Ended:
