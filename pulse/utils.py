@@ -82,6 +82,9 @@ def bind(value: Value, values: Mapping[Parameter, Value]) -> Value:
     numbers = {p: plain_number(v) for p, v in values.items() if p in free and not isinstance(v, ParameterExpression)}
     expressions = {p: v for p, v in values.items() if p in free and isinstance(v, ParameterExpression)}
     try:
+        for number in numbers.values():
+            if not isinstance(number, int | float | complex):  # Qiskit 2.3 takes an array of one
+                raise TypeError(f"{number!r} is no number")
         bound = value.bind(numbers) if numbers else value
         return format_parameter_value(bound.subs(expressions) if expressions else bound)
     except (QiskitError, RuntimeError, ArithmeticError, TypeError, ValueError) as error:
