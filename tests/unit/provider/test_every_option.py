@@ -167,18 +167,22 @@ def asked_of_rack(request: Any, device: Any) -> list[str]:
     async def execute() -> None:
         ended, ready = asyncio.Event(), iter(["job"])
         info = SimpleNamespace(job_id="job", session_id="", state=JobState.READY, options=request.options, attempts=0,
-                               calibration_id="")  # fmt: skip
-        job = SimpleNamespace(info=info, since=0.0, spent=lambda *_: None, chunks=[SimpleNamespace(seconds=1.0)],
-                              chunk_parts=[()], stored=set(), seconds={})  # fmt: skip
+                               calibration_id="", owner="me", num_programs=0)  # fmt: skip
+        job = SimpleNamespace(info=info, since=0.0, spent=lambda *_: None,
+                              chunks=[SimpleNamespace(seconds=1.0, bytes=0)], chunk_parts=[()], stored={},
+                              seconds={}, size=0, last_chunk=None)  # fmt: skip
         registry = SimpleNamespace(
             to_play=asyncio.Event(), to_compile=asyncio.Event(), jobs={"job": job}, alive=lambda _: True,
-            queue=SimpleNamespace(take_to_play=lambda: next(ready, None)), step=lambda *_, **__: None,
-            sessions=SimpleNamespace(begins=lambda *_: None),
+            queue=SimpleNamespace(take_to_play=lambda _: next(ready, None)), step=lambda *_, **__: None,
+            sessions=SimpleNamespace(begins=lambda *_: None, rests=lambda *_: None), charge=lambda *_: None,
             finish=lambda *_: ended.set(), end=lambda *_: ended.set(),
         )  # fmt: skip
         rack = SimpleNamespace(recovered=at_once, client=SimpleNamespace(check=check, play=play))
         stage = asyncio.create_task(ExecutionStage(registry, rack, device, 1.0).run())  # type: ignore[arg-type]
-        await ended.wait()
+        over = asyncio.create_task(ended.wait())
+        await asyncio.wait({stage, over}, return_when=asyncio.FIRST_COMPLETED)
+        if stage.done():
+            stage.result()  # raises what the stage could not do with these doubles
         stage.cancel()
 
     asyncio.run(execute())
