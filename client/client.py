@@ -135,6 +135,11 @@ class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, CalibrationCalls, 
         return self._connection.url if self._connection is not None else find_url(self._url, self._home)
 
     @property
+    def hears_daemon(self) -> bool:
+        """Whether there is a connection, and a daemon at its other end now."""
+        return self._connection is not None and self._connection.open
+
+    @property
     def greeting(self) -> Greeting:
         """What the daemon said of itself and of this key's role."""
         return self._connected().greeting
@@ -228,7 +233,7 @@ class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, CalibrationCalls, 
 
     def late(self, job_id: str, timeout: float | None) -> JobTimeoutError:
         """Return the error that a job has not ended within ``timeout`` seconds, and why, as far as is known here."""
-        if self._connection is not None and self._connection.open:
+        if self.hears_daemon:
             message = "has not ended in this time; it goes on, ask again"
         else:
             message = (

@@ -15,6 +15,8 @@ from pydantic import BeforeValidator
 _PREFIXES = {
     "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12,
 }  # fmt: skip
+_LONGER = {"min": 60, "h": 3600, "d": 86400}
+"""Seconds in the units of time that have no prefix."""
 _NUMBER = r"(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _QUANTITY = re.compile(rf"\s*([+-]?{_NUMBER})(?:\s*/\s*({_NUMBER}))?\s*([fpnuµmkMGT]?)([A-Za-z]*)\s*")
 """A number or a ratio of two, prefix and unit. A bare ratio is how a fraction is written as JSON, too."""
@@ -23,7 +25,8 @@ _QUANTITY = re.compile(rf"\s*([+-]?{_NUMBER})(?:\s*/\s*({_NUMBER}))?\s*([fpnuµm
 def parse_quantity(value: str | int | float | Fraction, unit: str) -> Fraction:
     """Return ``value`` in ``unit`` (``"Hz"``, ``"s"``, ...) as an exact fraction.
 
-    A bare number is in ``unit`` already. Raises ``ValueError`` that names the text and the legal form.
+    A bare number is in ``unit`` already; times may be in ``min``, ``h`` and ``d``, too. Raises ``ValueError`` that names
+    the text and the legal form.
 
     >>> parse_quantity("2/9 ns", "s")
     Fraction(1, 4500000000)
@@ -36,6 +39,8 @@ def parse_quantity(value: str | int | float | Fraction, unit: str) -> Fraction:
     if match is not None:
         number, divisor, prefix, written = match.groups()
         over = Fraction((divisor or "1").replace("_", ""))
+        if unit == "s" and over and prefix + written in _LONGER:
+            return Fraction(number.replace("_", "")) / over * _LONGER[prefix + written]
     if match is None or not over or written not in (unit, "") or (prefix and not written):
         example = f"4.9 {'G' if unit == 'Hz' else 'm'}{unit}"
         raise ValueError(f"{value!r} is not a quantity in {unit}: write for example '{example}' or a number in {unit}")

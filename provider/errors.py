@@ -30,11 +30,14 @@ from pulsed.model.errors import (
     NotFoundError,
     ProtocolError,
     PulsedError,
+    QueueClosedError,
+    QuotaError,
     RackTimeError,
     ResultSizeError,
     SessionEndedError,
     StoreError,
     StoreFullError,
+    StoreLockedError,
     WorkerDiedError,
     from_info,
 )
@@ -133,6 +136,18 @@ class DaemonStoreFullError(StoreFullError, QiskitError):  # type: ignore[misc]
     """There is too little room on the disk of the daemon's store."""
 
 
+class DaemonStoreLockedError(StoreLockedError, QiskitError):  # type: ignore[misc]
+    """Another process keeps the daemon's database from being written."""
+
+
+class RunQuotaError(QuotaError, QiskitError, ValueError):  # type: ignore[misc]
+    """A run that would take its user above a quota of the rack."""
+
+
+class RackQueueClosedError(QueueClosedError, QiskitError):  # type: ignore[misc]
+    """The rack takes no jobs at present."""
+
+
 class DaemonWorkerError(WorkerDiedError, QiskitError):  # type: ignore[misc]
     """A process of the daemon's ended while it was asked."""
 
@@ -201,6 +216,9 @@ _AS_QISKIT: dict[type[PulsedError], type[PulsedError]] = {
     BusyError: DaemonBusyError,
     StoreError: DaemonStoreError,
     StoreFullError: DaemonStoreFullError,
+    StoreLockedError: DaemonStoreLockedError,
+    QuotaError: RunQuotaError,
+    QueueClosedError: RackQueueClosedError,
     WorkerDiedError: DaemonWorkerError,
     ConflictError: ChangedMeanwhileError,
     IllegalStepError: StepError,

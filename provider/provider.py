@@ -16,7 +16,7 @@ from pulsed.model.times import unix_time
 from pulsed.provider import job_filters
 from pulsed.provider.accounts import DEFAULT, Account, find_account, read_accounts, write_accounts
 from pulsed.provider.backend import PulsedBackend
-from pulsed.provider.errors import BackendNotFoundError, asks_daemon
+from pulsed.provider.errors import BackendNotFoundError, DaemonConnectionError, asks_daemon
 from pulsed.provider.job import PulsedJob
 from pulsed.provider.racks import Racks
 
@@ -358,12 +358,19 @@ def _provider(url: str | None, key: Path | str | None, account: str | None, clie
     return PulsedProvider(url, key, account, client=client)
 
 
+def _operational(backend: PulsedBackend) -> bool:
+    try:
+        return bool(backend.status().operational)
+    except DaemonConnectionError:
+        return False  # a daemon that has just gone does not keep the others from being listed
+
+
 def _fits(backend: PulsedBackend, wanted: dict[str, Any]) -> bool:
     for name, value in wanted.items():
         if name == "min_num_qubits":
             fits = backend.num_qubits >= value
         elif name == "operational":
-            fits = backend.status().operational == value
+            fits = _operational(backend) == value
         else:
             fits = getattr(backend, name, None) == value
         if not fits:

@@ -41,8 +41,8 @@ class Racks:
                 self._warn(address.rack, f"its daemon listens at {address.url}, for its own machine alone")
                 continue
             client = self._others.get(address.rack)
-            if client is None or client.url != address.url:
-                self._forget(address.rack)
+            if client is None or client.url != address.url or not client.hears_daemon:
+                self._forget(address.rack)  # one that has died is found out at once, not by an answer that never comes
                 client = self._others[address.rack] = self.own.of_rack(address)
             try:
                 client.connect()

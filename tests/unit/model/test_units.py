@@ -75,3 +75,22 @@ def test_the_example_is_one_of_that_unit(unit, example):
 )
 def test_a_value_and_its_error_have_one_unit(value, stderr, unit, text):
     assert format_with_error(value, stderr, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("24 h", 86400), ("1.5h", 5400), ("90 min", 5400), ("2 d", 172800), ("1/3 min", 20), ("5 ms", Fraction(1, 200))],
+)
+def test_long_times_have_units_of_their_own(text, seconds):
+    assert parse_quantity(text, "s") == seconds
+
+
+@pytest.mark.parametrize("text", ["1 kh", "1 mmin", "1 H", "1 D"])
+def test_they_take_no_prefix(text):
+    with pytest.raises(ValueError, match="not a quantity in s"):
+        parse_quantity(text, "s")
+
+
+def test_they_are_no_units_of_anything_else():
+    with pytest.raises(ValueError, match="not a quantity in Hz"):
+        parse_quantity("1 h", "Hz")

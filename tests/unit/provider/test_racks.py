@@ -17,6 +17,7 @@ class ClientDouble:
     def __init__(self, url, *backends):
         self.url, self.names, self.others, self.made = url, backends, (), []
         self.fails = self.closed = False
+        self.hears_daemon = True
 
     @property
     def greeting(self):
@@ -75,6 +76,16 @@ def test_a_daemon_that_moved_is_followed(own):
     racks.clients()
     own.others = (address("west", "tcp://127.0.0.1:5830"),)
     assert racks.clients()["west"].url == "tcp://127.0.0.1:5830"
+    assert own.made[0].closed
+
+
+def test_a_connection_whose_daemon_has_gone_is_made_anew(own):
+    own.others = (address("west"),)
+    racks = Racks(own)
+    racks.clients()
+    own.made[0].hears_daemon, own.fails = False, True
+    with pytest.warns(RackUnavailableWarning, match="no daemon answers"):
+        assert list(racks.clients()) == ["east"]
     assert own.made[0].closed
 
 

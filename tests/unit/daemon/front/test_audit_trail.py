@@ -15,7 +15,7 @@ from pulsed.wire import messages as m
 from pulsed.wire.instrument_messages import UseInstrument
 from pulsed.wire.roles import READS, RIGHTS, Role, changes_nothing
 
-PEER = Peer(b"", "ann", Role.OPERATOR, "key", "10.0.0.7")
+PEER = Peer(b"", "ann", Role.OPERATOR, "key", "192.0.2.7")
 
 
 def test_settings_of_instruments_stand_in_the_detail_of_a_submission() -> None:
@@ -68,12 +68,12 @@ def test_without_a_log_nothing_is_changed_and_nothing_is_lost(tmp_path: Path, mo
     full = False
     trail.check(stop)
     trail.done(m.GetStatus(1), PEER, m.StopReply(1))
-    trail.refused("refused", "10.0.0.8", {"user": "eve", "request": "cancel", "error": "not yours", "about": "job"})
-    trail.refused("refused", "10.0.0.8", {"why": "not_allowed", "more": "77"})
+    trail.refused("refused", "192.0.2.8", {"user": "eve", "request": "cancel", "error": "not yours", "about": "job"})
+    trail.refused("refused", "192.0.2.8", {"why": "not_allowed", "more": "77"})
     trail.close()
     found = list(records_of(tmp_path / "audit"))
     assert [(one.who, one.what, one.outcome, one.host, one.object, one.detail) for one in found] == [
-        ("ann", "stop", "done", "10.0.0.7", "", ""),
-        ("eve", "cancel", "refused", "10.0.0.8", "job", "not yours"),
-        ("", "refused", "refused", "10.0.0.8", "", "77 more"),
+        ("ann", "stop", "done", "192.0.2.7", "", ""),
+        ("eve", "cancel", "refused", "192.0.2.8", "job", "not yours"),
+        ("", "refused", "refused", "192.0.2.8", "", "77 more"),
     ]
