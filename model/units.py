@@ -25,7 +25,7 @@ _QUANTITY = re.compile(rf"\s*([+-]?{_NUMBER})(?:\s*/\s*({_NUMBER}))?\s*([fpnuµm
 def parse_quantity(value: str | int | float | Fraction, unit: str) -> Fraction:
     """Return ``value`` in ``unit`` (``"Hz"``, ``"s"``, ...) as an exact fraction.
 
-    A bare number is in ``unit`` already; times may be in ``min``, ``h`` and ``d``, too. Raises ``ValueError`` that names
+    A bare number is in ``unit`` already; times may be in ``min``, ``h`` and ``d``. Raises ``ValueError`` that names
     the text and the legal form.
 
     >>> parse_quantity("2/9 ns", "s")

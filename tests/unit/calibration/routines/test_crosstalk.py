@@ -19,7 +19,8 @@ from pulsed.pulse.library import GaussianSquare
 from pulsed.pulse.schedule import Schedule
 from pulsed.testing.simulated_lab import SimulatedLab
 
-SEED = 3
+SEED = 5
+"""Of a measurement that succeeds: about one in ten is refused, because a rotation of more than 0.8 rad is left."""
 
 
 def truth(chip):
