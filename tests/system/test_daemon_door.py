@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import resource
 import socket
@@ -112,10 +113,11 @@ class Recorder:
 
     @staticmethod
     def _pass(source: socket.socket, sink: socket.socket, heard: bytearray | None) -> None:
-        while data := source.recv(65536):
-            if heard is not None:
-                heard += data
-            sink.sendall(data)
+        with contextlib.suppress(OSError):  # either side may go at any time
+            while data := source.recv(65536):
+                if heard is not None:
+                    heard += data
+                sink.sendall(data)
         sink.close()
 
     def close(self) -> None:
@@ -159,7 +161,10 @@ def test_a_wrong_key_and_a_right_key_with_the_wrong_role_are_refused_counted_and
 
 
 def test_a_subscriber_has_so_many_topics_and_no_more(door: DaemonProcess) -> None:
-    """ZeroMQ keeps a node for every byte of every topic: a subscriber without end would cost memory without end."""
+    """ZeroMQ keeps a node for every byte of every topic: a subscriber without end would cost memory without end.
+
+    What it costs until it is ended depends on how fast it is; so much is sent here that no machine is too slow for.
+    """
     found = load_key(add_client(door.home, "collector", "viewer"))
     before = FrameFuzz(door, 0).memory()
     context: zmq.Context[Any] = zmq.Context()
@@ -171,7 +176,7 @@ def test_a_subscriber_has_so_many_topics_and_no_more(door: DaemonProcess) -> Non
     chance = random.Random(2)
     try:
         for _ in range(200 * MOST_SUBSCRIPTIONS):
-            subscriber.send(b"\x01" + chance.randbytes(900))
+            subscriber.send(b"\x01" + chance.randbytes(100))
         eventually(lambda: "too many subscriptions of one connection" in said(door), "it is ended")
         time.sleep(1.0)
         assert FrameFuzz(door, 0).memory() - before < HOUSEHOLD
