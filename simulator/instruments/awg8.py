@@ -36,6 +36,7 @@ TURN = 0xFFFFFFFF
 """In place of a waveform: the oscillator is turned by the event's phase from then on."""
 FULL_SCALE = 8191
 WAVE_MEMORY, EVENT_MEMORY = 16 << 20, 1 << 20
+TABLES = 1 << 16
 GRANULARITY, SHORTEST, LONGEST = 8, 16, 1 << 16
 BANDWIDTH = 500e6
 EVENT = np.dtype(
@@ -50,6 +51,9 @@ EVENT = np.dtype(
         ("frequency", "<f8"),
     ]
 )
+
+SEQUENCE = np.dtype([("id", "<u4"), ("events", "<u4"), ("length", "<i8"), ("name", "S64")])
+"""What ``SEQuence:LOAD`` says of each of its sequences, before the events of all."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,12 @@ class VirtualAwg(ListPlayer):
                 self._check_times(sequence.events, sequence.length)
                 self._checked[table] = self._revision
 
-    def _check_times(self, events: np.ndarray, length: int) -> None:
-        """Refuse (-221) sorted events without waveform, beyond the length, or over one another."""
-        waveform, time, slot = events["waveform"], events["time"], _slots(events)
+    def _check_times(self, events: np.ndarray, length: int | np.ndarray, owner: int | np.ndarray = 0) -> None:
+        """Refuse (-221) sorted events without waveform, beyond the length, or over one another.
+
+        ``length`` and ``owner``: of the sequence that each event belongs to.
+        """
+        waveform, time, slot = events["waveform"], events["time"], _slots(events) + 256 * np.asarray(owner)
         marker, turn = events["oscillator"] >= OSCILLATORS, waveform == TURN
         lasting = np.where(marker, waveform, self._lengths[np.minimum(waveform, 0xFFFF)])
         lasting[turn & ~marker] = 0
@@ -126,7 +133,7 @@ class VirtualAwg(ListPlayer):
         require(
             [
                 (-221, turn | marker | (waveform <= 0xFFFF) & (lasting > 0), "a stored waveform"),
-                (-221, end <= length, f"an end within the length {length}"),
+                (-221, end <= length, "an end within the length of its sequence"),
                 (-221, apart, "an end before the next one of its oscillator begins"),
             ],
             "event (by pair, oscillator, time)",
@@ -172,14 +179,50 @@ class VirtualAwg(ListPlayer):
 
     def _store_sequence(self, number: int, name: str, length: int, block: bytearray) -> None:
         events = np.frombuffer(block, EVENT)
-        _check_events(events, length)
+        self._put_sequences(np.array([(number, len(events), length, name.encode())], SEQUENCE), events)
+
+    def _load_sequences(self, block: bytearray) -> None:
+        """Store many sequences, or none of them: their number, a :data:`SEQUENCE` each, and all their events."""
+        count = int.from_bytes(block[:8], "little")
+        if count > TABLES or len(block) < 8 + count * SEQUENCE.itemsize:
+            raise ScpiError(-161, f"{count} sequences in {len(block)} bytes")
+        heads = np.frombuffer(block, SEQUENCE, count, 8)
+        rest = memoryview(block)[8 + heads.nbytes :]
+        if int(heads["events"].sum(dtype=np.int64)) * EVENT.itemsize != len(rest):
+            raise ScpiError(-161, f"{len(rest)} bytes of events, legal {EVENT.itemsize} for each that is announced")
+        ids = heads["id"]
+        require(
+            [
+                (-222, ids < TABLES, f"id 0 to {TABLES - 1}"),
+                (-222, (heads["length"] >= 1) & (heads["length"] <= MAX_PERIOD), f"length 1 to {MAX_PERIOD}"),
+            ],
+            "sequence",
+        )
+        if len(np.unique(ids)) < count:
+            raise ScpiError(-222, "an id that stands twice")
+        for name in heads["name"].tolist():
+            TextParameter("name", 64).parse(b'"' + name + b'"')
+        self._put_sequences(heads, np.frombuffer(rest, EVENT))
+
+    def _put_sequences(self, heads: np.ndarray, events: np.ndarray) -> None:
+        """Store sequences whose events follow one another, once all of them are right."""
+        owner = np.repeat(np.arange(len(heads)), heads["events"])
+        _check_events(events, heads["length"][owner])
         # A turn goes before what plays from the same sample on.
         plays = (events["waveform"] != TURN) | (events["oscillator"] >= OSCILLATORS)
-        events = events[np.lexsort((plays, events["time"], _slots(events)))]
-        self._check_times(events, length)
-        self._check_sequence_free(number)
-        self.sequences.put(number, EventTable(name, len(events), events, length, bool(events["condition"].any())))
-        self._checked[number] = self._revision
+        events = events[np.lexsort((plays, events["time"], _slots(events), owner))]
+        self._check_times(events, heads["length"][owner], owner)
+        ids = heads["id"].tolist()
+        for number in ids:
+            self._check_sequence_free(number)
+        self.sequences.check_room(dict(zip(ids, heads["events"].tolist(), strict=True)))
+        stops = np.cumsum(heads["events"]).tolist()
+        for number, size, length, name, stop in zip(
+            ids, heads["events"].tolist(), heads["length"].tolist(), heads["name"].tolist(), stops, strict=True
+        ):
+            own = events[stop - size : stop].copy()
+            self.sequences.put(number, EventTable(name.decode(), size, own, length, bool(own["condition"].any())))
+            self._checked[number] = self._revision
 
     def _read_sequence(self, number: int) -> BlockAnswer:
         return BlockAnswer((self.sequences.need(number).events.view("u1").data,))
@@ -224,7 +267,7 @@ class VirtualAwg(ListPlayer):
         self.check_free()
         self.trigger_output = on
 
-    _ID = IntegerParameter("id", 0, 0xFFFF)
+    _ID = IntegerParameter("id", 0, TABLES - 1)
     _NAME = TextParameter("name", 64)
     COMMANDS = (
         *ListPlayer.COMMANDS,
@@ -239,6 +282,7 @@ class VirtualAwg(ListPlayer):
             _store_sequence,
             (_ID, _NAME, IntegerParameter("length", 1, MAX_PERIOD), BlockParameter("sequence", EVENT.itemsize)),
         ),
+        Command("SEQuence:LOAD", _load_sequences, (BlockParameter("sequences", 8),)),
         Command("SEQuence:DATA?", _read_sequence, (_ID,)),
         Command("SEQuence:MARKers?", _trace_markers, (_ID, IntegerParameter("pair", 1, PAIRS))),
         Command("SEQuence:CATalog?", lambda self: self.sequences.catalog()),
@@ -257,7 +301,7 @@ class VirtualAwg(ListPlayer):
     )
 
 
-def _check_events(events: np.ndarray, length: int) -> None:
+def _check_events(events: np.ndarray, length: np.ndarray) -> None:
     """Refuse (-222, -221) events, one by one."""
     marker, turn = events["oscillator"] >= OSCILLATORS, events["waveform"] == TURN
     silent = (events["amplitude"] == 0) & (events["frequency"] == 0)
@@ -272,7 +316,7 @@ def _check_events(events: np.ndarray, length: int) -> None:
             (-222, np.abs(events["frequency"]) <= BANDWIDTH, f"frequency within {BANDWIDTH:g} Hz"),
             (-222, ~turn | silent, "a turn without amplitude and frequency"),
             (-222, ~marker | plain, "a marker of 1 sample or more, all else 0"),
-            (-221, (events["time"] >= 0) & (events["time"] <= length), f"time 0 to {length}"),
+            (-221, (events["time"] >= 0) & (events["time"] <= length), "time 0 to the length of its sequence"),
         ],
         "event",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,13 +45,17 @@ class StoredTables(dict[int, Stored]):
             raise ScpiError(-224, f"there is no {self._what} {number}")
         return found
 
+    def check_room(self, sizes: Mapping[int, int]) -> None:
+        """ScpiError (-223) when tables of ``sizes``, by number, do not fit in place of those of the same numbers."""
+        room = self.free + sum(self[number].size for number in sizes if number in self)
+        if (size := sum(sizes.values())) > room:
+            raise ScpiError(-223, f"{size} {self._unit}, free {room}")
+
     def put(self, number: int, table: Stored) -> None:
         """Store a table in place of one of the same number; ScpiError (-223) when it does not fit."""
+        self.check_room({number: table.size})
         old = self.get(number)
-        room = self.free + (old.size if old else 0)
-        if table.size > room:
-            raise ScpiError(-223, f"{table.size} {self._unit}, free {room}")
-        self.free = room - table.size
+        self.free += (old.size if old else 0) - table.size
         self[number] = table
 
     def drop(self, number: int) -> None:

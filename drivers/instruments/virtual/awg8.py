@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -30,6 +30,7 @@ SEQUENCE_EVENT = np.dtype(
         ("amplitude", "<f8"), ("phase", "<f8"), ("frequency", "<f8"),
     ]
 )  # fmt: skip
+_SEQUENCE = np.dtype([("id", "<u4"), ("events", "<u4"), ("length", "<i8"), ("name", "S64")])
 _TURN = 0xFFFFFFFF
 """In place of a waveform's number: the oscillator is turned by the event's phase from then on."""
 _MARKER_1 = 8
@@ -171,9 +172,8 @@ class AwgDriver(SequencerDriver[Playback]):
         for name, number in waveforms.send.items():
             codes = to_codes(work.envelopes.read(rows[name]))
             commands.append(BlockCommand(f'WAV:DATA {number},"{name}",', codes.reshape(-1).view(np.uint8).data))
-        for name, number in plan.send.items():
-            length, events = distinct[name]
-            commands.append(BlockCommand(f'SEQ:DATA {number},"{name}",{length},', events.tobytes()))
+        if plan.send:
+            commands.append(BlockCommand("SEQ:LOAD ", _pack_sequences(plan.send, distinct)))
         return commands, [plan.numbers[name] for name in names]
 
     def _with_markers(self, events: Rows, entries: int) -> Rows:
@@ -233,8 +233,17 @@ def _played(work: Playback) -> npt.NDArray[np.intp]:
     return np.flatnonzero(used[1:])
 
 
+def _pack_sequences(numbers: Mapping[str, int], distinct: Mapping[str, tuple[int, Rows]]) -> bytes:
+    """Return the block of ``SEQuence:LOAD``: sequences by name, with their numbers, lengths and events."""
+    tables = [distinct[name] for name in numbers]
+    heads = np.zeros(len(tables), _SEQUENCE)
+    heads["id"], heads["name"] = list(numbers.values()), [name.encode() for name in numbers]
+    heads["length"], heads["events"] = [length for length, _ in tables], [len(events) for _, events in tables]
+    return b"".join((len(tables).to_bytes(8, "little"), heads.tobytes(), *(events.tobytes() for _, events in tables)))
+
+
 def pack_events(events: Rows, numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.void]:
-    """Return :data:`PLAYED` rows as records of ``SEQuence:DATA``.
+    """Return :data:`PLAYED` rows as records of ``SEQuence:LOAD``.
 
     ``numbers``: envelope row → waveform number, the last that of a turn (-1).
     """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulsed.simulator.instruments.awg8 import EVENT, EVENT_MEMORY, TURN, WAVE_MEMORY
+from pulsed.simulator.instruments.awg8 import EVENT, EVENT_MEMORY, SEQUENCE, TURN, WAVE_MEMORY
 
 EVENT_ROW = (1, 0, 1, 0, 1.0, 0.0, 0.0)
+EVENT_ROW_0 = (1, 0, 0, 1, 0, 1.0, 0.0, 0.0)
+"""The same with its condition."""
 
 
 @pytest.fixture
@@ -148,6 +150,86 @@ def test_a_sequence_is_read_back_in_order(bench, loaded):
     assert loaded.error() == -221, "an oscillator does not turn while it plays"
 
 
+def load(*sequences):
+    """Pack (id, name, length, events) for ``SEQuence:LOAD``."""
+    heads = np.array([(number, len(events), length, name) for number, name, length, events in sequences], SEQUENCE)
+    events = b"".join(events.tobytes() for *_, events in sequences)
+    return np.frombuffer(len(sequences).to_bytes(8, "little") + heads.tobytes() + events, np.uint8)
+
+
+EVENT_ROWS = st.tuples(st.just(1), st.integers(0, 1), st.just(0), st.sampled_from([1, 2, TURN]), st.integers(0, 90))
+TABLES_OF_EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.text("ab", max_size=2),
+        st.integers(1, 120),
+        st.lists(EVENT_ROWS, max_size=3).map(lambda events: rows(*((*event, 0.0, 0.5, 0.0) for event in events))),
+    ),
+    max_size=3,
+    unique_by=lambda table: table[0],
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tables=TABLES_OF_EVENTS)
+def test_many_sequences_at_once_are_those_one_by_one_or_none(bench, tables):
+    """What one of them is refused for refuses all, and nothing is changed."""
+    one, many = bench.client(bench.awg1), bench.client(bench.awg2)
+    for awg in (one, many):
+        awg.write("*RST;*CLS")
+        awg.write('WAV:DATA 1,"short",', bench.wave(16))
+        awg.write('WAV:DATA 2,"long",', bench.wave(32))
+        awg.write('SEQ:DATA 2,"old",50,', rows(EVENT_ROW_0))
+    errors = []
+    for number, name, length, events in tables:
+        one.write(f'SEQ:DATA {number},"{name}",{length},', events)
+        errors += [error] if (error := one.error()) else []
+    before = many.query("SEQ:CAT?;FREE?")
+    many.write("SEQ:LOAD ", load(*tables))
+    assert (many.error() in errors) if errors else many.error() == 0
+    if errors:
+        assert many.query("SEQ:CAT?;FREE?") == before
+        return
+    assert many.query("SEQ:CAT?;FREE?") == one.query("SEQ:CAT?;FREE?")
+    for number, *_ in tables:
+        assert many.block(f"SEQ:DATA? {number}") == one.block(f"SEQ:DATA? {number}")
+
+
+@pytest.mark.parametrize(
+    ("block", "code"),
+    [
+        (load((1, "s", 100, rows()), (1, "t", 100, rows())), -222),
+        (load((65536, "s", 100, rows())), -222),
+        (load((1, "s", 0, rows())), -222),
+        (load((1, 's"', 100, rows())), -224),
+        (load((1, "s", 100, rows()))[:-8], -161),
+        (np.concatenate([load((1, "s", 100, rows())), np.zeros(8, np.uint8)]), -161),
+        (np.full(8, 255, np.uint8), -161),
+        (np.zeros(0, np.uint8), -161),
+        (np.zeros(12, np.uint8), -161),
+    ],
+)
+def test_loads_that_are_refused(loaded, block, code):
+    loaded.write("SEQ:LOAD ", block)
+    assert loaded.error() == code
+    assert loaded.query("SEQ:CAT?") == ""
+
+
+def test_a_load_does_not_go_beyond_the_memory(bench, loaded):
+    """What is replaced makes room, of all sequences of the load together."""
+    half = np.zeros(EVENT_MEMORY // 2, EVENT)
+    half["pair"], half["waveform"], half["time"] = 1, 1, 16 * np.arange(len(half))
+    length = 16 * EVENT_MEMORY
+    loaded.write("SEQ:LOAD ", load((1, "a", length, half), (2, "b", length, half)))
+    assert loaded.query("SEQ:FREE?") == "0"
+    loaded.clean()
+    loaded.write("SEQ:LOAD ", load((2, "c", length, half), (3, "d", 100, rows(EVENT_ROW_0))))
+    assert loaded.error() == -223
+    assert loaded.query("SEQ:CAT?") == f'1,{len(half)},"a",2,{len(half)},"b"'
+    loaded.write("SEQ:LOAD ", load((2, "c", length, half[:-1]), (3, "d", 100, rows(EVENT_ROW_0))))
+    loaded.clean()
+
+
 def test_a_marker_keeps_no_waveform(bench, loaded):
     """A marker's length is no waveform's number."""
     loaded.write('SEQ:DATA 1,"s",100,', rows((1, 8, 0, 2, 0, 0.0, 0.0, 0.0)))
@@ -261,6 +343,7 @@ def test_what_is_in_use_does_not_change(bench, loaded):
     for command, block in (
         ('WAV:DATA 1,"w",', bench.wave()),
         ('SEQ:DATA 1,"s",100,', b""),
+        ("SEQ:LOAD ", load((3, "t", 100, rows()), (1, "s", 100, rows()))),
         ("LIST:DATA ", bench.entries((1, 1, 1000))),
     ):
         loaded.write(command, block)

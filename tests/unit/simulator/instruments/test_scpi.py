@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulsed.simulator.instruments.awg8 import EVENT, VirtualAwg
+from pulsed.simulator.instruments.awg8 import EVENT, SEQUENCE, VirtualAwg
 from pulsed.simulator.instruments.connection import BLOCK_LIMIT, LINE_LIMIT, ScpiConnection
 from pulsed.simulator.instruments.dig2 import VirtualDigitizer
 from pulsed.simulator.instruments.scpi import Command, build_table, split
@@ -264,6 +264,8 @@ def corpus(bench):
            message('SEQ:DATA 1,"s",400,', bench.events((1, 0, 2, 8, 0.5, 0.1, 1e8), (1, 0, 2, 24, 1, 0, 1e8))),
            message('SEQ:DATA 3,"c",400,', np.array([(1, 8, 0, 9, 8, 0, 0, 0), (1, 0, -2, 2**32 - 1, 8, 0, 0.5, 0),
                                                     (1, 0, 2, 2, 24, 1, 0, 1e8)], EVENT).tobytes()),
+           message("SEQ:LOAD ", bytes([2, 0, 0, 0, 0, 0, 0, 0]) + np.array(
+               [(4, 1, 400, b"x"), (5, 0, 400, b"y")], SEQUENCE).tobytes() + bench.events((1, 0, 2, 8, 0.5, 0.1, 1e8))),
            b"SEQ:DATA? 3;MARK? 3,1\n", b"FEED:LAT?\n",
            b"SEQ:DEL:ALL\n", b"OUTP1:CORR 1,0,0,1;OFFS 0,0.1\n", b"OUTP2 ON;OUTP2?\n", b"TRIG:OUTP OFF\n"]  # fmt: skip
     digitizer = [message('KERN:DATA 2,"k",', np.ones(16, "<c8").tobytes()), b"KERN:CAT?\n", b"KERN:DEL 2\n",
