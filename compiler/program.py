@@ -12,6 +12,7 @@ that shall be continuous carries its phase in the event.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -250,6 +251,19 @@ class Chunk:
                 for i in range(program.count)
             ]
         return Chunk(msgspec.structs.replace(self.head, programs=tuple(programs)), parts)
+
+    def content(self) -> bytes:
+        """Return a hash of all that the chunk says: two that have the same one are the same."""
+        result = hashlib.blake2b(digest_size=16)
+        for part in self.encode():
+            result.update(memoryview(part).nbytes.to_bytes(8, "little"))
+            result.update(part)
+        return result.digest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays."""
+        return sum(memoryview(part).nbytes for part in self.parts)
 
     def encode(self) -> list[Part]:
         """Return the chunk as parts, the head first."""

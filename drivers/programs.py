@@ -85,6 +85,11 @@ class Playback:
     """By entry, for messages."""
     pairs: Mapping[int, PortSettings]
 
+    @property
+    def tables(self) -> tuple[Rows, ...]:
+        """All its rows."""
+        return self.events, self.entries
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -103,6 +108,11 @@ class Recording:
     """Hz."""
     decisions: Rows = field(default_factory=lambda: np.empty(0, DECIDED))
     """:data:`DECIDED`."""
+
+    @property
+    def tables(self) -> tuple[Rows, ...]:
+        """All its rows."""
+        return self.rows, self.entries, self.decisions
 
     @cached_property
     def _bounds(self) -> list[int]:
@@ -127,6 +137,18 @@ class InstrumentPrograms:
 
     playbacks: Mapping[str, Playback]
     recordings: Mapping[str, Recording]
+
+    def keep(self) -> None:
+        """Have nobody change it any longer: it stays what it was checked and uploaded as."""
+        works: list[Playback | Recording] = [*self.playbacks.values(), *self.recordings.values()]
+        for work in works:
+            for rows in work.tables:
+                rows.flags.writeable = False
+
+
+def is_kept(work: Playback | Recording) -> bool:
+    """Whether nobody can change what an instrument has to do."""
+    return not any(rows.flags.writeable for rows in work.tables)
 
 
 __getattr__ = old_names(__name__)

@@ -17,6 +17,7 @@ from pulsed.drivers.rack.connections import Connections
 from pulsed.drivers.rack.feedback import check_feedback
 from pulsed.drivers.rack.safety import check_safety
 from pulsed.drivers.rack.settings import FixedSettings, configuration, fixed_settings
+from pulsed.drivers.scpi.io_coroutines import InTurn
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import (
     InstrumentLimitError,
@@ -159,11 +160,10 @@ def _upload(connections: Connections, validated: ValidatedChunk, watch: Watch, v
 
 
 def _arm(connections: Connections, handles: Mapping[str, Handle], watch: Watch) -> None:
-    """Arm the followers, then the leaders, so that no trigger is missed."""
-    players, leaders = connections.players, connections.leaders(handles)
+    """Arm all side by side: a leader triggers nobody before it is started, when all have armed."""
+    players = connections.players
     with watch.timed("arm"):
-        for group in ([name for name in handles if name not in leaders], leaders):
-            connections.gather({n: partial(players[n].arm, handles[n], watch.deadline) for n in group})
+        connections.gather({n: partial(players[n].arm, handles[n], watch.deadline) for n in handles})
 
 
 def play(connections: Connections, prepared: PreparedChunk, watch: Watch) -> Recorded:
@@ -178,18 +178,22 @@ def _run(connections: Connections, prepared: PreparedChunk, watch: Watch) -> Non
     began, seconds = time.monotonic(), prepared.validated.seconds(connections.device)
     players, waiting = connections.players, list(prepared.handles)
     leaders = connections.leaders(waiting)
-    connections.gather({name: partial(players[name].start, watch.deadline) for name in leaders})
-    patience: float | None = None
-    while waiting:
-        done = connections.gather({name: partial(players[name].wait_done, watch.deadline) for name in waiting})
-        waiting = [name for name in waiting if not done[name]]
-        if waiting and leaders and not set(waiting) & set(leaders):
+    waits: dict[str, Callable[[], bool]] = {n: partial(players[n].wait_done, watch.deadline) for n in waiting}
+    # A leader is waited for as soon as it has started, and followers from the beginning on.
+    first = {
+        n: InTurn(partial(players[n].start, watch.deadline), waits[n]) if n in leaders else waits[n] for n in waits
+    }
+    done, patience = connections.gather(first), 0.0
+    while waiting := [name for name in waiting if not done[name]]:
+        if leaders and not set(waiting) & set(leaders):
             patience = patience or after(_STRAGGLE_SECONDS)
             if not remaining(patience):
                 raise InstrumentTriggerMissedError(
                     "still waits for triggers when the leader has played", subject=f"instrument {waiting[0]}"
                 )
-        watch.report("play", min(1.0, (time.monotonic() - began) / seconds) if waiting else 1.0)
+        watch.report("play", min(1.0, (time.monotonic() - began) / seconds))
+        done = connections.gather({name: waits[name] for name in waiting})
+    watch.report("play", 1.0)
 
 
 def _fetch(connections: Connections, prepared: PreparedChunk, deadline: float) -> Recorded:

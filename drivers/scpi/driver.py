@@ -263,6 +263,8 @@ class ScpiDriver:
             for item in wanted
             if not (item.parameter.cache.valid and item.parameter.cache.get(False) == item.value)
         ]
+        if not changed and all(self._held.get(item.query) == item for item in wanted):
+            return
         self._confirmed = []
         for item in wanted:
             self._held.pop(item.query, None)  # until it is sent, what it shall have is not what it has

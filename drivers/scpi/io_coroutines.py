@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from pulsed import old_names
 from pulsed.drivers.scpi.session import ScpiAnswer, ScpiCommand, Session
@@ -62,8 +62,36 @@ def io_coroutine(method: Callable[Concatenate[D, P], IoCoroutine[T]]) -> Callabl
     return whole
 
 
+@dataclass(frozen=True)
+class InTurn(Generic[T]):
+    """Two tasks of one instrument, the second right after the first: it need not wait for other instruments."""
+
+    first: Callable[[], object]
+    then: Callable[[], T]
+
+    def __call__(self) -> T:
+        """Do both; return what came of the second."""
+        self.first()
+        return self.then()
+
+    def coroutine(self) -> IoCoroutine[T] | None:
+        """Return both as one coroutine when each of them is one, else None."""
+        first, then = coroutine_of(self.first), coroutine_of(self.then)
+        return None if first is None or then is None else _both(first, then)
+
+
+def _both(first: IoCoroutine[object], then: IoCoroutine[T]) -> IoCoroutine[T]:
+    yield from first
+    return (yield from then)
+
+
 def coroutine_of(task: Callable[[], T]) -> IoCoroutine[T] | None:
-    """Return the coroutine of ``task`` when it is a :func:`partial` of an :func:`io_coroutine`, else None."""
+    """Return the coroutine of ``task``, None when it has none.
+
+    A :func:`partial` of an :func:`io_coroutine` has one, and :class:`InTurn` of two of them.
+    """
+    if isinstance(task, InTurn):
+        return task.coroutine()
     if not isinstance(task, partial):
         return None
     method = getattr(task.func, "coroutine", None)

@@ -10,12 +10,13 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
+from weakref import ref
 
 import numpy as np
 
 from pulsed import old_names
 from pulsed.drivers.contract import Handle, InstrumentState, check_step, remaining
-from pulsed.drivers.programs import Playback, Recording, Rows, split_entries
+from pulsed.drivers.programs import Playback, Recording, Rows, is_kept, split_entries
 from pulsed.drivers.scpi.driver import ScpiDriver
 from pulsed.drivers.scpi.io_coroutines import IoCoroutine, io_coroutine
 from pulsed.drivers.scpi.session import BlockCommand, ScpiCommand
@@ -82,6 +83,8 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
         self.epoch = -1
         self._list = b""
         self._known = False
+        self._last: tuple[ref[WorkT], Handle] | None = None
+        """What was uploaded last and cannot have changed, as long as nothing else was."""
 
     # Uploads.
 
@@ -93,8 +96,11 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
             yield from self._stopping(deadline)
         if not self._known:
             yield from self._reading_memory((), deadline)
+        if self._last is not None and self._last[0]() is work:
+            self._step(InstrumentState.IDLE)
+            return self._last[1]
         # Until the transaction has succeeded nobody knows what is held.
-        self._known = False
+        self._known, self._last = False, None
         commands, tables = self._tables(work)
         records = pack_list(tables, work.entries)
         if records != self._list:
@@ -105,7 +111,9 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
             self._list = records
         self._known = True
         self._step(InstrumentState.IDLE)
-        return Handle(self.name, digest(records, *self._contents(tables)), self.epoch, tuple(tables))
+        handle = Handle(self.name, digest(records, *self._contents(tables)), self.epoch, tuple(tables))
+        self._last = (ref(work), handle) if is_kept(work) else None
+        return handle
 
     @abstractmethod
     def _tables(self, work: WorkT) -> tuple[list[ScpiCommand], list[int]]:
@@ -130,7 +138,7 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
         if spare:
             yield from self._talking(spare, (), deadline)
         self.epoch = self._integer(epoch)
-        self._list = b""
+        self._list, self._last = b"", None
         self._known = True
 
     def _integer(self, text: str) -> int:

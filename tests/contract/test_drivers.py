@@ -15,6 +15,7 @@ from pulsed.drivers.instruments.rohde_schwarz.sgs100a import Sgs100aDriver
 from pulsed.drivers.instruments.virtual.awg8 import AwgDriver
 from pulsed.drivers.instruments.virtual.dig2 import DigitizerDriver
 from pulsed.drivers.instruments.yokogawa.gs200 import Gs200Driver
+from pulsed.drivers.programs import InstrumentPrograms
 from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.drivers.scpi.sequencer import parse_catalog
 from pulsed.model.errors import (
@@ -102,6 +103,25 @@ class TestAwgLeader(GeneratorContract):
         sent, trips = driver.session.bytes_sent, driver.session.round_trips
         driver.upload(work, after(5))
         assert (driver.session.bytes_sent, driver.session.round_trips) == (sent, trips)
+
+    def test_what_cannot_have_changed_is_not_looked_through_again(self, driver, work, monkeypatch):
+        InstrumentPrograms({"awg1": work}, {}).keep()
+        looked, tables = [], driver._tables
+        monkeypatch.setattr(driver, "_tables", lambda work: looked.append(work) or tables(work))
+        first = driver.upload(work, after(5))
+        assert driver.upload(work, after(5)) == first
+        assert len(looked) == 1
+        other = replace(work, entries=work.entries.copy())
+        other.entries["shots"] += 1
+        for _ in range(2):
+            assert driver.upload(other, after(5)) != first
+        assert driver.upload(work, after(5)) == first
+        assert len(looked) == 4, "what may change is looked through each time, and so is what comes after it"
+        driver.session.transact(("*RST",), (), after(5))
+        with pytest.raises(InstrumentMemoryLostError):
+            driver.arm(first, after(5))
+        driver.verify(driver.upload(work, after(5)), after(5))
+        assert len(looked) == 5
 
     def test_a_new_driver_finds_what_is_there(self, driver, work, make_driver):
         first = driver.upload(work, after(5))

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from pulsed.drivers.rack.gather import gather
-from pulsed.drivers.scpi.io_coroutines import IoRequest, coroutine_of, io_coroutine, run_to_end
+from pulsed.drivers.scpi.io_coroutines import InTurn, IoRequest, coroutine_of, io_coroutine, run_to_end
 from pulsed.drivers.scpi.session import BlockCommand
 from pulsed.drivers.scpi.transport import SocketTransport
 from pulsed.model.errors import InstrumentRefusedError, InstrumentTimeoutError
@@ -87,6 +87,28 @@ def test_all_are_asked_before_the_first_is_waited_for(threads):
         ("send", "a"), ("send", "b"), ("send", "c"), ("answer", "a"), ("send", "a"), ("answer", "b"),
     ]  # fmt: skip
     assert {thread for _, _, thread in log} == {threading.current_thread().name}
+
+
+def test_one_of_two_in_turn_is_asked_its_second_before_another_is_waited_for(threads):
+    log = []
+    one, other = Driver("a", log), Driver("b", log)
+    tasks = {"a": InTurn(partial(one.twice, 1), partial(one.twice, 2)), "b": partial(other.twice, 3)}
+    assert gather(threads, tasks) == {"a": (2, "a", "a"), "b": (3, "b", "b")}
+    assert [(what, who) for what, who, _ in log[:4]] == [("send", "a"), ("send", "b"), ("answer", "a"), ("send", "a")]
+    assert {thread for _, _, thread in log} == {"MainThread"}
+    assert InTurn(partial(one.twice, 1), partial(one.twice, 2))() == (2, "a", "a")
+    plain = InTurn(partial(one.twice, 1), lambda: threading.current_thread().name)
+    assert coroutine_of(plain) is None
+    assert gather(threads, {"a": plain})["a"].startswith("of-a")
+
+
+def test_the_second_of_two_in_turn_is_not_begun_when_the_first_fails(threads):
+    driver, done = Driver("a", [], InstrumentTimeoutError("late")), []
+    with pytest.raises(InstrumentTimeoutError):
+        gather(threads, {"a": InTurn(partial(driver.twice, 1), partial(driver.twice, 2))})
+    with pytest.raises(InstrumentTimeoutError):
+        InTurn(partial(driver.twice, 1), lambda: done.append(1))()
+    assert (driver.caught, done) == (2, [])
 
 
 def test_what_fails_fails_alone_and_the_driver_sees_it(threads):

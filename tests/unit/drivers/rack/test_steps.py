@@ -131,14 +131,15 @@ def test_the_seconds_of_a_chunk_are_those_of_its_shots(connections):
 # --- prepare ---------------------------------------------------------------------------------------------------------
 
 
-def test_configured_before_uploaded_before_armed_and_the_leader_is_armed_last(connections, lab, watch):
+def test_configured_before_uploaded_before_armed_before_the_leader_is_started(connections, lab, watch):
     ready = validated(connections)
     lab.log.clear()
     prepared = prepare(connections, ready, watch[0])
     methods = [method for _, method in lab.log]
     assert methods == ["configure"] * 4 + ["upload"] * 2 + ["arm"] * 2
     assert sorted(lab.who("configure")) == ["awg1", "gs1", "sgs1", "sgs2"]
-    assert lab.who("arm") == ["digitizer", "awg1"]
+    assert sorted(lab.who("arm")) == ["awg1", "digitizer"]
+    assert lab.who("start") == []
     assert {name: handle.instrument for name, handle in prepared.handles.items()} == {n: n for n in connections.players}
     assert watch[1] == [("upload", 0.0), ("upload", 1.0)]
     assert set(watch[0].times) == {"upload", "arm"}
