@@ -16,7 +16,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup chaos check bench peers test-peers test-tools clean help
+.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup chaos check docs bench peers test-peers test-tools clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(need_python)
 	@echo "installing into $(VENV) (about two minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,test,check,bench]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,test,check,bench,docs]'
 	@touch $@
 
 $(LEGACY_STAMP): pyproject.toml constraints.txt constraints-legacy.txt
@@ -136,6 +136,9 @@ check: $(STAMP) ## ruff, mypy, import contracts, layout, wheel
 	@rm -rf dist && $(BIN)/python -m build --outdir dist . >/dev/null && $(BIN)/python -m zipfile -l dist/*.whl > dist/contents
 	@for file in configs/sim5.toml store/migrations/env.py wire/protocol.py testing/doubles.py; do \
 		grep -q pulsed/$$file dist/contents || { echo "the wheel lacks $$file"; exit 1; }; done; echo "wheel: ok"
+
+docs: $(STAMP) ## the pages as a site with a reference of the API and a search, in build/site; a link that leads nowhere is an error
+	@$(BIN)/python -m sphinx -q -j 2 -W --keep-going -b html docs build/site && echo "build/site/index.html"
 
 bench: $(STAMP) ## every benchmark, one table
 	@$(BIN)/python -m benchmarks

@@ -349,7 +349,7 @@ class BiasSource(Instrument, Configurable[BiasSettings], Validating[BiasSettings
 
 
 def full_scale_gain(settings: PortSettings) -> tuple[float, float]:
-    """Return how much the correction can make of |z| = 1 on I and on Q: the norms of the matrix's rows."""
+    """Return how much the correction can make of ``|z| = 1`` on I and on Q: the norms of the matrix's rows."""
     a, b, c, d = settings.correction
     return float(np.hypot(a, b)), float(np.hypot(c, d))
 
