@@ -13,6 +13,7 @@ from pulsed.compiler.channel_map import ChannelMap
 from pulsed.compiler.envelopes import EnvelopeTable
 from pulsed.compiler.lowering import Lowered
 from pulsed.compiler.program import ChunkSettings
+from pulsed.model.device import InstrumentDescription
 from pulsed.model.errors import LoweringError
 from pulsed.model.result_size import program_bytes
 
@@ -30,9 +31,9 @@ class Load(NamedTuple):
     """What programs take, for each binding and shot."""
 
     shares: npt.NDArray[np.float64]
-    """Parts of a chunk: events of each instrument; and of all shots, data, results and time."""
+    """Parts of a chunk: events of each memory; and of all shots, data, results and time."""
     used: npt.NDArray[np.bool_]
-    """Which waveforms each instrument holds: (instruments, rows of the envelope table)."""
+    """Which waveforms each memory holds: (memories, rows of the envelope table)."""
 
     @property
     def most(self) -> float:
@@ -45,20 +46,24 @@ class Load(NamedTuple):
 
 
 @njit(cache=True)
-def _taken(events, instrument, lengths, most_events, most_samples):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return events and samples that each instrument holds, its share of events, which waveforms, and if all fits.
+def _taken(events, memories, lengths, most_events, most_samples):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return events and samples that each memory holds, its share of events, which waveforms, and if all fits.
 
-    The shares have room for three more.
+    ``memories``: of each slot, (slots, memories of a slot), -1 for none. The shares have room for three more.
     """
     count = most_events.shape[0]
     held, samples = np.zeros(count, np.int64), np.zeros(count, np.int64)
     used = np.zeros((count, lengths.shape[0]), np.bool_)
     for i in range(events.shape[0]):
-        k, row = instrument[events[i].slot], events[i].envelope
-        held[k] += 1
-        if row >= 0 and not used[k, row]:
-            used[k, row] = True
-            samples[k] += lengths[row]
+        row = events[i].envelope
+        for j in range(memories.shape[1]):
+            k = memories[events[i].slot, j]
+            if k < 0:
+                continue
+            held[k] += 1
+            if row >= 0 and not used[k, row]:
+                used[k, row] = True
+                samples[k] += lengths[row]
     shares, fits = np.zeros(count + 3), True
     for k in range(count):
         shares[k] = held[k] / most_events[k]
@@ -84,8 +89,16 @@ def _join(held, share, used, more, count, lengths, most_samples):  # type: ignor
     return shares, both, fits
 
 
+def _of_oscillators(described: InstrumentDescription) -> tuple[int | None, int | None]:
+    """Return events and samples that each oscillator of an instrument holds."""
+    return described.oscillator_event_memory, described.oscillator_waveform_memory
+
+
 class MemoryBudget:
-    """The memories of one rack, and what lowered programs take of them."""
+    """The memories of one rack, and what lowered programs take of them.
+
+    An instrument has one for all that it plays; where its oscillators have their own, each of those is one more.
+    """
 
     def __init__(self, channel_map: ChannelMap) -> None:
         described = channel_map.device.instruments
@@ -97,8 +110,22 @@ class MemoryBudget:
         limits = [item.record_memory for item in described.values() if item.record_memory is not None]
         self._most_bytes = min([MAX_BYTES, *limits])
         none = np.iinfo(np.int64).max
-        self._most_events = np.array([item.event_memory or none for item in described.values()])
-        self._most_samples = np.array([item.waveform_memory or none for item in described.values()])
+        most = [(item.event_memory or none, item.waveform_memory or none) for item in described.values()]
+        self._memories = self._instrument[:, None].copy()
+        own = [
+            slot
+            for slot, k in enumerate(self._instrument.tolist())
+            if _of_oscillators(described[self.names[k]]) != (None, None)
+        ]
+        if own:
+            self._memories = np.hstack([self._memories, np.full((len(self._instrument), 1), -1)])
+        for slot in own:
+            instrument = self.names[self._instrument[slot]]
+            self._memories[slot, 1] = len(most)
+            events, samples = _of_oscillators(described[instrument])
+            most.append((events or none, samples or none))
+            self.names += (f"{instrument}, channel {channel_map.slots[slot].channel}",)
+        self._most_events, self._most_samples = np.array(most).T.copy()
 
     def nothing(self) -> Load:
         """Return the load of no programs."""
@@ -110,7 +137,7 @@ class MemoryBudget:
         Raises :class:`LoweringError` with the numbers when it alone is more than an instrument holds.
         """
         events, samples, shares, used, fits = _taken(
-            lowered.events, self._instrument, table.lengths, self._most_events, self._most_samples
+            lowered.events, self._memories, table.lengths, self._most_events, self._most_samples
         )
         if not fits:
             raise self._never(events, samples, name)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pulsed import old_names
 from pulsed.compiler.program import PortSettings
-from pulsed.drivers.programs import Playback, Recording
+from pulsed.drivers.programs import Playback, PlayerWork, Recording
 from pulsed.model.errors import IllegalStepError
 
 
@@ -91,6 +91,10 @@ class Capabilities:
     max_length: int = 0
     pairs: int = 0
     """IQ pairs, numbered from 1."""
+    pair_numbers: tuple[int, ...] = ()
+    """Of outputs that are numbered otherwise, as those of a frame with modules."""
+    input_numbers: tuple[int, ...] = ()
+    """Of the inputs of a box with both; a digitizer's are its pairs."""
     oscillators: int = 0
     """NCOs of a pair, numbered from 0."""
     max_frequency: float = 0.0
@@ -123,11 +127,39 @@ class Capabilities:
     """Whether a digitizer can tell a bit that is made of several of its bits: 1 where each has its value."""
     feedback_latency: int = 0
     """Samples from the end of an acquisition to the first event that its bit can decide."""
+    start_grid: int = 1
+    """Samples: events and windows begin at multiples of it."""
+    min_gap: int = 0
+    """Samples from the start of an event, or of a window, of an oscillator to that of its next one."""
+    oscillator_events: int = 0
+    """Events, and windows, of one oscillator in all sequences."""
+    oscillator_waveform_memory: int = 0
+    """Samples of the waveforms of one oscillator."""
+    oscillator_waveforms: int = 0
+    """How many waveforms of one oscillator."""
+    levels: int = 0
+    """How many different pairs of amplitude and phase the events of one oscillator may have."""
+    weights: Literal["complex", "real", "boxcar"] = "complex"
+    """Kernels: any; those whose weights all have one phase, or the opposite one; or none but equal weights."""
+    correction: Literal["matrix", "none"] = "matrix"
+    """Of mixers: any matrix within ``max_correction``, or none because the instrument corrects its own."""
+    lo_frequency: tuple[float, float] = (0.0, 0.0)
+    """Lowest and highest of the LO inside of each output and input, Hz; zeros where there is none."""
     late_parameters: bool = False
     modes: tuple[str, ...] = ()
     """Of acquisition."""
     power: tuple[float, float] = (0.0, 0.0)
     """Lowest and highest, dBm."""
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The numbers of its IQ pairs."""
+        return self.pair_numbers or tuple(range(1, self.pairs + 1))
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The numbers of its inputs."""
+        return self.input_numbers or tuple(range(1, self.pairs + 1))
 
 
 @dataclass(frozen=True)
@@ -161,9 +193,14 @@ class Fetched:
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """Of an AWG: mixer corrections of the pairs that are on."""
+    """Of an AWG, or a box with outputs and inputs."""
 
     pairs: Mapping[int, PortSettings] = field(default_factory=dict)
+    """Mixer corrections of the outputs that are on."""
+    los: Mapping[int, float] = field(default_factory=dict)
+    """Hz of the LO inside, by output, of those that have one."""
+    input_los: Mapping[int, float] = field(default_factory=dict)
+    """Hz of the LO inside, by input."""
 
 
 @dataclass(frozen=True)
@@ -336,6 +373,23 @@ class Generator(
 @runtime_checkable
 class Digitizer(Instrument, Validating[Recording], Uploading[Recording], Runnable, Fetching, Protocol):
     """A digitizer."""
+
+
+@runtime_checkable
+class Transceiver(
+    Instrument,
+    Configurable[OutputSettings],
+    Validating[PlayerWork],
+    Uploading[PlayerWork],
+    Runnable,
+    Fetching,
+    Protocol,
+):
+    """A box with outputs and inputs: it plays and records one program.
+
+    What it is given is a :class:`~pulsed.drivers.programs.Playback` where nothing is recorded on it, a
+    :class:`~pulsed.drivers.programs.Recording` where it plays nothing, else both together.
+    """
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ rack then checks, configures and asks the instrument as it does with all others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,8 +21,16 @@ from pulsed.drivers.contract import (
     Instrument,
     Source,
     SourceSettings,
+    Transceiver,
 )
-from pulsed.model.instrument_roles import AWG, BIAS_SOURCE, DIGITIZER, LOCAL_OSCILLATOR, InstrumentRole
+from pulsed.model.instrument_roles import (
+    AWG,
+    BIAS_SOURCE,
+    DIGITIZER,
+    LOCAL_OSCILLATOR,
+    InstrumentRole,
+    inner_oscillators,
+)
 
 
 class InstrumentSettings(NamedTuple):
@@ -75,11 +83,18 @@ class InstrumentKind:
     """
     ranges: Callable[[Any, Capabilities], Iterator[SettingRange]] = _no_ranges
     """Yields the numbers of settings that the capabilities bound, so that each is refused by its own key."""
+    plays: bool = False
+    """Whether it is given a :class:`~pulsed.drivers.programs.Playback`."""
+    records: bool = False
+    """Whether it is given a :class:`~pulsed.drivers.programs.Recording`."""
 
 
 def _source_settings(device: Any, given: ChunkSettings | None) -> Iterator[InstrumentSettings]:
     los = {} if given is None else given.los
+    inner = inner_oscillators(device)
     for name, item in device.oscillators.items():
+        if name in inner:
+            continue  # set with what the box plays
         settings = SourceSettings(*los.get(name, (item.frequency, item.power)))
         yield InstrumentSettings(item.instrument, settings, f"oscillators.{name}", f"oscillators.{name}.instrument")
 
@@ -100,11 +115,23 @@ def _bias_settings(device: Any, given: ChunkSettings | None) -> Iterator[Instrum
             yield InstrumentSettings(bias.instrument, settings, f"{key}.range", f"{key}.instrument")
 
 
-GENERATORS = InstrumentKind(AWG.name, Generator, AWG)
-DIGITIZERS = InstrumentKind(DIGITIZER.name, Digitizer, DIGITIZER)
+GENERATORS = InstrumentKind(AWG.name, Generator, AWG, plays=True)
+TRANSCEIVERS = InstrumentKind("a box with outputs and inputs", Transceiver, plays=True, records=True)
+"""Of several roles in one box: an AWG and a digitizer, perhaps with the LOs of both."""
+DIGITIZERS = InstrumentKind(DIGITIZER.name, Digitizer, DIGITIZER, records=True)
 SOURCES = InstrumentKind(LOCAL_OSCILLATOR.name, Source, LOCAL_OSCILLATOR, _source_settings, _source_ranges)
 BIASES = InstrumentKind(BIAS_SOURCE.name, BiasSource, BIAS_SOURCE, _bias_settings)
 OTHERS = InstrumentKind("any instrument", Instrument)
 """Connected, asked how it is and made safe with the others, and never configured: a spectrum analyser."""
-KINDS = (GENERATORS, DIGITIZERS, SOURCES, BIASES)
+KINDS = (GENERATORS, TRANSCEIVERS, DIGITIZERS, SOURCES, BIASES)
 """The kinds that a description names, in the order in which a rack lists its instruments."""
+
+
+def kind_of(roles: Collection[InstrumentRole]) -> InstrumentKind:
+    """Return the kind of an instrument that a description uses as ``roles``.
+
+    An LO inside of what plays or records is no other kind; for roles that do not go together it is the first one's.
+    """
+    if AWG in roles and DIGITIZER in roles:
+        return TRANSCEIVERS
+    return next(kind for kind in KINDS if kind.role is not None and kind.role in roles)

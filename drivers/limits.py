@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from pulsed.compiler.program import PortSettings
 from pulsed.drivers.contract import Capabilities, full_scale_gain
 from pulsed.drivers.programs import Playback, Recording, Rows
 from pulsed.model.errors import InstrumentLimitError
@@ -46,7 +49,10 @@ def check_playback(work: Playback, can: Capabilities, subject: str) -> None:
     room = work.entries["length"][events["entry"]]
     amplitude, frequency = events["amplitude"], events["frequency"]
     _check(work, events, subject, [
-        ("no such pair", (events["pair"] < 1) | (events["pair"] > can.pairs), events["pair"], f"1 to {can.pairs}"),
+        ("no such pair", ~np.isin(events["pair"], can.outputs) if can.pair_numbers else
+         (events["pair"] < 1) | (events["pair"] > can.pairs), events["pair"], numbered(can.outputs)),
+        ("the event begins off the grid", events["time"] % can.start_grid != 0, events["time"],
+         f"multiples of {can.start_grid} samples"),
         ("no such bit to wait for", np.abs(events["condition"].astype(int)) > can.feedback_bits, events["condition"],
          f"up to {can.feedback_bits} bits in a program"),
         ("a turn of the oscillator is not in the instrument's language", turn & (can.feedback_bits == 0), "turn",
@@ -68,6 +74,46 @@ def check_playback(work: Playback, can: Capabilities, subject: str) -> None:
     ])  # fmt: skip
     _check_overlap(work, end, subject)
     _check_sum(work, end, can, subject)
+    check_oscillators(work, can, subject)
+
+
+def numbered(numbers: tuple[int, ...]) -> str:
+    """Return numbers in words: ``"1 to 4"``, or all of them where some are missing."""
+    whole = numbers == tuple(range(numbers[0], numbers[0] + len(numbers))) if numbers else False
+    return f"{numbers[0]} to {numbers[-1]}" if whole and len(numbers) > 1 else ", ".join(map(str, numbers)) or "none"
+
+
+def check_oscillators(work: Playback, can: Capabilities, subject: str) -> None:
+    """Check what one oscillator of a pair holds: events, waveforms, levels, and how close events follow each other.
+
+    Raises :class:`InstrumentLimitError` that names channel, value and limit.
+    """
+    limited = can.min_gap, can.oscillator_events, can.oscillator_waveforms, can.oscillator_waveform_memory, can.levels
+    if not any(limited):
+        return
+    rows = work.events[np.lexsort((work.events["time"], work.events["entry"], work.events["slot"]))]
+    same = (rows["slot"][1:] == rows["slot"][:-1]) & (rows["entry"][1:] == rows["entry"][:-1])
+    close = same & (np.diff(rows["time"]) < can.min_gap)
+    if close.any():
+        at = int(np.argmax(close))
+        gap = f"{rows['time'][at + 1] - rows['time'][at]} samples"
+        _refuse(work, rows[at + 1], "the event follows too closely", gap, f"from {can.min_gap} samples", subject)
+    for slot in np.unique(rows["slot"]).tolist():
+        mine = rows[rows["slot"] == slot]
+        used = np.unique(mine["envelope"][mine["envelope"] >= 0])
+        levels = len(np.unique(mine[["amplitude", "phase"]])) if can.levels else 0
+        samples = int(work.envelopes.lengths[used].sum())
+        for what, value, limit in (
+            ("events", len(mine), can.oscillator_events),
+            ("waveforms", len(used), can.oscillator_waveforms),
+            ("samples of waveforms", samples, can.oscillator_waveform_memory),
+            ("different pairs of amplitude and phase", levels, can.levels),
+        ):
+            if limit and value > limit:
+                raise InstrumentLimitError(
+                    f"channel {work.channels[slot]} has more {what} than its oscillator holds", subject=subject,
+                    value=f"{value} {what}", legal=f"up to {limit}",
+                )  # fmt: skip
 
 
 def _check_overlap(work: Playback, end: npt.NDArray[np.int64], subject: str) -> None:
@@ -93,11 +139,16 @@ def _check_sum(work: Playback, end: npt.NDArray[np.int64], can: Capabilities, su
     """
     events = work.events
     for pair, settings in work.pairs.items():
+        if can.correction == "none" and settings != PortSettings():
+            raise InstrumentLimitError(
+                f"the mixer of pair {pair} is corrected by the instrument itself", subject=subject,
+                value=f"correction {settings.correction}, offset {settings.offset}", legal="none",
+            )  # fmt: skip
         for what, values, limit in (
             ("correction", settings.correction, can.max_correction),
             ("offset", settings.offset, can.max_offset),
         ):
-            if not all(abs(value) <= limit for value in values):
+            if can.correction == "matrix" and not all(abs(value) <= limit for value in values):
                 raise InstrumentLimitError(
                     f"the {what} of pair {pair} is out of range",
                     subject=subject,
@@ -147,12 +198,15 @@ def check_recording(work: Recording, can: Capabilities, subject: str) -> None:
         ("the window is too short or too long", (length < can.min_length) | (length > can.max_length), length,
          f"{can.min_length} to {can.max_length} samples"),
         ("the window begins before the shot", start < 0, start, "from 0"),
+        ("the window begins off the grid", start % can.start_grid != 0, start,
+         f"multiples of {can.start_grid} samples"),
         ("the window ends after the table", start + length > room, start + length, "the table's length"),
         ("the frequency is beyond the band", ~(np.abs(rows["frequency"]) <= can.max_frequency), rows["frequency"],
          f"-{can.max_frequency:.6g} to {can.max_frequency:.6g} Hz"),
         ("the kernel has another length than its window", (kernel >= 0) & (weights != length), weights,
          "the window's length"),
     ])  # fmt: skip
+    _check_kernels(work, can, subject)
     same = rows["entry"][1:] == rows["entry"][:-1]
     other = rows["window"][1:] != rows["window"][:-1]
     late = same & other & (start[1:] < (start + length)[:-1])
@@ -170,6 +224,29 @@ def check_recording(work: Recording, can: Capabilities, subject: str) -> None:
                                    value=f"{size} bytes", legal=f"up to {can.result_memory} bytes")  # fmt: skip
     if work.mode not in can.modes:
         raise InstrumentLimitError("no such mode", subject=subject, value=work.mode, legal=", ".join(can.modes))
+
+
+def _check_kernels(work: Recording, can: Capabilities, subject: str) -> None:
+    """Check that the weights of each kernel are such as the digitizer multiplies with."""
+    if can.weights == "complex":
+        return
+    for kernel in np.unique(work.rows["kernel"][work.rows["kernel"] >= 0]).tolist():
+        weights = work.envelopes.read(kernel)
+        turned = weights * np.exp(-1j * real_phase(weights))
+        good = np.abs(turned.imag).max() <= _TOLERANCE * np.abs(weights).max()
+        if can.weights == "boxcar":
+            good = good and np.ptp(turned.real) <= _TOLERANCE * np.abs(weights).max()
+        if not good:
+            row = work.rows[work.rows["kernel"] == kernel][0]
+            legal = {"real": "weights of one phase, or the opposite one", "boxcar": "equal weights"}[can.weights]
+            _refuse(
+                work, row, "the kernel cannot be multiplied with", f"{len(weights)} complex weights", legal, subject
+            )
+
+
+def real_phase(weights: npt.NDArray[Any]) -> float:
+    """Return the phase by which weights that all have one, or the opposite one, are turned from real ones."""
+    return float(np.angle(np.sum(weights.astype(np.complex128) ** 2)) / 2)
 
 
 def recorded_bytes(work: Recording) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,8 @@ class Playback:
     programs: tuple[str, ...]
     """By entry, for messages."""
     pairs: Mapping[int, PortSettings]
+    los: Mapping[int, float] = field(default_factory=dict)
+    """Hz of the LO inside of the instrument, by pair, where that is what the pair is mixed with."""
 
     @property
     def tables(self) -> tuple[Rows, ...]:
@@ -108,6 +110,10 @@ class Recording:
     """Hz."""
     decisions: Rows = field(default_factory=lambda: np.empty(0, DECIDED))
     """:data:`DECIDED`."""
+    pairs: tuple[int, ...] = ()
+    """Number of the input, by slot, of an instrument with several; 0 for a slot that is another's."""
+    los: Mapping[int, float] = field(default_factory=dict)
+    """Hz of the LO inside of the instrument, by input, where that is what the input is mixed with."""
 
     @property
     def tables(self) -> tuple[Rows, ...]:
@@ -132,8 +138,25 @@ def split_entries(rows: Rows, entry: npt.NDArray[np.int32], count: int) -> list[
 
 
 @dataclass(frozen=True)
+class Transceived:
+    """What a box with outputs and inputs plays and records; both have the same entries, but for their lengths."""
+
+    playback: Playback
+    recording: Recording
+
+    @property
+    def tables(self) -> tuple[Rows, ...]:
+        """All their rows."""
+        return self.playback.tables + self.recording.tables
+
+
+PlayerWork: TypeAlias = Playback | Recording | Transceived
+"""What one instrument is given."""
+
+
+@dataclass(frozen=True)
 class InstrumentPrograms:
-    """What each instrument has to do in a chunk, by name."""
+    """What each instrument has to do in a chunk, by name; a box with outputs and inputs is in both."""
 
     playbacks: Mapping[str, Playback]
     recordings: Mapping[str, Recording]
@@ -145,8 +168,17 @@ class InstrumentPrograms:
             for rows in work.tables:
                 rows.flags.writeable = False
 
+    @cached_property
+    def work(self) -> dict[str, PlayerWork]:
+        """What each instrument is given: AWGs and boxes, then digitizers."""
+        work: dict[str, PlayerWork] = dict(self.playbacks)
+        for name, recording in self.recordings.items():
+            playback = self.playbacks.get(name)
+            work[name] = recording if playback is None else Transceived(playback, recording)
+        return work
 
-def is_kept(work: Playback | Recording) -> bool:
+
+def is_kept(work: PlayerWork) -> bool:
     """Whether nobody can change what an instrument has to do."""
     return not any(rows.flags.writeable for rows in work.tables)
 

@@ -89,6 +89,10 @@ class InstrumentDescription(Table):
     """Samples of waveforms that it holds at once; None: not a limit that the compiler has to keep."""
     event_memory: PositiveInt | None = None
     """Events of sequences that it holds at once."""
+    oscillator_waveform_memory: PositiveInt | None = None
+    """Samples of waveforms that one oscillator of a port holds at once, where each has a memory of its own."""
+    oscillator_event_memory: PositiveInt | None = None
+    """Events, and windows, of sequences that one oscillator of a port holds at once."""
     record_memory: PositiveInt | None = None
     """Bytes of data that a digitizer holds at once; jobs that return more are split."""
     raw_only: bool = False

@@ -75,8 +75,32 @@ ROLES = (LOCAL_OSCILLATOR, AWG, DIGITIZER, BIAS_SOURCE)
 """All of them. A kind of instrument that a description names is a row here and one in `pulsed.drivers.kinds.KINDS`."""
 
 
+def players(device: Any) -> dict[str, tuple[InstrumentRole, ...]]:
+    """Return what plays or records, by name: as an AWG, as a digitizer, or as both in one box."""
+    found: dict[str, tuple[InstrumentRole, ...]] = {}
+    for role in (AWG, DIGITIZER):
+        for use in role.uses(device):
+            have = found.get(use.instrument, ())
+            found[use.instrument] = have if role in have else (*have, role)
+    return found
+
+
+def inner_oscillators(device: Any) -> dict[str, str]:
+    """Return the local oscillators that are inside of a box with outputs or inputs, and that box.
+
+    Such a box has an oscillator for each of its outputs and inputs: a port of it that names one tunes its own.
+    """
+    boxes = players(device)
+    return {
+        use.owner.partition(".")[2]: use.instrument
+        for use in LOCAL_OSCILLATOR.uses(device) if use.instrument in boxes
+    }  # fmt: skip
+
+
 def settings_of(device: Any, instrument: str) -> dict[str, str]:
-    """Return what may be set of an instrument: its short name, and what jobs call it."""
+    """Return what may be set of an instrument by hand: its short name, and what jobs call it."""
+    if instrument in inner_oscillators(device).values():
+        return {}  # those of a box are set with what it plays
     los = {
         what: f"oscillators.{name}.{what}"
         for name, item in device.oscillators.items() if item.instrument == instrument

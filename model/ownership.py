@@ -8,7 +8,7 @@ from typing import Any
 
 from pulsed.model.draft import asked, meant, named
 from pulsed.model.errors import ConfigError
-from pulsed.model.instrument_roles import AWG, DIGITIZER, ROLES, InstrumentRole
+from pulsed.model.instrument_roles import AWG, DIGITIZER, LOCAL_OSCILLATOR, ROLES, InstrumentRole, players
 from pulsed.model.references import Problems
 
 _BOARD = re.compile(r"^tcpip\d*::")
@@ -48,13 +48,19 @@ def _addresses(device: Any) -> Problems:
 
 
 def _roles(device: Any) -> Problems:
-    """An instrument is one thing: what most of its owners use it as."""
+    """An instrument is one thing, what most of its owners use it as, or a box with outputs, inputs and their LOs.
+
+    Whether a driver is one of such a box is asked in :mod:`pulsed.drivers.rack.validation`.
+    """
     uses: dict[str, dict[InstrumentRole, list[tuple[str, str]]]] = {}
     for role in ROLES:
         for use in role.uses(device):
             uses.setdefault(use.instrument, {}).setdefault(role, []).append((use.key, use.owner))
     for instrument, found in uses.items():
         main = max(found, key=lambda role: len(found[role]))
+        if found.keys() <= {AWG, DIGITIZER, LOCAL_OSCILLATOR} and found.keys() != {LOCAL_OSCILLATOR}:
+            yield from _inner(device, instrument, [owner for _, owner in found.get(LOCAL_OSCILLATOR, [])])
+            continue
         for role, owners in found.items():
             for key, _ in owners if role != main else ():
                 word = " by its direction" if role in (AWG, DIGITIZER) else ""
@@ -67,11 +73,30 @@ def _roles(device: Any) -> Problems:
                 )
 
 
+def _inner(device: Any, box: str, oscillators: list[str]) -> Problems:
+    """An LO inside of a box is one for the box's own ports alone: it has no way out."""
+    for owner in oscillators:
+        ports = named(device, "ports")
+        if any(asked(port, "lo", "?") == "?" for port in ports.values()):
+            return
+        users = {name: port for name, port in ports.items() if owner == f"oscillators.{port.lo}"}
+        outside = [name for name, port in users.items() if asked(port, "instrument", box) != box]
+        if outside or not users:
+            message = "the LO inside of a box mixes its own ports"
+            message += f", and ports.{outside[0]} is another's" if outside else ", and none of them names it"
+            yield ConfigError(
+                message, subject=f"{owner}.instrument", value=box, legal="a source, or the instrument of its ports"
+            )
+
+
 def _sources(device: Any) -> Problems:
     """A source makes one frequency, and one current: the last of two would win."""
+    boxes = players(device)
     for role in ROLES:
         first: dict[str, str] = {}
         for use in role.uses(device) if role.makes else ():
+            if role == LOCAL_OSCILLATOR and use.instrument in boxes:
+                continue  # one for each of its ports
             other = first.setdefault(use.instrument, use.owner)
             if other != use.owner:
                 message = f"the instrument belongs to {other} already, and makes {role.makes}"
@@ -80,9 +105,9 @@ def _sources(device: Any) -> Problems:
 
 
 def _pairs(device: Any) -> Problems:
-    seen: dict[tuple[Any, Any], str] = {}
+    seen: dict[tuple[Any, Any, Any], str] = {}
     for name, port in named(device, "ports").items():
-        own = asked(port, "instrument"), asked(port, "pair")
+        own = asked(port, "instrument"), asked(port, "pair"), asked(port, "direction")
         if None not in own and seen.setdefault(own, name) != name:
             message = f"the pair belongs to port {seen[own]} already"
             yield ConfigError(message, subject=f"ports.{name}.pair", value=port.pair)
@@ -120,9 +145,16 @@ def _max_power(name: str, oscillator: Any) -> Problems:
 
 
 def _players(device: Any) -> dict[str, InstrumentRole]:
-    """Return what plays or records, by name: an AWG or a digitizer. Raises when that cannot be read of a port."""
+    """Return what plays or records, by name: an AWG, also a box with inputs beside its outputs, or a digitizer.
+
+    Raises when that cannot be read of a port.
+    """
     by_direction = {"output": AWG, "input": DIGITIZER}
-    return {port.instrument: by_direction[port.direction] for port in named(device, "ports").values()}
+    found: dict[str, InstrumentRole] = {}
+    for port in named(device, "ports").values():
+        role = by_direction[port.direction]
+        found[port.instrument] = AWG if found.get(port.instrument) == AWG else role
+    return found
 
 
 def _loops(instruments: dict[str, Any], name: str) -> bool:

@@ -24,13 +24,14 @@ from pulsed.model.errors import ConfigError, PulsedError
 from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.chip.chip_file import load_chip
 from pulsed.simulator.engine.engine import Engine
-from pulsed.simulator.instruments.awg8 import PAIRS, VirtualAwg
+from pulsed.simulator.instruments.awg8 import VirtualAwg
 from pulsed.simulator.instruments.conductor import Conductor
 from pulsed.simulator.instruments.control import Control
 from pulsed.simulator.instruments.dig2 import VirtualDigitizer
 from pulsed.simulator.instruments.gs200 import VirtualGs200
 from pulsed.simulator.instruments.n9030b import VirtualN9030b
-from pulsed.simulator.instruments.run import RATE, OutputCable
+from pulsed.simulator.instruments.parts import RATE, Acquiring, Carrier, Playing
+from pulsed.simulator.instruments.run import OutputCable
 from pulsed.simulator.instruments.server import InstrumentServer
 from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
 from pulsed.simulator.instruments.spectrum import Tap
@@ -77,26 +78,41 @@ def _driven_by(driver: str) -> str:
     return f"an instrument with the driver {driver}"
 
 
-def _check_port(
-    subject: str, port: PortDescription, instrument: VirtualInstrument, lo: VirtualInstrument | None
-) -> None:
+def _carrier(device: DeviceDescription, name: str, instruments: dict[str, VirtualInstrument]) -> Carrier | None:
+    """Return the LO of a port: an instrument, or the one inside of the port's own; None for a flux line."""
+    port = device.ports[name]
+    if port.lo is None:
+        return None
+    source, instrument = instruments[device.oscillators[port.lo].instrument], instruments[port.instrument]
+    inner = None
+    if source is instrument and port.direction == "output" and isinstance(instrument, Playing):
+        inner = instrument.carrier(port.pair)
+    elif source is instrument and isinstance(instrument, Acquiring):
+        inner = instrument.input_carrier(port.pair)
+    if inner is None and not isinstance(source, VirtualSgs100a):
+        raise ConfigError(
+            "this instrument is no local oscillator", subject=f"ports.{name}.lo", value=port.lo,
+            legal=_driven_by("sgs100a"),
+        )  # fmt: skip
+    return inner if inner is not None else source  # type: ignore[return-value]
+
+
+def _check_port(subject: str, port: PortDescription, instrument: VirtualInstrument) -> None:
     if port.clock != RATE:
         raise ConfigError(
             "this instrument has one clock", subject=f"{subject}.clock", value=str(port.clock), legal="1 GHz"
         )
-    if lo is not None and not isinstance(lo, VirtualSgs100a):
-        raise ConfigError(
-            "this instrument is no local oscillator",
-            subject=f"{subject}.lo",
-            value=port.lo,
-            legal=_driven_by("sgs100a"),
-        )
-    fitting, pairs = (VirtualAwg, PAIRS) if port.direction == "output" else (VirtualDigitizer, 1)
-    if not isinstance(instrument, fitting):
-        message, legal = f"this instrument has no {port.direction}", _driven_by("awg" if pairs > 1 else "digitizer")
+    if port.direction == "output" and isinstance(instrument, Playing):
+        numbers = instrument.pair_numbers
+    elif port.direction == "input" and isinstance(instrument, Acquiring):
+        numbers = instrument.input_numbers
+    else:
+        message = f"this instrument has no {port.direction}"
+        legal = _driven_by("awg" if port.direction == "output" else "digitizer")
         raise ConfigError(message, subject=f"{subject}.instrument", value=port.instrument, legal=legal)
-    if port.pair > pairs:
-        raise ConfigError("no such pair", subject=f"{subject}.pair", value=port.pair, legal=f"1 to {pairs}")
+    if port.pair not in numbers:
+        legal = f"1 to {len(numbers)}" if numbers == tuple(range(1, len(numbers) + 1)) else ", ".join(map(str, numbers))
+        raise ConfigError("no such pair", subject=f"{subject}.pair", value=port.pair, legal=legal)
 
 
 def _check_flux(name: str, port: PortDescription, chip: Chip, instruments: dict[str, VirtualInstrument]) -> None:
@@ -119,13 +135,13 @@ def connect_cables(
     readout_ports = {qubit.readout for qubit in device.qubits}
     for name, port in device.ports.items():
         instrument = instruments[port.instrument]
-        lo = None if port.lo is None else instruments[device.oscillators[port.lo].instrument]
-        _check_port(f"ports.{name}", port, instrument, lo)
+        lo = _carrier(device, name, instruments)
+        _check_port(f"ports.{name}", port, instrument)
         if name in readout_ports or port.direction == "input":
             readout_los.add(port.lo)
-        if not isinstance(instrument, VirtualAwg):
+        if port.direction == "input" or not isinstance(instrument, Playing):
             inputs.append(name)
-        elif isinstance(lo, VirtualSgs100a):
+        elif lo is not None:
             chip.wire(name)
             outputs.append(OutputCable(name, instrument, port.pair, lo))
         else:

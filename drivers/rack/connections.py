@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from pulsed.drivers.contract import Analyser, Digitizer, Generator, Instrument, after, remaining
-from pulsed.drivers.kinds import DIGITIZERS, GENERATORS, KINDS, InstrumentKind
+from pulsed.drivers.kinds import KINDS, InstrumentKind
 from pulsed.drivers.rack.gather import gather, outcomes
 from pulsed.drivers.rack.validation import load_rack
 from pulsed.model.device import DeviceDescription
@@ -33,8 +33,8 @@ class Connections:
         self.drivers: Mapping[str, Instrument] = loaded.drivers
         """By name; those that no port or oscillator names, such as a spectrum analyser, come last."""
         self.kinds: Mapping[str, InstrumentKind] = loaded.kinds
-        self.generators: dict[str, Generator] = loaded.of(GENERATORS)
-        self.digitizers: dict[str, Digitizer] = loaded.of(DIGITIZERS)
+        self.generators: dict[str, Generator] = loaded.generators
+        self.digitizers: dict[str, Digitizer] = loaded.digitizers
         self._threads = {
             name: ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"instrument-{name}") for name in self.drivers
         }
@@ -42,7 +42,7 @@ class Connections:
 
     @property
     def players(self) -> dict[str, Generator | Digitizer]:
-        """What is armed and triggered, by name: AWGs, then digitizers."""
+        """What is armed and triggered, by name: AWGs and boxes with outputs and inputs, then digitizers."""
         return {**self.generators, **self.digitizers}
 
     def leaders(self, names: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cmath
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,11 +266,13 @@ def partition_chunk(
     for instrument in dict.fromkeys(port.instrument for port in device.ports.values()):
         wired = {name: port for name, port in device.ports.items() if port.instrument == instrument}
         try:
-            if any(port.direction == "output" for port in wired.values()):
-                playbacks[instrument] = _playback(rows, instrument, wired)
-            else:
+            outputs = {name: port for name, port in wired.items() if port.direction == "output"}
+            inputs = [port for port in wired.values() if port.direction == "input"]
+            if outputs:
+                playbacks[instrument] = _playback(rows, instrument, outputs)
+            if inputs:
                 can = (modes or {}).get(instrument, MODES)
-                recordings[instrument] = _recording(rows, instrument, next(iter(wired.values())), can)
+                recordings[instrument] = _recording(rows, instrument, inputs, can)
         except PulsedError as error:
             # What is wrong with a program may be found at each digitizer: it is one error.
             errors.setdefault(str(error), error)
@@ -305,11 +307,28 @@ def _playback(rows: _Unrolled, instrument: str, wired: Mapping[str, PortDescript
     played["pair"] = np.array([port.pair for port in rows.ports], np.uint8)[played["slot"]]
     played["oscillator"] = np.array([slot.oscillator for slot in chunk.head.slots], np.uint8)[played["slot"]]
     settings = {port.pair: chunk.settings.ports.get(name, PortSettings()) for name, port in wired.items()}
-    return Playback(played, entries, rows.envelopes, rows.channels, rows.programs, settings)
+    los = _inner_los(rows, instrument, wired.values())
+    return Playback(played, entries, rows.envelopes, rows.channels, rows.programs, settings, los)
 
 
-def _recording(rows: _Unrolled, instrument: str, port: PortDescription, modes: Collection[str]) -> Recording:
-    """Return what the digitizer ``instrument`` records at ``port``; ``modes`` are those of acquisition that it has."""
+def _inner_los(rows: _Unrolled, instrument: str, ports: Iterable[PortDescription]) -> dict[int, float]:
+    """Return the frequencies (Hz) of the LOs inside of ``instrument`` that mix its ``ports``, by pair."""
+    device, given, los = rows.device, rows.chunk.settings.los, {}
+    for port in ports:
+        item = None if port.lo is None else device.oscillators[port.lo]
+        if port.lo is None or item is None or item.instrument != instrument:
+            continue
+        los[port.pair], power = given.get(port.lo, (item.frequency, item.power))
+        if power != item.power:
+            raise InstrumentLimitError(
+                f"the power of oscillator {port.lo}, which is inside of the instrument, cannot be set",
+                subject=f"instrument {instrument}", value=f"{power:g} dBm", legal="its own",
+            )  # fmt: skip
+    return los
+
+
+def _recording(rows: _Unrolled, instrument: str, inputs: list[PortDescription], modes: Collection[str]) -> Recording:
+    """Return what ``instrument`` records at its ``inputs``; ``modes`` are those of acquisition that it has."""
     chunk = rows.chunk
     entries = _entries(chunk, rows.device, instrument)
     mine = rows.own(instrument)[rows.acquisitions["slot"]] & (rows.acquisitions["memory_slot"] >= 0)
@@ -320,9 +339,11 @@ def _recording(rows: _Unrolled, instrument: str, port: PortDescription, modes: C
     # A record comes later than its pulse by the time of flight, so it may end after the program.
     np.maximum.at(entries["length"], recorded["entry"], recorded["time"] + recorded["length"])
     mode = recording_mode(chunk.settings.meas_level, chunk.settings.meas_return, modes)
+    pairs = tuple(port.pair if mine else 0 for port, mine in zip(rows.ports, rows.own(instrument), strict=True))
     return Recording(
-        recorded, entries, rows.envelopes, rows.channels, rows.programs, mode, float(port.clock), decisions
-    )
+        recorded, entries, rows.envelopes, rows.channels, rows.programs, mode, float(inputs[0].clock), decisions, pairs,
+        _inner_los(rows, instrument, inputs),
+    )  # fmt: skip
 
 
 def _select(source: Rows, entry: npt.NDArray[np.int32], mine: npt.NDArray[np.bool_], dtype: np.dtype[np.void]) -> Rows:

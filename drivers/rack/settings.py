@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
 from pulsed.compiler.program import Chunk
 from pulsed.drivers.contract import OutputSettings
-from pulsed.drivers.programs import Playback
+from pulsed.drivers.programs import InstrumentPrograms
 from pulsed.drivers.rack.connections import Connections
 
 FixedSettings: TypeAlias = tuple[tuple[Any, Any], ...]
@@ -26,12 +26,18 @@ def fixed_settings(connections: Connections, chunk: Chunk) -> FixedSettings:
 
 
 def configuration(
-    connections: Connections, settings: FixedSettings, playbacks: Mapping[str, Playback], deadline: float
+    connections: Connections, settings: FixedSettings, programs: InstrumentPrograms, deadline: float
 ) -> dict[str, Callable[[], None]]:
     """Return the task of each instrument that has settings, by its name."""
     tasks: dict[str, Callable[[], None]] = {}
     for driver, wanted in settings:
         tasks[driver.name] = partial(driver.configure, wanted, deadline)
-    for name, playback in playbacks.items():
-        tasks[name] = partial(connections.generators[name].configure, OutputSettings(playback.pairs), deadline)
+    for name, driver in connections.players.items():
+        playback, recording = programs.playbacks.get(name), programs.recordings.get(name)
+        input_los = {} if recording is None else recording.los
+        if playback is not None:
+            wanted = OutputSettings(playback.pairs, playback.los, input_los)
+            tasks[name] = partial(connections.generators[name].configure, wanted, deadline)
+        elif input_los:
+            tasks[name] = partial(driver.configure, OutputSettings(input_los=input_los), deadline)  # type: ignore[union-attr]
     return tasks

@@ -93,12 +93,11 @@ def validate(connections: Connections, chunk: Chunk, programs: InstrumentProgram
             errors.append(error)
 
     settings = fixed_settings(connections, chunk)
-    for name, playback in programs.playbacks.items():
-        check(_check_blocks, chunk, connections.generators[name])
-        check(connections.generators[name].validate, playback)
-    for name, recording in programs.recordings.items():
-        check(_check_blocks, chunk, connections.digitizers[name])
-        check(connections.digitizers[name].validate, recording)
+    players: Mapping[str, Any] = connections.players
+    for name, work in programs.work.items():
+        check(_check_blocks, chunk, players[name])
+        check(players[name].validate, work)
+    for recording in programs.recordings.values():
         check(check_discriminators, chunk, recording)
     latencies = {name: connections.generators[name].capabilities.feedback_latency for name in programs.playbacks}
     check(check_feedback, chunk, connections.device, programs.playbacks, programs.recordings, latencies)
@@ -142,16 +141,14 @@ def prepare(connections: Connections, validated: ValidatedChunk, watch: Watch, v
 
 def _upload(connections: Connections, validated: ValidatedChunk, watch: Watch, verify: bool) -> dict[str, Handle]:
     """Configure and upload, side by side."""
-    programs, players, deadline = validated.programs, connections.players, watch.deadline
+    programs, deadline = validated.programs, watch.deadline
+    players: Mapping[str, Any] = connections.players  # each takes what its kind is given
     watch.report("upload", 0.0)
     with watch.timed("upload"):
-        connections.gather(configuration(connections, validated.settings, programs.playbacks, deadline))
+        connections.gather(configuration(connections, validated.settings, programs, deadline))
         uploads: dict[str, Callable[[], Handle]] = {
-            name: partial(connections.generators[name].upload, playback, deadline)
-            for name, playback in programs.playbacks.items()
+            name: partial(players[name].upload, work, deadline) for name, work in programs.work.items()
         }
-        for name, recording in programs.recordings.items():
-            uploads[name] = partial(connections.digitizers[name].upload, recording, deadline)
         handles = connections.gather(uploads)
         if verify:
             connections.gather({n: partial(players[n].verify, handles[n], deadline) for n in handles})

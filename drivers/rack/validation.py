@@ -13,10 +13,12 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from pulsed.drivers.contract import Capabilities
-from pulsed.drivers.kinds import DIGITIZERS, GENERATORS, KINDS, OTHERS, InstrumentKind, InstrumentSettings
+from pulsed.drivers.kinds import KINDS, OTHERS, InstrumentKind, InstrumentSettings, kind_of
+from pulsed.drivers.limits import numbered
 from pulsed.model.device import PortDescription
 from pulsed.model.draft import UnknownValue
 from pulsed.model.errors import ConfigError, InstrumentLimitError, PulsedError
+from pulsed.model.instrument_roles import AWG, DIGITIZER, ROLES, InstrumentRole, inner_oscillators
 from pulsed.model.units import format_quantity
 
 
@@ -40,9 +42,15 @@ class RackDrivers:
     kinds: dict[str, InstrumentKind] = field(default_factory=dict)
     problems: list[ConfigError] = field(default_factory=list)
 
-    def of(self, kind: InstrumentKind) -> dict[str, Any]:
-        """Return the drivers of one kind."""
-        return {name: driver for name, driver in self.drivers.items() if self.kinds[name] == kind}
+    @property
+    def generators(self) -> dict[str, Any]:
+        """The drivers of what plays."""
+        return {name: driver for name, driver in self.drivers.items() if self.kinds[name].plays}
+
+    @property
+    def digitizers(self) -> dict[str, Any]:
+        """The drivers of what records."""
+        return {name: driver for name, driver in self.drivers.items() if self.kinds[name].records}
 
     def raise_first(self) -> None:
         """Raise the first problem, which says how many more there are."""
@@ -61,15 +69,14 @@ def load_rack(device: Any) -> RackDrivers:
     ``device``: a description, or what of one can be read: :attr:`pulsed.model.device.Reading.readable`.
     """
     loaded = RackDrivers()
-    used: dict[str, tuple[InstrumentKind, list[str]]] = {}
-    for kind in KINDS:
-        for use in kind.role.uses(device) if kind.role is not None else ():
-            uses = used.get(use.instrument, (kind, []))[1]
-            used[use.instrument] = kind, [*uses, use.key]
+    used: dict[str, dict[InstrumentRole, list[str]]] = {}
+    for role in ROLES:
+        for use in role.uses(device):
+            used.setdefault(use.instrument, {}).setdefault(role, []).append(use.key)
     made: dict[InstrumentKind, dict[str, Any]] = {kind: {} for kind in KINDS}
     for name in device.instruments:
         try:
-            driver, kind = _driver(device, name, *used.get(name, (None, [])))
+            driver, kind = _driver(device, name, used.get(name, {}))
             made.setdefault(kind, {})[name] = driver
         except ConfigError as error:
             loaded.problems.append(error)
@@ -77,7 +84,7 @@ def load_rack(device: Any) -> RackDrivers:
         loaded.drivers.update(drivers)
         loaded.kinds.update(dict.fromkeys(drivers, kind))
     settings_fit: list[_Check] = [partial(_settings_fit, kind) for kind in made]
-    for check in (_outputs_fit, _inputs_fit, *settings_fit, _options_are_known, _feedback_fits):
+    for check in (_outputs_fit, _inputs_fit, _inner_los_fit, *settings_fit, _options_are_known, _feedback_fits):
         for problem in _readable(check(device, loaded)):
             if all(problem.subject != other.subject for other in loaded.problems):
                 loaded.problems.append(problem)
@@ -92,10 +99,10 @@ def _readable(problems: Iterator[ConfigError]) -> Iterator[ConfigError]:
         return
 
 
-def _driver(device: Any, name: str, used_as: InstrumentKind | None, keys: list[str]) -> tuple[Any, InstrumentKind]:
-    """Return the driver of an instrument and its kind: that of its role, else its driver's own.
+def _driver(device: Any, name: str, roles: dict[InstrumentRole, list[str]]) -> tuple[Any, InstrumentKind]:
+    """Return the driver of an instrument and its kind: that of its roles, else its driver's own.
 
-    ``keys``: those that name the instrument in the roles that the description gives it.
+    ``roles``: those that the description gives it, with the keys that name it in each.
     """
     description, key = device.instruments[name], f"instruments.{name}"
     make = load_driver(description.driver, f"{key}.driver")
@@ -105,25 +112,37 @@ def _driver(device: Any, name: str, used_as: InstrumentKind | None, keys: list[s
         subject = error.subject if error.subject.startswith(key) else key
         raise ConfigError(error.message, subject=subject, value=error.value, legal=error.legal) from error
     own = getattr(driver, "kind", None)
-    kind = used_as or (own if isinstance(own, InstrumentKind) else OTHERS)
+    kind = kind_of(roles) if roles else own if isinstance(own, InstrumentKind) else OTHERS
     if not isinstance(driver, kind.protocol):
-        raise ConfigError(
-            f"this driver cannot do what {', '.join(keys) if used_as else 'its kind'} asks of it",
-            subject=f"{key}.driver",
-            value=description.driver,
-            legal=f"the driver of {kind.name}",
-        )
+        raise _cannot(device, name, kind, roles)
     return driver, kind
 
 
-def _ports_of(device: Any, drivers: dict[str, Any]) -> Iterator[tuple[str, PortDescription, Any]]:
+def _cannot(device: Any, name: str, kind: InstrumentKind, roles: dict[InstrumentRole, list[str]]) -> ConfigError:
+    """Return the error about a driver that is not what the description uses it as."""
+    description, key = device.instruments[name], f"instruments.{name}"
+    if kind.plays and kind.records:
+        ports = sorted((roles[AWG], roles[DIGITIZER]), key=len)
+        return ConfigError(
+            f"the instrument belongs to {ports[1][0].removesuffix('.instrument')} already, and its driver is not that "
+            "of a box with both outputs and inputs", subject=ports[0][0], value=name,
+            legal=f"an instrument of its own, or one with another driver than {description.driver}",
+        )  # fmt: skip
+    keys = [one for uses in roles.values() for one in uses]
+    return ConfigError(
+        f"this driver cannot do what {', '.join(keys) if keys else 'its kind'} asks of it", subject=f"{key}.driver",
+        value=description.driver, legal=f"the driver of {kind.name}",
+    )  # fmt: skip
+
+
+def _ports_of(device: Any, drivers: dict[str, Any], direction: str) -> Iterator[tuple[str, PortDescription, Any]]:
     for name, port in device.ports.items():
-        if port.instrument in drivers:
+        if port.instrument in drivers and port.direction == direction:
             yield name, port, drivers[port.instrument]
 
 
 def _outputs_fit(device: Any, loaded: RackDrivers) -> Iterator[ConfigError]:
-    for name, port, driver in _ports_of(device, loaded.of(GENERATORS)):
+    for name, port, driver in _ports_of(device, loaded.generators, "output"):
         can = driver.capabilities
         yield from _readable(_port_fits(device, name, port, can))
         told = port.model_fields_set
@@ -132,24 +151,50 @@ def _outputs_fit(device: Any, loaded: RackDrivers) -> Iterator[ConfigError]:
         if can.max_frequency and "bandwidth" in told and port.nco and port.bandwidth > can.max_frequency:
             limit = format_quantity(can.max_frequency, "Hz")
             yield _more(f"ports.{name}.bandwidth", port, "band", format_quantity(port.bandwidth, "Hz"), limit)
-    for name, driver in loaded.of(GENERATORS).items():
+    for name, driver in loaded.generators.items():
         description, can = device.instruments[name], driver.capabilities
-        for key, has in (("waveform_memory", can.waveform_memory), ("event_memory", can.event_memory)):
+        for key, has in (
+            ("waveform_memory", can.waveform_memory), ("event_memory", can.event_memory),
+            ("oscillator_waveform_memory", can.oscillator_waveform_memory),
+            ("oscillator_event_memory", can.oscillator_events),
+        ):  # fmt: skip
             yield from _memory_fits(name, key, getattr(description, key), has)
         yield from _trigger_fits(name, description.trigger, can)
 
 
 def _inputs_fit(device: Any, loaded: RackDrivers) -> Iterator[ConfigError]:
-    for name, port, driver in _ports_of(device, loaded.of(DIGITIZERS)):
+    for name, port, driver in _ports_of(device, loaded.digitizers, "input"):
         can = driver.capabilities
         yield from _readable(_port_fits(device, name, port, can))
         if can.max_frequency and "bandwidth" in port.model_fields_set and port.bandwidth > can.max_frequency:
             limit = format_quantity(can.max_frequency, "Hz")
             yield _more(f"ports.{name}.bandwidth", port, "band", format_quantity(port.bandwidth, "Hz"), limit)
-    for name, driver in loaded.of(DIGITIZERS).items():
+    for name, driver in loaded.digitizers.items():
         description, can = device.instruments[name], driver.capabilities
         yield from _memory_fits(name, "record_memory", description.record_memory, can.result_memory)
         yield from _trigger_fits(name, description.trigger, can)
+
+
+def _inner_los_fit(device: Any, loaded: RackDrivers) -> Iterator[ConfigError]:
+    """Check the LOs inside of boxes: whether there are any, and their frequencies."""
+    for oscillator, box in inner_oscillators(device).items():
+        if box not in loaded.drivers:
+            continue
+        low, high = loaded.drivers[box].capabilities.lo_frequency
+        item, key = device.oscillators[oscillator], f"oscillators.{oscillator}"
+        if not high:
+            message = f"instruments.{box} has no LO inside"
+            yield ConfigError(message, subject=f"{key}.instrument", value=box, legal="a source of its own")
+        elif not low <= item.frequency <= high:
+            yield ConfigError(
+                f"out of the range of instruments.{box}", subject=f"{key}.frequency",
+                value=format_quantity(item.frequency, "Hz"),
+                legal=f"{format_quantity(low, 'Hz')} to {format_quantity(high, 'Hz')}",
+            )  # fmt: skip
+        for what in ("power", "max_power") if high else ():
+            if what in item.model_fields_set:
+                message = f"the power of the LO inside of instruments.{box} is its own"
+                yield ConfigError(message, subject=f"{key}.{what}", value=getattr(item, what), legal="none")
 
 
 def _more(key: str, port: PortDescription, what: str, value: object, limit: object) -> ConfigError:
@@ -173,9 +218,10 @@ def _trigger_fits(name: str, trigger: str | None, can: Capabilities) -> Iterator
 def _port_fits(device: Any, name: str, port: PortDescription, can: Capabilities) -> Iterator[ConfigError]:
     """Check pair, clock and grid of a port; what the file leaves out of the grid is the instrument's."""
     key, told = f"ports.{name}", port.model_fields_set
-    if can.pairs and port.pair > can.pairs:
+    numbers = can.outputs if port.direction == "output" else can.inputs
+    if numbers and port.pair not in numbers:
         message = f"instruments.{port.instrument} has no such pair"
-        yield ConfigError(message, subject=f"{key}.pair", value=port.pair, legal=f"1 to {can.pairs}")
+        yield ConfigError(message, subject=f"{key}.pair", value=port.pair, legal=numbered(numbers))
     if can.sample_rate and port.clock != can.sample_rate:
         yield ConfigError(
             f"instruments.{port.instrument} has another clock", subject=f"{key}.clock",
@@ -253,14 +299,14 @@ def _feedback_fits(device: Any, loaded: RackDrivers) -> Iterator[ConfigError]:
     planned = device.timing.feedback_latency
     if planned is None:
         return
-    for name, driver in (loaded.of(GENERATORS) | loaded.of(DIGITIZERS)).items():
+    for name, driver in (loaded.generators | loaded.digitizers).items():
         if not driver.capabilities.branching:
             yield ConfigError(
                 f"instruments.{name} has no feedback", subject="timing.feedback_latency", value=planned,
                 legal="none, which refuses circuits with if_test",
             )  # fmt: skip
     needed = 0
-    for _, port, driver in _ports_of(device, loaded.of(GENERATORS)):
+    for _, port, driver in _ports_of(device, loaded.generators, "output"):
         needed = max(needed, math.ceil(driver.capabilities.feedback_latency / (port.clock * device.dt)))
     if planned < needed:
         yield ConfigError(

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from pulsed.simulator.instruments.awg8_tables import (
+    BANDWIDTH,
+    EVENT,
+    EVENT_MEMORY,
+    FULL_SCALE,
+    GRANULARITY,
+    LONGEST,
+    OSCILLATORS,
+    PAIRS,
+    SEQUENCE,
+    SHORTEST,
+    SLOTS,
+    TABLES,
+    TURN,
+    WAVE_MEMORY,
+    AwgPart,
+    EventTable,
+    StoredWaveform,
+    marks,
+)
 from pulsed.simulator.instruments.faults import OVERHEATED
 from pulsed.simulator.instruments.scpi import (
     BlockAnswer,
@@ -18,7 +39,7 @@ from pulsed.simulator.instruments.scpi import (
     SwitchParameter,
     TextParameter,
 )
-from pulsed.simulator.instruments.stored_tables import StoredTable, StoredTables
+from pulsed.simulator.instruments.stored_tables import StoredTables
 from pulsed.simulator.instruments.virtual_instrument import (
     FEEDBACK_BITS,
     FEEDBACK_LATENCY,
@@ -28,54 +49,6 @@ from pulsed.simulator.instruments.virtual_instrument import (
     VirtualIdentity,
     require,
 )
-
-PAIRS, OSCILLATORS, MARKERS = 4, 8, 2
-SLOTS = OSCILLATORS + MARKERS
-"""Slots of a pair: its oscillators, then its markers."""
-TURN = 0xFFFFFFFF
-"""In place of a waveform: the oscillator is turned by the event's phase from then on."""
-FULL_SCALE = 8191
-WAVE_MEMORY, EVENT_MEMORY = 16 << 20, 1 << 20
-TABLES = 1 << 16
-GRANULARITY, SHORTEST, LONGEST = 8, 16, 1 << 16
-BANDWIDTH = 500e6
-EVENT = np.dtype(
-    [
-        ("pair", "u1"),
-        ("oscillator", "u1"),
-        ("condition", "<i2"),
-        ("waveform", "<u4"),
-        ("time", "<i8"),
-        ("amplitude", "<f8"),
-        ("phase", "<f8"),
-        ("frequency", "<f8"),
-    ]
-)
-
-SEQUENCE = np.dtype([("id", "<u4"), ("events", "<u4"), ("length", "<i8"), ("name", "S64")])
-"""What ``SEQuence:LOAD`` says of each of its sequences, before the events of all."""
-
-
-@dataclass(frozen=True)
-class StoredWaveform(StoredTable):
-    """I and Q codes, shape (samples, 2), and their content hash."""
-
-    codes: np.ndarray
-    key: bytes
-
-    def envelope(self) -> np.ndarray:
-        """Return the waveform in full scales, complex128."""
-        pairs = self.codes.astype(np.float64) / FULL_SCALE
-        return pairs.view(np.complex128)[:, 0]
-
-
-@dataclass(frozen=True)
-class EventTable(StoredTable):
-    """Events in order of pair, oscillator and time, and the samples they last."""
-
-    events: np.ndarray
-    length: int
-    conditional: bool
 
 
 @dataclass
@@ -246,6 +219,27 @@ class VirtualAwg(ListPlayer):
         self.check_free()
         self.sequences.clear()
 
+    pair_numbers = tuple(range(1, PAIRS + 1))
+
+    @property
+    def gives_triggers(self) -> bool:
+        """Whether its followers are triggered."""
+        return self.trigger_output
+
+    def output(self, pair: int) -> PairSettings:
+        """Return how a pair is set now."""
+        return self.outputs[pair - 1]
+
+    def carrier(self, pair: int) -> None:
+        """Return None: the mixers are outside."""
+
+    def played(self, lines: Mapping[int, int]) -> AwgPart:
+        """Return what its list plays on the pairs that have cables."""
+        line_of_pair = np.array([lines.get(pair, -1) for pair in range(PAIRS + 1)])
+        return AwgPart(
+            self, [self.sequences[t] for t in self.list["table"].tolist()], dict(self.waveforms), line_of_pair
+        )
+
     def switch_off(self) -> None:
         """Switch all pairs off."""
         for output in self.outputs:
@@ -320,15 +314,6 @@ def _check_events(events: np.ndarray, length: np.ndarray) -> None:
         ],
         "event",
     )
-
-
-def marks(events: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Return (marker, start, stop, condition) of events of one pair's markers, in order of marker and time."""
-    return [
-        (int(row["oscillator"]) - OSCILLATORS + 1, int(row["time"]), int(row["time"]) + int(row["waveform"]),
-         int(row["condition"]))
-        for row in events
-    ]  # fmt: skip
 
 
 def _slots(events: np.ndarray) -> np.ndarray:

@@ -18,9 +18,8 @@ from pulsed.simulator.dynamics.sequence import (
     Prediction,
     PulseSequence,
 )
-from pulsed.simulator.instruments.awg8 import VirtualAwg
-from pulsed.simulator.instruments.dig2 import MODES, VirtualDigitizer
-from pulsed.simulator.instruments.run import RATE, AwgPart, DigitizerPart, OutputCable, Run
+from pulsed.simulator.instruments.parts import RATE, Acquiring, PlayedPart, Playing
+from pulsed.simulator.instruments.run import OutputCable, Run
 from pulsed.simulator.instruments.scpi import ScpiError
 from pulsed.simulator.instruments.virtual_instrument import ListPlayer, RunState
 
@@ -70,22 +69,20 @@ class Conductor:
 
     def start(self, leader: ListPlayer) -> None:
         """Start a run: the leader, and each follower that is armed and waits for a trigger."""
-        triggers = not isinstance(leader, VirtualAwg) or leader.trigger_output
-        ready = (
-            [f for f in self.followers.get(leader, ()) if f.state is RunState.ARMED and f.external] if triggers else []
-        )
+        followers = self.followers.get(leader, ()) if leader.gives_triggers else ()
+        ready = [f for f in followers if f.state is RunState.ARMED and f.external]
         for follower in ready:
             _check_alike(leader, follower)
         members = (leader, *ready)
-        digitizers = [_digitizer_part(player) for player in members if isinstance(player, VirtualDigitizer)]
+        recording = [player.recorded() for player in members if isinstance(player, Acquiring)]
         run = Run(
             number=self._count,
             leader=leader,
             members=members,
             entries=leader.list,
             lines=tuple(output.setting() for output in self.outputs),
-            awgs=tuple(self._awg_part(player) for player in members if isinstance(player, VirtualAwg)),
-            digitizer=digitizers[0] if digitizers else None,
+            played=tuple(self._played(player) for player in members if isinstance(player, Playing)),
+            recorded=next((part for part in recording if part is not None), None),
         )
         run.check_feedback()
         self._count += 1
@@ -105,7 +102,7 @@ class Conductor:
         if run is None:
             return
         run.left.add(player)
-        if player is run.leader or isinstance(player, VirtualDigitizer):
+        if player is run.leader or (run.recorded is not None and player is run.recorded.player):
             run.stop.set()
 
     def seed(self, seed: int) -> None:
@@ -132,21 +129,16 @@ class Conductor:
             run.stop.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _awg_part(self, awg: VirtualAwg) -> AwgPart:
-        line_of_pair = np.full(len(awg.outputs) + 1, -1)
-        for index, output in enumerate(self.outputs):
-            if output.awg is awg:
-                line_of_pair[output.pair] = index
-        tables = [awg.sequences[table] for table in awg.list["table"].tolist()]
-        return AwgPart(awg, tables, dict(awg.waveforms), line_of_pair)
+    def _played(self, player: Playing) -> PlayedPart:
+        return player.played({cable.pair: line for line, cable in enumerate(self.outputs) if cable.awg is player})
 
     def _work(self, run: Run) -> None:
         due = time.monotonic()
         for entry, (_, shots, period) in enumerate(run.entries.tolist()):
             outcome = None
-            if run.digitizer and not run.stop.is_set():
+            if run.recorded and not run.stop.is_set():
                 stream = (run.number, entry)
-                outcome = self.physics.play(run.sequence(entry), shots, stream, run.digitizer.mode)
+                outcome = self.physics.play(run.sequence(entry), shots, stream, run.recorded.mode)
                 run.reports.append(outcome.report)
             if self._real_time:
                 due += shots * period / RATE
@@ -157,9 +149,9 @@ class Conductor:
                 self._post(self._deliver, run, entry, outcome)
 
     def _deliver(self, run: Run, entry: int, outcome: AcquiredData) -> None:
-        part = run.digitizer
-        if part and part.digitizer not in run.left:
-            part.digitizer.deliver(part.tables[entry], outcome)
+        part = run.recorded
+        if part and part.player not in run.left:
+            part.deliver(entry, outcome)
 
     def _end(self, run: Run, error: BaseException | None) -> None:
         """Bring the instruments to DONE or FAULT. Followers whose leader has stopped go on waiting for triggers."""
@@ -181,11 +173,6 @@ class Conductor:
 
 def _nowhere(function: Callable[..., object], *args: object) -> None:
     """Drop what comes after the end."""
-
-
-def _digitizer_part(digitizer: VirtualDigitizer) -> DigitizerPart:
-    tables = [digitizer.tables[table] for table in digitizer.list["table"].tolist()]
-    return DigitizerPart(digitizer, tables, dict(digitizer.kernels), MODES[digitizer.mode])
 
 
 def _check_alike(leader: ListPlayer, follower: ListPlayer) -> None:

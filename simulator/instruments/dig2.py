@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pulsed.simulator.dynamics.sequence import AcquiredData, ClassifiedBit, IntegrationKernel, Mode, Window, above
+from pulsed.simulator.instruments.parts import RATE, TRIGGER_LATENCY
 from pulsed.simulator.instruments.scpi import (
     BlockAnswer,
     BlockParameter,
@@ -32,7 +33,6 @@ from pulsed.simulator.instruments.virtual_instrument import (
 KERNEL_MEMORY, RECORD_MEMORY, DATA_MEMORY = 4 << 20, 1 << 20, 2 << 30
 GRANULARITY, SHORTEST, LONGEST = 8, 16, 1 << 14
 BANDWIDTH = 500e6
-RATE = 1e9
 RECORD = np.dtype(
     [
         ("window", "<u4"),
@@ -161,6 +161,16 @@ class VirtualDigitizer(ListPlayer):
             "THR": shots * found.size,
         }[self.mode]
 
+    input_numbers = (1,)
+
+    def input_carrier(self, number: int) -> None:
+        """Return None: the mixer is outside."""
+
+    def recorded(self) -> DigitizerPart:
+        """Return what its list records."""
+        tables = [self.tables[table] for table in self.list["table"].tolist()]
+        return DigitizerPart(self, tables, dict(self.kernels), MODES[self.mode])
+
     def deliver(self, table: RecordTable, outcome: AcquiredData) -> None:
         """Take the data of the next entry of the list."""
         data: np.ndarray
@@ -277,6 +287,36 @@ class VirtualDigitizer(ListPlayer):
         Command("FETCh:ALL?", _fetch_all),
         Command("FETCh:OVERrange?", _fetch_overrange),
     )
+
+
+@dataclass(frozen=True)
+class DigitizerPart:
+    """What the digitizer does in a run."""
+
+    player: VirtualDigitizer
+    tables: list[RecordTable]
+    kernels: Mapping[int, Weights]
+    mode: Mode
+
+    def first(self, entry: int) -> int:
+        """Return the start of the first window; the trigger latency when there is none."""
+        return int(self.tables[entry].records["start"].min(initial=TRIGGER_LATENCY))
+
+    def windows(self, entry: int, shift: int) -> tuple[Window, ...]:
+        """Return the windows on the chip's clock."""
+        return self.tables[entry].acquisition(self.kernels, shift)
+
+    def sent(self, entry: int) -> list[tuple[int, int, ClassifiedBit]]:
+        """Return the bits that are told to the AWGs."""
+        return self.tables[entry].sent()
+
+    def decisions(self, entry: int) -> Mapping[int, tuple[int, ...]]:
+        """Return the bits that are made of others."""
+        return self.tables[entry].decisions
+
+    def deliver(self, entry: int, outcome: AcquiredData) -> None:
+        """Take the data of an entry."""
+        self.player.deliver(self.tables[entry], outcome)
 
 
 def _decisions(terms: np.ndarray, records: np.ndarray) -> dict[int, tuple[int, ...]]:

@@ -22,21 +22,13 @@ from pulsed.simulator.dynamics.sequence import (
     ConditionalPhase,
     Decision,
     LineSettings,
-    Mode,
     PulseSequence,
     Window,
 )
-from pulsed.simulator.instruments.awg8 import OSCILLATORS, PAIRS, TURN, EventTable, StoredWaveform, VirtualAwg, marks
-from pulsed.simulator.instruments.dig2 import RecordTable, VirtualDigitizer, Weights
 from pulsed.simulator.instruments.gs200 import VirtualGs200
+from pulsed.simulator.instruments.parts import TRIGGER_LATENCY, Carrier, Output, PlayedPart, Playing, RecordedPart
 from pulsed.simulator.instruments.scpi import ScpiError
-from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
 from pulsed.simulator.instruments.virtual_instrument import ListPlayer
-
-TRIGGER_LATENCY = 24
-"""Samples from a shot of the leader to the same shot of its followers."""
-RATE = 1e9
-"""Samples per second of every AWG and digitizer here."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +36,19 @@ class OutputCable:
     """The cable from one pair of an AWG to one line of the chip: through a mixer, or from I past a bias tee."""
 
     line: str
-    awg: VirtualAwg
+    awg: Playing
     pair: int
-    lo: VirtualSgs100a | None
+    lo: Carrier | None
     bias: VirtualGs200 | None = None
+
+    @property
+    def output(self) -> Output:
+        """How the pair is set now."""
+        return self.awg.output(self.pair)
 
     def setting(self) -> LineSettings:
         """Return the line as the instruments are set now."""
-        output = self.awg.outputs[self.pair - 1]
+        output = self.output
         if self.lo is None:
             bias = None if self.bias is None else self.bias.current
             return LineSettings(self.line, 0.0, output.on, output.correction, output.offset, bias)
@@ -67,34 +64,34 @@ class Run:
     members: tuple[ListPlayer, ...]
     entries: np.ndarray
     lines: tuple[LineSettings, ...]
-    awgs: tuple[AwgPart, ...]
-    digitizer: DigitizerPart | None
+    played: tuple[PlayedPart, ...]
+    recorded: RecordedPart | None
     left: set[ListPlayer] = field(default_factory=set)
     reports: list[Report | None] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def sequence(self, entry: int) -> PulseSequence:
         """Return what the chip is given in one entry of the list."""
-        parts = [part for part in self.awgs if part.awg not in self.left]
-        reader = self.digitizer
-        first = [part.first(entry) for part in parts if part.awg is self.leader]
-        if reader and reader.digitizer is self.leader:
+        parts = [part for part in self.played if part.player not in self.left]
+        reader = self.recorded
+        first = [part.first(entry) for part in parts if part.player is self.leader]
+        if reader and reader.player is self.leader:
             first.append(reader.first(entry))
         begin = 0 if min(first, default=TRIGGER_LATENCY) < TRIGGER_LATENCY else TRIGGER_LATENCY
         bursts = [np.empty(0, BURST)]
         envelopes: list[np.ndarray] = []
         keys: list[bytes] = []
         for part in parts:
-            found, waveforms = part.bursts(entry, self._shift(part.awg, begin), len(envelopes))
+            found, waveforms, hashes = part.bursts(entry, self._shift(part.player, begin), len(envelopes))
             bursts.append(found)
-            envelopes += [part.envelope(waveform) for waveform in waveforms]
-            keys += [waveform.key for waveform in waveforms]
+            envelopes += waveforms
+            keys += hashes
         windows: tuple[Window, ...] = ()
         if reader:
-            windows = reader.tables[entry].acquisition(reader.kernels, self._shift(reader.digitizer, begin))
+            windows = reader.windows(entry, self._shift(reader.player, begin))
         period = int(self.entries[entry]["period"])
         plain = PulseSequence(self.lines, np.concatenate(bursts), tuple(envelopes), tuple(keys), windows, period)
-        if not any(part.tables[entry].conditional for part in parts):
+        if not any(part.conditional(entry) for part in parts):
             return plain
         return self._branching(plain, parts, entry, begin)
 
@@ -102,117 +99,47 @@ class Run:
         """Return the sample of the chip's clock, which begins at ``begin``, that is an instrument's sample 0."""
         return (0 if player is self.leader else TRIGGER_LATENCY) - begin
 
-    def _branching(self, plain: PulseSequence, parts: list[AwgPart], entry: int, begin: int) -> PulseSequence:
+    def _branching(self, plain: PulseSequence, parts: list[PlayedPart], entry: int, begin: int) -> PulseSequence:
         """Return a sequence with its conditions on the digitizer's bits; ScpiError (-221) for a missing bit.
 
         A bit holds until its number is sent again.
         """
-        told = _SentBits()
-        if self.digitizer:
-            shift, table = self._shift(self.digitizer.digitizer, begin), self.digitizer.tables[entry]
-            told = _SentBits([(n, at + shift, bit) for n, at, bit in table.sent()], table.decisions)
+        told, reader = _SentBits(), self.recorded
+        if reader:
+            shift = self._shift(reader.player, begin)
+            told = _SentBits([(n, at + shift, bit) for n, at, bit in reader.sent(entry)], reader.decisions(entry))
         conditions, turns, first = [], [], 0
         for part in parts:
-            resolve = partial(told.condition, f"{part.awg.identity.model} {part.awg.identity.serial}, entry {entry}")
-            shift = self._shift(part.awg, begin)
-            events, every = part.played(entry), part.tables[entry].events
-            for c, t in every[every["condition"] != 0][["condition", "time"]].tolist():
+            who = part.player.identity
+            resolve = partial(told.condition, f"{who.model} {who.serial}, entry {entry}")
+            shift = self._shift(part.player, begin)
+            every, of_bursts = part.conditions(entry)
+            for c, t in every:
                 resolve(c, t + shift)  # markers, and what is on no cable, wait for their bits too
-            conditions += [resolve(int(c), int(t) + shift) for c, t in events[["condition", "time"]].tolist()]
-            for turn in part.turns(entry):
-                same = (events["pair"] == turn["pair"]) & (events["oscillator"] == turn["oscillator"])
-                bursts = first + np.flatnonzero(same & (events["time"] >= turn["time"]))
-                condition = resolve(int(turn["condition"]), int(turn["time"]) + shift)
+            conditions += [resolve(c, t + shift) for c, t in of_bursts]
+            for c, t, phase, later in part.conditional_turns(entry):
+                condition = resolve(c, t + shift)
                 if condition:
-                    turns.append(ConditionalPhase(condition, bursts, float(turn["phase"])))
-            first += len(events)
+                    turns.append(ConditionalPhase(condition, first + later, phase))
+            first += len(of_bursts)
         return replace(plain, bits=tuple(told.bits), conditions=np.array(conditions, np.int64), turns=tuple(turns))
 
-    def marks(self, entry: int) -> list[tuple[VirtualAwg, int, int, int, int, int]]:
+    def marks(self, entry: int) -> list[tuple[ListPlayer, int, int, int, int, int]]:
         """Return AWG, pair, marker, start, stop and condition of each time that a marker is up in an entry of the list.
 
         Times are samples of the followers' clock, on which the leader begins at -24.
         """
         found = []
-        for part in self.awgs:
-            shift = self._shift(part.awg, TRIGGER_LATENCY)
-            events = part.tables[entry].events
-            for pair in range(1, PAIRS + 1):
-                mine = events[(events["pair"] == pair) & (events["oscillator"] >= OSCILLATORS)]
-                found += [(part.awg, pair, n, a + shift, b + shift, c) for n, a, b, c in marks(mine)]
+        for part in self.played:
+            shift = self._shift(part.player, TRIGGER_LATENCY)
+            found += [(part.player, pair, n, a + shift, b + shift, c) for pair, n, a, b, c in part.marks(entry)]
         return found
 
     def check_feedback(self) -> None:
         """Refuse (-221) an event that depends on a bit which does not arrive in time."""
         for entry in range(len(self.entries)):
-            if any(part.tables[entry].conditional for part in self.awgs):
+            if any(part.conditional(entry) for part in self.played):
                 self.sequence(entry)
-
-
-@dataclass
-class AwgPart:
-    """What one AWG does in a run. ``line_of_pair`` is the index of each pair's line, -1 for a pair without cable."""
-
-    awg: VirtualAwg
-    tables: list[EventTable]
-    waveforms: Mapping[int, StoredWaveform]
-    line_of_pair: np.ndarray
-    _envelopes: dict[bytes, np.ndarray] = field(default_factory=dict)
-
-    def first(self, entry: int) -> int:
-        """Return the earliest time of an event, samples of this AWG; the trigger latency when there is none."""
-        return int(self.tables[entry].events["time"].min(initial=TRIGGER_LATENCY))
-
-    def envelope(self, waveform: StoredWaveform) -> np.ndarray:
-        """Return a waveform in full scales; converted once in a run."""
-        found = self._envelopes.get(waveform.key)
-        if found is None:
-            found = self._envelopes[waveform.key] = waveform.envelope()
-        return found
-
-    def played(self, entry: int) -> np.ndarray:
-        """Return the events that play a waveform on a cable: no markers, no turns."""
-        events = self.tables[entry].events
-        plays = (events["oscillator"] < OSCILLATORS) & (events["waveform"] != TURN)
-        found: np.ndarray = events[plays & (self.line_of_pair[events["pair"]] >= 0)]
-        return found
-
-    def turns(self, entry: int) -> np.ndarray:
-        """Return the events that turn an oscillator from their time on."""
-        events = self.tables[entry].events
-        found: np.ndarray = events[(events["oscillator"] < OSCILLATORS) & (events["waveform"] == TURN)]
-        return found
-
-    def bursts(self, entry: int, shift: int, offset: int) -> tuple[np.ndarray, list[StoredWaveform]]:
-        """Return the events on the chip's clock, and the waveforms that they count from ``offset``."""
-        events = self.played(entry)
-        numbers, index = np.unique(events["waveform"], return_inverse=True)
-        bursts = np.empty(len(events), BURST)
-        bursts["line"] = self.line_of_pair[events["pair"]]
-        bursts["start"] = events["time"] + shift
-        bursts["envelope"] = index + offset
-        bursts["amplitude"] = events["amplitude"]
-        bursts["phase"] = events["phase"] + 2 * np.pi * events["frequency"] * (shift / RATE)
-        bursts["frequency"] = events["frequency"]
-        for turn in self.turns(entry):
-            if not turn["condition"]:
-                same = (events["pair"] == turn["pair"]) & (events["oscillator"] == turn["oscillator"])
-                bursts["phase"][same & (events["time"] >= turn["time"])] += turn["phase"]
-        return bursts, [self.waveforms[number] for number in numbers.tolist()]
-
-
-@dataclass(frozen=True)
-class DigitizerPart:
-    """What the digitizer does in a run."""
-
-    digitizer: VirtualDigitizer
-    tables: list[RecordTable]
-    kernels: Mapping[int, Weights]
-    mode: Mode
-
-    def first(self, entry: int) -> int:
-        """Return the start of the first window; the trigger latency when there is none."""
-        return int(self.tables[entry].records["start"].min(initial=TRIGGER_LATENCY))
 
 
 class _SentBits:

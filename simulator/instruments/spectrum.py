@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pulsed.simulator.chip.components import Wire
 from pulsed.simulator.dynamics.lines import TAIL, low_pass, mixed
-from pulsed.simulator.instruments.run import RATE, OutputCable, Run
-from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
+from pulsed.simulator.instruments.parts import RATE, Carrier
+from pulsed.simulator.instruments.run import OutputCable, Run
 
 LONGEST = 1 << 16
 """Samples of a shot that are looked at."""
@@ -27,7 +27,7 @@ class Tap:
     """A directional coupler behind the mixer of one port. ``full_scale``: dBm there for full scale 1."""
 
     output: OutputCable
-    lo: VirtualSgs100a
+    lo: Carrier
     wire: Wire
     full_scale: float
 
@@ -40,7 +40,7 @@ class Tap:
         line = self.output.setting()
         if not self.lo.on:
             return np.zeros(len(offsets))
-        on = self.output.awg.outputs[self.output.pair - 1].on
+        on = self.output.output.on
         offset = line.offset if on else (0.0, 0.0)
         direct, image, leakage = mixed(self.wire, line.correction, offset)
         sigma = rbw / (2 * math.sqrt(math.log(2)))

@@ -216,6 +216,11 @@ class ListPlayer(VirtualInstrument):
         self.external = False
 
     # What the instruments differ in.
+    @property
+    def gives_triggers(self) -> bool:
+        """Whether its followers are triggered when it leads."""
+        return True
+
     def table_length(self, table: int) -> int | None:
         """Return the length of a table in samples; None when there is no such table."""
         raise NotImplementedError

@@ -212,3 +212,40 @@ def test_packed_envelopes_are_shared_bounded_and_cannot_be_written(device, calib
         assert packed() == plain
         assert sum(item.samples.nbytes for item in kept._kept.values()) == kept._bytes <= limit
         assert len(kept._kept) == (1 if limit else 0)
+
+
+# --- memories of oscillators -----------------------------------------------------------------------------------------
+
+
+def test_jobs_are_split_by_the_memory_of_one_oscillator(device, calibration):
+    """What is played elsewhere on the instrument takes nothing of it."""
+    circuits = [measured(10, f"c{k}") for k in range(12)]
+    limited = with_memory(device, oscillator_event_memory=40)
+    chunks = Compiler(limited, calibration).compile(circuits, RunOptions(shots=10))
+    events = [
+        max(np.unique(np.concatenate([chunk.array(p.events)["slot"] for p in chunk.programs]), return_counts=True)[1])
+        for chunk in chunks
+    ]
+    assert max(events) <= 40, "ten pulses of one channel in each of four programs"
+    assert [len(chunk.programs) for chunk in chunks] == [4, 4, 4]
+    assert len(Compiler(device, calibration).compile(circuits, RunOptions(shots=10))) == 1
+
+
+def test_a_program_that_no_oscillator_holds_is_refused_by_its_channel(device, calibration):
+    limited = with_memory(device, oscillator_event_memory=9)
+    with pytest.raises(LoweringError, match="can never fit") as caught:
+        Compiler(limited, calibration).compile([measured(10)], RunOptions(shots=10))
+    assert caught.value.subject == "instrument awg1, channel d0"
+    assert (caught.value.value, caught.value.legal) == ("10 events", "at most 9 events")
+
+
+def test_waveforms_of_one_oscillator_have_a_memory_of_their_own(device, calibration):
+    schedules = []
+    for k in range(6):
+        schedule = Schedule()
+        schedule.insert(0, Play(Constant(160 + 16 * k, 0.1), DriveChannel(0)), inplace=True)
+        schedule.insert(400, Acquire(800, AcquireChannel(0), MemorySlot(0)), inplace=True)
+        schedules.append(schedule)
+    limited = with_memory(device, oscillator_waveform_memory=400)
+    chunks = Compiler(limited, calibration).compile(schedules, RunOptions(shots=10))
+    assert [len(chunk.programs) for chunk in chunks] == [2, 2, 1, 1]

@@ -12,6 +12,7 @@ from pulsed.compiler.program import PortSettings
 from pulsed.drivers.contract import INSTRUMENT_STEPS, InstrumentState, check_step
 from pulsed.drivers.instruments.virtual.awg8 import AwgDriver, to_codes
 from pulsed.drivers.instruments.virtual.dig2 import DigitizerDriver
+from pulsed.drivers.limits import check_playback, check_recording, real_phase
 from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.model.device import load_device
 from pulsed.model.errors import IllegalStepError, InstrumentLimitError
@@ -187,3 +188,115 @@ def test_the_table_of_states(old, new):
             check_step("awg1", old, new)
         assert caught.value.subject == "instrument awg1"
     assert InstrumentState.CLOSED in INSTRUMENT_STEPS[old]
+
+
+# --- what differs between makers, as data ----------------------------------------------------------------------------
+
+
+def limits(**changes):
+    return replace(AwgDriver.capabilities, **changes)
+
+
+def events(*rows):
+    """Return the playback of (slot, time, envelope, amplitude, phase) rows of one entry, on one pair."""
+    table = np.zeros(len(rows), READOUT.events.dtype)
+    for row, (slot, time, envelope, amplitude, phase) in zip(table, rows, strict=True):
+        row["slot"], row["oscillator"], row["pair"] = slot, slot, 2
+        row["time"], row["envelope"], row["amplitude"], row["phase"] = time, envelope, amplitude, phase
+    return replace(READOUT, events=table, envelopes=Lengths([16, 24]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "what", "legal"),
+    [
+        ([(0, 4, 0, 0.1, 0)], {"start_grid": 8}, "off the grid", "multiples of 8 samples"),
+        ([(0, 0, -1, 0, 0.1), (0, 3, 0, 0.1, 0)], {"min_gap": 4}, "too closely", "from 4 samples"),
+        ([(0, 0, 0, 0.1, 0), (0, 20, 0, 0.1, 0)], {"oscillator_events": 1}, "more events", "up to 1"),
+        ([(0, 0, 0, 0.1, 0), (0, 20, 1, 0.1, 0)], {"oscillator_waveforms": 1}, "more waveforms", "up to 1"),
+        (
+            [(0, 0, 0, 0.1, 0), (0, 20, 1, 0.1, 0)],
+            {"oscillator_waveform_memory": 39},
+            "samples of waveforms",
+            "up to 39",
+        ),
+        ([(0, 0, 0, 0.1, 0), (0, 20, 0, 0.1, 1)], {"levels": 1}, "amplitude and phase", "up to 1"),
+    ],
+)
+def test_limits_of_one_oscillator(rows, changes, what, legal):
+    with pytest.raises(InstrumentLimitError, match=what) as caught:
+        check_playback(events(*rows), limits(**changes), "instrument box")
+    assert (caught.value.subject, caught.value.legal) == ("instrument box", legal)
+    assert f"channel {READOUT.channels[0]}" in caught.value.message
+    check_playback(events(*rows), limits(), "instrument box")
+    if "oscillator" in next(iter(changes)) or "min_gap" in changes:
+        apart = [(slot + k, *rest) for k, (slot, *rest) in enumerate(rows)]
+        check_playback(events(*apart), limits(**changes), "instrument box")
+
+
+def test_a_limit_that_is_reached_is_not_passed():
+    rows = [(0, 0, 0, 0.1, 0), (0, 20, 1, 0.1, 0)]
+    reached = limits(
+        min_gap=20, start_grid=20, oscillator_events=2, oscillator_waveforms=2, oscillator_waveform_memory=40, levels=1
+    )
+    check_playback(events(*rows), reached, "instrument box")
+
+
+def test_an_instrument_that_corrects_its_own_mixers_takes_no_correction():
+    with pytest.raises(InstrumentLimitError, match="corrected by the instrument itself"):
+        check_playback(replace(READOUT, pairs={2: PortSettings(offset=(0.01, 0))}), limits(correction="none"), "box")
+    check_playback(replace(READOUT, pairs={2: PortSettings()}), limits(correction="none"), "box")
+
+
+def test_pairs_may_be_numbered_otherwise():
+    with pytest.raises(InstrumentLimitError, match="no such pair") as caught:
+        check_playback(READOUT, limits(pair_numbers=(21, 22, 41)), "box")
+    assert caught.value.legal == "21, 22, 41"
+    numbered = replace(READOUT, events=READOUT.events.copy(), pairs={41: PortSettings()})
+    numbered.events["pair"] = 41
+    check_playback(numbered, limits(pair_numbers=(21, 22, 41)), "box")
+
+
+class Kernels(Lengths):
+    def __init__(self, weights):
+        super().__init__([len(weights)])
+        self.weights = np.asarray(weights, complex)
+
+    def read(self, row):
+        return self.weights
+
+
+RAMP = np.linspace(-1, 1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("weights", "complex_", "real", "boxcar"),
+    [
+        (np.ones(1000), True, True, True),
+        (np.full(1000, 1j), True, True, True),
+        (RAMP, True, True, False),
+        (RAMP * np.exp(2.1j), True, True, False),
+        (np.exp(1j * RAMP), True, False, False),
+    ],
+)
+def test_kernels_that_a_digitizer_can_multiply_with(weights, complex_, real, boxcar):
+    rows = RECORDING.rows.copy()
+    rows["kernel"] = 0
+    work = replace(RECORDING, rows=rows, envelopes=Kernels(weights))
+    for kind, good in (("complex", complex_), ("real", real), ("boxcar", boxcar)):
+        can = replace(DigitizerDriver.capabilities, weights=kind)
+        if good:
+            check_recording(work, can, "box")
+        else:
+            with pytest.raises(InstrumentLimitError, match="kernel cannot be multiplied with"):
+                check_recording(work, can, "box")
+
+
+def test_the_phase_of_weights_turns_them_real():
+    for phase in (0.0, 0.7, 2.9, -1.4):
+        turned = RAMP * np.exp(1j * phase)
+        assert np.abs((turned * np.exp(-1j * real_phase(turned))).imag).max() < 1e-12
+
+
+def test_windows_begin_on_the_grid():
+    with pytest.raises(InstrumentLimitError, match="window begins off the grid"):
+        check_recording(RECORDING, replace(DigitizerDriver.capabilities, start_grid=16), "box")

@@ -64,7 +64,7 @@ def test_a_rack_without_a_leader_says_so(tmp_path):
     [
         ([("5812", "5811")], "instruments.awg2.address"),
         ([("TCPIP::127.0.0.1::5812", "tcpip0::127.0.0.1::5811")], "instruments.awg2.address"),
-        ([('instrument = "digitizer"', 'instrument = "awg2"\npair = 3')], "ports.in.instrument"),
+        ([('instrument = "sgs2"\nfrequency', 'instrument = "digitizer"\nfrequency')], "oscillators.readout.instrument"),
         ([('instrument = "sgs2"', 'instrument = "awg1"')], "oscillators.readout.instrument"),
     ],
 )

@@ -54,8 +54,8 @@ def test_what_a_chunk_sets_stands_before_the_description(connections):
 def test_each_instrument_with_settings_has_one_task(connections, lab):
     correction = PortSettings(offset=(0.01, 0.0))
     chunk = make_chunk(lab.device, ports={"d1": correction})
-    playbacks = partition_chunk(chunk, lab.device).playbacks
-    tasks = configuration(connections, fixed_settings(connections, chunk), playbacks, after(1))
+    programs = partition_chunk(chunk, lab.device)
+    tasks = configuration(connections, fixed_settings(connections, chunk), programs, after(1))
     assert set(tasks) == {"sgs1", "sgs2", "gs1", "awg1"}
     assert lab.who("configure") == []
     connections.gather(tasks)
