@@ -30,7 +30,7 @@ napoleon_use_ivar = True  # an attribute of a class docstring may have a line of
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "exclude-members": "model_config", "show-inheritance": True}
 python_use_unqualified_type_names = True
 suppress_warnings = ["config.cache"]
 

@@ -25,7 +25,7 @@ from pulsed.model.device import check_device
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "findings" / "README.md"])
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```([\w{}-]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 LANGUAGES = {"{eval-rst}", "python", "py", "console", "toml", "text", "ini"}
 """python is run, and py by tests/tools, because it needs other packages; console is parsed, toml is checked as a rack;
