@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulsed.cli.configs import beside, find, starting_set
+from pulsed.drivers.monitors import class_problems
 from pulsed.drivers.rack.validation import load_rack
 from pulsed.model.basis import check_basis
 from pulsed.model.calibration import load_calibration
@@ -40,6 +41,8 @@ def problems_of(reading: Reading, path: Path) -> list[PulsedError]:
                 everything.append(_missing(key, path, name))
             elif name is not None and device is not None:
                 everything += check_file(device, beside(path, name), everything)
+    if device is not None:
+        everything += class_problems(device.interlocks)
     if device is not None and not everything:
         everything += _opening_problems(device, path)
     return everything

@@ -11,6 +11,7 @@ from typing import Any
 
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConnectionFailedError, ErrorInfo, NotFoundError, from_info
+from pulsed.simulator.instruments.monitors import simulated_monitors
 
 _HOST = "127.0.0.1"
 _CONTROL_TIMEOUT = 60.0
@@ -41,8 +42,12 @@ def with_simulated_rack(device: DeviceDescription, config: Path) -> tuple[Device
 
     The ports are chosen here, so that the instruments keep their addresses when the rack is started again.
     """
-    ports = own_ports(len(device.instruments))
-    addresses = {name: f"TCPIP::{_HOST}::{port}::SOCKET" for name, port in zip(device.instruments, ports, strict=True)}
+    groups = {**{name: (name,) for name in device.instruments}, **simulated_monitors(device)}
+    ports = own_ports(len(groups))
+    addresses = {
+        name: f"TCPIP::{_HOST}::{port}::SOCKET"
+        for names, port in zip(groups.values(), ports, strict=True) for name in names
+    }  # fmt: skip
     return device.with_addresses(addresses), rack_command(config, ",".join(map(str, ports)))
 
 

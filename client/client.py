@@ -17,6 +17,7 @@ import pulsed
 from pulsed.client.calibration_calls import CalibrationCalls
 from pulsed.client.callbacks import Callbacks
 from pulsed.client.home import find_url, home_directory
+from pulsed.client.interlock_calls import InterlockCalls
 from pulsed.client.job_calls import JobCalls
 from pulsed.client.key_changes import learn_server
 from pulsed.client.keys import find_key, key_path
@@ -58,7 +59,7 @@ from pulsed.wire.rack_messages import GetRacks, RacksReply
 _log = logging.getLogger(__name__)
 
 
-class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, CalibrationCalls, ObservationCalls):
+class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, InterlockCalls, CalibrationCalls, ObservationCalls):
     """One connection to a daemon.
 
     Args:

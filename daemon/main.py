@@ -27,6 +27,7 @@ from pulsed.client.keys import LOCAL, client_path, make_keys, write_private
 from pulsed.client.known_clients import KnownClients
 from pulsed.daemon import logs
 from pulsed.daemon.front.instrument_requests import InstrumentHandlers
+from pulsed.daemon.front.interlock_requests import InterlockHandlers
 from pulsed.daemon.front.request_server import RequestServer
 from pulsed.daemon.front.sockets import reachable
 from pulsed.daemon.jobs.calibration_basis import RackChanged, open_calibrations
@@ -40,6 +41,7 @@ from pulsed.daemon.maintenance import (
 )
 from pulsed.daemon.observe.observers import Observed, Observers
 from pulsed.daemon.observe.requests import ObservationHandlers
+from pulsed.daemon.observe.status_report import StatusReport
 from pulsed.daemon.retention import RetentionKeeper
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers.compile_client import CompileWorkerClient
@@ -105,7 +107,8 @@ class Daemon:
             self._rack = RackConnection(self.device, self._rack_factory, log, self._changed, self._progress)
             self._jobs = Jobs(
                 calibrations, store, self._compiler, self._rack, self._publish, self._fail, rack_wait=self._rack_wait,
-                role_of=clients.role_of, mode_changed=self._changed,
+                role_of=clients.role_of, mode_changed=self._changed, log=log,
+                audited=lambda what, detail: server.audit.told(what, detail),  # noqa: PLW0108 - it comes later
             )  # fmt: skip
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.destroy, 500)
@@ -116,11 +119,15 @@ class Daemon:
             except zmq.ZMQError as error:
                 raise ConfigError(f"cannot listen: {error.strerror}", subject="url", value=self.url) from error
             await store.call(Store.announce, reachable(endpoint), key.public)
+            await self._jobs.interlocks.recover()
             self._start_children(stack)
             await self._jobs.recover()
             await self._warm()
-            server.handlers.update(ObservationHandlers(self._observers.alerts).handlers)
-            server.handlers.update(InstrumentHandlers(self._jobs, self._rack).handlers)
+            for more in (
+                ObservationHandlers(self._observers.alerts), InstrumentHandlers(self._jobs, self._rack),
+                InterlockHandlers(self._jobs.interlocks),
+            ):  # fmt: skip
+                server.handlers.update(more.handlers)
             server.open()
             self._server = server
             stack.push_async_callback(self._close_server, server)
@@ -159,33 +166,11 @@ class Daemon:
 
     def status(self) -> Status:
         """How the daemon is."""
-        waiting = [child.name for child in self._children if str(child.state) != "up"]
-        operational = self._rack.available.is_set() and not waiting
-        message = ""
-        if not operational:
-            broken = self._compiler.rpc.error or self._rack.client.rpc.error or self._rack.instruments.error
-            problem = str(from_info(broken)) if broken is not None else ""
-            message = problem or f"waiting for: {', '.join(waiting) or 'the instruments'}"
-            if not self._rack.outputs_known:
-                message = f"{message}; {OUTPUTS_UNKNOWN}"
-            if self._companion is not None and self._companion.last_words:
-                message = f"{message}; the command beside the daemon has ended: {self._companion.last_words}"
-        control = self._jobs.modes.control
-        if said := control.sentence():
-            operational = operational and control.mode.accepts
-            message = f"{message}; {said}" if message else said
-        for problem in self._jobs.store.problems():
-            operational, message = False, f"{message}; {problem}" if message else problem
-        calibration = self._jobs.calibrations.active
-        processes, health = [*self._children, *self._one_shots], self._observers.calibration_health
-        return Status(
-            backend=self.device.name, version=pulsed.__version__, operational=operational, message=message,
-            pending_jobs=self._jobs.pending, running=self._jobs.running,
-            calibration_id=calibration.calibration_id, started=self.started,
-            faults={subject: fault.why for subject, fault in calibration.faults.items()},
-            instruments=self._rack.instruments.status(), session=self._jobs.sessions.holder, queue=control,
-            workers={child.name: child.status() for child in processes}, alerts=self._observers.alerts.active,
-            calibration_nodes=dict(health.nodes), calibration_looked=health.looked, metrics=self._observers.metrics_url,
+        report = StatusReport(self.device, self.started, self._jobs, self._compiler, self._rack, self._companion)
+        observers = self._observers
+        return report.make(
+            self._children, self._one_shots, observers.alerts.active, observers.calibration_health,
+            observers.metrics_url,
         )  # fmt: skip
 
     def _private_files(self) -> list[Path]:
@@ -212,6 +197,12 @@ class Daemon:
         self._run_in_background(stack, Heartbeat(self._compiler.rpc, computes=True).run())
         self._rack.start()
         stack.push_async_callback(self._rack.stop)
+        interlocks = self._jobs.interlocks
+        if interlocks.any:
+            self._children.append(interlocks.rpc.worker)
+            interlocks.rpc.worker.start()
+            stack.push_async_callback(interlocks.rpc.worker.stop)
+            self._run_in_background(stack, interlocks.run())
 
     def _start_maintenance(self, stack: contextlib.AsyncExitStack, store: StoreThread, endpoint: str) -> None:
         if self.device.retention.deletes:

@@ -25,6 +25,7 @@ from pydantic import (
 
 from pulsed.model.draft import Draft, asked, draft, named, respelt, whole
 from pulsed.model.errors import ConfigError
+from pulsed.model.interlocks import Interlock, InterlockName
 from pulsed.model.observation import Alerts, Mail, Metrics
 from pulsed.model.policies import (
     Limits,
@@ -55,7 +56,7 @@ def _iso_date(value: object) -> str:
 IsoDate = Annotated[str, BeforeValidator(_iso_date)]
 
 
-NOT_TOLD = {"metrics", "alerts"}
+NOT_TOLD = {"metrics", "alerts", "interlocks"}
 """Keys that concern the daemon alone: neither clients nor compile workers get them, who might read a secret there."""
 
 AS_IT_IS: dict[str, bool] = {}
@@ -252,6 +253,8 @@ class DeviceDescription(Table):
     """How users share the rack."""
     quotas: Quotas = Quotas()
     """What users may ask for."""
+    interlocks: dict[InterlockName, Interlock] = Field(default={})
+    """By name, the values that stop all output when they are out of limits."""
     meas_map: tuple[tuple[NonNegativeInt, ...], ...]
     """Groups of qubits that one acquisition measures together."""
     simulator: str | None = None
@@ -290,14 +293,17 @@ class DeviceDescription(Table):
         return 0.0 if lo is None else self.oscillators[lo].frequency
 
     def with_addresses(self, addresses: dict[str, str]) -> DeviceDescription:
-        """Return this description with the VISA addresses of some instruments replaced."""
+        """Return this description with the addresses of some instruments replaced, and of ``"interlocks.NAME"``."""
+        interlocks = {f"interlocks.{name}": item for name, item in self.interlocks.items()}
         for name in addresses:
-            known(f"instruments.{name}", name, self.instruments)
-        instruments = {
-            name: item.model_copy(update={"address": addresses.get(name, item.address)})
-            for name, item in self.instruments.items()
-        }
-        return self.model_copy(update={"instruments": instruments})
+            known(f"instruments.{name}", name, {**self.instruments, **interlocks})
+
+        def at(name: str, item: Any) -> Any:
+            return item.model_copy(update={"address": addresses.get(name, item.address)})
+
+        instruments = {name: at(name, item) for name, item in self.instruments.items()}
+        watched = {name: at(f"interlocks.{name}", item) for name, item in self.interlocks.items()}
+        return self.model_copy(update={"instruments": instruments, "interlocks": watched})
 
     def with_settings(self, settings: Mapping[str, float]) -> DeviceDescription:
         """Return this description with ``"oscillators.NAME.frequency"`` (Hz) or ``".power"`` (dBm) replaced.
@@ -367,7 +373,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         "timing": Timing, "limits": Limits, "maintenance": Maintenance, "retention": Retention,
         "instruments": InstrumentDescription, "oscillators": OscillatorDescription, "ports": PortDescription,
         "qubits": QubitDescription, "couplings": CouplingDescription, "metrics": Metrics,
-        "alerts": Alerts, "sharing": Sharing,
+        "alerts": Alerts, "sharing": Sharing, "interlocks": Interlock,
     }  # fmt: skip
     if not loc:
         return list(DeviceDescription.model_fields)

@@ -169,6 +169,12 @@ class QueueClosedError(PulsedError):
     code = "queue_closed"
 
 
+class InterlockError(PulsedError):
+    """An interlock keeps the rack from playing: it has tripped, was not read yet, or cannot be armed again."""
+
+    code = "interlock"
+
+
 class NotAllowedError(PulsedError):
     """The key's role has no right to do this."""
 

@@ -86,6 +86,8 @@ class Alerts(Table):
     """Messages an hour; of more, only the number is told."""
     instrument_lost: Seconds | None = Field(default=60.0, ge=0)
     """An instrument is away, or not well, for this long."""
+    interlock: bool | None = True
+    """An interlock has tripped."""
     queue_stuck: Seconds | None = Field(default=900.0, gt=0)
     """Jobs wait, and none has played or been compiled, for this long."""
     disk_low: NonNegativeInt | None = 2 * 2**30

@@ -22,6 +22,7 @@ from pulsed.model.errors import (
     ErrorInfo,
     IllegalStepError,
     IncompatibleError,
+    InterlockError,
     InvalidValueError,
     JobFailedError,
     KeyFileError,
@@ -148,6 +149,10 @@ class RackQueueClosedError(QueueClosedError, QiskitError):  # type: ignore[misc]
     """The rack takes no jobs at present."""
 
 
+class RackInterlockError(InterlockError, QiskitError):  # type: ignore[misc]
+    """An interlock keeps the rack from playing."""
+
+
 class DaemonWorkerError(WorkerDiedError, QiskitError):  # type: ignore[misc]
     """A process of the daemon's ended while it was asked."""
 
@@ -219,6 +224,7 @@ _AS_QISKIT: dict[type[PulsedError], type[PulsedError]] = {
     StoreLockedError: DaemonStoreLockedError,
     QuotaError: RunQuotaError,
     QueueClosedError: RackQueueClosedError,
+    InterlockError: RackInterlockError,
     WorkerDiedError: DaemonWorkerError,
     ConflictError: ChangedMeanwhileError,
     IllegalStepError: StepError,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulsed.model.device import DeviceDescription, InstrumentDescription, PortDescription, load_device
+from pulsed.model.device import DeviceDescription, PortDescription, load_device
 from pulsed.model.errors import ConfigError, PulsedError
 from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.chip.chip_file import load_chip
@@ -29,6 +29,7 @@ from pulsed.simulator.instruments.conductor import Conductor
 from pulsed.simulator.instruments.control import Control
 from pulsed.simulator.instruments.dig2 import VirtualDigitizer
 from pulsed.simulator.instruments.gs200 import VirtualGs200
+from pulsed.simulator.instruments.monitors import build_monitors, monitor_addresses
 from pulsed.simulator.instruments.n9030b import VirtualN9030b
 from pulsed.simulator.instruments.parts import RATE, Acquiring, Carrier, Playing
 from pulsed.simulator.instruments.run import OutputCable
@@ -184,31 +185,34 @@ def wire_up(device: DeviceDescription, chip: Chip, seed: int = 0) -> tuple[Condu
     return conductor, instruments
 
 
-def _endpoint(name: str, described: InstrumentDescription) -> tuple[str, int]:
-    match = _ADDRESS.fullmatch(described.address)
+def _endpoint(key: str, address: str) -> tuple[str, int]:
+    match = _ADDRESS.fullmatch(address)
     if match is None:
-        subject = f"instruments.{name}.address"
         raise ConfigError(
-            "not an address of the rack",
-            subject=subject,
-            value=described.address,
+            "not an address of the rack", subject=f"{key}.address", value=address,
             legal="TCPIP::HOST::PORT::SOCKET, TCPIP::HOST::hislip0,PORT::INSTR",
-        )
+        )  # fmt: skip
     return match.group(1), int(match.group(2) or match.group(3))
 
 
 def choose_ports(device: DeviceDescription, ports: str) -> dict[str, tuple[str, int]]:
-    """Return host and port of each instrument for the option ``--ports``; port 0 is any free one."""
+    """Return host and port of each instrument for the option ``--ports``; port 0 is any free one.
+
+    Those of the rack come first, then those that only interlocks read.
+    """
+    monitors = monitor_addresses(device)
+    names = [*device.instruments, *monitors]
     if ports == "fixed":
-        return {name: _endpoint(name, described) for name, described in device.instruments.items()}
+        found = {name: _endpoint(f"instruments.{name}", one.address) for name, one in device.instruments.items()}
+        return found | {key: _endpoint(key, address) for key, address in monitors.items()}
     if ports == "ephemeral":
-        return dict.fromkeys(device.instruments, ("127.0.0.1", 0))
+        return dict.fromkeys(names, ("127.0.0.1", 0))
     numbers = ports.split(",")
     good = all(number.isascii() and number.isdigit() and int(number) < 1 << 16 for number in numbers)
-    if not good or len(numbers) != len(device.instruments):
-        legal = f"fixed, ephemeral, or {len(device.instruments)} port numbers with commas between"
+    if not good or len(numbers) != len(names):
+        legal = f"fixed, ephemeral, or {len(names)} port numbers with commas between"
         raise ConfigError("not a choice of ports", subject="--ports", value=ports, legal=legal)
-    return {name: ("127.0.0.1", int(number)) for name, number in zip(device.instruments, numbers, strict=True)}
+    return {name: ("127.0.0.1", int(number)) for name, number in zip(names, numbers, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,7 @@ async def serve(settings: RackOptions) -> None:
     conductor = Conductor(engine, loop.call_soon_threadsafe, settings.real_time)
     instruments = build_instruments(device, conductor)
     connect_cables(device, chip, instruments, conductor)
+    instruments |= build_monitors(device)
     servers = {name: InstrumentServer(name, instrument) for name, instrument in instruments.items()}
     control = Control(conductor, servers)
     endpoints = choose_ports(device, settings.ports)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import StoreError, StoreLockedError
+from pulsed.model.interlock_status import TrippedInterlock
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, PrunedJobs
 from pulsed.model.queue import QueueControl, UserUsage
 from pulsed.model.rack_address import RackAddress
@@ -293,6 +294,16 @@ class Store:
         """Return the mode of the queue that was stored last; open when none was."""
         with self._read() as connection:
             return usage.control(connection, self.rack)
+
+    def put_tripped_interlocks(self, tripped: Sequence[TrippedInterlock]) -> None:
+        """Store which interlocks have tripped, in place of what there is."""
+        with self._write() as connection:
+            usage.put_tripped(connection, self.rack, tripped)
+
+    def tripped_interlocks(self) -> list[TrippedInterlock]:
+        """Return the interlocks that have tripped."""
+        with self._read() as connection:
+            return usage.tripped(connection, self.rack)
 
     def unfinished_sizes(self) -> dict[str, int]:
         """Return the bytes of the submission of every job that has not ended."""

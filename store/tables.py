@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a test holds it equal to what ``migrations/versions`` has."""
 
 metadata = MetaData()
@@ -179,6 +179,15 @@ queue_control = Table(
     PrimaryKeyConstraint("rack"),
 )
 """The mode of the queue: a :class:`pulsed.model.queue.QueueControl` as msgpack."""
+
+interlocks = Table(
+    "interlocks",
+    metadata,
+    _rack(),
+    Column("info", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("rack"),
+)
+"""The interlocks that have tripped: a list of :class:`pulsed.model.interlock_status.TrippedInterlock` as msgpack."""
 
 payload = _blobs_of_job("payload")
 result = _blobs_of_job("result")

@@ -1,17 +1,21 @@
-"""Who has used how much of a rack, and the mode of its queue: functions on one connection, in a transaction."""
+"""Who has used how much of a rack, and what holds its queue: functions on one connection, in a transaction."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
+from pulsed.model.interlock_status import TrippedInterlock
 from pulsed.model.queue import QueueControl, UserUsage
 from pulsed.store.engine import Prepared
-from pulsed.store.tables import job, payload, queue_control, usage
+from pulsed.store.tables import interlocks, job, payload, queue_control, usage
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_usage = msgspec.msgpack.Decoder(UserUsage).decode
 _decode_control = msgspec.msgpack.Decoder(QueueControl).decode
+_decode_tripped = msgspec.msgpack.Decoder(list[TrippedInterlock]).decode
 _DELETE = Prepared(delete(usage).where(usage.c.user == bindparam("u"), usage.c.rack == bindparam("r")))
 _INSERT = Prepared(insert(usage))
 
@@ -40,6 +44,18 @@ def control(connection: Connection, rack: str) -> QueueControl:
         select(queue_control.c.info).where(queue_control.c.rack == rack)
     ).scalar()  # fmt: skip
     return QueueControl() if found is None else _decode_control(found)
+
+
+def put_tripped(connection: Connection, rack: str, tripped: Sequence[TrippedInterlock]) -> None:
+    """Store which interlocks have tripped, in place of what there is."""
+    connection.execute(delete(interlocks).where(interlocks.c.rack == rack))
+    connection.execute(insert(interlocks).values(rack=rack, info=_encode(list(tripped))))
+
+
+def tripped(connection: Connection, rack: str) -> list[TrippedInterlock]:
+    """Return the interlocks that have tripped."""
+    found: bytes | None = connection.execute(select(interlocks.c.info).where(interlocks.c.rack == rack)).scalar()
+    return [] if found is None else _decode_tripped(found)
 
 
 def payload_sizes(connection: Connection, rack: str, ended: list[str]) -> dict[str, int]:

@@ -32,9 +32,9 @@ class DaemonProcess:
     """The daemon of sim5, or of one like it called ``name``, in ``home``, on a free port unless ``url`` is given.
 
     Other options are those of :func:`pulsed.daemon.main.serve`, and of the device ``limits``, ``addresses``,
-    ``maintenance``, ``metrics``, ``alerts``, ``sharing`` and ``quotas``; without ``audited`` nothing is written into
-    the audit log, for comparison; ``look_every`` is how many seconds an idle rack is left alone, and ``file_size`` how
-    many bytes any file of the daemon may have, beyond which writing fails as on a full disk.
+    ``maintenance``, ``metrics``, ``alerts``, ``sharing``, ``quotas`` and ``interlocks``; without ``audited`` nothing is
+    written into the audit log, for comparison; ``look_every`` is how many seconds an idle rack is left alone, and
+    ``file_size`` how many bytes any file of the daemon may have, beyond which writing fails as on a full disk.
     """
 
     def __init__(self, home: Path, **options: Any) -> None:
@@ -153,11 +153,11 @@ def main(home: str, options: str) -> int:
         AuditTrail.done = lambda *_: None  # type: ignore[method-assign]
     device = load_device(CONFIGS / "sim5.toml")
     limits = given.pop("limits", {})
-    device = device.with_addresses(given.pop("addresses", {}))
     device = device.model_copy(update={"limits": device.limits.model_copy(update=limits)})
     device = device.model_copy(update={"maintenance": Maintenance(**given.pop("maintenance", {}))})
-    tables = {name: given.pop(name) for name in ("sharing", "quotas") if name in given}
+    tables = {name: given.pop(name) for name in ("sharing", "quotas", "interlocks") if name in given}
     device = type(device).model_validate({**device.model_dump(), **tables})
+    device = device.with_addresses(given.pop("addresses", {}))
     observed = {"metrics": Metrics(**given.pop("metrics", {})), "alerts": Alerts(**given.pop("alerts", {}))}
     device = device.model_copy(update=observed)
     calibration = load_calibration(CONFIGS / "calibrations" / "sim5.json")

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from pulsed.testing.daemon_process import CONFIGS
 from pulsed.testing.jobs import PATIENCE
@@ -19,22 +20,26 @@ class InstrumentsProcess:
 
     Args:
         options: of its command line, such as ``"--real-time"``.
+        device: file of the device description.
 
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, device: Path = CONFIGS / "sim5.toml") -> None:
         self.addresses: dict[str, str] = {}
-        self._options = options
+        self.control = ""
+        """HOST:PORT of its control socket."""
+        self._options, self._device = options, device
         self.start()
 
     def start(self) -> None:
         """Start the process and wait until it listens."""
         ports = ",".join(address.split("::")[2] for address in self.addresses.values()) or "ephemeral"
-        command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(CONFIGS / "sim5.toml")]
+        command = [sys.executable, "-m", "pulsed.simulator.rack", "--device", str(self._device)]
         command += ["--ports", ports, "--exit-with-stdin", *self._options]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.addresses = json.loads(self.process.stdout.readline())["addresses"]
+        told = json.loads(self.process.stdout.readline())
+        self.addresses, self.control = told["addresses"], told["control"]
 
     def say(self, name: str, line: str) -> str:
         """Send one line to an instrument and return its answer; the line ends in a query."""

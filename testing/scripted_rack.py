@@ -128,7 +128,7 @@ class ScriptedRack:
         self._write("played", f"{os.getpid()} {head.first_program} {head.first_shot} {len(head.programs)}")
         return results, writer.parts, {"play": 0.0}
 
-    def safe_state(self) -> None:
+    def safe_state(self, deadline: float | None = None) -> None:
         """Write that it was called."""
         self._write("safe", str(os.getpid()))
 

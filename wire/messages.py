@@ -12,11 +12,13 @@ import msgspec
 from pulsed.model.alerts import Alert
 from pulsed.model.calibration import LogEntry, PastValue, Pruned, RunRecord
 from pulsed.model.errors import ErrorInfo
+from pulsed.model.interlock_status import InterlockStatus
 from pulsed.model.job import JobInfo, JobRequest, JobState
 from pulsed.model.queue import QueueControl
 from pulsed.model.session import SessionInfo
 from pulsed.wire.base import PROTOCOL, DaemonEvent, Reply, Request
 from pulsed.wire.instrument_messages import InstrumentReply, UseInstrument
+from pulsed.wire.interlock_messages import InterlocksReply, RearmInterlock
 from pulsed.wire.job_messages import (
     ChunkReply,
     GetChunk,
@@ -293,6 +295,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where Prometheus finds the daemon's figures; empty when nowhere."""
     queue: QueueControl = QueueControl()
     """The mode of the queue, and why."""
+    interlocks: tuple[InterlockStatus, ...] = ()
+    """What keeps the rack safe, and whether it has to."""
 
 
 class StatusReply(Reply, frozen=True, tag="status.reply"):
@@ -388,12 +392,13 @@ AnyRequest = (
     Hello | Submit | GetJob | GetJobs | Cancel | GetResult | GetStatus | GetDevice | GetCalibration | PutCalibration
     | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Prune
     | UpdateJob | GetSubmission | GetJobLog | GetChunk | OpenSession | CloseSession | GetSession | GetSessions
-    | GetRacks | GetAlerts | TestAlerts | UseInstrument | GetQueue | SetQueue | Stop
+    | GetRacks | GetAlerts | TestAlerts | UseInstrument | GetQueue | SetQueue | RearmInterlock
+    | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
     | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | SubmissionReply | JobLogReply
     | ChunkReply | SessionReply | SessionsReply | RacksReply | AlertsReply | InstrumentReply | QueueReply
-    | StopReply | ErrorReply
+    | InterlocksReply | StopReply | ErrorReply
 )  # fmt: skip
 AnyEvent = JobChanged | Progress | CalibrationChanged | StatusChanged | SessionChanged

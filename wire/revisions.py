@@ -11,18 +11,18 @@ from typing import Any
 
 DEVICE_KEYS: dict[str, int] = {
     "alerts": 1, "instruments.*.oscillator_event_memory": 1, "instruments.*.oscillator_waveform_memory": 1,
-    "limits.free_disk": 1, "limits.max_result": 1, "limits.rack_time": 1, "limits.session_silence": 1,
-    "limits.session_time": 1, "maintenance.self_test": 1, "metrics": 1, "oscillators.*.max_power": 1,
-    "ports.*.bias.slew": 1, "ports.*.safety": 1, "processor_type": 1, "quotas": 1, "retention": 1, "sharing": 1,
-    "tags": 1,
+    "interlocks": 1, "limits.free_disk": 1, "limits.max_result": 1, "limits.rack_time": 1,
+    "limits.session_silence": 1, "limits.session_time": 1, "maintenance.self_test": 1, "metrics": 1,
+    "oscillators.*.max_power": 1, "ports.*.bias.slew": 1, "ports.*.safety": 1, "processor_type": 1, "quotas": 1,
+    "retention": 1, "sharing": 1, "tags": 1,
 }  # fmt: skip
 """Keys of the device description that revision 0 had not, with the revision they came with; ``*`` is any name or place
 in a list: ``"ports.*.ring_time"``."""
 
 REQUESTS: dict[str, int] = {
     "CloseSession": 1, "GetAlerts": 1, "GetChunk": 1, "GetJobLog": 1, "GetQueue": 1, "GetRacks": 1, "GetSession": 1,
-    "GetSessions": 1, "GetSubmission": 1, "OpenSession": 1, "SetQueue": 1, "TestAlerts": 1, "UpdateJob": 1,
-    "UseInstrument": 1,
+    "GetSessions": 1, "GetSubmission": 1, "OpenSession": 1, "RearmInterlock": 1, "SetQueue": 1, "TestAlerts": 1,
+    "UpdateJob": 1, "UseInstrument": 1,
 }  # fmt: skip
 """Requests that a daemon of revision 0 does not know, with the revision they came with."""
 

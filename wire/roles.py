@@ -7,6 +7,7 @@ from enum import IntEnum
 from pulsed.model.errors import InvalidValueError, NotAllowedError
 from pulsed.model.job import RunOptions
 from pulsed.wire.instrument_messages import UseInstrument
+from pulsed.wire.interlock_messages import RearmInterlock
 from pulsed.wire.job_messages import GetChunk, GetJobLog, GetSubmission, UpdateJob
 from pulsed.wire.messages import (
     AnyRequest,
@@ -73,6 +74,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     CloseSession: Role.EXPERIMENTER,
     UseInstrument: Role.EXPERIMENTER,
     SetQueue: Role.OPERATOR,
+    RearmInterlock: Role.OPERATOR,
     PutCalibration: Role.OPERATOR,
     CommitCalibration: Role.OPERATOR,
     TagCalibration: Role.OPERATOR,

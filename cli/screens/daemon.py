@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pulsed.cli.screens.alerts import alert_lines
+from pulsed.cli.screens.interlocks import interlock_lines
 from pulsed.cli.screens.status import STATES, duration
 from pulsed.cli.screens.terminal import plain, plain_table
 from pulsed.cli.screens.text import visible
@@ -43,7 +44,7 @@ def status_screen(status: Status, now: float, tests: Sequence[RunRecord] = ()) -
         lines.append(plain(f"session {status.session.session_id} of {status.session.owner}, {duration(until)} left"))
     lines += [plain(f"{subject} is faulty: {why}", "red") for subject, why in sorted(status.faults.items())]
     told = [alert for alert in status.alerts if alert.rule != "drift" or alert.subject not in status.faults]
-    lines += alert_lines(told, now)
+    lines += [*alert_lines(told, now), *interlock_lines(status.interlocks)]
     lines += _tested(tests, now)
     instruments = plain_table("instrument", "", "what it says it is", words=("what it says it is",))
     for name, item in status.instruments.items():

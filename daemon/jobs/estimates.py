@@ -66,7 +66,7 @@ class StartEstimates:
         queue, jobs = self._registry.queue, self._registry.jobs
         sessions = self._registry.sessions
         holder = sessions.holder
-        if not queue.mode.plays:
+        if queue.held or not queue.mode.plays:
             return {}
         order = [jobs[job_id] for job_id in queue.order(now) if job_id in jobs]
         free = now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from pulsed.model.errors import (
     InstrumentMemoryLostError,
     InstrumentTimeoutError,
     InstrumentUnreachableError,
+    InterlockError,
     JobFailedError,
     PulsedError,
     WorkerDiedError,
@@ -52,12 +53,14 @@ class ExecutionStage:
     """Takes jobs from the registry to the rack worker."""
 
     def __init__(
-        self, registry: JobRegistry, rack: RackConnection, device: DeviceDescription, rack_wait: float
-    ) -> None:
+        self, registry: JobRegistry, rack: RackConnection, device: DeviceDescription, rack_wait: float,
+        fails_when_cut_off: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self.registry, self.rack, self.device = registry, rack, device
         self._current: ActiveJob | None = None
         """The job whose turn it is."""
         self._rack_wait = rack_wait
+        self._fails_when_cut_off = fails_when_cut_off
         self._played = 0.0
         """Seconds that the job whose turn it is has kept the rack, and that nobody was charged for."""
 
@@ -176,7 +179,11 @@ class ExecutionStage:
                 await asyncio.wait([writes.pop(0)])
                 if not self.registry.alive(job):
                     return None
-            answer, arrays = await self._play_chunk(job, index)
+            try:
+                answer, arrays = await self._play_chunk(job, index)
+            except InterlockError as error:
+                self._cut_off(job, job.chunks[index].seconds, error)
+                break
             if not self.registry.alive(job):
                 return None
             chunk = job.chunks[index]
@@ -201,6 +208,17 @@ class ExecutionStage:
             self.registry.queue.play_again(job.info.job_id, seconds)
             self.registry.turns_changed()
         return bool(why)
+
+    def _cut_off(self, job: ActiveJob, seconds: float, error: InterlockError) -> None:
+        """Put a job whose chunk an interlock has cut off back into the queue, or raise ``error`` if such jobs fail."""
+        if not self.registry.alive(job):
+            return
+        if self._fails_when_cut_off():
+            raise error
+        logs.get("jobs").warning("cut off", job=job.info.job_id, error=str(error))
+        self.registry.step(job, JobState.INTERRUPTED, str(error), stops=job.info.stops + 1)
+        self.registry.queue.play_again(job.info.job_id, seconds)
+        self.registry.turns_changed()
 
     def _save(
         self, job: ActiveJob, index: int, done: ChunkResult, arrays: Sequence[Part], entry: JobLogEntry

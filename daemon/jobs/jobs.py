@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -16,6 +17,7 @@ from pulsed.daemon.jobs.calibration_basis import RackCalibrations
 from pulsed.daemon.jobs.compile_stage import CompileStage
 from pulsed.daemon.jobs.estimates import OVERHEAD, StartEstimates
 from pulsed.daemon.jobs.execution_stage import ExecutionStage
+from pulsed.daemon.jobs.interlocks import Interlocks
 from pulsed.daemon.jobs.prefixes import SHORTEST, SHOWN, not_the_only
 from pulsed.daemon.jobs.queue_listing import QueueListing
 from pulsed.daemon.jobs.queue_mode import QueueModes
@@ -62,13 +64,14 @@ class Jobs:
     """Takes in jobs and moves them to their end.
 
     For the arguments see :class:`JobRegistry`; ``role_of`` tells the role of a user, ``mode_changed`` is called when
-    the mode of the queue has changed.
+    the mode of the queue has changed, or what holds it; ``log`` and ``audited`` are those of :class:`Interlocks`.
     """
 
     def __init__(
         self, calibrations: RackCalibrations, store: StoreThread, compiler: CompileWorkerClient, rack: RackConnection,
         publish: Callable[[AnyEvent], None], failed: Callable[[BaseException], None], *, rack_wait: float = RACK_WAIT,
         role_of: Callable[[str], Role | None] = nobody, mode_changed: Callable[[], None] = lambda: None,
+        log: Path = Path("daemon.jsonl"), audited: Callable[[str, str], None] = lambda _what, _detail: None,
     ) -> None:  # fmt: skip
         device = calibrations.basis.device
         self.device, self.store, self.calibrations = device, store, calibrations
@@ -77,7 +80,10 @@ class Jobs:
         self._registry = JobRegistry(store, publish, failed, self.accounts)
         self.modes = QueueModes(self._registry, mode_changed)
         self._compile_stage = CompileStage(self._registry, compiler, calibrations)
-        self._execution_stage = ExecutionStage(self._registry, rack, device, rack_wait)
+        self.interlocks = Interlocks(device, self._registry, rack, log, mode_changed, audited)
+        self._execution_stage = ExecutionStage(
+            self._registry, rack, device, rack_wait, lambda: self.interlocks.fails_jobs
+        )
         self.sessions = self._registry.sessions
         self._estimates = StartEstimates(self._registry, device.limits, lambda: self.running)
         self._listing = QueueListing(self._registry, self._estimates)

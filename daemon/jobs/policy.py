@@ -73,6 +73,8 @@ class Situation(NamedTuple):
     """The session or batch of the last turn."""
     booked: float = NEVER
     """When the next booked session begins: nothing starts that would not be over."""
+    held: str = ""
+    """Why nothing is played, whoever wants it and whatever the mode; empty when it may be."""
 
 
 def level(priority: int, since: float, now: float, ageing: float) -> int:
@@ -81,7 +83,9 @@ def level(priority: int, since: float, now: float, ageing: float) -> int:
 
 
 def is_played(user: str, situation: Situation) -> bool:
-    """Return whether jobs of ``user`` are played in the mode of the queue."""
+    """Return whether jobs of ``user`` are played: nothing holds the queue, and its mode lets them be."""
+    if situation.held:
+        return False
     return situation.mode.plays or (situation.mode is QueueMode.LOCKED and user in situation.operators)
 
 
@@ -93,7 +97,7 @@ def may_start(user: str, seconds: float, situation: Situation) -> bool:
 def choose(candidates: Iterable[Candidate], situation: Situation) -> Candidate | None:
     """Return the candidate whose turn is next; None when there is none that may start."""
     now, ageing, used, batch = situation.now, situation.ageing, situation.used, situation.batch
-    free = situation.mode.plays and situation.booked == NEVER
+    free = situation.mode.plays and situation.booked == NEVER and not situation.held
     best: Candidate | None = None
     highest, lowest = 0, (False, 0.0, (0, 0, ""))
     for candidate in candidates:
@@ -127,7 +131,7 @@ def gives_way(
     if holder and job.session_id != holder:
         return f"session {holder} has begun"
     if not is_played(job.user, situation):
-        return f"the queue is {situation.mode}"
+        return situation.held or f"the queue is {situation.mode}"
     if situation.now + seconds > situation.booked:
         return "a booked session begins before its next chunk would end"
     if not holder and highest is not None and highest > job.priority:

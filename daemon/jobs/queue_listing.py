@@ -50,7 +50,7 @@ class QueueListing:
             return "its session holds the rack"
         situation = queue.situation(now)
         if not is_played(job.user, situation):
-            return f"the queue is {queue.mode}"
+            return queue.held or f"the queue is {queue.mode}"
         if queue.is_parked(job.job_id):
             return "waits for the start of its booked session"
         if not may_start(job.user, job.seconds, situation):

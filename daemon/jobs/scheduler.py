@@ -42,6 +42,8 @@ class Scheduler:
         self.sharing = sharing or Sharing()
         self.usage = usage or Usage(self.sharing.half_life)
         self.mode = QueueMode.OPEN
+        self.held = ""
+        """Why nothing may play, whatever the mode; empty when it may."""
         self.holder = ""
         """The session that holds the rack; see :meth:`hold`."""
         self.booked = NEVER
@@ -166,7 +168,7 @@ class Scheduler:
         """Return whether a job of this session (empty: of none) would find no other before it."""
         if self.holder:
             return session_id == self.holder and not self._members.get(session_id)
-        return not self._jobs and self.mode is QueueMode.OPEN and session_id not in self._booked
+        return not self._jobs and self.mode is QueueMode.OPEN and not self.held and session_id not in self._booked
 
     def peek(self, now: float) -> str | None:
         """Return the job whose turn to be compiled is next, whether there is room for it or not."""
@@ -243,7 +245,7 @@ class Scheduler:
         if self.mode is QueueMode.LOCKED:
             operators = frozenset(filter(self._operator, {job.user for job in self._jobs.values()}))
         used = self.usage.shares if ahead else self.usage.played(self._playing)
-        return Situation(now, self.sharing.ageing, used, self.mode, operators, batch, self.booked)
+        return Situation(now, self.sharing.ageing, used, self.mode, operators, batch, self.booked, self.held)
 
     def _next(self, lane: Lane, kind: str, now: float) -> QueuedJob | None:
         situation = self.situation(now, self._batches[kind], ahead=lane is self._waiting)

@@ -11,6 +11,7 @@ import msgspec
 from pulsed.daemon.observe.metrics import is_well
 from pulsed.daemon.observe.snapshot import DaemonSnapshot
 from pulsed.model.alerts import Alert, AlertState
+from pulsed.model.interlock_status import InterlockState
 from pulsed.model.observation import Alerts
 
 HOUR = 3600.0
@@ -37,6 +38,10 @@ def conditions(snapshot: DaemonSnapshot, rules: Alerts, restarts: Mapping[str, i
             if not is_well(bool(item.identity), item.error):
                 why = item.error.message if item.error is not None else "it does not answer"
                 yield AlertCondition("instrument_lost", name, f"instrument {name}: {why}", rules.instrument_lost)
+    for one in status.interlocks if rules.interlock else ():
+        if one.state is InterlockState.TRIPPED:
+            text = f"{one.sentence()}; outputs are off and no job plays until an operator arms it again"
+            yield AlertCondition("interlock", one.name, text)
     if snapshot.waiting_since is not None and not status.running and rules.queue_stuck is not None:
         still = snapshot.now - max(snapshot.moved, snapshot.waiting_since)
         if still >= rules.queue_stuck:
@@ -48,17 +53,20 @@ def conditions(snapshot: DaemonSnapshot, rules: Alerts, restarts: Mapping[str, i
             f"{_mebibytes(snapshot.free_disk)} are free on the disk of the store, {_mebibytes(rules.disk_low)} should"
         )
         yield AlertCondition("disk_low", "disk", text)
-    if rules.drift:
-        for subject, why in sorted(status.faults.items()):
-            yield AlertCondition("drift", subject, f"{subject} is faulty: {why}")
-        if drifted := snapshot.health.drifted:
-            more = f", and {len(drifted) - _NAMED} more" if len(drifted) > _NAMED else ""
-            yield AlertCondition("drift", "calibration", f"out of spec: {', '.join(drifted[:_NAMED])}{more}")
+    yield from _drift(snapshot) if rules.drift else ()
     if rules.worker_restarts is not None:
         for name, number in sorted(restarts.items()):
             if number >= rules.worker_restarts:
                 text = f"the {name} worker was started again {number} times within an hour"
                 yield AlertCondition("worker_restarts", name, text)
+
+
+def _drift(snapshot: DaemonSnapshot) -> Iterator[AlertCondition]:
+    for subject, why in sorted(snapshot.status.faults.items()):
+        yield AlertCondition("drift", subject, f"{subject} is faulty: {why}")
+    if drifted := snapshot.health.drifted:
+        more = f", and {len(drifted) - _NAMED} more" if len(drifted) > _NAMED else ""
+        yield AlertCondition("drift", "calibration", f"out of spec: {', '.join(drifted[:_NAMED])}{more}")
 
 
 def _mebibytes(size: int) -> str:

@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from pulsed.daemon.observe.snapshot import DaemonSnapshot
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.errors import ErrorInfo, PulsedError
+from pulsed.model.interlock_status import InterlockState
 from pulsed.model.job import FINAL_STATES, JobInfo, JobState
 from pulsed.wire.messages import AnyEvent, JobChanged
 
@@ -24,7 +25,7 @@ STAGES = (
     "queue", "store", "compile", "handover", "validate", "upload", "arm", "play", "fetch", "classify", "result",
 )  # fmt: skip
 """Work on a job of which there is a figure of its own."""
-RULES = ("instrument_lost", "queue_stuck", "disk_low", "drift", "worker_restarts")
+RULES = ("instrument_lost", "interlock", "queue_stuck", "disk_low", "drift", "worker_restarts")
 """Of alerts."""
 STATUSES = ("fresh", "stale", "never", "failed", "faulty", "unused")
 """Of nodes of the calibration graph."""
@@ -128,6 +129,7 @@ class DaemonMetrics:
                        "instrument")  # fmt: skip
         yield from _daemon(snapshot)
         yield from _rack(snapshot)
+        yield from _interlocks(snapshot)
         yield from _door(snapshot, self._codes)
         yield from _calibration(snapshot)
 
@@ -189,6 +191,16 @@ def _rack(snapshot: DaemonSnapshot) -> Iterator[Metric]:
     yield _gauge("pulsed_instrument_healthy", "Whether it answers, and is as it was left: 1 or 0.",
                  {(name,): is_well(bool(item.identity), item.error) for name, item in found.items()},
                  "instrument")  # fmt: skip
+
+
+def _interlocks(snapshot: DaemonSnapshot) -> Iterator[Metric]:
+    found = snapshot.status.interlocks
+    yield _gauge("pulsed_interlock_armed", "Whether an interlock lets the rack play: 1 or 0.",
+                 {(one.name,): one.state is InterlockState.ARMED for one in found}, "interlock")  # fmt: skip
+    yield _gauge("pulsed_interlock_value", "What an interlock has read last, in the unit of its parameter.",
+                 {(one.name,): one.value for one in found if isinstance(one.value, float)}, "interlock")  # fmt: skip
+    yield _counter("pulsed_interlock_trips", "Times that an interlock has tripped.",
+                   {(one.name,): one.trips for one in found}, "interlock")  # fmt: skip
 
 
 def _door(snapshot: DaemonSnapshot, codes: frozenset[str]) -> Iterator[Metric]:

@@ -66,7 +66,7 @@ class CompileWorkerClient:
             calibration.to_json(),
         ]
 
-    def _observe(self, reply: messages.CompileReply | messages.RackReply) -> None:
+    def _observe(self, reply: messages.AnyReply) -> None:
         if isinstance(reply, messages.Ready):
             self.qpy = reply.qpy
             self.rpc.worker.confined = reply.confined

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pulsed.model.errors import ErrorInfo, JobCancelledError, JobFailedError, PulsedError
+from pulsed.model.interlock_status import Value
 from pulsed.model.job import Bindings, JobRequest, RunOptions
 from pulsed.model.payload import Part, unpack_frames
 from pulsed.model.result import ProgramResult
@@ -35,6 +36,8 @@ class SetUp(_Tagged, frozen=True):
     holder: str = ""
     """For a rack worker: who takes the instruments to switch their outputs off when the daemon goes before it connects
     them, because the worker before this one did not get to it. Empty when they are known to be off."""
+    halted: str = ""
+    """For a rack worker: as :class:`Halt`."""
 
 
 class Compile(_Tagged, frozen=True):
@@ -95,6 +98,22 @@ class Abort(_Tagged, frozen=True):
     """Stop playing this job as soon as may be."""
 
     job_id: str
+
+
+class Halt(_Tagged, frozen=True):
+    """Stop playing, whatever it is, and from now on neither play nor set anything; why is in ``reason``.
+
+    An empty reason ends that.
+    """
+
+    reason: str
+
+
+class MakeSafe(_Tagged, frozen=True):
+    """Switch all outputs off."""
+
+    seconds: float
+    """Until each instrument has to have done so."""
 
 
 class Ping(_Tagged, frozen=True):
@@ -177,6 +196,23 @@ class HealthReport(_Tagged, frozen=True):
     """By instrument, of those that are not well."""
 
 
+class MadeSafe(_Tagged, frozen=True):
+    """The outputs are off, but for those of the instruments with an error."""
+
+    problems: tuple[ErrorInfo, ...] = ()
+
+
+class InterlockReading(_Tagged, frozen=True):
+    """What an interlock has read."""
+
+    name: str
+    value: Value | None = None
+    """None when it could not be read."""
+    unit: str = ""
+    error: str = ""
+    """Why not."""
+
+
 class FrontPanel(_Tagged, frozen=True):
     """What an instrument has, as it answers."""
 
@@ -193,18 +229,27 @@ class RequestFailed(_Tagged, frozen=True):
 
 
 CompileRequest = SetUp | Compile | Ping | Quit
-RackRequest = SetUp | Connect | PlayChunk | CheckChunk | CheckHealth | UseFrontPanel | Abort | Ping | Quit
+RackRequest = (
+    SetUp | Connect | PlayChunk | CheckChunk | CheckHealth | UseFrontPanel | Halt | MakeSafe | Abort | Ping | Quit
+)
+InterlockRequest = SetUp | Ping | Quit
 CompileReply = Ready | Pong | Compiled | RequestFailed
-UNASKED = (PlayProgress, Pong)
+UNASKED = (PlayProgress, Pong, InterlockReading)
 """What a worker says besides its answer to a request."""
 RackReply = (
-    Ready | Pong | Connected | PlayProgress | ChunkPlayed | ChunkChecked | HealthReport | FrontPanel | RequestFailed
-)
+    Ready | Pong | Connected | PlayProgress | ChunkPlayed | ChunkChecked | HealthReport | MadeSafe | FrontPanel
+    | RequestFailed
+)  # fmt: skip
+InterlockReply = Ready | Pong | InterlockReading | RequestFailed
+AnyRequest = CompileRequest | RackRequest | InterlockRequest
+AnyReply = CompileReply | RackReply | InterlockReply
 
 encode = msgspec.msgpack.Encoder().encode
+json_of = msgspec.json.Encoder().encode
 compile_requests = msgspec.msgpack.Decoder(CompileRequest)
 rack_requests = msgspec.msgpack.Decoder(RackRequest)
-replies = msgspec.msgpack.Decoder(CompileReply | RackReply)
+interlock_requests = msgspec.msgpack.Decoder(InterlockRequest)
+replies = msgspec.msgpack.Decoder(AnyReply)
 
 
 _read_request = msgspec.msgpack.Decoder(JobRequest).decode

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
-from pulsed.daemon.workers.rpc import Reply, WorkerRpc
+from pulsed.daemon.workers.rpc import Reply, Request, WorkerRpc
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ErrorInfo, WorkerDiedError
 from pulsed.model.payload import Part
@@ -39,17 +39,18 @@ class RackWorkerClient:
 
     def __init__(
         self, device: DeviceDescription, factory: str, log: Path, changed: Callable[[], None],
-        observe: Callable[[messages.CompileReply | messages.RackReply], None], ended: Callable[[], None],
+        observe: Callable[[messages.AnyReply], None], ended: Callable[[], None],
         outputs_known: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._device, self._factory, self._log = device, factory, log
         self._outputs_known = outputs_known
+        self._halted = ""
         self._holder = f"the daemon in {log.absolute().parents[1]}, process {os.getpid()}"
         self.rpc = WorkerRpc("rack", "pulsed.daemon.workers.rack_worker", self._set_up, changed, observe, ended)
 
     def _set_up(self) -> list[Part]:
         holder = "" if self._outputs_known() else self._holder
-        request = messages.SetUp(self._factory, str(self._log), holder=holder)
+        request = messages.SetUp(self._factory, str(self._log), holder=holder, halted=self._halted)
         return [messages.encode(request), self._device.model_dump_json().encode()]
 
     async def connect(self, seconds: float) -> dict[str, str]:
@@ -72,6 +73,21 @@ class RackWorkerClient:
         request = messages.UseFrontPanel(instrument, dict(settings), reading, seconds)
         reply, _ = await self._call(request, (), seconds + _MARGIN, messages.FrontPanel)
         return reply.readings
+
+    def halt(self, reason: str) -> None:
+        """Have nothing played or set from now on, and what plays now stop; with an empty reason let that be again.
+
+        A worker that does not leave what it plays within a moment is ended. Another one is told, too.
+        """
+        self._halted = reason
+        self.rpc.worker.send(messages.Halt(reason))
+        if reason and isinstance(request := self.rpc.pending, messages.PlayChunk):
+            asyncio.get_running_loop().call_later(HEED_SECONDS, self._end, request)
+
+    async def make_safe(self, seconds: float) -> tuple[ErrorInfo, ...]:
+        """Switch all outputs off; return the errors of instruments that have not confirmed it within ``seconds``."""
+        reply, _ = await self._call(messages.MakeSafe(seconds), (), seconds + _MARGIN, messages.MadeSafe)
+        return reply.problems
 
     async def play(
         self, job_id: str, chunk: int, seconds: float, parts: Sequence[Part]
@@ -96,9 +112,9 @@ class RackWorkerClient:
         if (request := self.rpc.pending) is not None:
             asyncio.get_running_loop().call_later(HEED_SECONDS, self._end, request)
 
-    def _end(self, aborted: messages.CompileRequest | messages.RackRequest) -> None:
+    def _end(self, aborted: Request) -> None:
         if self.rpc.pending is aborted:
-            logs.get("rack").warning("ended, it did not leave a cancelled job")
+            logs.get("rack").warning("ended, it did not leave a job that was to stop")
             self.rpc.kill()
 
     async def _call(

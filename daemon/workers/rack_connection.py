@@ -156,7 +156,7 @@ class RackConnection:
             logs.get("rack").warning("the rack cannot be connected", error=str(error))
         self._changed()
 
-    def _observe(self, reply: messages.CompileReply | messages.RackReply) -> None:
+    def _observe(self, reply: messages.AnyReply) -> None:
         if isinstance(reply, messages.PlayProgress):
             self._progress(reply.job_id, reply.what, reply.fraction)
         elif isinstance(reply, messages.RequestFailed):

@@ -24,7 +24,7 @@ from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
 from pulsed.daemon.workers.pipe import WorkerPipe
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import PulsedError
+from pulsed.model.errors import InterlockError, PulsedError
 from pulsed.model.payload import Part
 from pulsed.model.result import ProgramResult
 
@@ -52,7 +52,7 @@ class RackInterface(Protocol):
     def front_panel(  # noqa: D102
         self, name: str, settings: Mapping[str, float], reading: str, deadline: float
     ) -> Mapping[str, str]: ...
-    def safe_state(self) -> Sequence[PulsedError] | None: ...  # noqa: D102
+    def safe_state(self, deadline: float | None = None) -> Sequence[PulsedError] | None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -72,6 +72,8 @@ class RackWorker:
         self._requests: queue.SimpleQueue[tuple[messages.RackRequest, Sequence[Part]]] = queue.SimpleQueue()
         self._aborted = ""
         """The job that was aborted last; the daemon has one at a time on the rack."""
+        self._halted = ""
+        """Why nothing may be played or set; empty when it may."""
         self._last_progress = 0.0
 
     def run(self) -> int:
@@ -93,13 +95,18 @@ class RackWorker:
             if isinstance(request, messages.Abort):
                 self._aborted = request.job_id
                 continue
+            if isinstance(request, messages.Halt):
+                self._halted = request.reason
+                continue
             if isinstance(request, messages.Ping):
                 self._pong()
                 continue
             if isinstance(request, messages.Quit):
                 break
-            if isinstance(request, messages.SetUp) and request.holder:
-                self._inherited = request, message[1:]
+            if isinstance(request, messages.SetUp):
+                self._halted = request.halted
+                if request.holder:
+                    self._inherited = request, message[1:]
             self._requests.put((request, message[1:]))
         os.kill(os.getpid(), signal.SIGTERM)  # out of whatever the other thread does
         time.sleep(_GRACE if self._inherited is None else _GRACE + _TAKE_OVER)
@@ -126,6 +133,8 @@ class RackWorker:
                 answer = self._look(request)
             elif isinstance(request, messages.UseFrontPanel):
                 answer = self._front_panel(request)
+            elif isinstance(request, messages.MakeSafe):
+                answer = self._switch_off(request)
             else:
                 return
         except Exception as error:  # noqa: BLE001 - the daemon decides what an error means for the job
@@ -164,10 +173,12 @@ class RackWorker:
 
     def _play(self, request: messages.PlayChunk, parts: Sequence[Part]) -> tuple[messages.ChunkPlayed, Sequence[Part]]:
         assert self._rack is not None
+        self._check_halted()
         chunk = Chunk.decode(parts)
         self._last_progress = time.monotonic()
 
         def progress(what: str, fraction: float) -> None:
+            self._check_halted()
             if request.job_id == self._aborted:
                 raise messages.job_cancelled(request.job_id)
             self._report(request.job_id, what, fraction)
@@ -187,9 +198,21 @@ class RackWorker:
 
     def _front_panel(self, request: messages.UseFrontPanel) -> messages.FrontPanel:
         assert self._rack is not None
+        if request.settings:
+            self._check_halted()
         deadline = time.monotonic() + request.seconds
         found = self._rack.front_panel(request.instrument, request.settings, request.reading, deadline)
         return messages.FrontPanel(dict(found))
+
+    def _switch_off(self, request: messages.MakeSafe) -> messages.MadeSafe:
+        if self._rack is None or not self._owns:
+            return messages.MadeSafe()
+        problems = self._rack.safe_state(time.monotonic() + request.seconds) or ()
+        return messages.MadeSafe(tuple(problem.to_info() for problem in problems))
+
+    def _check_halted(self) -> None:
+        if self._halted:
+            raise InterlockError(self._halted, subject="rack", legal="when the interlock is armed again")
 
     def _report(self, job_id: str, what: str, fraction: float) -> None:
         now = time.monotonic()

@@ -13,8 +13,8 @@ from pulsed.daemon.workers.supervisor import ChildState, MessageParts, Worker
 from pulsed.model.errors import ErrorInfo, WorkerDiedError, from_info
 from pulsed.model.payload import Part
 
-Reply = TypeVar("Reply", bound=messages.CompileReply | messages.RackReply)
-Request = messages.CompileRequest | messages.RackRequest
+Reply = TypeVar("Reply", bound=messages.AnyReply)
+Request = messages.AnyRequest
 
 
 class WorkerRpc:
@@ -33,7 +33,7 @@ class WorkerRpc:
 
     def __init__(
         self, name: str, module: str, set_up: Callable[[], list[Part]], changed: Callable[[], None],
-        observe: Callable[[messages.CompileReply | messages.RackReply], None], ended: Callable[[], None],
+        observe: Callable[[messages.AnyReply], None], ended: Callable[[], None],
         environment: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.name = f"{name} worker"
@@ -49,7 +49,7 @@ class WorkerRpc:
         self.worker = Worker(name, module, set_up, changed, self._on_message, self._on_end, environment)
         self._log, self._observe, self._ended = logs.get(name), observe, ended
         self._request: Request | None = None
-        self._reply: asyncio.Future[tuple[messages.CompileReply | messages.RackReply, Sequence[Part]]] | None = None
+        self._reply: asyncio.Future[tuple[messages.AnyReply, Sequence[Part]]] | None = None
 
     @property
     def pending(self) -> Request | None:

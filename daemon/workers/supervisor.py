@@ -218,7 +218,11 @@ class Worker(Child):
         """Bytes that came from the process; 0 when there is none."""
         return 0 if self._pipe is None else self._pipe.received
 
-    def send(self, request: messages.CompileRequest | messages.RackRequest, parts: Sequence[Part] = ()) -> None:
+    def send(
+        self,
+        request: messages.AnyRequest,
+        parts: Sequence[Part] = (),
+    ) -> None:
         """Give a request; nothing happens when the worker has gone."""
         if self._pipe is not None:
             self._pipe.send([messages.encode(request), *parts])

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pulsed.cli.main import cli
-from pulsed.model import device, errors, observation, policies
+from pulsed.model import device, errors, interlocks, observation, policies
 from pulsed.model.run_options import RUN_OPTIONS
 from pulsed.model.units import Amperes, ExactHertz, ExactSeconds, Hertz, Seconds, format_quantity
 from pulsed.provider.primitives.options import RUN_OPTIONS as RUN_OPTIONS_OF_PRIMITIVES
@@ -125,6 +125,7 @@ def _tables() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "[sharing.roles]", policies.RoleShares
     yield "[quotas]", policies.Quotas
     yield "[quotas.roles]", policies.RoleQuotas
+    yield "[interlocks.NAME]", interlocks.Interlock
     yield "[quotas.users.NAME]", policies.Quota
     yield "[instruments.NAME]", device.InstrumentDescription
     yield "[instruments.NAME.identity]", device.Identity

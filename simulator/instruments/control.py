@@ -20,6 +20,7 @@ from pulsed.simulator.dynamics.sequence import Prediction
 from pulsed.simulator.instruments.conductor import Conductor
 from pulsed.simulator.instruments.fault_board import FaultBoard
 from pulsed.simulator.instruments.gs200 import VirtualGs200
+from pulsed.simulator.instruments.ls336 import VirtualLs336
 from pulsed.simulator.instruments.n9030b import VirtualN9030b
 from pulsed.simulator.instruments.server import InstrumentServer
 from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
@@ -46,6 +47,7 @@ class Control:
             "state": self._state,
             "seed": self._seed,
             "drift": self._drift,
+            "temperature": self._temperature,
             "fault": board.fault,
             "faults": board.faults,
             "clear": board.clear,
@@ -138,6 +140,8 @@ class Control:
                 state |= {"on": instrument.on, "frequency": instrument.frequency}
             if isinstance(instrument, VirtualGs200):
                 state["current"] = instrument.current
+            if isinstance(instrument, VirtualLs336):
+                state["temperatures"] = dict(instrument.temperatures)
             states[name] = state
         return states
 
@@ -154,3 +158,19 @@ class Control:
     async def _drift(self, request: Mapping[str, Any]) -> Any:
         changes = {name: value for name, value in request.items() if name != "op"}
         return await asyncio.wrap_future(self._conductor.submit(self._conductor.physics.set_drift, changes))
+
+    async def _temperature(self, request: Mapping[str, Any]) -> Any:
+        found = {name: one for name, one in self._instruments.items() if isinstance(one, VirtualLs336)}
+        name, channel, kelvin = (request.get(key) for key in ("instrument", "input", "kelvin"))
+        if name not in found:
+            legal = ", ".join(found) or "a rack with an interlock that reads one"
+            raise InvalidValueError("is no thermometer", subject="instrument", value=name, legal=legal)
+        if isinstance(kelvin, bool) or not isinstance(kelvin, int | float):
+            raise InvalidValueError("not a temperature", subject="kelvin", value=kelvin, legal="a number of kelvin")
+        try:
+            found[name].show(str(channel), float(kelvin))
+        except ValueError as error:
+            raise InvalidValueError(
+                "cannot be shown", subject=f"instrument {name}", value=f"{channel}: {kelvin}", legal=str(error)
+            ) from error
+        return dict(found[name].temperatures)

@@ -88,6 +88,8 @@ COMMANDS: dict[str, Case] = {
     "queue drain": (["--reason", "so"], {"--reason": ["otherwise"]}),
     "queue lock": (["--reason", "so"], {"--reason": ["otherwise"]}),
     "queue resume": ([], {}),
+    "interlock list": ([], {}),
+    "interlock rearm": (["still", "--reason", "so"], {"--reason": ["otherwise"]}),
     "job": (["job0"], {"--log": []}),
     "cancel": (["job0"], {}),
     "sessions": ([], {"--all": [], "--limit": ["1"]}),
@@ -257,6 +259,7 @@ class Daemon:
             "count_jobs": 3,
             "queue": QUEUE,
             "set_queue": QUEUE,
+            "rearm_interlock": (),
             "prune": Pruned(1, 1, (str(self._doubles.folder / "runs" / "a.nc"), "elsewhere/a.nc")),
         }  # fmt: skip
         return self._doubles.note(name, answers.get(name))
@@ -329,6 +332,7 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
         "jobs",
         "sessions",
         "queue",
+        "interlock",
         "self_test",
         "scan",
         "cal_sets",

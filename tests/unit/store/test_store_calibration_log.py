@@ -161,7 +161,7 @@ def test_an_older_store_gets_its_log_when_it_is_opened(store, url, monkeypatch):
     with engine.begin() as connection:  # as the first migration left it
         for table in (
             "calibration_commit", "calibration_history", "calibration_tag", "run", "job_log", "session", "usage",
-            "queue_control", "job_session", "rack_address", "pruned_job",
+            "queue_control", "interlocks", "job_session", "rack_address", "pruned_job",
         ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")

@@ -268,7 +268,7 @@ def test_keys_that_are_not_known_are_passed_over_from_a_daemon_and_refused_in_a_
     device = load_device(config)
     plain = device.model_dump(mode="json")
     newer = sprinkled(plain)
-    for name in ("instruments", "ports", "oscillators"):
+    for name in ("instruments", "ports", "oscillators", "interlocks"):
         del newer[name]["later"]  # names of a person's choice: no key, but one more instrument
     for name in ("sharing", "quotas"):
         del newer[name]["users"]["later"]  # of a key

@@ -12,6 +12,7 @@ from pulsed.daemon.observe.snapshot import CalibrationHealth, DaemonSnapshot
 from pulsed.model.alerts import AlertState
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.errors import ErrorInfo
+from pulsed.model.interlock_status import InterlockState, InterlockStatus
 from pulsed.model.observation import Alerts
 from pulsed.wire.messages import InstrumentStatus, Status
 
@@ -21,6 +22,9 @@ GOOD = DaemonSnapshot(
 )
 LOST = InstrumentStatus(error=ErrorInfo("instrument_unreachable", "no connection", "instrument awg1"))
 CHANGED = InstrumentStatus("a,b,c,d", ErrorInfo("instrument_changed", "another frequency", "instrument awg1"))
+
+ARMED = InterlockStatus("door", InterlockState.ARMED, "closed", "closed")
+TRIPPED = InterlockStatus("still", InterlockState.TRIPPED, "up to 0.1", 0.5, reason="too hot")
 
 
 def seen(status=None, **changes):
@@ -32,6 +36,7 @@ def seen(status=None, **changes):
     [
         ("instrument_lost", seen({"instruments": {"awg1": LOST}}), "instrument awg1: no connection"),
         ("instrument_lost", seen({"instruments": {"awg1": CHANGED}}), "another frequency"),
+        ("interlock", seen({"interlocks": (ARMED, TRIPPED)}), "interlock still has tripped: too hot; outputs are off"),
         ("queue_stuck", seen({"pending_jobs": 3}, waiting_since=1e9 - 1000, moved=1e9 - 960), "3 jobs wait.*16 min"),
         ("disk_low", seen(free_disk=2**30), "1024 MiB are free.*2048 MiB should"),
         ("drift", seen({"faults": {"Q3": "no signal"}}), "Q3 is faulty: no signal"),

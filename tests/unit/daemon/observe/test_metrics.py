@@ -16,6 +16,7 @@ from pulsed.daemon.observe.snapshot import CalibrationHealth, DaemonSnapshot
 from pulsed.model.alerts import Alert, AlertState
 from pulsed.model.calibration import CalibrationSet, Fault, Value
 from pulsed.model.errors import ConfigError, ErrorInfo
+from pulsed.model.interlock_status import InterlockState, InterlockStatus
 from pulsed.model.job import JobInfo, JobState, RunOptions
 from pulsed.model.observation import Alerts
 from pulsed.wire.messages import InstrumentStatus, JobChanged, Status, WorkerStatus
@@ -30,6 +31,10 @@ STATUS = Status(
     "sim5", "0.2.0", True, pending_jobs=3, running="job0", started=1e9,
     instruments={"awg1": InstrumentStatus("a,b,c,d"), "sgs1": InstrumentStatus(error=ErrorInfo("x", "gone"))},
     workers={"rack": WorkerStatus("up", 7, 2), "compile": WorkerStatus("starting")}, alerts=(ALERT,),
+    interlocks=(
+        InterlockStatus("door", InterlockState.ARMED, "closed", "closed"),
+        InterlockStatus("still", InterlockState.TRIPPED, "up to 0.1", 0.5, trips=2),
+    ),
 )  # fmt: skip
 CALIBRATION = CalibrationSet("sim5", VALUES, "2026-11-21").with_faults({"Q4": Fault("broken")}, "2026-11-21")
 SNAPSHOT = DaemonSnapshot(
@@ -60,6 +65,9 @@ def test_the_page_says_what_the_snapshot_says():
         ("pulsed_queue_jobs",): 3, ("pulsed_queue_oldest_seconds",): 40, ("pulsed_rack_playing",): 1,
         ("pulsed_instrument_connected", "awg1"): 1, ("pulsed_instrument_healthy", "sgs1"): 0,
         ("pulsed_instrument_changes_total", "sgs1"): 4, ("pulsed_instrument_changes_total", "awg1"): 0,
+        ("pulsed_interlock_armed", "door"): 1, ("pulsed_interlock_armed", "still"): 0,
+        ("pulsed_interlock_value", "still"): 0.5, ("pulsed_interlock_value", "door"): None,
+        ("pulsed_interlock_trips_total", "still"): 2,
         ("pulsed_worker_up", "rack"): 1, ("pulsed_worker_up", "compile"): 0,
         ("pulsed_worker_restarts_total", "rack"): 2, ("pulsed_disk_free_bytes",): 123,
         ("pulsed_alerts_active", "disk_low"): 1, ("pulsed_alerts_active", "drift"): 0,
