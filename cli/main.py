@@ -52,6 +52,10 @@ COMMANDS = {
     "interlock": ("interlock:interlock", "Show the interlocks, and arm one again that has tripped."),
     "stop": ("serve:stop", "Stop the daemon: outputs off, workers ended."),
     "rack": ("rack:rack", "Run the simulated rack alone, for use with other programs."),
+    "import": (
+        "imports:import_files",
+        "Write a rack and a calibration set from the FILES of another stack; a folder stands for the files in it.",
+    ),
     "config": ("config:config", "Check rack configurations."),
     "cal": ("cal:cal", "Show, measure and change calibration sets."),
     "audit": (

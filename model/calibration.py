@@ -40,8 +40,8 @@ class Value(msgspec.Struct, frozen=True):
     """One of :data:`QUALITIES`."""
 
 
-QUALITIES = ("good", "design", "set", "suspect")
-"""Of a value: measured; of the design sheet; set by hand; measured, and doubted since."""
+QUALITIES = ("good", "design", "set", "suspect", "unverified")
+"""Of a value: measured; of the design sheet; set by hand; measured, and doubted since; of another stack's files."""
 
 
 class Fault(msgspec.Struct, frozen=True):

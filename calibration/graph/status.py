@@ -119,6 +119,7 @@ def _state(
         return NodeStatus("never", why, None, None)
     if rougher := _overwritten(graph, node, step, situation.calibration):
         return NodeStatus("stale", rougher, calibrated, seen, overwritten=True)
+    why = why or _imported(step, node, situation.calibration, checked)
     why = why or _unverified(step, node, situation.calibration, loose, seen)
     why = why or _doubted(latest.get((node, "bad check")), seen)
     where: str | float = seen
@@ -190,6 +191,15 @@ def _unverified(
         value = calibration.values.get(name)
         if value is not None and value.routine == step.routine and loose.get(value.run_id, -np.inf) >= seen:
             return f"{name} was not verified"
+    return ""
+
+
+def _imported(step: Step, node: Node, calibration: CalibrationSet, checked: RunRecord | None) -> str:
+    """Return which value is of another stack's files, and no check has found it in spec since."""
+    for name in (f"{node.target}.{name}" for name in step.gives):
+        value = calibration.values.get(name)
+        if value is not None and value.quality == "unverified" and (checked is None or checked.ended < unix(value)):
+            return f"{name} was imported and has not been verified"
     return ""
 
 

@@ -29,8 +29,8 @@ _STYLE = {
     JobState.INTERRUPTED: "yellow",
     JobState.RUNNING: "bold cyan",
 }
-MARKS = {"design": "°", "set": "*", "suspect": "?"}
-"""What stands behind a value that is not simply good: of the design sheet, set by hand, doubted."""
+MARKS = {"design": "°", "set": "*", "suspect": "?", "unverified": "~"}
+"""What stands behind a value that is not simply good: of the design sheet, set by hand, doubted, imported."""
 STATES = {
     "fresh": ("●", "green"), "stale": ("◐", "yellow"), "never": ("○", "dim"), "failed": ("✗", "red"),
     "faulty": ("⊘", "dim red"), "unused": ("·", "dim"),

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from pulsed.model.errors import ConfigError, InvalidValueError
+from pulsed.model.toml_text import toml_lines
 from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.chip.components import Amplifier, Coupler, Coupling, Qubit, Wire
 from pulsed.simulator.chip.drift_settings import NOTHING, read_drift
 from pulsed.simulator.chip.effects import ALL, read_effects
 from pulsed.simulator.chip.feedline import PLAIN, read_feedline, with_purcell
 from pulsed.simulator.chip.tables import check, read_record
-from pulsed.simulator.chip.toml_text import toml_lines
 from pulsed.simulator.chip.truncation import DEFAULT, read_truncation
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pulsed.configs
 from pulsed.model.errors import InvalidValueError
+from pulsed.model.toml_text import toml_lines
 from pulsed.simulator.chip.chip_file import chip_toml
 from pulsed.simulator.chip.random_chip import random_chip
-from pulsed.simulator.chip.toml_text import toml_lines
 
 _SHEET = Path(pulsed.configs.__file__).parent / "sim5.toml"
 """The rack whose instruments, cables and design sheet a random chip has."""

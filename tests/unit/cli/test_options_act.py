@@ -10,6 +10,7 @@ import importlib
 import re
 import shutil
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,6 +46,8 @@ from pulsed.model.device import load_device
 from pulsed.model.job import CALIBRATION_TAG, JobInfo, JobLogEntry, JobState
 from pulsed.model.queue import QueueControl, QueueEntry, UserShare
 from pulsed.model.session import SessionInfo, SessionMode
+from pulsed.simulator.chip.chip_file import load_chip
+from pulsed.simulator.engine.imported_chip import SimulatedRack
 from pulsed.store.audit_log import AuditLog, AuditRecord
 from pulsed.wire.messages import JobChanged, Status
 from pulsed.wire.observation_messages import AlertsReply
@@ -59,6 +62,9 @@ WARMER = CalibrationSet("sim5", SET.values, "2026-11-19", None, "warmer")
 NOW = 1.8e9
 SERVER = new_key("server")
 ANN = new_key("ann", "viewer", SERVER.public)
+TABLES = tomllib.loads((CONFIGS / "coupler2.toml").read_text())
+CHIP = CONFIGS / "chips" / "coupler2.toml"
+QIBOLAB = Path(__file__).parents[3] / "examples" / "other-stacks" / "qibolab"
 BELL = Path(__file__).parents[3] / "examples" / "bell.qasm"
 
 ALERTS = AlertsReply(1, (), (Receiver("webhook chat.example.org", 1),))
@@ -111,6 +117,7 @@ COMMANDS: dict[str, Case] = {
     "rack inject-fault": (["awg1", "late"], {"--seconds": ["3"], "--control": ["127.0.0.1:1"]}),
     "rack faults": ([], {"--control": ["127.0.0.1:1"], "--json": []}),
     "rack clear": ([], {"--control": ["127.0.0.1:1"]}),
+    "import": ([str(QIBOLAB), "--to", "rack"], {"--to": ["other"], "--from": ["qibolab"], "--simulated": []}),
     "config check": (["sim5"], {"--json": []}),
     "cal show": ([], {"--at": ["2026-11-20"], "--tag": ["good"]}),
     "cal log": ([], {"--limit": ["1"], "--name": ["Q2.f01"]}),
@@ -149,6 +156,7 @@ COMMANDS: dict[str, Case] = {
 """By command: the arguments it is run with, and what follows each of its options when that is given."""
 COMMON = {"--url": ["tcp://127.0.0.1:1"], "--key": ["bob"], "--json": []}
 BESIDE: dict[tuple[str, str], list[str]] = {
+    ("import", "--from"): [str(QIBOLAB / "calibration.json"), "--to", "rack"],
     ("cal set", "--force"): ["Q2.f01", "5.1GHz", "--why", "so"],
     ("cal rollback", "--force"): ["warmer"],
     ("cal import", "--force"): ["warm.json", "--commit"],
@@ -324,6 +332,8 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
     def put(where: str, name: str, answer: Any = None) -> None:
         monkeypatch.setattr(importlib.import_module(where), name, made.note(name, answer))
 
+    put("pulsed.calibration.interchange.importing", "write")
+    put("pulsed.simulator.engine.imported_chip", "simulated_rack", SimulatedRack(TABLES, load_chip(CHIP), {}, {}))
     for module in (
         "status",
         "alerts",

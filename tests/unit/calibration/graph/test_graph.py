@@ -158,6 +158,16 @@ def test_missing_design_suspect_and_restored_values():
     assert state(node, refined, ran, now=T0 + 150).status == "fresh", "another routine wrote over it"
 
 
+def test_an_imported_value_is_stale_until_a_check_finds_it_in_spec():
+    node, imported = Node("rabi", "Q0"), Value(0.5, time=ISO, routine="import", run_id="f: a", quality="unverified")
+    calibration = whole().with_values({"Q0.x.amplitude": imported}, ISO)
+    assert state(node, calibration).why == "Q0.x.amplitude was imported and has not been verified"
+    good, bad = (record("rabi", "Q0", T0 + 50, kind="check", outcome=word) for word in ("good", "out of spec"))
+    assert state(node, calibration, [good], now=T0 + 60).status == "fresh"
+    assert state(node, calibration, [bad], now=T0 + 60).status == "stale"
+    assert state(node, calibration, [record("rabi", "Q0", T0 - 50, kind="check")]).status == "stale"
+
+
 def test_a_run_that_was_not_brought_into_force_makes_nothing_fresh():
     """With --no-commit, say: the active values are another routine's, and old."""
     node = Node("rabi", "Q0")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def toml_lines(data: dict[str, Any]) -> Iterator[str]:
@@ -13,11 +16,11 @@ def toml_lines(data: dict[str, Any]) -> Iterator[str]:
     values: dict[str, Any] = {}
     for key, value in data.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            tables += [(f"\n[[{key}]]", row) for row in value]
+            tables += [(f"\n[[{_key(key)}]]", row) for row in value]
         elif isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()):
-            tables += [(f"\n[{key}.{name}]", table) for name, table in value.items()]
+            tables += [(f"\n[{_key(key)}.{_key(name)}]", table) for name, table in value.items()]
         elif isinstance(value, dict):
-            tables.append((f"\n[{key}]", value))
+            tables.append((f"\n[{_key(key)}]", value))
         else:
             values[key] = value
     yield from _assignments(values)
@@ -28,7 +31,12 @@ def toml_lines(data: dict[str, Any]) -> Iterator[str]:
 
 def _assignments(table: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each key whose value is not None."""
-    return (f"{key} = {_inline(value)}" for key, value in table.items() if value is not None)
+    return (f"{_key(key)} = {_inline(value)}" for key, value in table.items() if value is not None)
+
+
+def _key(name: str) -> str:
+    """Return a name as a key: in quotes where it has more than letters, digits and dashes."""
+    return name if _BARE.fullmatch(name) else json.dumps(name)
 
 
 def _inline(value: Any) -> str:
