@@ -87,7 +87,7 @@ def replace_values(calibration: CalibrationSet, gone: dict[str, str]) -> Calibra
 
 def _off_grid(calibration: CalibrationSet) -> dict[str, str]:
     """Return the values of the gates whose length the virtual instruments do not play, and why."""
-    found = {}
+    found: dict[str, str] = {}
     for name in calibration.values:
         gate, _, parameter = name.rpartition(".")
         if parameter == "duration" and calibration.number(name) % GRID:
