@@ -19,16 +19,17 @@ class Box:
 
     driver: str = UNKNOWN
     address: str = UNKNOWN
-    options: dict[str, str | int | float | bool] = field(default_factory=dict)
 
 
 @dataclass
 class Port:
     """One output or input of a box."""
 
-    box: str
+    box: str = ""
     path: str = ""
     """What the box calls it."""
+    pair: int | None = None
+    """The number that its driver knows it by; None: counted, outputs and inputs of a box apart."""
     lo: str | None = None
     """Of :attr:`Platform.oscillators`; None: baseband, or not known."""
     full_scale: float | None = None

@@ -116,7 +116,7 @@ class _Reader:
         for known, port in self.found.ports.items():
             if where is not None and where.path and (port.box, port.path) == (where.box, where.path):
                 return known
-        self.found.ports[name] = Port("" if where is None else where.box, "" if where is None else where.path)
+        self.found.ports[name] = Port() if where is None else Port(where.box, where.path, where.pair)
         lo = None if where is None else where.lo
         if lo is not None and self.configs[lo].there:
             config = self.configs[lo]

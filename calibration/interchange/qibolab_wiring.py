@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 from pulsed.calibration.interchange.fields import Field
 from pulsed.calibration.interchange.static_python import Call, Handler, StaticReader, Unknown
 
+_SLOT = re.compile(r"(\d+)/[io](\d)")
 _LINES = ("drive", "flux", "probe", "acquisition")
 
 
@@ -19,6 +21,8 @@ class Channel:
     box: str = ""
     """The controller."""
     path: str = ""
+    pair: int | None = None
+    """Of a Qblox module: slot and number as one, as the driver counts them (slot 8, output 1: 81)."""
     lo: str | None = None
 
 
@@ -154,7 +158,9 @@ def read_wiring(text: str, file: str, whole: Field) -> Wiring:
 def _channel(box: str, item: Call) -> Channel:
     device, path, lo = (item.keywords.get(key) for key in ("device", "path", "lo"))
     where = "/".join(str(part) for part in (device, path) if part not in (None, ""))
-    return Channel(box, where, lo if isinstance(lo, str) else None)
+    slot = _SLOT.fullmatch(where)
+    pair = None if slot is None else 10 * int(slot[1]) + int(slot[2])
+    return Channel(box, where, pair, lo if isinstance(lo, str) else None)
 
 
 def _table(call: Call, key: str) -> Mapping[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import entry_points
 from typing import Any
 
 from pulsed.calibration.interchange.fields import Field
@@ -44,7 +45,7 @@ def rack_tables(found: Platform) -> dict[str, Any]:
         "instruments": _instruments(found),
         "oscillators": {
             name: {"instrument": one.box, "frequency": one.frequency}
-            | ({} if one.power is None else {"power": one.power})
+            | ({"power": one.power} if one.power is not None and _outside(found, one) else {})
             for name, one in found.oscillators.items()
         },
         "ports": ports,
@@ -66,6 +67,7 @@ def _complete(found: Platform) -> None:
     """Give each port an instrument, and each but those of flux a local oscillator."""
     flux = {pair.flux for pair in found.pairs}
     inputs = set(found.acquire.values())
+    installed = {point.name for point in entry_points(group="pulsed.drivers")}
     for q in range(len(found.qubits)):
         answer, probe = found.ports[found.acquire[q]], found.ports[found.readout[q]]
         answer.lo = answer.lo or probe.lo
@@ -86,6 +88,9 @@ def _complete(found: Platform) -> None:
         if UNKNOWN in (box.driver, box.address):
             box.address = f"{UNKNOWN} ({name})" if box.address == UNKNOWN else box.address
             found.ledger.ask(f"instruments.{name}", "driver or address are not known: fill them in")
+        elif box.driver not in installed:
+            why = f"no driver called {box.driver} is installed: {', '.join(sorted(installed))}"
+            found.ledger.ask(f"instruments.{name}.driver", why)
 
 
 def _made_up(found: Platform, port: str) -> str:
@@ -110,20 +115,25 @@ def _made_frequency(found: Platform, lo: str) -> float:
     return max((float(one) for one in seen if isinstance(one, float)), default=5e9) + _LO_OFFSET
 
 
+def _outside(found: Platform, oscillator: Oscillator) -> bool:
+    """Whether a source of its own makes an oscillator: one inside of a box with ports has no power to be set."""
+    return all(port.box != oscillator.box for port in found.ports.values())
+
+
 def _ports(found: Platform) -> dict[str, dict[str, Any]]:
     inputs, flux = set(found.acquire.values()), {pair.flux for pair in found.pairs}
-    count: dict[str, int] = {}
+    count: dict[tuple[str, bool], int] = {}
     tables = {}
     for name, port in found.ports.items():
-        count[port.box] = count.get(port.box, 0) + 1
-        box = found.boxes[port.box]
+        own = port.box, name in inputs
+        count[own] = count.get(own, 0) + 1
+        pair = count[own] if port.pair is None else port.pair
         if port.path:
-            box.options[f"port.{name}"] = port.path
             source = Field(found.wiring, f"{port.box}.{port.path}", None, found.ledger)
-            found.ledger.use(f"ports.{name}", port.path, source, f"its place is in instruments.{port.box}.options")
+            found.ledger.use(f"ports.{name}.pair", pair, source, f"{port.path} of {port.box}")
         table: dict[str, Any] = {
             "instrument": port.box,
-            "pair": count[port.box],
+            "pair": pair,
             "direction": "input" if name in inputs else "output",
             "clock": f"{1 / found.dt} Hz",
             "granularity": found.granularity,
@@ -177,8 +187,6 @@ def _instruments(found: Platform) -> dict[str, dict[str, Any]]:
         tables[name] = {"driver": box.driver, "address": box.address}
         if playing and name != playing[0] and any(port.box == name for port in found.ports.values()):
             tables[name]["trigger"] = playing[0]
-        if box.options:
-            tables[name]["options"] = box.options
     return tables
 
 

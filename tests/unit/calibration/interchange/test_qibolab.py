@@ -90,8 +90,10 @@ def test_temperature_is_a_population(found):
 
 
 def test_the_wiring_is_read_and_not_run(found):
-    ports = found.tables["instruments"]["qblox"]["options"]
-    assert ports == {"port.d0": "8/o1", "port.ro0": "16/o1", "port.in0": "16/i1", "port.d1": "8/o2", "port.f0": "2/o1"}
+    pairs = {name: port["pair"] for name, port in found.tables["ports"].items()}
+    assert pairs == {"d0": 81, "ro0": 161, "in0": 161, "d1": 82, "f0": 21}
+    asked = [line.name for line in found.lines if line.outcome == "to do"]
+    assert set(asked) <= {"instruments.qblox.driver"}, "but for a driver that is not installed nothing is to be done"
     assert found.device.qubits[1].readout == found.device.qubits[0].readout == "ro0"
     assert found.device.couplings[0].flux == "f0"
     assert found.tables["instruments"]["qblox"]["address"] == "TCPIP::192.0.2.6::5025::SOCKET"
