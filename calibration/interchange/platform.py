@@ -22,7 +22,7 @@ class Box:
 
 
 @dataclass
-class Port:
+class PlatformPort:
     """One output or input of a box."""
 
     box: str = ""
@@ -74,7 +74,7 @@ class Platform:
     readout: dict[int, str] = field(default_factory=dict)
     acquire: dict[int, str] = field(default_factory=dict)
     """Qubit → port."""
-    ports: dict[str, Port] = field(default_factory=dict)
+    ports: dict[str, PlatformPort] = field(default_factory=dict)
     oscillators: dict[str, Oscillator] = field(default_factory=dict)
     boxes: dict[str, Box] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)

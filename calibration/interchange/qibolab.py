@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pulsed.calibration.interchange.fields import Field, Ledger, read_json, read_text
-from pulsed.calibration.interchange.platform import Box, Oscillator, Pair, Platform, Port
+from pulsed.calibration.interchange.platform import Box, Oscillator, Pair, Platform, PlatformPort
 from pulsed.calibration.interchange.qibolab_pulses import flux_shape, measurement, rotation, samples
 from pulsed.calibration.interchange.qibolab_wiring import CONTROLLERS, Wiring, read_wiring
 from pulsed.calibration.interchange.readout import ours
@@ -58,10 +58,10 @@ def read(files: Mapping[str, Path], ledger: Ledger) -> Platform:
     known = Field("calibration.json", "", None, ledger)
     if "calibration.json" in files:
         known = Field("calibration.json", "", read_json(files["calibration.json"]), ledger)
-    return _Reader(root, known, wiring, parameters.resolve().parent.name or "qibolab").platform()
+    return _PlatformReader(root, known, wiring, parameters.resolve().parent.name or "qibolab").platform()
 
 
-class _Reader:
+class _PlatformReader:
     """One platform on its way."""
 
     def __init__(self, root: Field, known: Field, wiring: Wiring, name: str) -> None:
@@ -116,7 +116,7 @@ class _Reader:
         for known, port in self.found.ports.items():
             if where is not None and where.path and (port.box, port.path) == (where.box, where.path):
                 return known
-        self.found.ports[name] = Port() if where is None else Port(where.box, where.path, where.pair)
+        self.found.ports[name] = PlatformPort() if where is None else PlatformPort(where.box, where.path, where.pair)
         lo = None if where is None else where.lo
         if lo is not None and self.configs[lo].there:
             config = self.configs[lo]

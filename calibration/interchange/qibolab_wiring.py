@@ -15,7 +15,7 @@ _LINES = ("drive", "flux", "probe", "acquisition")
 
 
 @dataclass
-class Channel:
+class WiredChannel:
     """Where a channel is."""
 
     box: str = ""
@@ -42,11 +42,11 @@ class Wiring:
     qubits: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Qubit → line (drive, flux, probe, acquisition, drive_extra) → channel."""
     couplers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    channels: dict[str, Channel] = field(default_factory=dict)
+    channels: dict[str, WiredChannel] = field(default_factory=dict)
     controllers: dict[str, Controller] = field(default_factory=dict)
 
 
-class _Maker(NamedTuple):
+class _ControllerKind(NamedTuple):
     """What a controller's class is for us."""
 
     driver: str
@@ -55,11 +55,11 @@ class _Maker(NamedTuple):
 
 
 CONTROLLERS = {
-    "Cluster": _Maker("qblox-cluster", 1, 4),
-    "QmController": _Maker("opx", 4, 16),
-    "Zurich": _Maker("zhinst", 16, 32),
-    "RFSoC": _Maker("qick", 1, 1),
-    "SGS100A": _Maker("sgs100a", 1, 1),
+    "Cluster": _ControllerKind("qblox-cluster", 1, 4),
+    "QmController": _ControllerKind("opx", 4, 16),
+    "Zurich": _ControllerKind("zhinst", 16, 32),
+    "RFSoC": _ControllerKind("qick", 1, 1),
+    "SGS100A": _ControllerKind("sgs100a", 1, 1),
 }
 """The driver that each needs and, in ns, the grid and the shortest length of its pulses; of others nothing is known."""
 
@@ -155,12 +155,12 @@ def read_wiring(text: str, file: str, whole: Field) -> Wiring:
     return wiring
 
 
-def _channel(box: str, item: Call) -> Channel:
+def _channel(box: str, item: Call) -> WiredChannel:
     device, path, lo = (item.keywords.get(key) for key in ("device", "path", "lo"))
     where = "/".join(str(part) for part in (device, path) if part not in (None, ""))
     slot = _SLOT.fullmatch(where)
     pair = None if slot is None else 10 * int(slot[1]) + int(slot[2])
-    return Channel(box, where, pair, lo if isinstance(lo, str) else None)
+    return WiredChannel(box, where, pair, lo if isinstance(lo, str) else None)
 
 
 def _table(call: Call, key: str) -> Mapping[Any, Any]:

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from pulsed.calibration.interchange.fields import Field
-from pulsed.calibration.interchange.platform import UNKNOWN, Box, Oscillator, Platform, Port
+from pulsed.calibration.interchange.platform import UNKNOWN, Box, Oscillator, Platform, PlatformPort
 from pulsed.model.device import AS_IT_IS, DeviceDescription, read_tables
 from pulsed.model.errors import ConfigError
 
@@ -154,7 +154,7 @@ def _tones(found: Platform, port: str) -> int:
     return len(own) + len(tones)
 
 
-def _bandwidth(found: Platform, name: str, port: Port) -> float:
+def _bandwidth(found: Platform, name: str, port: PlatformPort) -> float:
     """Return the widest intermediate frequency (Hz) that the port's own lines ask for, at least the usual one."""
     lo = found.oscillators[str(port.lo)].frequency or 0.0
     away = [_BANDWIDTH]

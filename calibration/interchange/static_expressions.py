@@ -40,7 +40,7 @@ class Symbol:
 
 
 @dataclass(frozen=True)
-class Function:
+class FileFunction:
     """A function of the file."""
 
     node: ast.FunctionDef
@@ -286,7 +286,7 @@ class ExpressionReader:
             if not isinstance(holder, Symbol):
                 return self._method(node, holder, node.func.attr, positional, keywords)
         target = self.value(node.func, scope)
-        if isinstance(target, Function):
+        if isinstance(target, FileFunction):
             return self.invoke(target, tuple(positional), keywords)
         if isinstance(target, Symbol):
             return self._known(node, target.name, positional, keywords)
@@ -325,7 +325,7 @@ class ExpressionReader:
         except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
             return self.unknown(node, f"a call that cannot be: {error}")
 
-    def invoke(self, function: Function, positional: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    def invoke(self, function: FileFunction, positional: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Return what a function of the file returns."""
         arguments, scope = function.node.args, dict[str, Any]()
         names = [item.arg for item in arguments.args]

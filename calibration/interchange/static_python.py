@@ -14,7 +14,7 @@ from typing import Any
 from pulsed.calibration.interchange.static_expressions import (
     Call,
     ExpressionReader,
-    Function,
+    FileFunction,
     Handler,
     ReturnedError,
     Symbol,
@@ -49,7 +49,7 @@ class StaticReader(ExpressionReader):
         try:
             self.block(self._tree.body, self.outermost)
             found = self.outermost.get(name)
-            if not isinstance(found, Function):
+            if not isinstance(found, FileFunction):
                 return Unknown(f"{self.file} has no function {name}")
             return self.invoke(found, (), {})
         except TooMuchError as error:
@@ -76,7 +76,7 @@ class StaticReader(ExpressionReader):
     _importfrom = _import
 
     def _functiondef(self, node: ast.FunctionDef, scope: dict[str, Any]) -> None:
-        scope[node.name] = Function(node)
+        scope[node.name] = FileFunction(node)
 
     def _return(self, node: ast.Return, scope: dict[str, Any]) -> None:
         raise ReturnedError(None if node.value is None else self.value(node.value, scope))
