@@ -78,6 +78,7 @@ SEED ?= $(shell printf '%d' 0x$(TREE))
 SEEDED := --hypothesis-seed=$(SEED)
 test: $(STAMP) ## all tests, in TEST_WORKERS=3 processes, with random examples by SEED=N
 	@echo "SEED=$(SEED)"
+	@$(BIN)/python -m pulsed.testing.kernels
 	@FUZZ_SEED="$${FUZZ_SEED:-$(SEED)}" $(BIN)/python -m pytest -q $(PARALLEL) $(SEEDED)
 
 test-legacy: $(LEGACY_STAMP) ## the language, the compiler and the provider with Qiskit 1.4
