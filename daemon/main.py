@@ -213,7 +213,11 @@ class Daemon:
         key, data = str(client_path(self.home, LOCAL)), str(self.home / "runs")
         command = self._maintain or maintain_command(sys.executable, endpoint, key, data)
         process = self._one_shot("maintenance", command)
-        self._run_in_background(stack, MaintenanceScheduler(plan, process, lambda: self._jobs.occupied, store).run())
+        scheduler = MaintenanceScheduler(
+            plan, process, lambda: self._jobs.occupied, store, lambda: self._jobs.others_may_play,
+            lambda: self._observers.drifted,
+        )  # fmt: skip
+        self._run_in_background(stack, scheduler.run())
 
     def _start_self_test(self, stack: contextlib.AsyncExitStack, endpoint: str) -> None:
         wanted = self.device.maintenance.self_test

@@ -1,4 +1,9 @@
-"""The daemon has its rack looked after when nobody uses it: `pulsed cal maintain` as a child process."""
+"""The daemon has its rack looked after: `pulsed cal maintain` as a child process.
+
+It is done when nobody uses the rack. On a rack that is never idle it is done when it is overdue, or when a check has
+found drift: for a short time, with jobs of a priority above all others, to which a long job gives way between two of
+its chunks.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +28,25 @@ _SELF_TEST = 300.0
 """Seconds for a self-test, jobs before it included."""
 PRIORITY = -100
 """Of the jobs of a pass: whatever else waits goes first."""
+URGENT = 100
+"""Of the jobs of a pass that is overdue: a job with a lower priority gives way between two of its chunks."""
 
 
 class OneShotProcess(Child):
     """One command that is run when it is its time, and not started again by itself."""
 
-    async def run(self, limit: float | None = None) -> int | None:
-        """Run it and return its exit code; None when it was ended after ``limit`` seconds.
+    arguments: Sequence[str] = ()
+    """Of this run, behind those that the command always has."""
+
+    def _argv(self) -> list[str]:
+        return [*super()._argv(), *self.arguments]
+
+    async def run(self, limit: float | None = None, *arguments: str) -> int | None:
+        """Run it, with some more arguments, and return its exit code; None when it was ended after ``limit`` seconds.
 
         Whoever cancels this ends the command, too: it has gone when the cancellation comes out.
         """
+        self.arguments = arguments
         spawning = asyncio.ensure_future(self._spawn())
         try:
             self._process = await asyncio.shield(spawning)
@@ -77,6 +91,22 @@ def seconds_until_due(plan: Maintenance, now: float, last: float, idle_since: fl
     return max(0.0, last + plan.every - now, idle_since + plan.idle - now)
 
 
+def is_overdue(plan: Maintenance, now: float, last: float, drifted: float) -> bool:
+    """Return whether a pass has to be made although the rack is not idle. Times are Unix times.
+
+    Args:
+        plan: with ``every``.
+        now: the time.
+        last: when the last pass or measurement ended.
+        drifted: when the calibration was last looked at, if checks have found drift; 0 when they have found none.
+
+    """
+    assert plan.every is not None
+    if plan.overdue is None:
+        return False
+    return drifted > last or now >= last + plan.every + plan.overdue
+
+
 async def first_self_test(process: OneShotProcess, available: asyncio.Event) -> None:
     """Run ``process`` once, when the instruments answer: it says which port is dead. Nothing depends on it."""
     await available.wait()
@@ -99,40 +129,50 @@ class MaintenanceScheduler:
         process: what is run.
         occupied: tells whether there is a job, or a session that holds the rack.
         store: where the records of measurements are.
+        may_go_between: tells whether a job may go between others now: no session holds the rack, the queue is open.
+        drifted: tells when drift was seen last, as :func:`is_overdue` takes it.
 
     """
 
     def __init__(
-        self, plan: Maintenance, process: OneShotProcess, occupied: Callable[[], bool], store: StoreThread
-    ) -> None:
+        self, plan: Maintenance, process: OneShotProcess, occupied: Callable[[], bool], store: StoreThread,
+        may_go_between: Callable[[], bool] = lambda: False, drifted: Callable[[], float] = lambda: 0.0,
+    ) -> None:  # fmt: skip
         self.plan, self.process = plan, process
         self._occupied, self._store = occupied, store
+        self._may_go_between, self._drifted = may_go_between, drifted
         self._began = self._idle_since = time.time()
         self._last = 0.0
 
     async def run(self) -> None:
         """Look after the rack until cancelled."""
         while True:
-            wait = self._wait()
-            if wait == 0:
+            wait, overdue = self._wait(), self._overdue()
+            if wait == 0 or overdue:
                 self._last = max(self._last, await self._measured())
-                wait = self._wait()
-            if wait > 0:
+                wait, overdue = self._wait(), self._overdue()
+            if wait > 0 and not overdue:
                 await asyncio.sleep(min(wait, _LOOK))
                 continue
-            logs.get("maintenance").info("begins")
-            try:
-                code = await self.process.run(self.plan.limit)
-            except OSError as error:  # no process to be had: the next pass may have one, and jobs go on
-                logs.get("maintenance").error("cannot begin", error=str(error))
-                self._last = self._idle_since = time.time()
-                continue
+            await self._pass(overdue=overdue and wait > 0)
+
+    async def _pass(self, *, overdue: bool) -> None:
+        limit, priority = (self.plan.overdue_limit, URGENT) if overdue else (self.plan.limit, PRIORITY)
+        logs.get("maintenance").info("begins", between_jobs=overdue)
+        try:
+            code = await self.process.run(limit, "--priority", str(priority))
+        except OSError as error:  # no process to be had: the next pass may have one, and jobs go on
+            logs.get("maintenance").error("cannot begin", error=str(error))
+        else:
             if code is None:
-                logs.get("maintenance").warning("stopped: out of time", limit=self.plan.limit)
+                logs.get("maintenance").warning("stopped: out of time", limit=limit)
             else:
                 report = logs.get("maintenance").info if code == 0 else logs.get("maintenance").warning
                 report("ended", code=code)
-            self._last = self._idle_since = time.time()
+        self._last = self._idle_since = time.time()
+
+    def _overdue(self) -> bool:
+        return self._may_go_between() and is_overdue(self.plan, time.time(), self._last, self._drifted())
 
     def _wait(self) -> float:
         now, busy = time.time(), self._occupied()
@@ -151,9 +191,8 @@ class MaintenanceScheduler:
 
 
 def maintain_command(python: str, url: str, key: str, data: str) -> Sequence[str]:
-    """Return the command that makes one pass, with the key file ``key``."""
-    command = (python, "-m", "pulsed.cli", "cal", "maintain", "--url", url, "--key", key, "--data", data, "--json")
-    return (*command, "--priority", str(PRIORITY))
+    """Return the command that makes one pass, with the key file ``key``; the priority of its jobs comes behind it."""
+    return (python, "-m", "pulsed.cli", "cal", "maintain", "--url", url, "--key", key, "--data", data, "--json")
 
 
 def self_test_command(python: str, url: str, key: str) -> Sequence[str]:

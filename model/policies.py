@@ -159,6 +159,11 @@ class Maintenance(Table):
     """A pass begins only when no job has waited or played for this long. Jobs that arrive during a pass go first."""
     limit: Seconds = Field(default=3600.0, gt=0)
     """How long one pass may take, including jobs that go first; the next pass goes on where this one was stopped."""
+    overdue: Seconds | None = Field(default=3600.0, ge=0)
+    """A pass that could not be made for this long because the rack is never idle is made between the jobs and between
+    the chunks of a long one, before all others; at once when a check has found drift. None: never."""
+    overdue_limit: Seconds = Field(default=300.0, gt=0)
+    """How long such a pass may take; the next one goes on where this one was stopped."""
 
 
 class Retention(Table):

@@ -121,6 +121,12 @@ class Jobs:
         """Whether somebody has the rack: a job has not ended, or a session holds it."""
         return bool(self._registry.jobs) or self.sessions.holder is not None
 
+    @property
+    def others_may_play(self) -> bool:
+        """Whether any job may have its turn: no session holds the rack, and the queue is open."""
+        queue = self._registry.queue
+        return not queue.holder and not queue.held and queue.mode.plays
+
     async def recover(self) -> None:
         """Resume every job of the store that has not ended."""
         await self.accounts.recover()

@@ -54,6 +54,12 @@ class Observers:
         """How the calibration graph stands, as of the last look at it."""
         return CalibrationHealth() if self._look is None else self._look.health
 
+    @property
+    def drifted(self) -> float:
+        """When the calibration was looked at last, if checks have found drift (Unix time, seconds); else 0."""
+        health = self.calibration_health
+        return health.looked if health.drifted else 0.0
+
     def saw(self, event: AnyEvent) -> None:
         """Take note of what all subscribers are told."""
         if isinstance(event, JobChanged):

@@ -39,7 +39,9 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]
 @contextmanager
 def making_a_pass(serving: DaemonProcess) -> Iterator[subprocess.Popen[bytes]]:
     key, data = client_path(serving.home, LOCAL), serving.home / "runs"
-    command = maintain_command(sys.executable, serving.endpoint, str(key), str(data))
+    command = (
+        *maintain_command(sys.executable, serving.endpoint, str(key), str(data)), "--priority", str(PRIORITY),
+    )  # fmt: skip
     log = (serving.home / "pass.log").open("wb")
     with log, subprocess.Popen(command, stdout=log, stderr=log) as child:
         try:

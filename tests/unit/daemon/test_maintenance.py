@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsed.daemon import maintenance
-from pulsed.daemon.maintenance import MaintenanceScheduler, OneShotProcess, seconds_until_due
+from pulsed.daemon.maintenance import MaintenanceScheduler, OneShotProcess, is_overdue, seconds_until_due
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.daemon.workers.supervisor import ChildState
 from pulsed.model.calibration import RunRecord
@@ -49,6 +49,57 @@ def test_after_the_wait_it_is_due_and_not_before(now, last, idle_since):
     assert seconds_until_due(PLAN, now + wait + 1e-3, last, idle_since) == 0
     if wait > 0.01:
         assert seconds_until_due(PLAN, now + wait - 0.005, last, idle_since) > 0
+
+
+@pytest.mark.parametrize(
+    ("last", "drifted", "overdue"),
+    [
+        (1000.0 - 149.0, 0.0, False), (1000.0 - 150.0, 0.0, True), (0.0, 0.0, True),
+        (990.0, 995.0, True), (990.0, 985.0, False),
+    ],
+)  # fmt: skip
+def test_a_pass_is_overdue_after_its_time_and_at_once_when_drift_was_seen_since(last, drifted, overdue):
+    plan = Maintenance(every=100.0, overdue=50.0)
+    assert is_overdue(plan, 1000.0, last, drifted) is overdue
+    assert not is_overdue(Maintenance(every=100.0, overdue=None), 1000.0, last, drifted)
+
+
+@given(now=times, last=times, drifted=times)
+def test_what_is_overdue_on_a_busy_rack_is_due_on_an_idle_one_unless_drift_was_seen(now, last, drifted):
+    if is_overdue(PLAN, now, last, drifted) and drifted <= last:
+        assert seconds_until_due(PLAN, now, last, now - PLAN.idle - 1) == 0
+
+
+@pytest.mark.parametrize(("may", "drift", "made"), [(True, True, True), (False, True, False), (True, False, False)])
+async def test_a_pass_on_a_busy_rack_is_urgent_and_short_and_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may: bool, drift: bool, made: bool
+) -> None:
+    monkeypatch.setattr(maintenance, "_LOOK", 0.01)
+    log, looks = tmp_path / "passes", 0
+    store = StoreThread(Store(f"sqlite:///{tmp_path / 's.db'}", "sim5"))
+    store.start()
+    await store.call(Store.open, time.time(), "test")
+    # The command would not end by itself: the limit of such a pass ends it.
+    process = OneShotProcess("maintenance", ["sh", "-c", f'echo "$2" >> {log}; exec sleep 1000', "sh"], lambda: None)
+    plan, seen = Maintenance(every=600.0, overdue_limit=0.5), time.time() + 0.2
+
+    def between() -> bool:
+        nonlocal looks
+        looks += 1
+        return may
+
+    scheduler = MaintenanceScheduler(plan, process, lambda: True, store, between, lambda: seen if drift else 0.0)
+    running = asyncio.create_task(scheduler.run())
+    deadline = time.monotonic() + 60.0
+    while not (log.exists() and process.state is ChildState.DOWN and looks > 20) and (made or looks < 40):
+        assert time.monotonic() < deadline
+        assert not running.done()
+        await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await store.call(Store.close)
+    await store.stop()
+    assert (log.read_text().split() if log.exists() else []) == ([str(maintenance.URGENT)] if made else [])
 
 
 def looked_after(tmp_path: Path, *ended: float, made: bool) -> bool:
