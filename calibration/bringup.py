@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pulsed import old_names
-from pulsed.calibration.collisions import collisions, directions
+from pulsed.calibration.collisions import collisions
 from pulsed.calibration.executor import Connection, Executor, Progress
 from pulsed.calibration.graph.default_graph import default_steps
 from pulsed.calibration.graph.graph import Graph, Node, Step
@@ -21,6 +21,7 @@ from pulsed.calibration.runner.result import RunResult
 from pulsed.calibration.runner.runner import run
 from pulsed.calibration.runner.transaction import committed
 from pulsed.model.calibration import CalibrationSet, Fault, RunKind, RunRecord
+from pulsed.model.chip_map import directions
 from pulsed.model.errors import ConflictError, InvalidValueError, NotFoundError
 
 __getattr__ = old_names(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pulsed.model.calibration import CalibrationSet
+from pulsed.model.chip_map import directions, measured_f01, measured_number
 from pulsed.model.device import DeviceDescription
 
 TOO_NEAR = 25e6
@@ -11,20 +12,6 @@ TWO_PHOTON = (-12e6, 8e6)
 """Hz from half of the control's f02, in which the tone excites its state 2 with two photons."""
 SAME_TARGETS = 17e6
 """Hz: two neighbours of a control this near to each other are driven by one tone."""
-
-
-def directions(device: DeviceDescription, calibration: CalibrationSet) -> dict[str, str]:
-    """Return the pairs that are not used because the other direction is: its control has the higher frequency.
-
-    Of pairs of which both directions are wired, and of whose qubits both frequencies were measured.
-    """
-    wired = {(pair.control, pair.target) for pair in device.couplings}
-    found = {}
-    for control, target in wired:
-        high, low = _f01(calibration, control), _f01(calibration, target)
-        if (target, control) in wired and high is not None and low is not None and high < low:
-            found[f"Q{control}-Q{target}"] = f"Q{target} is the higher one and controls"
-    return found
 
 
 def collisions(device: DeviceDescription, calibration: CalibrationSet) -> dict[str, str]:
@@ -37,8 +24,8 @@ def collisions(device: DeviceDescription, calibration: CalibrationSet) -> dict[s
     found: dict[str, str] = {}
     for control, target in used:
         name = f"Q{control}-Q{target}"
-        high, low = _f01(calibration, control), _f01(calibration, target)
-        bend = _measured(calibration, f"Q{control}.anharmonicity")
+        high, low = measured_f01(calibration, control), measured_f01(calibration, target)
+        bend = measured_number(calibration, f"Q{control}.anharmonicity")
         if high is None or low is None:
             continue
         apart = high - low
@@ -47,18 +34,8 @@ def collisions(device: DeviceDescription, calibration: CalibrationSet) -> dict[s
         elif bend is not None and TWO_PHOTON[0] < apart + bend / 2 < TWO_PHOTON[1]:
             found[name] = f"collision: Q{target} is {abs(apart + bend / 2) / 1e6:.1f} MHz from f02/2 of Q{control}"
         for other in (t for c, t in used if c == control and t != target):
-            near = _f01(calibration, other)
+            near = measured_f01(calibration, other)
             if near is not None and abs(near - low) < SAME_TARGETS:
                 why = f"collision: Q{target} and Q{other}, both neighbours of Q{control}, are "
                 found.setdefault(name, f"{why}{abs(near - low) / 1e6:.1f} MHz apart")
     return found
-
-
-def _f01(calibration: CalibrationSet, qubit: int) -> float | None:
-    return _measured(calibration, f"Q{qubit}.f01")
-
-
-def _measured(calibration: CalibrationSet, name: str) -> float | None:
-    """Return a value that is more than the design sheet's."""
-    value = calibration.values.get(name)
-    return None if value is None or value.quality == "design" or isinstance(value.value, tuple) else value.value

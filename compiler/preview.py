@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ from pulsed.compiler.render import CODED, Segment, codes, segments
 from pulsed.model.device import DeviceDescription, samples_per_dt
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pulsed.model.figure import Picture
 
 __getattr__ = old_names(__name__)
 
@@ -51,7 +50,7 @@ class Preview:
             f"<Preview of {self.program.name!r}: {self.duration * 1e9:.9g} ns on {', '.join(self.ports) or 'no port'}>"
         )
 
-    def draw(self, filename: str | None = None) -> Figure:
+    def draw(self, filename: str | None = None) -> Picture:
         """Return a matplotlib figure of each port's samples and acquisitions; a notebook shows it by itself.
 
         Args:
@@ -78,9 +77,7 @@ class Preview:
         return figure
 
     def _repr_png_(self) -> bytes:
-        png = BytesIO()
-        self.draw().savefig(png, format="png", dpi=80)
-        return png.getvalue()
+        return self.draw().png(80)
 
     def _unrolled(self, rows: npt.NDArray[np.void], bounds: list[tuple[int, int]]) -> npt.NDArray[np.void]:
         """Return the rows of all blocks, each as often as its block repeats, with times since the shot's start."""

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from pulsed.compiler.render import Segment
+    from pulsed.model.figure import Picture
 
 _MOST_POINTS = 4000
 """Of one row; where there are more samples, the least and the largest of each of its parts are drawn."""
@@ -26,7 +25,7 @@ class PortRow(NamedTuple):
     clock: float
 
 
-def draw_rows(rows: Sequence[PortRow], duration: float, title: str) -> Figure:
+def draw_rows(rows: Sequence[PortRow], duration: float, title: str) -> Picture:
     """Return a matplotlib figure: I and Q of each port over time, each row from -1 to 1 of full scale.
 
     Args:
@@ -41,7 +40,7 @@ def draw_rows(rows: Sequence[PortRow], duration: float, title: str) -> Figure:
 
     unit, name = scaled_unit(duration)
     end = duration / unit
-    figure: Figure
+    figure: Picture
     figure, axis = new_figure(len(rows))
     for i, row in enumerate(rows):
         axis.axhline(-i, color=IDLE, linewidth=0.6, zorder=1)

@@ -85,6 +85,23 @@ class CalibrationSet(msgspec.Struct, frozen=True, dict=True):  # a dict for what
             vars(self)["calibration_id"] = calibration_id
         return self
 
+    def _repr_html_(self) -> str:
+        """Return the set for a notebook: the values of each subject, folded up."""
+        from pulsed.model import html
+
+        by_subject: dict[str, list[tuple[object, ...]]] = {}
+        for name, value in sorted(self.values.items()):
+            subject, _, key = name.partition(".")
+            number = value.value if isinstance(value.value, float) else str(value.value)[:60]
+            error = "" if value.stderr is None else f"± {value.stderr:.2g}"
+            row = (key, number, error, value.unit, value.quality, value.routine, value.time[:19])
+            by_subject.setdefault(subject, []).append(row)
+        columns = ("value", "", "", "unit", "quality", "routine", "measured")
+        about = f"{len(self.values)} values" + "".join(f"; {name} faulty: {at.why}" for name, at in self.faults.items())
+        tables = (html.folded(f"{name}: {len(rows)}", html.table(columns, rows)) for name, rows in by_subject.items())
+        head = html.heading(f"calibration set {self.calibration_id} of {self.device}, {self.created[:19]}")
+        return head + html.line(about) + "".join(tables)
+
     def has(self, *names: str) -> bool:
         """Whether all of ``names`` are there."""
         return all(name in self.values for name in names)

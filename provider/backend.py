@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pulsed.client import Client
     from pulsed.model.calibration import CalibrationSet
     from pulsed.model.device import DeviceDescription
+    from pulsed.model.figure import Picture
     from pulsed.provider.configuration import BackendStatus
     from pulsed.provider.legacy import LegacyBackend
     from pulsed.provider.properties import Properties
@@ -125,6 +126,32 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
     def __repr__(self) -> str:
         offline = "" if self._client is not None else ", offline"
         return f"<PulsedBackend({self.name!r}, {self.calibration_id}{offline})>"
+
+    def _repr_html_(self) -> str:
+        from pulsed.provider.notebook import backend_html
+
+        now = self.calibrated
+        errors: dict[str, dict[str, float]] = {}
+        for (gate, qubits), info in now.gates.items():
+            if len(qubits) == 2 and info.error is not None:
+                errors.setdefault(f"Q{qubits[0]}-Q{qubits[1]}", {})[gate] = info.error
+        return backend_html(repr(self), self.device, now.calibration, errors)
+
+    def draw(self, filename: str | None = None) -> Picture:
+        """Return a map of the chip: frequencies, times and errors of qubits and pairs; a notebook shows it by itself.
+
+        Args:
+            filename: also write the figure there.
+
+        Raises :class:`pulsed.model.errors.MissingPackageError` without matplotlib.
+
+        """
+        from pulsed.provider.notebook import draw_backend
+
+        figure = draw_backend(self.device, self.calibrated.calibration)
+        if filename is not None:
+            figure.savefig(filename, dpi=150)
+        return figure
 
     def properties(self, refresh: bool = False, datetime: datetime | date | str | None = None) -> Properties:
         """Return the measured properties of qubits and gates, from the calibration set.

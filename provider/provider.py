@@ -107,6 +107,14 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
     def __repr__(self) -> str:
         return f"<PulsedProvider({self._url or 'local'!r})>"
 
+    def _repr_html_(self) -> str:
+        from pulsed.provider.notebook import provider_html
+
+        known = None if self._client is None else [
+            (str(one.name), one.num_qubits, str(one.description or "")) for one in self.backends()
+        ]  # fmt: skip
+        return provider_html(repr(self), known)
+
     @property
     @asks_daemon
     def client(self) -> Client:

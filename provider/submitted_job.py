@@ -94,6 +94,24 @@ class SubmittedJob(JobV1):  # type: ignore[misc]
         state = "not submitted" if self._info is None else self._info.state
         return f"<PulsedJob({self.job_id()!r}, {state})>"
 
+    def _repr_html_(self) -> str:
+        """Return the job for a notebook, as the daemon knows it now: what it does, or its counts."""
+        from pulsed.client.following import spoken
+        from pulsed.provider.notebook import job_html
+
+        info = self._info if self._info is None or self._info.state in FINAL_STATES else self._asked()
+        said = "not submitted" if info is None else info.error.message if info.error else spoken(info)
+        return job_html(repr(self), said, self._shown_counts())
+
+    def _shown_counts(self) -> list[tuple[str, dict[str, int]]]:
+        """Return the counts of each circuit, where the result is here and has some."""
+        experiments = [] if self._result is None else self._result.results
+        found = []
+        for number, experiment in enumerate(experiments):
+            if hasattr(experiment.data, "counts"):
+                found.append((experiment.header.name, self._result.get_counts(number)))  # type: ignore[union-attr]
+        return found
+
     # What the daemon knows
 
     @asks_daemon

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pulsed import old_names
-from pulsed.model.errors import MissingPackageError
+from pulsed.model.picture import new_picture
 from pulsed.pulse.channels import (
     AcquireChannel,
     Channel,
@@ -176,17 +176,8 @@ def _sort_into(row: Row, time: int, instruction: Instruction) -> None:
 
 def new_figure(rows: int) -> tuple[Any, Any]:
     """Return a figure and its axes, as high as so many rows need. Raises :class:`MissingPackageError`."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            "drawing needs matplotlib: pip install matplotlib", subject="draw", value="no package matplotlib"
-        ) from error
-
     per_row = max(0.62, 1.8 / rows) if rows <= 12 else max(0.24, 7.5 / rows)
-    figure = Figure(figsize=(12, 1.5 + per_row * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_picture(12, 1.5 + per_row * rows)
     return figure, figure.add_subplot()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from pulsed.model.errors import PulsedError
+
 
 class Drawable:
     """Gives ``draw()`` to pulses and programs, which lie below the module that draws them.
@@ -20,3 +22,10 @@ class Drawable:
     def draw(self, **options: Any) -> Any:
         """Return a matplotlib figure; see :func:`pulsed.pulse.draw.draw` for the options."""
         return type(self).drawer(self, **options)
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the picture for a notebook; None, which has it show the text, where there is none to draw."""
+        try:
+            return self.draw().png(80)  # type: ignore[no-any-return]
+        except PulsedError:
+            return None

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from qiskit.circuit import Parameter
 
+from pulsed.model import html
 from pulsed.pulse.exceptions import PulseError
 from pulsed.pulse.foreign import adopted
 from pulsed.pulse.schedule.block import ScheduleBlock
@@ -163,6 +164,14 @@ class InstructionScheduleMap:
 
     def __repr__(self) -> str:
         return f"InstructionScheduleMap({ {name: self.qubits_with_instruction(name) for name in self._map} })"
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (name, ", ".join(self.get_parameters(name, next(iter(entries)))),
+             ", ".join(" ".join(map(str, qubits)) for qubits in entries))
+            for name, entries in self._map.items()
+        )  # fmt: skip
+        return html.heading("InstructionScheduleMap") + html.table(("gate", "parameters", "qubits"), rows)
 
 
 def _name(instruction: Any) -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from pulsed.calibration.bringup import CalibrationSession
 from pulsed.calibration.graph.graph import Node
-from pulsed.calibration.report.device_plots import Draw, draw_chip, draw_drift, draw_graph, graph_size, save
+from pulsed.calibration.report.device_plots import Draw, draw_drift, draw_graph, graph_size, save
 from pulsed.calibration.results.data import load
 from pulsed.calibration.results.run_plots import digits, draw_run
 from pulsed.calibration.routine import find_routine
 from pulsed.model.calibration import RunRecord, Value
+from pulsed.model.chip_map import draw_chip, map_size
 from pulsed.model.parameters import row_of
 from pulsed.model.units import format_quantity
 
@@ -56,7 +57,7 @@ def _head(session: CalibrationSession) -> str:
 def _chip(session: CalibrationSession) -> Iterator[str]:
     calibration = session.connection.calibration()
     yield "<h2>The chip</h2>" + picture(
-        lambda figure: draw_chip(session.device, calibration, figure), (2.1 * max(session.device.num_qubits, 3), 3.2)
+        lambda figure: draw_chip(session.device, calibration, figure), map_size(session.device)
     )
     if calibration.faults:
         rows = ((subject, fault.why, fault.time, fault.by) for subject, fault in sorted(calibration.faults.items()))

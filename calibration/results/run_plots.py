@@ -12,10 +12,11 @@ import xarray
 from pulsed.calibration.fits.fit import Fit
 from pulsed.calibration.outcome import Outcome
 from pulsed.calibration.results.data import signal
+from pulsed.model.picture import new_picture
 from pulsed.model.units import format_quantity, format_with_error
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pulsed.model.figure import Picture
 
 
 class DrawsRuns(Protocol):
@@ -220,13 +221,9 @@ def _upward(data: xarray.Dataset, fit: Fit) -> Scale:
     return Scale("10⁻³", 1e3) if small else Scale("")
 
 
-def plot_run(routine: DrawsRuns, data: xarray.Dataset, outcome: Outcome | None) -> Figure:
+def plot_run(routine: DrawsRuns, data: xarray.Dataset, outcome: Outcome | None) -> Picture:
     """Return a run as a figure that needs no display; see :func:`draw_run`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_picture(7, 5)
     draw_run(routine, data, outcome, figure)
     return figure
 

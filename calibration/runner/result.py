@@ -12,12 +12,13 @@ from pulsed.calibration.fits.fit import Fit
 from pulsed.calibration.outcome import Outcome
 from pulsed.calibration.results import data as files
 from pulsed.calibration.results.run_plots import DrawsRuns, plot_run, quantity, save_figure
+from pulsed.model import html
 from pulsed.model.calibration import RunRecord, Value
 from pulsed.model.errors import InvalidValueError, PulsedError
 from pulsed.model.units import format_quantity
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pulsed.model.figure import Picture
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,7 +56,7 @@ class RunResult:
             raise InvalidValueError("does not have one fit", subject=self._name, value=str(len(self.fits)), legal=legal)
         return next(iter(self.fits.values()))
 
-    def plot(self) -> Figure:
+    def plot(self) -> Picture:
         """Return the figure of the run as its routine draws it. Raises :class:`InvalidValueError` without data."""
         return plot_run(*self._drawn())
 
@@ -73,6 +74,9 @@ class RunResult:
             why = self.record.reason or self.record.outcome
             raise InvalidValueError("brought back no data", subject=self._name, value=why, legal="a run with data")
         return self.routine, self.data, self.outcome
+
+    def _repr_png_(self) -> bytes | None:
+        return self.plot().png(80) if self.data is not None and self.routine is not None else None
 
     @property
     def _name(self) -> str:
@@ -92,7 +96,7 @@ def _shown(value: Value) -> str:
 class RunResults(dict[str, RunResult]):
     """The results of a run by target, such as ``results["Q0"].fit``; it is shown as one line for each."""
 
-    def plot(self, target: str) -> Figure:
+    def plot(self, target: str) -> Picture:
         """Return the figure of a target. Raises :class:`InvalidValueError` where there is none."""
         return self._of(target).plot()
 
@@ -111,3 +115,10 @@ class RunResults(dict[str, RunResult]):
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self.values())) or "nothing was measured"
+
+    def _repr_html_(self) -> str:
+        shown = []
+        for item in self.values():
+            png = item._repr_png_()
+            shown.append(html.line(repr(item)) + (html.image(png, repr(item)) if png else ""))
+        return "".join(shown) or html.line(repr(self))

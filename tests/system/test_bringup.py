@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from pulsed.calibration.bringup import CalibrationSession, bringup, maintain
-from pulsed.calibration.collisions import collisions, directions
+from pulsed.calibration.collisions import collisions
 from pulsed.calibration.executor import Executor
 from pulsed.calibration.graph.default_graph import default_steps
 from pulsed.calibration.routine import find_routine
@@ -30,6 +30,7 @@ from pulsed.cli.processes import OwnDaemon
 from pulsed.cli.simulated_rack import ask_rack, find_control
 from pulsed.client import Client
 from pulsed.model.calibration import CalibrationSet, Value
+from pulsed.model.chip_map import directions
 from pulsed.model.device import load_device
 from pulsed.provider.target import build_target
 from pulsed.simulator.chip.chip import Chip

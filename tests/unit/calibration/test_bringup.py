@@ -12,7 +12,7 @@ import xarray
 
 import pulsed.configs
 from pulsed.calibration.bringup import NEWEST, CalibrationSession, bringup, diagnose, maintain
-from pulsed.calibration.collisions import collisions, directions
+from pulsed.calibration.collisions import collisions
 from pulsed.calibration.graph.default_graph import DEFAULT_GRAPH, GraphEntry, default_steps
 from pulsed.calibration.graph.graph import Graph, Node, Step
 from pulsed.calibration.graph.status import Event
@@ -20,6 +20,7 @@ from pulsed.calibration.report.report import write_report
 from pulsed.calibration.results.data import save
 from pulsed.calibration.routine import MeasurementRequest, Outcome, Proposal, Routine, bad_data, register
 from pulsed.model.calibration import CalibrationSet, Fault, RunRecord, Value, design_sheet
+from pulsed.model.chip_map import directions
 from pulsed.model.device import load_device
 from pulsed.model.errors import ConflictError, InstrumentUnreachableError, InvalidValueError
 from pulsed.testing.simulated_lab import SimulatedLab

@@ -1,19 +1,18 @@
-"""Pictures of chips, drift and graphs: what they show, not how it looks."""
+"""Pictures of drift and graphs: what they show, not how it looks."""
 
 from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import pulsed.configs
 from pulsed.calibration.graph.graph import Graph, Node, Step
 from pulsed.calibration.graph.status import NodeStatus
-from pulsed.calibration.report.device_plots import draw_chip, draw_drift, draw_graph, graph_size, layout, save
-from pulsed.model.calibration import CalibrationSet, Fault, PastValue, Value, load_calibration
+from pulsed.calibration.report.device_plots import draw_drift, draw_graph, graph_size, save
+from pulsed.model.calibration import PastValue, Value
 from pulsed.model.device import load_device
 
 CONFIGS = Path(pulsed.configs.__file__).parent
@@ -25,28 +24,6 @@ def texts(draw) -> str:
     draw(figure)
     found = [text.get_text() for axes in figure.axes for text in [*axes.texts, axes.title, axes.yaxis.label]]
     return "\n".join(found)
-
-
-def test_the_chip_with_its_values_and_its_faults():
-    known = load_calibration(CONFIGS / "calibrations" / "sim5.json")
-    marked = known.with_faults({"Q3": Fault("no line at the mixing plate"), "Q2-Q1": Fault("collision: too near")}, "")
-    text = texts(lambda figure: draw_chip(DEVICE, marked, figure))
-    assert "4.97 GHz" in text
-    assert "T1 95 µs" in text
-    assert "no line at the mixing" in text
-    assert "collision: too near" in text
-    assert known.calibration_id not in text
-    assert marked.calibration_id in text
-    cold = texts(lambda figure: draw_chip(DEVICE, CalibrationSet(DEVICE.name, {}, ""), figure))
-    assert "T1 –" in cold
-
-
-def test_qubits_stand_apart_whatever_the_couplings():
-    assert [layout(DEVICE)[q] for q in range(5)] == [(float(q), 0.0) for q in range(5)]
-    ring = [*DEVICE.couplings, DEVICE.couplings[0].model_copy(update={"control": 4, "target": 0})]
-    places = np.array(list(layout(DEVICE.model_copy(update={"couplings": tuple(ring)})).values()))
-    apart = np.linalg.norm(places[:, None] - places, axis=-1) + 9 * np.eye(5)
-    assert apart.min() > 0.3
 
 
 def test_drift_with_one_value_and_with_lists():

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from rich.console import Console
 
 import pulsed.configs
-from pulsed.calibration.collisions import directions
 from pulsed.calibration.graph.default_graph import default_steps
 from pulsed.calibration.graph.graph import Graph, Node, Step
 from pulsed.calibration.graph.maintenance import Action
@@ -22,6 +21,7 @@ from pulsed.cli.measuring import data_folder
 from pulsed.cli.screens.graph import action_line, graph_screen
 from pulsed.cli.screens.status import STATES
 from pulsed.model.calibration import Value, load_calibration
+from pulsed.model.chip_map import directions
 from pulsed.model.device import load_device
 from pulsed.wire.messages import InstrumentStatus, Status
 
