@@ -180,6 +180,8 @@ class JobRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     bindings: tuple[Bindings, ...] = ()
     session_id: str = ""
     """The open session or batch that it belongs to, if any."""
+    due: float | None = None
+    """Unix time, seconds, at which it should be done; none within a session or batch."""
 
 
 class JobInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -221,6 +223,8 @@ class JobInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     stops: int = 0
     """Starts that a stop of the daemon in good order cut short."""
     error: ErrorInfo | None = None
+    due: float | None = None
+    """Unix time, seconds, at which it should be done."""
 
 
 class JobLogEntry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from pulsed.model.errors import InvalidValueError
+from pulsed.model.times import unix_time
 
 if TYPE_CHECKING:
     from pulsed.model.device import DeviceDescription
 
+_LAST_MOMENT = 1e11
+"""Unix time, seconds; some milliseconds are taken for seconds by mistake."""
 _ILLEGAL = "invalid value of this option of run"
 _RANGE = "out of range"
 _UNPRINTABLE = "has a letter that cannot be shown"
@@ -117,6 +120,24 @@ class SecondsReader(msgspec.Struct, frozen=True):
     def describe(self) -> str:
         """Return what is legal."""
         return f"`limits.{self.low}` to `limits.{self.high}`, in seconds, or None"
+
+
+class TimeReader(msgspec.Struct, frozen=True):
+    """A moment: ISO 8601 text, a ``datetime`` or a ``date``, or Unix time in seconds; or None."""
+
+    def read(self, name: str, value: Any, device: DeviceDescription | None) -> float | None:
+        """Return ``value`` as Unix time."""
+        if value is None:
+            return None
+        if isinstance(value, Real) and not _is_truth_value(value):
+            if not 0 < float(value) < _LAST_MOMENT:
+                raise _illegal(name, value, f"Unix time in seconds, above 0 and below {_LAST_MOMENT:g}", _RANGE)
+            return float(value)
+        return unix_time(value, name)
+
+    def describe(self) -> str:
+        """Return what is legal."""
+        return "a time as ISO 8601 text, a `datetime`, Unix time in seconds, or None"
 
 
 def frequency_range(device: DeviceDescription, port: str) -> tuple[float, float]:

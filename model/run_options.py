@@ -19,6 +19,7 @@ from pulsed.model.option_readers import (
     IntegerReader,
     TextReader,
     TextsReader,
+    TimeReader,
     UnreadReader,
 )
 
@@ -45,6 +46,14 @@ class LocalOptions(msgspec.Struct, frozen=True):
     job_name: Annotated[str | None, Option(TextReader(255), "The name of the job.")] = None
     job_tags: Annotated[tuple[str, ...], Option(TextsReader(64, 255), "Tags by which the job is found again.")] = ()
     priority: Annotated[int, Option(IntegerReader(-100, 100), "Jobs of a higher priority are played first.")] = 0
+    due: Annotated[
+        float | None,
+        Option(
+            TimeReader(),
+            "When it should be done: of your jobs of one priority the one due first is first, and its priority is one "
+            "higher from `sharing.ageing` before it has to start. Not in a session or batch.",
+        ),
+    ] = None
     dynamical_decoupling: Annotated[
         bool,
         Option(
@@ -105,7 +114,9 @@ RUN_OPTIONS: dict[str, RunOption] = _rows(RunOptions, True) | _rows(LocalOptions
 
 def check_request_options(request: JobRequest, device: DeviceDescription) -> None:
     """Check every option of a submission. Raises :class:`pulsed.model.errors.InvalidValueError`."""
-    for name, value in (("job_name", request.name), ("job_tags", request.tags), ("priority", request.priority)):
+    for name, value in (
+        ("job_name", request.name), ("job_tags", request.tags), ("priority", request.priority), ("due", request.due),
+    ):  # fmt: skip
         RUN_OPTIONS[name].read(value, device)
     check_options(request.options, device)
 

@@ -250,7 +250,7 @@ class PulsedBackend(PulseView, BackendV2):  # type: ignore[misc]
         checked = check_run(given, now.rules, sent, branches=chosen["dynamic"] is not False)
         request, parts = serialize(
             checked, client.greeting.qpy,
-            name=chosen["job_name"] or "", tags=chosen["job_tags"], priority=chosen["priority"],
+            name=chosen["job_name"] or "", tags=chosen["job_tags"], priority=chosen["priority"], due=chosen["due"],
             session_id="" if self._session is None else self._session.session_id,
         )  # fmt: skip
         job = PulsedJob(

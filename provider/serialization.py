@@ -109,6 +109,7 @@ def serialize(
     tags: tuple[str, ...] = (),
     priority: int = 0,
     session_id: str = "",
+    due: float | None = None,
 ) -> tuple[JobRequest, list[Part]]:
     """Return a checked job as what is submitted: the request, under a new id, and its parts.
 
@@ -151,6 +152,7 @@ def serialize(
         tags=tags,
         priority=priority,
         session_id=session_id,
+        due=due,
     )
     return request, parts
 

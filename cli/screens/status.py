@@ -152,6 +152,7 @@ def job_screen(job: JobInfo) -> RenderableType:
         ("chunks", f"{job.chunks_done} of {job.chunks}" if job.chunks else ""),
         ("place in queue", "" if job.queue_position is None else str(job.queue_position)),
         ("waits for", f"session {job.waits_for}" if job.waits_for else ""),
+        ("due", "" if job.due is None else when(job.due)),
         ("expected", "" if job.starts is None or job.ends is None else f"{when(job.starts)} to {when(job.ends)}"),
         ("calibration set", job.calibration_id),
         ("attempts", str(job.attempts) if job.attempts > 1 else ""),

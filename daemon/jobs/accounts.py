@@ -63,7 +63,7 @@ class Accounts:
         """
         check_quota(
             user, self._quotas.of(user, self._role(user)), self.demand(request, size, seconds),
-            shots=request.num_programs * request.options.shots, priority=request.priority,
+            shots=request.num_programs * request.options.shots, priority=request.priority + (request.due is not None),
             queued=self.demands.of(user), today=self.usage.day(user, time.time()),
         )  # fmt: skip
 

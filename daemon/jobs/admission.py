@@ -40,6 +40,11 @@ def check_submission(request: JobRequest, parts: Sequence[Part], device: DeviceD
             legal=f"1 to {device.limits.max_circuits}",
         )  # fmt: skip
     check_request_options(request, device)
+    if request.due is not None and request.session_id:
+        raise InvalidValueError(
+            "a job of a session or batch has no due date: these are played in their order", subject=f"{subject}: due",
+            value=request.due, legal="none, or a job outside of a session",
+        )  # fmt: skip
     seconds = least_seconds(request.num_programs, 0.0, request.options, device.limits)
     check_rack_time(seconds, request.options, device.limits, subject, at_least=True)
     least = least_bytes(request.num_programs, request.options)

@@ -200,7 +200,8 @@ class Jobs:
         info = JobInfo(
             job_id=job_id, backend=self.device.name, state=JobState.QUEUED, owner=user, created=now,
             num_programs=request.num_programs, options=request.options, name=request.name, tags=request.tags,
-            priority=request.priority, session_id=request.session_id, times={str(JobState.QUEUED): now},
+            priority=request.priority, session_id=request.session_id, due=request.due,
+            times={str(JobState.QUEUED): now},
         )  # fmt: skip
         payload = pack_frames([messages.encode(request), *parts])
         seconds = self._expected(request)

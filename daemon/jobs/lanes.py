@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pulsed.daemon.jobs.policy import Candidate, Place, QueuedJob, Situation, level
+from pulsed.daemon.jobs.policy import Candidate, Place, QueuedJob, Situation, is_urgent, level
 
 HeldPlace = tuple[int, Place]
 """Among the jobs of the session that holds the rack, the lowest is first: minus the priority, and the place."""
@@ -60,7 +60,7 @@ class Lane:
 
     def put(self, job: QueuedJob, first: int, *, held: bool) -> None:
         """Put a job in that stands where the job with the number ``first`` stands."""
-        place = (first, job.number, job.job_id)
+        place = (job.due, first, job.number, job.job_id)
         self._jobs[job.job_id] = (job, place, held)
         if held:
             insort(self.held, (-job.priority, place))
@@ -175,6 +175,7 @@ class Lane:
         height = stream.priority
         if index == 0 and stream.first is not None:
             height = level(stream.priority, stream.first.since, situation.now, situation.ageing)
+            height += is_urgent(stream.first.job, situation.now, situation.ageing)
         share = situation.used.get(stream.user, 0.0) + behind / outlook.weight(stream.user)
         return -height, share, stream.places[index]
 

@@ -2,19 +2,20 @@
 
 The rule, in this order:
 
-1. *Level*: the priority of a job, and one more for each ``ageing`` that its user has waited for a turn
-   at this priority.
+1. *Level*: the priority of a job, one more for each ``ageing`` that its user has waited for a turn
+   at this priority, and one more when it is urgent: from one ``ageing`` before it has to start to be done when due.
 2. *Batch*: where the last turn was of a batch, its next job, so that a batch is played in one go.
 3. *Share*: the user who has used least of the rack, in seconds that count half after each half-life, over their weight.
 4. *Order*: that of submission.
 
-One user's jobs of one priority have their turns in order, so that only the first of each is a candidate. Time waited is
-counted from the user's last turn, not from the submission: a user with a thousand jobs in the queue does not overtake
-the others by the age of what waits behind their own jobs.
+One user's jobs of one priority have their turns in order, those with a due date first, the earliest before all, so that
+only the first of each is a candidate. A due date so puts no job of another user off but for that one level. Time waited
+is counted from the user's last turn, not from the submission: a user with a thousand jobs in the queue does not
+overtake the others by the age of what waits behind their own jobs.
 
 **No starvation.** A candidate of priority p, where none has a higher one than P, waits at most for (P - p + 1) x ageing
-and then for one turn of each other candidate: when it has reached level P + 1, each that has a turn falls back to its
-priority, and stays below this one from then on. A turn is a job, or a session.
+and then for one turn of each other candidate; P counts one more for due dates: when it has reached level P + 1, each
+that has a turn falls back to its priority, and stays below this one from then on. A turn is a job, or a session.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ class QueuedJob(NamedTuple):
     """Unix time, seconds."""
     seconds: float = 0.0
     """That it may be expected to keep the rack."""
+    due: float = NEVER
+    """When it should be done, Unix time."""
 
 
-Place = tuple[int, int, str]
-"""Among the jobs of one user and priority, the lowest is first: where its session or batch stands, its own number, and
-the id."""
+Place = tuple[float, int, int, str]
+"""Among the jobs of one user and priority, the lowest is first: when it is due, where its session or batch stands, its
+own number, and the id."""
 
 
 class Candidate(NamedTuple):
@@ -82,6 +85,11 @@ def level(priority: int, since: float, now: float, ageing: float) -> int:
     return priority + int((now - since) / ageing) if now > since else priority
 
 
+def is_urgent(job: QueuedJob, now: float, ageing: float) -> bool:
+    """Return whether a job has to start within ``ageing`` seconds to be done when it is due, or is late already."""
+    return now >= job.due - job.seconds - ageing
+
+
 def is_played(user: str, situation: Situation) -> bool:
     """Return whether jobs of ``user`` are played: nothing holds the queue, and its mode lets them be."""
     if situation.held:
@@ -99,7 +107,7 @@ def choose(candidates: Iterable[Candidate], situation: Situation) -> Candidate |
     now, ageing, used, batch = situation.now, situation.ageing, situation.used, situation.batch
     free = situation.mode.plays and situation.booked == NEVER and not situation.held
     best: Candidate | None = None
-    highest, lowest = 0, (False, 0.0, (0, 0, ""))
+    highest, lowest = 0, (False, 0.0, (0.0, 0, 0, ""))
     for candidate in candidates:
         job = candidate.job
         if not free and not may_start(job.user, job.seconds, situation):
@@ -107,6 +115,8 @@ def choose(candidates: Iterable[Candidate], situation: Situation) -> Candidate |
         waited, height = now - candidate.since, job.priority
         if waited > 0:
             height += int(waited / ageing)
+        if job.due != NEVER and is_urgent(job, now, ageing):
+            height += 1
         if best is not None and height < highest:
             continue
         key = (not batch or job.session_id != batch, used.get(job.user, 0.0), candidate.place)

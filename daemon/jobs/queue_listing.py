@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulsed.daemon.jobs.bookings import moment
 from pulsed.daemon.jobs.estimates import StartEstimates
-from pulsed.daemon.jobs.policy import QueuedJob, is_played, level, may_start
+from pulsed.daemon.jobs.policy import NEVER, QueuedJob, is_played, is_urgent, level, may_start
 from pulsed.daemon.jobs.registry import JobRegistry
 from pulsed.model.queue import QueueEntry
 
@@ -59,6 +59,8 @@ class QueueListing:
         since = queue.since(job.job_id)
         if since is not None and (higher := level(job.priority, since, now, queue.sharing.ageing) - job.priority):
             words.append(f"+{higher} for waiting")
+        if job.due != NEVER:
+            words.append(f"{'+1 as it is ' if is_urgent(job, now, queue.sharing.ageing) else ''}due {moment(job.due)}")
         usage = queue.usage
         words.append(
             f"{job.user} has used {usage.counted(job.user, now):.3g} s of a share of {usage.weight(job.user):g}"

@@ -68,7 +68,7 @@ def check_quota(
         quota: what they may.
         job: what it asks for.
         shots: of all of its programs.
-        priority: of the job.
+        priority: of the job; a due date is worth one more.
         queued: what they have in the queue.
         today: what they have used since midnight UTC.
 

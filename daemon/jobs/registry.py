@@ -125,7 +125,7 @@ class JobRegistry:
         self.jobs[info.job_id] = job
         self.queue.add(
             info.job_id, info.priority, self.sessions.of_job(info.session_id), user=info.owner, created=info.created,
-            seconds=job.expected,
+            seconds=job.expected, due=info.due,
         )  # fmt: skip
         self.to_compile.set()
 

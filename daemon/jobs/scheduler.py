@@ -72,11 +72,16 @@ class Scheduler:
 
     def add(
         self, job_id: str, priority: int, session_id: str = "", *, user: str = "", created: float = 0.0,
-        seconds: float = 0.0,
+        seconds: float = 0.0, due: float | None = None,
     ) -> None:  # fmt: skip
-        """Put a job at the end of those of its user and priority, or of its session; it waits to be compiled."""
+        """Put a job at the end of those of its user and priority, or of its session; it waits to be compiled.
+
+        One with a ``due`` date stands before those that are due later, or never.
+        """
         self._counter += 1
-        job = self._jobs[job_id] = QueuedJob(job_id, priority, self._counter, session_id, user, created, seconds)
+        job = self._jobs[job_id] = QueuedJob(
+            job_id, priority, self._counter, session_id, user, created, seconds, NEVER if due is None else due
+        )  # fmt: skip
         if session_id:
             self._members.setdefault(session_id, {})[job_id] = None
             self._first.setdefault((session_id, priority), job.number)
@@ -150,7 +155,7 @@ class Scheduler:
             return list(self._playing).index(job_id)
         before = len(self._playing)
         if job.session_id and job.session_id == self.holder:
-            here = (-job.priority, (self._stands(job), job.number, job_id))
+            here = (-job.priority, (job.due, self._stands(job), job.number, job_id))
             return before + bisect_left(self._queue.held, here)
         if job_id in self._parked:
             return before + len(self._queue) + list(self._parked).index(job_id)

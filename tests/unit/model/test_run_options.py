@@ -26,6 +26,7 @@ from pulsed.model.option_readers import (
     SpectrumReader,
     TextReader,
     TextsReader,
+    TimeReader,
     UnreadReader,
     frequency_range,
 )
@@ -39,7 +40,7 @@ from pulsed.wire.roles import Role
 DEVICE = load_device(Path(pulsed.configs.__file__).parent / "sim5.toml")
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "run-options.md"
 ROWS = [pytest.param(row, id=row.name) for row in RUN_OPTIONS.values()]
-ELSEWHERE = {"job_name": "name", "job_tags": "tags", "priority": "priority"}
+ELSEWHERE = {"job_name": "name", "job_tags": "tags", "priority": "priority", "due": "due"}
 """Fields of the request that some options travel in."""
 
 
@@ -75,6 +76,8 @@ def good_and_bad(row: RunOption) -> tuple[list[Any], list[Any]]:
                 Spectrum(port, ()),
                 Spectrum(port, (5e9,), 0.0),
             ]
+        case TimeReader():
+            return [None, 1e9, 5e-324], [0.0, -1.0, 1e11, math.nan]
         case AbsentReader():
             return [None], []
         case UnreadReader():
@@ -88,7 +91,7 @@ def daemon_says(row: RunOption, value: Any) -> InvalidValueError | None:
     if row.travels:
         options = msgspec.structs.replace(options, **{row.name: value})
     elif row.name in ELSEWHERE:
-        fields[ELSEWHERE[row.name]] = "" if value is None else value
+        fields[ELSEWHERE[row.name]] = "" if value is None and row.name == "job_name" else value
     request = JobRequest("job", ("schedule",), 1, options, **fields)
     sent = DaemonProtocol(1000).receive(frames_of(Submit(1, request), [b"x"]), "user", Role.EXPERIMENTER)
     assert isinstance(sent, Received), row.name

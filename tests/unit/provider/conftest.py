@@ -190,7 +190,7 @@ class DaemonDouble:
         self.infos[request.job_id] = JobInfo(
             request.job_id, self._device.name, JobState.QUEUED, "me", time.time(), request.num_programs,
             request.options, request.name, request.tags, request.priority, request.session_id,
-            queue_position=1,
+            queue_position=1, due=request.due,
         )  # fmt: skip
         self._ended[request.job_id] = threading.Event()
         if not self.hold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -196,6 +197,14 @@ def _priority(bench: Bench) -> None:
     assert [queue.position(job_id, 0.0) for job_id in ("5", "0")] == [0, 1]
 
 
+def _due(bench: Bench) -> None:
+    queue = Scheduler()
+    for due in (None, "2100-01-02T00:00:00Z", datetime(2100, 1, 1, tzinfo=UTC)):
+        queue.add(str(due), 0, due=bench.run(due=due).request.due)
+    order = queue.order(0.0)
+    assert order == ["2100-01-01 00:00:00+00:00", "2100-01-02T00:00:00Z", "None"]
+
+
 def _seed_simulator(bench: Bench) -> None:
     with pytest.raises(OptionValueError, match="seed_simulator"):
         bench.run(seed_simulator=1)
@@ -286,6 +295,7 @@ EFFECTS: dict[str, Callable[[Bench], None]] = {
     "job_name": lambda bench: _same(bench.run(job_name="mine").job.name(), "mine"),
     "job_tags": lambda bench: _same(bench.run(job_tags=["a", "b"]).job.tags(), ["a", "b"]),
     "priority": _priority,
+    "due": _due,
     "dynamical_decoupling": _dynamical_decoupling,
     "hold_calibration": _hold_calibration,
     "on_stale_calibration": _on_stale_calibration,

@@ -151,7 +151,7 @@ class TestOptions:
         daemon.sets[other.calibration_id] = other
         backend.run(
             measured(), shots=5, memory=True, meas_level=1, meas_return="avg", rep_delay=2e-4,
-            qubit_lo_freq=[5e9] * 5, meas_lo_freq=[7e9] * 5, job_name="mine", job_tags=["a", "b"], priority=3,
+            qubit_lo_freq=[5e9] * 5, meas_lo_freq=[7e9] * 5, job_name="mine", job_tags=["a", "b"], priority=3, due=4e9,
             dry_run=True, calibration_id=other.calibration_id,
         )  # fmt: skip
         request, _ = daemon.received[0]
@@ -159,7 +159,7 @@ class TestOptions:
         assert (options.shots, options.memory, options.meas_level, options.meas_return) == (5, True, 1, "avg")
         assert (options.rep_delay, options.dry_run) == (2e-4, True)
         assert (options.qubit_lo_freq, options.meas_lo_freq) == ((5e9,) * 5, (7e9,) * 5)
-        assert (request.name, request.tags, request.priority) == ("mine", ("a", "b"), 3)
+        assert (request.name, request.tags, request.priority, request.due) == ("mine", ("a", "b"), 3, 4e9)
         assert options.calibration_id == other.calibration_id
 
     def test_the_set_of_the_target_is_named(self, backend: PulsedBackend, daemon) -> None:

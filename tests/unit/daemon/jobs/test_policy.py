@@ -20,7 +20,9 @@ from pulsed.daemon.jobs.policy import (
     level,
     may_start,
 )
+from pulsed.daemon.jobs.scheduler import Scheduler
 from pulsed.daemon.jobs.usage import Usage
+from pulsed.model.policies import Sharing
 from pulsed.model.queue import QueueMode
 
 AGEING, LONGEST = 4.0, 2.0
@@ -58,7 +60,7 @@ class Line:
 
     def candidates(self) -> list[Candidate]:
         return [
-            Candidate(jobs[0], (jobs[0].number, jobs[0].number, jobs[0].job_id),
+            Candidate(jobs[0], (jobs[0].due, jobs[0].number, jobs[0].number, jobs[0].job_id),
                       max(jobs[0].created, self.turns.get(key, 0.0)))
             for key, jobs in self.streams.items() if jobs
         ]  # fmt: skip
@@ -137,6 +139,45 @@ def test_the_highest_level_is_first_and_those_of_one_user_keep_their_order(
         number[job.user, job.priority] = job.number
         levels = {one.job.job_id: level(one.job.priority, one.since, now, AGEING) for one in waiting}
         assert levels[job.job_id] == max(levels.values())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.one_of(st.none(), st.floats(0, 30)), st.floats(0.1, 2)), max_size=30),
+    st.floats(0, 40),
+)  # fmt: skip
+def test_a_due_date_orders_the_jobs_of_its_user_and_is_worth_one_level_and_no_more_to_others(
+    jobs: list[tuple[int, float | None, float]], now: float
+) -> None:
+    queue = Scheduler(Sharing(ageing=AGEING))
+    for number, (user, due, seconds) in enumerate(jobs):
+        queue.add(str(number), 0, user=f"u{user}", created=now, seconds=seconds, due=due)
+    left = {str(number): job for number, job in enumerate(jobs)}
+    while left:
+        taken = queue.take_to_compile(now)
+        assert taken is not None
+        user, due, seconds = left.pop(taken)
+        mine = [one for one in left.values() if one[0] == user]
+        assert all((NEVER if due is None else due) <= (NEVER if one[1] is None else one[1]) for one in mine)
+        urgent = due is not None and now >= due - seconds - AGEING
+        firsts = {}
+        for number, one in sorted(left.items(), key=lambda item: (item[1][1] is None, item[1][1] or 0, int(item[0]))):
+            firsts.setdefault(one[0], (number, one))
+        for _, other in firsts.values():
+            if other[0] != user and other[1] is not None and now >= other[1] - other[2] - AGEING:
+                assert urgent, "one that has to start now is before those that have not"
+        queue.remove(taken)
+    assert len(queue) == 0
+
+
+def test_a_flood_of_due_dates_is_overtaken_in_the_end() -> None:
+    line = Line(EVEN)
+    line.submit(QueuedJob("none", 0, 0, "", "u0", 0.0, 1.0))
+    for number in range(1, 200):
+        line.submit(QueuedJob(f"{number}", 0, number, "", f"u{1 + number % 3}", 0.0, LONGEST, due=0.0))
+    while line.turn() is not None:
+        pass
+    (start,) = (start for job, _, start in line.played if job.job_id == "none")
+    assert AGEING <= start <= 2 * AGEING + 4 * LONGEST, "one level, and one more for the due date"
 
 
 @given(
