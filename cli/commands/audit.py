@@ -11,10 +11,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pulsed.cli.options import as_json_option, home_option
-from pulsed.cli.screens.status import moment
 from pulsed.cli.screens.terminal import plain_table, show_answer
 from pulsed.cli.spans import date
 from pulsed.client.home import home_directory
+from pulsed.model.wording import moment
 from pulsed.store.audit_log import AuditRecord, records_of
 from pulsed.store.audit_verify import AuditReport
 from pulsed.store.audit_verify import verify as verify_log

@@ -20,9 +20,10 @@ from rich.text import Text
 from pulsed.cli.lab_part import require_lab_part
 from pulsed.cli.processes import OwnDaemon
 from pulsed.cli.screens import demo_tables
-from pulsed.cli.screens.status import counts_chart, duration
+from pulsed.cli.screens.status import counts_chart
 from pulsed.cli.screens.terminal import Terminal, plain, plain_table
 from pulsed.cli.screens.text import say
+from pulsed.model.wording import duration
 from pulsed.wire import messages
 
 if TYPE_CHECKING:

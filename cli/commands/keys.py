@@ -12,7 +12,6 @@ import msgspec
 from rich.text import Text
 
 from pulsed.cli.options import as_json_option, home_option
-from pulsed.cli.screens.status import duration, when
 from pulsed.cli.screens.terminal import plain_table, show_answer
 from pulsed.cli.screens.text import say
 from pulsed.cli.spans import date, span
@@ -21,6 +20,7 @@ from pulsed.client.key_changes import revoke_client, rotate_client, rotate_serve
 from pulsed.client.keys import add_client, load_key
 from pulsed.client.known_clients import key_files, read_last_seen
 from pulsed.model.errors import InvalidValueError, KeyFileError
+from pulsed.model.wording import duration, when
 from pulsed.store.audit_log import AuditLog, AuditRecord
 
 _OVERLAP = "7d"

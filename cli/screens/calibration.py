@@ -9,11 +9,12 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from pulsed.cli.screens.status import TableOrLines, calibration_screen, show_value, when
+from pulsed.cli.screens.status import TableOrLines, calibration_screen
 from pulsed.cli.screens.terminal import plain, plain_table
-from pulsed.cli.screens.text import visible
 from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, Value
 from pulsed.model.units import format_quantity
+from pulsed.model.visible import visible
+from pulsed.model.wording import show_value, when
 
 _NAMED = 3
 """Names that a line of the log lists."""

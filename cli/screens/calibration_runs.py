@@ -10,10 +10,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from pulsed.cli.screens.calibration import difference
-from pulsed.cli.screens.status import duration, show_value, when
 from pulsed.cli.screens.terminal import plain, plain_table
-from pulsed.cli.screens.text import visible
 from pulsed.model.calibration import CalibrationSet, RunRecord, Value
+from pulsed.model.visible import visible
+from pulsed.model.wording import duration, show_value, when
 
 if TYPE_CHECKING:
     from pulsed.calibration.routine import Routine

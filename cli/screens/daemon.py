@@ -10,11 +10,12 @@ from rich.text import Text
 
 from pulsed.cli.screens.alerts import alert_lines
 from pulsed.cli.screens.interlocks import interlock_lines
-from pulsed.cli.screens.status import STATES, duration
+from pulsed.cli.screens.status import STATES
 from pulsed.cli.screens.terminal import plain, plain_table
-from pulsed.cli.screens.text import visible
 from pulsed.model.calibration import RunRecord
 from pulsed.model.errors import ErrorInfo, from_info
+from pulsed.model.visible import visible
+from pulsed.model.wording import duration
 from pulsed.wire.messages import Status
 
 _STANDS = {"never": "never measured"}

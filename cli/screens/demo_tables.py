@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pulsed.cli.screens.daemon import identity
-from pulsed.cli.screens.status import show_value
 from pulsed.cli.screens.terminal import plain_table
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.job import JobInfo
+from pulsed.model.wording import show_value
 from pulsed.wire.messages import Status
 
 if TYPE_CHECKING:

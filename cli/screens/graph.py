@@ -10,9 +10,10 @@ from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pulsed.cli.screens.status import STATES, show_value
+from pulsed.cli.screens.status import STATES
 from pulsed.cli.screens.terminal import plain, plain_table
-from pulsed.cli.screens.text import visible
+from pulsed.model.visible import visible
+from pulsed.model.wording import show_value
 
 if TYPE_CHECKING:
     from pulsed.calibration.graph.graph import Graph, Node

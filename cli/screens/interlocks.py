@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pulsed.cli.screens.status import duration
 from pulsed.cli.screens.terminal import plain, plain_table
 from pulsed.model.interlock_status import InterlockState, InterlockStatus
+from pulsed.model.wording import duration
 
 _STYLE = {InterlockState.ARMED: "green", InterlockState.UNREAD: "yellow", InterlockState.TRIPPED: "bold red"}
 

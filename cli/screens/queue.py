@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pulsed.cli.screens.status import duration, state_text, when
+from pulsed.cli.screens.status import state_text
 from pulsed.cli.screens.terminal import plain, plain_table
 from pulsed.model.job import JobState
+from pulsed.model.wording import duration, when
 from pulsed.wire.queue_messages import QueueReply
 
 

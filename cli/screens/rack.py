@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pulsed.cli.screens.status import kind_table
-from pulsed.cli.screens.text import visible
 from pulsed.model.calibration import Value
+from pulsed.model.visible import visible
 
 
 def truth_screen(truth: Mapping[str, Any]) -> RenderableType:

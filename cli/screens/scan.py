@@ -17,7 +17,7 @@ from rich.text import Text
 from pulsed.calibration.results.run_plots import axis_of, save_figure
 from pulsed.calibration.routine import Outcome
 from pulsed.calibration.routines.scan_plots import shown
-from pulsed.cli.screens.text import visible
+from pulsed.model.visible import visible
 
 if TYPE_CHECKING:
     from pulsed.calibration.routines.scan import Scan

@@ -9,9 +9,9 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from pulsed.cli.screens.status import duration, when
 from pulsed.cli.screens.terminal import plain_table
 from pulsed.model.session import SessionInfo, SessionState, holds_rack, is_booked
+from pulsed.model.wording import duration, when
 
 
 def standing(session: SessionInfo) -> str:

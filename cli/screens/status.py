@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
@@ -16,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pulsed.cli.screens.terminal import plain, plain_table
-from pulsed.cli.screens.text import visible
 from pulsed.model.calibration import CalibrationSet, Value
 from pulsed.model.errors import from_info
 from pulsed.model.job import JobInfo, JobLogEntry, JobState
-from pulsed.model.units import error_decimals, format_quantity, format_with_error, parse_quantity
+from pulsed.model.units import format_quantity, parse_quantity
+from pulsed.model.visible import visible
+from pulsed.model.wording import SHORT_UNITS, concise, duration, moment, show_value, when
 
 _STYLE = {
     JobState.DONE: "green",
@@ -36,31 +36,9 @@ STATES = {
     "faulty": ("⊘", "dim red"), "unused": ("·", "dim"),
 }  # fmt: skip
 """The mark and the style of each state of a node of the calibration graph."""
-_SHORT = {"full scale": "FS"}
 _STATE_WIDTH = max(map(len, JobState))
 _ANY_WIDTH = 1000
 _BARS = " ▏▎▍▌▋▊▉█"
-
-
-def when(seconds: float) -> str:
-    """Return a Unix time as the local date and time."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def moment(text: str) -> str:
-    """Return an ISO 8601 time as :func:`when` does; a date alone, or what is no time, as it is."""
-    try:
-        return when(datetime.fromisoformat(text).timestamp()) if "T" in text else text
-    except ValueError:
-        return text
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: ``12.3 ms``, ``4.56 s``, ``2 h 5 min``."""
-    if abs(seconds) < 120:
-        return format_quantity(seconds, "s", 3)
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def bar(fraction: float, width: int) -> str:
@@ -193,39 +171,11 @@ def times_table(job: JobInfo) -> Table:
     return table
 
 
-def show_value(value: Value) -> str:
-    """Return one calibrated value for people, with its standard error where there is one: ``45.6 ± 0.9 µs``."""
-    if isinstance(value.value, tuple):
-        if len(value.value) > 5:
-            return f"{len(value.value)} values"
-        unit = _SHORT.get(value.unit, value.unit)
-        return "(" + ", ".join(f"{item:.4g}" for item in value.value) + f") {unit}".rstrip()
-    prefixed = value.unit in {"Hz", "s"}
-    unit = _SHORT.get(value.unit, value.unit)
-    if value.stderr:
-        if prefixed and value.value:
-            return format_with_error(value.value, value.stderr, value.unit)
-        digits = error_decimals(value.stderr)
-        return f"{value.value:.{digits}f} ± {value.stderr:.{digits}f} {unit}".rstrip()
-    return format_quantity(value.value, value.unit, 7) if prefixed else f"{value.value:.4g} {unit}".rstrip()
-
-
-def concise(value: float, stderr: float | None) -> str:
-    """Return a value with its standard error as physicists write it: ``0.0131(8)``; five digits without one.
-
-    The error has one digit, or two when the first of them is a 1.
-    """
-    if not stderr:
-        return f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.5g}"
-    digits = error_decimals(stderr)
-    return f"{value:.{digits}f}({round(stderr * 10**digits)})"
-
-
 def _row(values: Sequence[Value | None]) -> tuple[str, list[str]]:
     """Return the unit that all values of a row share, with an SI prefix, and the values in it."""
     units = {value.unit for value in values if value is not None}
     unit = units.pop() if len(units) == 1 else ""
-    scale, shown = 1.0, _SHORT.get(unit, unit)
+    scale, shown = 1.0, SHORT_UNITS.get(unit, unit)
     if unit in {"Hz", "s"}:
         largest = max(abs(value.value) for value in values if value is not None and not isinstance(value.value, tuple))
         shown = format_quantity(largest, unit).split()[1]

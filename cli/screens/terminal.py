@@ -15,7 +15,8 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from pulsed.cli.screens.text import say_json, visible
+from pulsed.cli.screens.text import say_json
+from pulsed.model.visible import visible
 
 _PIPED = 200
 """Columns where the output goes to no terminal: what reads it cuts as it likes."""

@@ -1,34 +1,12 @@
-"""Text of other people on this terminal: shown as it is written, never obeyed. Loads nothing heavy."""
+"""What is printed on this terminal: lines, notes, JSON. Loads nothing heavy."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import Any
 
 import click
 
-_OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Kinds of characters that a terminal acts on instead of showing them: controls, directions, surrogates, line ends."""
-_JOINERS = "\u200c\u200d"
-"""Of the kinds above, but parts of words and emoji."""
-_SUSPECTS = re.compile(r"[^\x20-\x7e\xa1-\xac\xae-\u02ff]")
-_NAMED = {"\n": r"\n", "\t": r"\t", "\r": r"\r"}
-
-
-def visible(text: str) -> str:
-    r"""Return ``text`` on one line, each character that a terminal would act on as its escape: ``\x1b``, ``\n``."""
-    return _SUSPECTS.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    if unicodedata.category(character) not in _OBEYED or character in _JOINERS:
-        return character
-    code = ord(character)
-    return _NAMED.get(character) or (
-        f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    )
+from pulsed.model.visible import visible, visible_json
 
 
 def say(*lines: str, error: bool = False) -> None:
@@ -40,14 +18,6 @@ def say(*lines: str, error: bool = False) -> None:
 def note(line: str) -> None:
     """Print a line about what is going on to the error stream, which leaves the output to the answer."""
     click.echo(visible(line), err=True)
-
-
-def _json_escape(match: re.Match[str]) -> str:
-    character = match[0]
-    if character == "\n" or unicodedata.category(character) not in _OBEYED or character in _JOINERS:
-        return character
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[k : k + 2].hex()}" for k in range(0, len(units), 2))
 
 
 def say_json(value: Any) -> None:
@@ -66,4 +36,4 @@ def say_json_line(value: Any) -> None:
 
 def say_json_text(text: str) -> None:
     """Print JSON, in which what a terminal would act on is written as JSON's own escapes."""
-    click.echo(_SUSPECTS.sub(_json_escape, text.rstrip("\n")))
+    click.echo(visible_json(text.rstrip("\n")))

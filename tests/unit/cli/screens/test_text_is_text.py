@@ -38,13 +38,14 @@ from pulsed.cli.screens.instrument import readings_screen, record_screen
 from pulsed.cli.screens.rack import truth_screen
 from pulsed.cli.screens.self_test import self_test_screen
 from pulsed.cli.screens.terminal import Terminal, plain, plain_table
-from pulsed.cli.screens.text import say_json, visible
+from pulsed.cli.screens.text import say_json
 from pulsed.model.alerts import Alert, AlertState, Receiver
 from pulsed.model.calibration import CalibrationSet, Fault, LogEntry, PastValue, RunRecord, Value
 from pulsed.model.device import load_device
 from pulsed.model.errors import ErrorInfo, PulsedError
 from pulsed.model.job import JobInfo, JobState
 from pulsed.model.session import SessionEnd, SessionInfo, SessionMode
+from pulsed.model.visible import visible
 from pulsed.wire.messages import (
     AnyEvent,
     CalibrationChanged,
