@@ -34,3 +34,17 @@ def missing_part(error: ModuleNotFoundError) -> MissingPackageError | None:
     """Return what a failed import says about the lab part; None when it is about something else."""
     name = (error.name or "").partition(".")[0]
     return lab_part_missing(name) if name in PACKAGES else None
+
+
+WEB_PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "jinja2": "Jinja2", "multipart": "python-multipart"}
+"""The packages of the extra ``web``, by the name under which they are imported."""
+
+
+def require_web_part() -> None:
+    """Raise :class:`MissingPackageError` unless the web part is installed."""
+    for name, package in WEB_PACKAGES.items():
+        if find_spec(name) is None:
+            raise MissingPackageError(
+                "this command needs the web part of pulsed: pip install 'pulsed[web]'", subject="pulsed",
+                value=f"no package {package}",
+            )  # fmt: skip

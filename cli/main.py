@@ -25,6 +25,7 @@ COMMANDS = {
         "events:events",
         "Show what the daemon tells as it happens: jobs, sessions, instruments, calibration sets, alerts.",
     ),
+    "web": ("web:web", "Serve the operators' page: rack and queue, live, in a browser."),
     "doctor": ("doctor:doctor", "Find what is wrong with a daemon, running or not, and say what to do."),
     "self-test": (
         "self_test:self_test",

@@ -147,7 +147,7 @@ def key_path(key: Path | str | None, home: Path) -> Path:
     """Return the file of a client's key: ``key`` is a file, a name in ``home``, or None for the local one."""
     if key is None:
         return client_path(home, LOCAL)
-    if isinstance(key, str) and Path(key).name == key and not Path(key).exists():
+    if isinstance(key, str) and Path(key).name == key and not Path(key).is_file():
         return client_path(home, key)
     return Path(key)
 

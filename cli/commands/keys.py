@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import click
 import msgspec
 from rich.text import Text
 
+from pulsed.cli.audited import note_change
 from pulsed.cli.options import as_json_option, home_option
 from pulsed.cli.screens.terminal import plain_table, show_answer
 from pulsed.cli.screens.text import say
@@ -21,7 +20,6 @@ from pulsed.client.keys import add_client, load_key
 from pulsed.client.known_clients import key_files, read_last_seen
 from pulsed.model.errors import InvalidValueError, KeyFileError
 from pulsed.model.wording import duration, when
-from pulsed.store.audit_log import AuditLog, AuditRecord
 
 _OVERLAP = "7d"
 
@@ -89,7 +87,7 @@ def add_key(name: str, role: str, expires: float | None, home: str | None) -> No
         raise InvalidValueError("is over", subject="--expires", value=when(expires), legal="a date to come")
     directory = home_directory(home)
     path = add_client(directory, name, role, expires or 0.0)
-    _note(directory, "keys.add", name, f"{role}, expires {when(expires) if expires else 'never'}")
+    note_change(directory, "keys.add", name, f"{role}, expires {when(expires) if expires else 'never'}")
     say(str(path))
 
 
@@ -104,7 +102,7 @@ def revoke_key(name: str, home: str | None) -> None:
     """
     directory = home_directory(home)
     there = revoke_client(directory, name)
-    _note(directory, "keys.revoke", name, ", ".join(path.name for path in there))
+    note_change(directory, "keys.revoke", name, ", ".join(path.name for path in there))
     for path in there:
         say(f"deleted {path}")
 
@@ -120,7 +118,7 @@ def rotate_key(name: str, overlap: float, home: str | None) -> None:
     """Give a client a new key with the same role, and print the path of its file. Give the file to its user."""
     directory = home_directory(home)
     path = rotate_client(directory, name, overlap)
-    _note(directory, "keys.rotate", name, f"the old key is valid for {duration(overlap)}")
+    note_change(directory, "keys.rotate", name, f"the old key is valid for {duration(overlap)}")
     say(str(path))
 
 
@@ -138,16 +136,5 @@ def rotate_server_key(overlap: float, home: str | None) -> None:
     """
     directory = home_directory(home)
     rotate_server(directory, overlap)
-    _note(directory, "keys.rotate", "server", f"the old key is valid for {duration(overlap)}")
+    note_change(directory, "keys.rotate", "server", f"the old key is valid for {duration(overlap)}")
     say(f"the daemon takes its new key {'now' if overlap <= 0 else f'in {duration(overlap)}'}")
-
-
-def _note(home: Path, what: str, name: str, detail: str) -> None:
-    """Write a change into the audit log, by the name of this machine's user."""
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        who = f"user {os.getuid()}"
-    log = AuditLog(home / "audit")
-    log.append([AuditRecord(who, what, "done", host="this machine", object=name, detail=detail)])
-    log.close()

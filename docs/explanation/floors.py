@@ -19,6 +19,7 @@ PICTURE = ROOT / "docs" / "images" / "floors.png"
 
 CHARTERS = {
     "cli": "the pulsed command; speaks to the daemon through client",
+    "web": "the operators' page; through client, too",
     "daemon": "the process that owns a rack",
     "provider": "the Qiskit view of a rack",
     "drivers": "the instruments of a rack",
@@ -34,6 +35,7 @@ CHARTERS = {
 }
 INSIDE = {
     "cli": {"commands": "one file per command group", "screens": "what is shown on a terminal"},
+    "web": {"pages": "one file per page", "lab": "what is known of the daemon", "access": "who may come in"},
     "daemon": {
         "main": "start and stop", "observe": "systemd, metrics, alerts", "front": "sockets, rights, requests",
         "jobs": "registry, scheduler, stages",
@@ -79,9 +81,9 @@ STEPS = {
 
 BLUE, ORANGE, GREEN, VIOLET, SAND, GREY = "#bcd5ee", "#f8c9b0", "#c5e3c1", "#ddd0ee", "#e2dccd", "#d8dbe0"
 COLOURS = {
-    "cli": GREY, "daemon": ORANGE, "provider": BLUE, "drivers": ORANGE, "calibration": GREEN, "client": BLUE,
-    "compiler": VIOLET, "wire": BLUE, "simulator": SAND, "pulse": VIOLET, "store": ORANGE, "compute": GREY,
-    "model": GREY,
+    "cli": GREY, "web": GREY, "daemon": ORANGE, "provider": BLUE, "drivers": ORANGE, "calibration": GREEN,
+    "client": BLUE, "compiler": VIOLET, "wire": BLUE, "simulator": SAND, "pulse": VIOLET, "store": ORANGE,
+    "compute": GREY, "model": GREY,
 }  # fmt: skip
 LEGEND = (
     (BLUE, "the experimenter's side"), (ORANGE, "the daemon and its workers"), (VIOLET, "language and compiler"),

@@ -110,6 +110,8 @@ COMMANDS: dict[str, Case] = {
     "alerts list": ([], {}),
     "alerts test": ([], {}),
     "stop": ([], {}),
+    "web": ([], {"--port": ["8811"], "--host": ["192.0.2.7"], "--certificate": ["c.pem"], "--private-key": ["k.pem"],
+                 "--no-browser": []}),
     "rack": ([], {"--config": ["coupler2"], "--ports": ["ephemeral"]}),
     "rack random": (["chip"], {"--seed": ["7"], "--qubits": ["3"], "--collisions": []}),
     "rack truth": ([], {"--control": ["127.0.0.1:1"], "--json": []}),

@@ -53,3 +53,11 @@ def test_key_file_errors(tmp_path: Path) -> None:
         path.chmod(mode)
         with pytest.raises(KeyFileError, match=f"{mode:04o}.*legal: 0600"):
             k.load_key(path)
+
+
+def test_a_folder_beside_the_user_is_not_the_key_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    k.make_keys(tmp_path / "home")
+    path = k.add_client(tmp_path / "home", "web", "operator")
+    (tmp_path / "web").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert k.key_path("web", tmp_path / "home") == path

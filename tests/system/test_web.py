@@ -1,0 +1,359 @@
+"""The operators' page against a real daemon, over HTTP: who gets in, what is shown, what its buttons do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from pulsed.client import Client
+from pulsed.client.keys import add_client
+from pulsed.model.job import JobState
+from pulsed.model.queue import QueueMode
+from pulsed.testing.daemon_process import DaemonProcess, eventually
+from pulsed.testing.jobs import PATIENCE, flip, job, packed
+from pulsed.web.access.sign_in import SESSION_SECONDS, SignIn
+from pulsed.web.app import make_app
+from pulsed.web.lab import Lab
+from pulsed.web.notices import Notices
+from pulsed.wire.roles import Role
+
+SCRIPT = "<script>alert('x')</script>"
+"""As the name of a job."""
+PART = [packed(flip())]
+
+
+class Page:
+    """The pages of one daemon on a port of their own, in a thread."""
+
+    def __init__(self, home: Path, key: str) -> None:
+        self.shift = 0.0
+        self.notices, self.sign_in = Notices(), SignIn(lambda: time.time() + self.shift)
+        self.lab = Lab(None, key, self.notices, str(home))
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.base = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        app = make_app(self.lab, self.sign_in, self.notices, cookie="pulsed-test", hosts=("127.0.0.1", "localhost"))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+
+    def __enter__(self) -> Page:
+        self._thread.start()
+        eventually(lambda: not self.lab.problem, "the page has found the daemon")
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    @contextlib.contextmanager
+    def visitor(self, role: Role | None = Role.ADMIN) -> Iterator[httpx.Client]:
+        """A browser that is signed in, unless ``role`` is None."""
+        with httpx.Client(base_url=self.base, timeout=60, trust_env=False) as browser:
+            if role is not None:
+                answer = browser.get("/sign-in", params={"link": self.sign_in.new_link(role)})
+                assert answer.status_code == 200
+            yield browser
+
+
+@pytest.fixture(scope="module")
+def home(daemon: DaemonProcess) -> Path:
+    add_client(daemon.home, "web", "operator")
+    add_client(daemon.home, "wall", "viewer")
+    return daemon.home
+
+
+@pytest.fixture(scope="module")
+def page(home: Path) -> Iterator[Page]:
+    with Page(home, "web") as served:
+        yield served
+
+
+@pytest.fixture
+def operator(page: Page) -> Iterator[httpx.Client]:
+    with page.visitor() as browser:
+        yield browser
+
+
+@pytest.fixture
+def client(daemon: DaemonProcess) -> Iterator[Client]:
+    with daemon.client() as connected:
+        yield connected
+        connected.set_queue(QueueMode.OPEN)
+
+
+def post(browser: httpx.Client, path: str, **fields: str) -> httpx.Response:
+    """Send a form as a person does who has just been given its page."""
+    found = re.search(r'name="token" value="([^"]+)"', browser.get("/rack").text)
+    assert found is not None
+    return browser.post(path, data={"token": found[1], **fields}, headers={"Origin": str(browser.base_url).rstrip("/")})
+
+
+def heading(answer: httpx.Response) -> str:
+    found = re.search(r"<h1>(.*?)</h1>", answer.text)
+    return found[1] if found else ""
+
+
+# --- who gets in ---------------------------------------------------------------------------------------------------
+
+
+def test_who_is_not_signed_in_sees_nothing_of_the_lab(page):
+    with page.visitor(None) as stranger:
+        for path in ("/", "/rack", "/queue", "/queue/progress", "/jobs/x", "/events", "/nowhere"):
+            answer = stranger.get(path)
+            assert answer.status_code == 401
+            assert heading(answer) == "Sign in"
+            assert "You are not signed in." in answer.text
+            assert "sim5" not in answer.text
+        assert stranger.post("/queue/mode", data={"mode": "pause"}).status_code == 401
+
+
+def test_a_link_signs_one_browser_in_once(page):
+    link = page.sign_in.new_link(Role.OPERATOR)
+    with page.visitor(None) as first, page.visitor(None) as second:
+        answer = first.get("/sign-in", params={"link": link})
+        cookie = answer.headers["set-cookie"].lower()
+        assert all(part in cookie for part in ("httponly", "samesite=strict", "path=/", "max-age="))
+        assert first.get("/rack").status_code == 200
+        used = second.get("/sign-in", params={"link": link})
+        assert (used.status_code, heading(used)) == (403, "Sign in")
+        assert "This link has been used" in used.text
+        wrong = second.get("/sign-in", params={"link": link[::-1]})
+        assert wrong.status_code == 403
+        assert "not one of ours" in wrong.text
+        assert second.get("/rack").status_code == 401
+
+
+def test_a_cookie_expires(page):
+    with page.visitor() as browser:
+        assert browser.get("/rack").status_code == 200
+        page.shift = 12 * 3600.0
+        try:
+            over = browser.get("/rack")
+        finally:
+            page.shift = 0.0
+        assert over.status_code == 401
+        assert "as long as one may be" in over.text
+        assert SESSION_SECONDS[Role.VIEWER] > 12 * 3600.0
+
+
+def test_signing_out_ends_it(page):
+    with page.visitor() as browser:
+        post(browser, "/sign-out")
+        assert browser.get("/rack").status_code == 401
+
+
+def test_headers_have_no_exception(page, operator):
+    with page.visitor(None) as stranger:
+        answers = [operator.get("/rack"), stranger.get("/rack"), operator.get("/static/live.js"), operator.get("/none")]
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answers[0].headers["cache-control"] == "no-store"
+    # Nothing on a page needs an exception either: no script, style or handler is written into it.
+    for path in ("/rack", "/queue"):
+        text = operator.get(path).text
+        assert re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|<style|\son\w+=|javascript:", text) is None
+        assert re.findall(r'(?:src|href)="(?:https?:)?//[^"]*', text) == [], "nothing comes from elsewhere"
+
+
+def test_another_name_that_leads_here_is_refused(page, operator):
+    for name in ("lab.example", "192.0.2.7", "127.0.0.1.lab.example", "", "["):
+        answer = operator.get("/rack", headers={"Host": name})
+        assert answer.status_code in (400, 421)
+        assert "awg1" not in answer.text
+
+
+FORGED = [
+    ({"token": "guess"}, {}),
+    ({}, {}),
+    (None, {"Origin": "http://lab.example"}),
+    (None, {"Origin": "null"}),
+    (None, {"Sec-Fetch-Site": "cross-site"}),
+    (None, {"Sec-Fetch-Site": "same-site"}),
+]
+
+
+@pytest.mark.parametrize(("fields", "headers"), FORGED)
+def test_a_forged_form_does_nothing(operator, client, fields, headers):
+    token = re.search(r'name="token" value="([^"]+)"', operator.get("/rack").text)[1]
+    fields = {"token": token} if fields is None else fields
+    answer = operator.post("/queue/mode", data={"mode": "pause", "reason": "forged", **fields}, headers=headers)
+    assert (answer.status_code, heading(answer)) == (403, "A forged form")
+    assert client.queue().control.mode is QueueMode.OPEN
+
+
+def test_another_visitor_s_form_is_forged(page, operator, client):
+    with page.visitor() as other:
+        token = re.search(r'name="token" value="([^"]+)"', other.get("/rack").text)[1]
+    answer = operator.post("/queue/mode", data={"mode": "pause", "reason": "forged", "token": token})
+    assert heading(answer) == "A forged form"
+    assert client.queue().control.mode is QueueMode.OPEN
+
+
+def test_forms_are_bounded(operator):
+    assert post(operator, "/queue/mode", mode="pause", reason="x" * 20_000).status_code == 413
+    long = post(operator, "/queue/mode", mode="pause", reason="x" * 600)
+    assert (long.status_code, heading(long)) == (400, "That cannot be")
+
+
+@pytest.mark.parametrize("key", ["web", "wall"])
+def test_a_viewer_looks_and_posts_nothing(page, home, client, key):
+    """Whether the link says that they only look, or the key of the page may do no more."""
+    with contextlib.ExitStack() as stack:
+        served = page if key == "web" else stack.enter_context(Page(home, key))
+        viewer = stack.enter_context(served.visitor(Role.VIEWER if key == "web" else Role.ADMIN))
+        assert "awg1" in viewer.get("/rack").text
+        job_id = client.submit(job(), PART).job_id
+        for path, fields in (
+            ("/queue/mode", {"mode": "pause", "reason": "so"}),
+            ("/queue/mode", {"mode": "resume"}),
+            ("/rack/stop", {"reason": "so"}),
+            (f"/jobs/{job_id}/cancel", {}),
+            ("/rack/instruments/awg1/read", {}),
+            ("/links", {"role": "operator"}),
+            ("/links", {"role": "viewer"}),
+        ):
+            answer = post(viewer, path, **fields)
+            assert (answer.status_code, heading(answer)) == (403, "Not allowed"), path
+        assert client.queue().control.mode is QueueMode.OPEN
+        client.result(job_id, PATIENCE)
+
+
+# --- what is shown, and done ---------------------------------------------------------------------------------------
+
+
+def test_the_rack(operator):
+    text = operator.get("/rack").text
+    for name in ("awg1", "digitizer", "sgs1", "operational", "Ports", "5.1 GHz"):
+        assert name in text
+    answer = post(operator, "/rack/instruments/awg1/read")
+    assert "pulsed instrument get awg1" in answer.text
+    assert heading(post(operator, "/rack/instruments/none/read")) == "Not found"
+
+
+def test_scripts_in_names_are_text(operator, client):
+    client.set_queue(QueueMode.PAUSED, "<b>reason</b>")
+    job_id = client.submit(job(name=SCRIPT, tags=(SCRIPT,)), PART).job_id
+    try:
+        for path in ("/queue", f"/jobs/{job_id}"):
+            text = eventually(lambda path=path: shown(operator, path, "&lt;script&gt;"), f"{path} shows the name")
+            assert "<script>alert" not in text
+            assert "<b>reason" not in text
+    finally:
+        client.cancel(job_id)
+
+
+def shown(browser: httpx.Client, path: str, what: str) -> str:
+    text = browser.get(path).text
+    return text if what in text else ""
+
+
+def test_the_queue_is_paused_with_a_reason_and_opened_again(operator, client):
+    answer = post(operator, "/queue/mode", mode="pause", reason="helium")
+    assert answer.status_code == 303
+    assert (client.queue().control.mode, client.queue().control.by) == (QueueMode.PAUSED, "web")
+    assert "by web: helium" in operator.get("/queue").text, "it says what was done"
+    eventually(lambda: shown(operator, "/queue", "queue paused"), "the page says it by itself")
+    post(operator, "/queue/mode", mode="resume")
+    assert client.queue().control.mode is QueueMode.OPEN
+    for mode, reason in (("halt", "so"), ("pause", " "), ("", "so")):
+        assert heading(post(operator, "/queue/mode", mode=mode, reason=reason)) == "That cannot be"
+
+
+def test_a_job_is_seen_and_cancelled(operator, client):
+    client.set_queue(QueueMode.PAUSED, "so that it waits")
+    job_id = client.submit(job(name="bell", priority=3), PART).job_id
+    text = eventually(lambda: shown(operator, "/queue", "bell"), "the queue shows it")
+    assert f'id="job-{job_id}"' in text
+    assert post(operator, f"/jobs/{job_id}/cancel").headers["location"] == "/queue"
+    assert client.job(job_id).state is JobState.CANCELLED
+    assert f"Job {job_id} is cancelled." in operator.get("/queue").text
+    post(operator, f"/jobs/{job_id}/cancel")
+    assert "had ended before" in operator.get("/queue").text
+    assert heading(operator.get("/jobs/none")) == "Not found"
+
+
+def test_stop_now_pauses_the_queue_and_ends_the_job(daemon, operator, client):
+    daemon.tell("hold")
+    try:
+        job_id = client.submit(job(), PART).job_id
+        eventually(lambda: client.status().running == job_id, "it is on the rack")
+        eventually(lambda: shown(operator, "/queue", "running"), "the page shows that it plays")
+        assert post(operator, "/rack/stop", reason="smoke").status_code == 303
+    finally:
+        daemon.untell("hold")
+    assert client.queue().control.sentence() == "the queue is paused by web: smoke"
+    eventually(lambda: client.job(job_id).state is JobState.CANCELLED, "it is cancelled")
+    assert f"job {job_id} is cancelled" in operator.get("/rack").text
+
+
+def test_what_is_done_is_in_the_audit_log(daemon, operator, client):
+    job_id = client.submit(job(), PART).job_id
+    post(operator, "/queue/mode", mode="lock", reason="for the log")
+    post(operator, f"/jobs/{job_id}/cancel")
+    paths = sorted((daemon.home / "audit").glob("*.jsonl"))
+    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    mine = [(line["what"], line["role"]) for line in lines if line["who"] == "web"]
+    assert ("queue.set", "operator") in mine
+    assert ("cancel", "operator") in mine
+
+
+def test_a_screen_for_the_wall_is_let_in_as_a_viewer(page, operator):
+    answer = post(operator, "/links", role="viewer")
+    link = re.search(r'value="http://[^"]*/sign-in\?link=([^"]+)"', answer.text)[1]
+    with page.visitor(None) as wall:
+        wall.get("/sign-in", params={"link": link})
+        assert "<b>viewer</b>" in wall.get("/rack").text
+    assert heading(post(operator, "/links", role="admin")) == "Not allowed"
+    assert heading(post(operator, "/links", role="king")) == "That cannot be"
+
+
+def test_pages_hear_of_changes_and_catch_up(page, operator, client):
+    mark = re.search(r'data-mark="([^"]+)"', operator.get("/queue").text)[1]
+    with operator.stream("GET", "/events", params={"after": mark}) as stream:
+        lines = stream.iter_lines()
+        client.set_queue(QueueMode.PAUSED, "told")
+        told: set[str] = set()
+        while "queue" not in told:
+            line = next(lines)
+            told |= set(line.removeprefix("data: ").split()) if line.startswith("data: ") else set()
+            last = line.removeprefix("id: ") if line.startswith("id: ") else mark
+            mark = last if line.startswith("id: ") else mark
+    eventually(lambda: page.notices.listeners == 0, "the page's connection is let go")
+    client.set_queue(QueueMode.OPEN)  # while nobody listens
+    with operator.stream("GET", "/events", headers={"Last-Event-ID": mark}) as stream:
+        lines = stream.iter_lines()
+        while not (line := next(lines)).startswith("data: "):
+            pass
+    assert "queue" in line
+    assert operator.get("/events", params={"after": "x" * 65}).status_code == 400
+
+
+def test_a_daemon_that_stops_and_starts_under_an_open_page(tmp_path):
+    own = DaemonProcess(tmp_path).start()
+    add_client(own.home, "web", "operator")
+    with Page(own.home, "web") as served, served.visitor() as browser:
+        assert "operational" in browser.get("/rack").text
+        own.stop()
+        text = eventually(lambda: shown(browser, "/rack", "The daemon does not answer"), "the page says so")
+        assert "What is shown is from before." in text
+        assert "awg1" in text
+        refused = post(browser, "/queue/mode", mode="pause", reason="so")
+        assert (refused.status_code, heading(refused)) == (503, "The daemon does not answer")
+        own.start()  # at another port: the page finds it by the home directory
+        eventually(lambda: "does not answer" not in browser.get("/rack").text, "the page recovers by itself")
+        assert post(browser, "/queue/mode", mode="pause", reason="so").status_code == 303
+    assert own.stop() == 0
