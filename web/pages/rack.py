@@ -36,7 +36,7 @@ class InstrumentCard:
 
 
 @dataclass(frozen=True)
-class PortRow:
+class PortLine:
     """One port as the page shows it."""
 
     name: str
@@ -81,7 +81,7 @@ def roles_of(device: DeviceDescription, instrument: str) -> Iterable[str]:
         yield "bias"
 
 
-def port_rows(device: DeviceDescription, status: Status) -> list[PortRow]:
+def port_rows(device: DeviceDescription, status: Status) -> list[PortLine]:
     """Return every port with its oscillator, its bias, and the qubits behind it."""
     behind: dict[str, list[str]] = {}
     for q, qubit in enumerate(device.qubits):
@@ -91,7 +91,7 @@ def port_rows(device: DeviceDescription, status: Status) -> list[PortRow]:
     for name, port in device.ports.items():
         lo = device.oscillators.get(port.lo) if port.lo else None
         found = status.instruments.get(port.instrument)
-        rows.append(PortRow(
+        rows.append(PortLine(
             name, port.direction, port.instrument, port.pair, bool(found and found.identity and found.error is None),
             port.lo or "", lo.frequency if lo else None, lo.power if lo else None,
             port.bias.level if port.bias else None, port.attenuation, " ".join(behind.get(name, ())),
