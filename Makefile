@@ -16,7 +16,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup chaos check docs bench peers test-peers test-tools clean help
+.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -127,6 +127,9 @@ BRINGUP_QUBITS ?= 5
 BRINGUP_KILLS ?= 20
 bringup: $(STAMP) ## bring up chips that nobody has tuned to, with kills (BRINGUP_SEEDS="1 2 ...", about 15 min each)
 	@BRINGUP_SEEDS="$(BRINGUP_SEEDS)" BRINGUP_QUBITS="$(BRINGUP_QUBITS)" BRINGUP_KILLS="$(BRINGUP_KILLS)" $(BIN)/python -m pytest -q -s tests/system/test_bringup.py
+
+imports: $(STAMP) ## a platform of qibolab on a chip made of it: every imported value verified, and a Bell state
+	@IMPORTS_ALL=1 $(BIN)/python -m pytest -q -s tests/system/test_imports.py
 
 check: $(STAMP) ## ruff, mypy, import contracts, layout, wheel
 	@$(BIN)/ruff check .

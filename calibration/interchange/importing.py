@@ -65,12 +65,14 @@ class Imported:
         return [
             f"pulsed config check {folder}/rack.toml",
             f"pulsed serve --config {folder}/rack.toml",
+            "pulsed cal verify",
             "pulsed cal bringup",
         ]
 
     def report(self, folder: str = "DIR") -> dict[str, Any]:
         """Return everything that is known of the import, as plain values."""
         return {
+            "name": self.device.name,
             "stack": self.platform.stack,
             "files": self.files,
             "qubits": {f"Q{q}": name for q, name in enumerate(self.platform.qubits)},

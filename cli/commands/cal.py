@@ -35,6 +35,7 @@ COMMANDS = {
         "cal_maintain:maintain",
         "Check what is old or doubtful, and calibrate again what has drifted and what depends on it.",
     ),
+    "verify": ("cal_verify:verify", "Measure each imported value cheaply: it is then good, mended or faulty."),
     "diagnose": (
         "cal_maintain:diagnose",
         "Find out what is wrong with a target: check it, then what it depends on, and calibrate the cause.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from pulsed.cli.screens.terminal import plain, plain_table
 if TYPE_CHECKING:
     from pulsed.calibration.interchange.fields import Line
     from pulsed.calibration.interchange.importing import Imported
+    from pulsed.calibration.verification import Finding, VerifiedValue
 
 
 def import_screen(found: Imported, folder: Path) -> RenderableType:
@@ -22,12 +23,35 @@ def import_screen(found: Imported, folder: Path) -> RenderableType:
     platform = found.platform
     names = ", ".join(f"Q{q} is {name}" for q, name in enumerate(platform.qubits))
     head = plain(f"{len(found.calibration.values)} values of {platform.stack} {platform.name} in {folder}: {names}")
-    parts: list[RenderableType] = [head, Text("They count as unverified until they are measured.", "dim")]
+    parts: list[RenderableType] = [head, Text("They count as unverified until `pulsed cal verify`.", "dim")]
     tables = {"taken over": _taken, "left out": _left, "to do": _todo}
     for outcome, table in tables.items():
         if lines := [line for line in found.lines if line.outcome == outcome]:
             parts += ["", table(outcome, lines)]
     parts += ["", Text("next", "bold"), *(plain(f"  {step}") for step in found.next_steps(str(folder)))]
+    return Group(*parts)
+
+
+FINDINGS = {"good": "green", "mended": "cyan", "faulty": "red", "not measured": "yellow"}
+"""What may have become of an imported value, and its style."""
+
+
+def verify_screen(
+    found: Sequence[VerifiedValue], counted: Mapping[Finding, int], calibration_id: str
+) -> RenderableType:
+    """Return the screen of `pulsed cal verify`: what is not simply good in a table, the rest by name."""
+    if not found:
+        return Text("no value of the active set is unverified")
+    numbers = ", ".join(f"{number} {word}" for word, number in counted.items() if number)
+    parts: list[RenderableType] = [plain(f"{numbers}; set {calibration_id} is active")]
+    if others := [one for one in found if one.finding != "good"]:
+        table = plain_table("value", "", "was", "is", "by", "why", right=("was", "is"), words=("why",), less=("by",))
+        for one in others:
+            table.add_row(one.name, Text(one.finding, FINDINGS[one.finding]), _shown(one.was), _shown(one.now), one.by,
+                          one.why)  # fmt: skip
+        parts += ["", table]
+    if good := [one.name for one in found if one.finding == "good"]:
+        parts += ["", plain(f"good: {', '.join(good)}", "dim")]
     return Group(*parts)
 
 

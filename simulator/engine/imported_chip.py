@@ -276,10 +276,12 @@ def _at_rest(chip: Chip, index: int) -> Chip:
 
     assert coupling.coupler is not None
     middle = coupling.coupler.frequency
-    try:
-        return at(float(brentq(lambda f: zz_rate(at(f), a, b), middle - 0.3e9, middle + 0.5e9, xtol=1e5)))
-    except ValueError:  # it has the same sign all along: where it is smallest is as good
-        return chip
+    grid = sorted((middle + np.linspace(-0.2e9, 0.5e9, 15)).tolist(), key=lambda f: abs(f - middle))
+    step = abs(grid[1] - grid[0])
+    for low in grid:
+        if zz_rate(at(low), a, b) * zz_rate(at(low + step), a, b) < 0:
+            return at(float(brentq(lambda f: zz_rate(at(f), a, b), low, low + step, xtol=1e5)))
+    return chip  # it has the same sign all along
 
 
 def _phasing(

@@ -138,6 +138,7 @@ COMMANDS: dict[str, Case] = {
                                "--figures": [], "--folder": ["elsewhere"]}),
     "cal bringup": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"]}),
     "cal maintain": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"], "--priority": ["-100"]}),
+    "cal verify": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"]}),
     "cal diagnose": (["Q0"], {"--routine": ["t1"], "--data": ["elsewhere"]}),
     "cal graph": ([], {"--image": ["graph.png"]}),
     "cal prune": (
@@ -355,7 +356,8 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
     ):
         monkeypatch.setattr(f"pulsed.cli.commands.{module}.Client", lambda *a, **k: Daemon(made, *a, **k))
     monkeypatch.setattr("pulsed.client.Client", lambda *a, **k: Daemon(made, *a, **k))
-    monkeypatch.setattr("pulsed.cli.commands.cal_maintain.Behind", lambda *a, **k: Daemon(made, *a, **k))
+    for module in ("cal_maintain", "cal_verify"):
+        monkeypatch.setattr(f"pulsed.cli.commands.{module}.Behind", lambda *a, **k: Daemon(made, *a, **k))
     for module in ("changes", "commands.cal_sets", "commands.cal_values"):
         monkeypatch.setattr(f"pulsed.cli.{module}.now", lambda: "2026-11-21T00:00:00+00:00")
     monkeypatch.setattr(time, "time", lambda: NOW)
@@ -375,6 +377,7 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
     put("pulsed.calibration.graph.precedence", "kept", lambda graph, name, names, calibration: list(names))
     for work in ("bringup", "maintain", "diagnose"):
         put("pulsed.calibration.bringup", work, lambda lab, *a, **k: _listed(lab, made))
+    put("pulsed.calibration.verification", "verify", lambda lab, *a, **k: _listed(lab, made))
     put("pulsed.calibration.report.report", "write_report", lambda lab, path: _listed(lab, made) or path)
     put("pulsed.calibration.report.device_plots", "save")
     put("pulsed.calibration.results.data", "to_qcodes", 1)

@@ -52,6 +52,13 @@ def test_times_are_seconds_and_zero_is_not_measured(found):
     assert found.calibration.values["Q0.t2star"].stderr is None
     assert not found.calibration.has("Q1.t2")
     assert "not measured" in why(found, "single_qubits.B2.rb_fidelity.0")
+
+
+def test_a_fidelity_of_benchmarking_is_one_minus_the_error_per_clifford(folder):
+    def measured(data):
+        data["single_qubits"]["A1"]["rb_fidelity"] = [0.9994, 5e-5]
+
+    found = edited(folder, "calibration.json", measured)
     assert found.calibration.number("Q0.rb.error") == pytest.approx(6e-4)
 
 
