@@ -50,6 +50,7 @@ COMMANDS = {
     ),
     "alerts": ("alerts:alerts", "Show what needs a person and who is told, or send a test message."),
     "queue": ("queue:queue", "Show the queue in order: who is next and why; pause, drain or lock it."),
+    "users": ("users:users", "Show what each user has queued, and used of the rack today against their quota."),
     "interlock": ("interlock:interlock", "Show the interlocks, and arm one again that has tripped."),
     "stop": ("serve:stop", "Stop the daemon: outputs off, workers ended."),
     "rack": ("rack:rack", "Run the simulated rack alone, for use with other programs."),

@@ -65,6 +65,16 @@ class QueueEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What it waits for, or why it is before the next one."""
 
 
+class UserQuota(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a user may ask for, as the configuration has it; None: no limit."""
+
+    jobs: int | None = None
+    shots: int | None = None
+    rack_seconds: float | None = None
+    bytes: int | None = None
+    priority: int | None = None
+
+
 class UserShare(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one user has used and is due."""
 
@@ -78,6 +88,16 @@ class UserShare(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rack seconds since midnight UTC."""
     bytes_today: int = 0
     """Of submissions and results since midnight UTC."""
+    role: str = ""
+    """Of the user's key; empty for one that is not let in any longer."""
+    queued_seconds: float = 0.0
+    """Rack seconds that the jobs in the queue may be expected to take."""
+    queued_shots: int = 0
+    """Of these jobs, over all circuits."""
+    queued_bytes: int = 0
+    """Of these jobs, and of their results as far as they are known."""
+    quota: UserQuota = UserQuota()
+    """What the user may ask for."""
 
 
 class UserUsage(msgspec.Struct, frozen=True, omit_defaults=True):

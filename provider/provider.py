@@ -322,7 +322,9 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
         last = None if limit is None else first + job_filters.count("limit", limit)
         clients = self._clients(backend_name)
         pages = [
-            client.all_jobs(tags=job_filters.tags(fields["tags"]), created_after=after, created_before=before)
+            client.all_jobs(
+                tags=job_filters.tags(fields["tags"]), created_after=after, created_before=before, session_id=session_id
+            )
             for client in dict.fromkeys(clients.values())
         ]
         infos = heapq.merge(*pages, key=lambda info: info.created, reverse=True) if len(pages) > 1 else chain(*pages)
@@ -331,7 +333,7 @@ class PulsedProvider(_ProviderV1):  # type: ignore[misc]
             for info in infos
             if (wanted is None or info.state in wanted)
             and backend_name in (None, info.backend)
-            and session_id in (None, info.session_id)
+            and session_id in (None, info.session_id)  # a daemon of an older version does not know this filter
         )
         return [
             PulsedJob(self._backend(info.backend, clients[info.backend]), info.job_id, clients[info.backend], info=info)

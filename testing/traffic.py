@@ -98,7 +98,8 @@ class MonthReport:
     def errors(self) -> dict[tuple[float, float], float]:
         """Return the share error of each time, in days, in which the same users always waited.
 
-        The first day after somebody comes back is left out: they catch up, with what counts of it.
+        The first day after somebody comes back is left out: they catch up. They do so for two, since those who wait
+        have turns by ageing meanwhile; the second day counts against the figure.
         """
         everybody = tuple(WEIGHTS)
         spans = [(0.0, AWAY[0], everybody), (AWAY[0], AWAY[1], everybody[1:]), (AWAY[1] + DAY, math.inf, everybody)]

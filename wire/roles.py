@@ -88,6 +88,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
 READS: frozenset[type[AnyRequest]] = frozenset({
     Hello, GetStatus, GetDevice, GetCalibration, GetCalibrationLog, GetValueHistory, GetRuns, GetJob, GetJobs,
     GetJobLog, GetSession, GetSessions, GetResult, GetSubmission, GetChunk, GetAlerts, GetRacks,
+    GetQueue,
 })  # fmt: skip
 """Requests that change nothing. All others are written into the audit log."""
 

@@ -11,7 +11,7 @@ from pulsed.daemon.jobs.usage import Usage
 from pulsed.daemon.store_thread import StoreThread
 from pulsed.model.job import JobInfo, JobRequest
 from pulsed.model.policies import Quotas, Sharing
-from pulsed.model.queue import UserShare
+from pulsed.model.queue import UserQuota, UserShare
 from pulsed.model.result_size import least_bytes
 from pulsed.store.store import Store
 from pulsed.wire.roles import Role
@@ -70,7 +70,8 @@ class Accounts:
     @staticmethod
     def demand(request: JobRequest | JobInfo, size: int, seconds: float) -> Demand:
         """Return what a job asks for; for the arguments see :meth:`check`."""
-        return Demand(1, seconds, size + least_bytes(request.num_programs, request.options))
+        shots = request.num_programs * request.options.shots
+        return Demand(1, seconds, size + least_bytes(request.num_programs, request.options), shots)
 
     def charge(self, user: str, seconds: float, size: int = 0) -> asyncio.Future[None]:
         """Add rack seconds and bytes to what a user has used; it is kept with the next write that is waited for."""
@@ -81,13 +82,16 @@ class Accounts:
         self.usage.restore(await self._store.call(Store.usage), time.time())
 
     def listed(self) -> list[UserShare]:
-        """Return what everybody has used who has used something, by name."""
+        """Return what everybody has used and queued who has used or queued something, by name, with their quotas."""
         now = time.time()
         rows = []
-        for user in self.usage.users():
-            day = self.usage.day(user, now)
-            used, jobs = self.usage.counted(user, now), self.demands.of(user).jobs
-            rows.append(UserShare(user, self.weight(user), used, jobs, day.seconds, day.bytes))
+        for user in sorted({*self.usage.users(), *self.demands.users()}):
+            day, queued, role = self.usage.day(user, now), self.demands.of(user), self._role(user)
+            quota = UserQuota(**dict(self._quotas.of(user, role)))
+            rows.append(UserShare(
+                user, self.weight(user), self.usage.counted(user, now), queued.jobs, day.seconds, day.bytes, role,
+                queued.seconds, queued.shots, queued.bytes, quota,
+            ))  # fmt: skip
         return rows
 
     def _role(self, user: str) -> str:

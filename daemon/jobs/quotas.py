@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pulsed.daemon.jobs.usage import Day
@@ -18,14 +20,16 @@ class Demand(NamedTuple):
     """On the rack, expected."""
     bytes: int = 0
     """Of submissions, and of results as far as they are known."""
+    shots: int = 0
+    """Over all circuits."""
 
     def __add__(self, other: object) -> Demand:
         assert isinstance(other, Demand)
-        return Demand(self.jobs + other.jobs, self.seconds + other.seconds, self.bytes + other.bytes)
+        return Demand(*map(operator.add, self, other))
 
     def __sub__(self, other: object) -> Demand:
         assert isinstance(other, Demand)
-        return Demand(self.jobs - other.jobs, self.seconds - other.seconds, self.bytes - other.bytes)
+        return Demand(*map(operator.sub, self, other))
 
 
 class Demands:
@@ -52,6 +56,10 @@ class Demands:
             self._users[user] = left
         else:
             del self._users[user]
+
+    def users(self) -> Iterator[str]:
+        """Yield everybody who has something in the queue."""
+        return iter(self._users)
 
     def of(self, user: str) -> Demand:
         """Return what a user has in the queue."""

@@ -122,6 +122,8 @@ class DaemonDouble:
         self.greeting = SimpleNamespace(qpy=(13, qpy.QPY_VERSION), backends=(device.name,), max_payload=2**28)
         self.received: list[tuple[JobRequest, list[bytes]]] = []
         self.infos: dict[str, JobInfo] = {}
+        self.asked_for: list[str | None] = []
+        """Sessions that lists of jobs were asked for with."""
         self.results: dict[str, tuple[JobResult, list]] = {}
         self.hold = False
         self.keeps_submissions = True
@@ -265,13 +267,16 @@ class DaemonDouble:
         return self.infos[job_id]
 
     def all_jobs(
-        self, *, tags: Sequence[str] = (), created_after: float | None = None, created_before: float | None = None
-    ) -> Iterator[JobInfo]:
+        self, *, tags: Sequence[str] = (), created_after: float | None = None, created_before: float | None = None,
+        session_id: str | None = None,
+    ) -> Iterator[JobInfo]:  # fmt: skip
+        self.asked_for.append(session_id)
         for info in reversed(list(self.infos.values())):
             if (
                 set(tags) <= set(info.tags)
                 and (created_after is None or info.created > created_after)
                 and (created_before is None or info.created < created_before)
+                and session_id in (None, info.session_id)
             ):
                 yield info
 

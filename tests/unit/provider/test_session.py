@@ -38,6 +38,7 @@ def test_what_is_run_in_the_block_belongs_to_it(backend: PulsedBackend, ready: Q
     info = daemon.sessions[session.session_id]
     assert (info.mode, info.max_time, info.ended_as) == (kind.mode, 1500.0, SessionEnd.CLOSED)
     found = backend.provider.jobs(session_id=session.session_id)
+    assert daemon.asked_for[-1] == session.session_id, "the daemon looks for them, among all it has ever had"
     assert [job.job_id() for job in found] == [job.job_id() for job in reversed(jobs)]
     assert session.status() == "Closed"
 

@@ -149,8 +149,8 @@ def test_a_due_date_orders_the_jobs_of_its_user_and_is_worth_one_level_and_no_mo
     jobs: list[tuple[int, float | None, float]], now: float
 ) -> None:
     queue = Scheduler(Sharing(ageing=AGEING))
-    for number, (user, due, seconds) in enumerate(jobs):
-        queue.add(str(number), 0, user=f"u{user}", created=now, seconds=seconds, due=due)
+    for number, (who, date, length) in enumerate(jobs):
+        queue.add(str(number), 0, user=f"u{who}", created=now, seconds=length, due=date)
     left = {str(number): job for number, job in enumerate(jobs)}
     while left:
         taken = queue.take_to_compile(now)
@@ -159,10 +159,10 @@ def test_a_due_date_orders_the_jobs_of_its_user_and_is_worth_one_level_and_no_mo
         mine = [one for one in left.values() if one[0] == user]
         assert all((NEVER if due is None else due) <= (NEVER if one[1] is None else one[1]) for one in mine)
         urgent = due is not None and now >= due - seconds - AGEING
-        firsts = {}
-        for number, one in sorted(left.items(), key=lambda item: (item[1][1] is None, item[1][1] or 0, int(item[0]))):
-            firsts.setdefault(one[0], (number, one))
-        for _, other in firsts.values():
+        firsts: dict[int, tuple[int, float | None, float]] = {}
+        for _, one in sorted(left.items(), key=lambda item: (item[1][1] is None, item[1][1] or 0, int(item[0]))):
+            firsts.setdefault(one[0], one)
+        for other in firsts.values():
             if other[0] != user and other[1] is not None and now >= other[1] - other[2] - AGEING:
                 assert urgent, "one that has to start now is before those that have not"
         queue.remove(taken)
@@ -207,7 +207,7 @@ def test_users_that_always_wait_get_their_shares(weights: list[float], lengths: 
 def test_nothing_starts_that_would_run_into_a_booked_session(seconds: float, booked: float, now: float) -> None:
     job = QueuedJob("a", 100, 1, "", "u0", 0.0, seconds)
     situation = Situation(now, AGEING, {}, booked=booked)
-    found = choose([Candidate(job, (1, 1, "a"), 0.0)], situation)
+    found = choose([Candidate(job, (NEVER, 1, 1, "a"), 0.0)], situation)
     assert (found is not None) == (now + seconds <= booked) == may_start("u0", seconds, situation)
 
 
@@ -220,7 +220,7 @@ def test_the_mode_decides_who_plays(mode: str, mine: bool, operators: bool) -> N
     assert (is_played("me", situation), is_played("operator", situation)) == (mine, operators)
     for user, plays in (("me", mine), ("operator", operators)):
         job = QueuedJob("a", 0, 1, "", user)
-        assert (choose([Candidate(job, (1, 1, "a"), 0.0)], situation) is not None) == plays
+        assert (choose([Candidate(job, (NEVER, 1, 1, "a"), 0.0)], situation) is not None) == plays
 
 
 def test_a_job_gives_way_between_chunks() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from pulsed.daemon.jobs.accounts import Accounts
 from pulsed.daemon.jobs.quotas import Demand, Demands, check_quota
 from pulsed.daemon.jobs.usage import Day
 from pulsed.model.errors import QuotaError
 from pulsed.model.policies import Quota, Quotas, RoleQuotas, RoleShares, Sharing
+from pulsed.model.queue import UserQuota
+from pulsed.testing.jobs import job
+from pulsed.wire.roles import Role
 
 JOB = Demand(1, 10.0, 1000)
 QUEUED, TODAY = Demand(3, 40.0, 5000), Day(20_000, 50.0, 4000)
@@ -57,3 +63,20 @@ def test_what_is_queued_is_counted_once() -> None:
     assert loads.of("eve") == JOB
     loads.leave("2")
     assert loads.of("eve") == Demand()
+
+
+def test_users_are_listed_with_what_they_have_queued_and_may() -> None:
+    quotas = Quotas(roles=RoleQuotas(experimenter=Quota(jobs=7, rack_seconds=60.0)), users={"eve": Quota(jobs=2)})
+    store = SimpleNamespace(write_later=lambda *_: None)
+    roles = {"eve": Role.EXPERIMENTER, "bob": Role.OPERATOR}
+    accounts = Accounts(store, Sharing(), quotas, roles.get)  # type: ignore[arg-type]
+    accounts.charge("bob", 12.0, 500)
+    request = job(num_programs=3, shots=100)
+    accounts.demands.enter("1", "eve", Accounts.demand(request, 1000, 5.0))
+    bob, eve = accounts.listed()
+    assert (bob.user, bob.role, bob.today, bob.bytes_today, bob.jobs, bob.quota) == (
+        "bob", "operator", 12.0, 500, 0, UserQuota(),
+    )  # fmt: skip
+    assert (eve.user, eve.role, eve.jobs, eve.queued_seconds, eve.queued_shots) == ("eve", "experimenter", 1, 5.0, 300)
+    assert eve.queued_bytes >= 1000
+    assert eve.quota == UserQuota(jobs=2, rack_seconds=60.0)
