@@ -232,6 +232,7 @@ def check_schedule(schedule: Schedule, rules: Rules, subject: str) -> None:
 
     check_acquires(schedule, rules, subject)
     _check_channels(schedule, rules, subject)
+    _check_grid(schedule, rules, subject)
     if not any(isinstance(instruction, Acquire) for _, instruction in schedule.instructions):
         raise UnsupportedCircuitError(
             "no Acquire, so there would be no result; add Acquire or measure", subject=subject
@@ -248,6 +249,7 @@ def check_gate(qubits: tuple[int, ...], schedule: Schedule | ScheduleBlock, rule
             )  # fmt: skip
     _check_channels(schedule, rules, subject)
     check_acquires(schedule, rules, subject)
+    _check_grid(schedule, rules, subject, starts=False)
 
 
 def check_bits(
@@ -287,6 +289,35 @@ def _check_channels(schedule: Schedule | ScheduleBlock, rules: Rules, subject: s
             )
 
 
+def _check_grid(schedule: Schedule | ScheduleBlock, rules: Rules, subject: str, starts: bool = True) -> None:
+    """Raise :class:`UnsupportedCircuitError` for a pulse whose length, or a start, is off the grid of the backend.
+
+    ``starts``: they are those of the shot, and not of a gate that is yet to be placed. The daemon checks again what
+    the port of each channel can play.
+    """
+    from pulsed.pulse.instructions import Acquire, Play
+    from pulsed.pulse.utils import is_free
+
+    timing = rules.device.timing
+    for time, instruction in _timed_instructions(schedule):
+        kind = {Play: "pulse", Acquire: "acquisition"}.get(type(instruction))
+        if kind is None:
+            continue
+        where = _where(subject, instruction, time)
+        length = instruction.duration
+        if kind == "pulse" and not is_free(length) and (length % timing.granularity or length < timing.min_length):
+            raise UnsupportedCircuitError(
+                "the pulse's length is off the backend's grid", subject=where, value=f"{length} dt",
+                legal=f"multiples of {timing.granularity} dt, from {timing.min_length} dt",
+            )  # fmt: skip
+        grid = timing.pulse_alignment if kind == "pulse" else timing.acquire_alignment
+        if starts and time is not None and time % grid:
+            raise UnsupportedCircuitError(
+                f"the {kind}'s start is off the backend's grid", subject=where, value=f"{time} dt",
+                legal=f"multiples of {grid} dt",
+            )  # fmt: skip
+
+
 def check_acquires(schedule: Schedule | ScheduleBlock, rules: Rules, subject: str) -> None:
     """Raise :class:`UnsupportedCircuitError` for a kernel, discriminator or register of Acquire that does not act."""
     from pulsed.pulse.configuration import is_calibrated, kernel_weights
@@ -297,7 +328,7 @@ def check_acquires(schedule: Schedule | ScheduleBlock, rules: Rules, subject: st
     for time, instruction in _timed_instructions(schedule):
         if not isinstance(instruction, Acquire):
             continue
-        where, qubit = f"{subject}, {instruction.channel}{time}", instruction.channel.index
+        where, qubit = _where(subject, instruction, time), instruction.channel.index
         if not is_calibrated(instruction.discriminator):
             raise UnsupportedCircuitError(
                 "an acquisition has no discriminator of its own", subject=where,
@@ -319,10 +350,14 @@ def check_acquires(schedule: Schedule | ScheduleBlock, rules: Rules, subject: st
             raise UnsupportedCircuitError(error.message, subject=where, value=error.value, legal=error.legal) from error
 
 
-def _timed_instructions(program: Schedule | ScheduleBlock) -> list[tuple[str, Instruction]]:
-    """Return the instructions of a program, each with " at ... dt"; without that where times are not known yet."""
+def _where(subject: str, instruction: Instruction, time: int | None) -> str:
+    return f"{subject}, {instruction.channel}" + ("" if time is None else f" at {time} dt")
+
+
+def _timed_instructions(program: Schedule | ScheduleBlock) -> list[tuple[int | None, Instruction]]:
+    """Return the instructions of a program, each with its time in dt; None where times are not known yet."""
     from pulsed.pulse.schedule import instructions_of
 
     if is_late(program):
-        return [("", instruction) for instruction in instructions_of(program)]
-    return [(f" at {time} dt", instruction) for time, instruction in program.instructions]
+        return [(None, instruction) for instruction in instructions_of(program)]
+    return list(program.instructions)

@@ -121,6 +121,34 @@ class TestRefusals:
         with pytest.raises(UnsupportedCircuitError, match="'lonely': no Acquire"):
             backend.run(Schedule((0, Play(Constant(160, 0.1), DriveChannel(0))), name="lonely"))
 
+    @pytest.mark.parametrize(
+        ("at", "item", "value", "legal"),
+        [
+            (0, Play(Constant(100, 0.1), DriveChannel(1)), "100 dt", "multiples of 8 dt, from 16 dt"),
+            (0, Play(Constant(8, 0.1), DriveChannel(1)), "8 dt", "multiples of 8 dt, from 16 dt"),
+            (3, Acquire(1200, AcquireChannel(1), MemorySlot(1)), "3 dt", "multiples of 4 dt"),
+        ],
+    )
+    def test_schedules_off_the_grid(
+        self, backend: PulsedBackend, at: int, item: Play | Acquire, value: str, legal: str
+    ) -> None:
+        with pytest.raises(UnsupportedCircuitError, match="off the backend's grid") as caught:
+            backend.run([measured(), Schedule((at, item), (0, readout(0)), name="off")])
+        assert caught.value.subject.endswith(f"'off', {item.channel} at {at} dt")
+        assert (str(caught.value.value), caught.value.legal) == (value, legal)
+
+    def test_pulse_gates_off_the_grid(self, backend: PulsedBackend) -> None:
+        """Where a gate is placed is not known yet: only its lengths are looked at."""
+        gate = Schedule(
+            (1, Play(Constant(104, 0.1), DriveChannel(0))), (200, Play(Constant(100, 0.1), DriveChannel(0)))
+        )
+        circuit = QuantumCircuit(1, 1, name="own")
+        circuit.append(Gate("mine", 1, []), [0])
+        circuit.measure(0, 0)
+        with pytest.raises(UnsupportedCircuitError, match="off the backend's grid") as caught:
+            backend.run(circuit, calibrations={("mine", 0): gate})
+        assert caught.value.subject.endswith("DriveChannel(0) at 200 dt")
+
     def test_schedule_on_no_channel(self, backend: PulsedBackend) -> None:
         with pytest.raises(UnsupportedCircuitError, match="got d7; legal: d0, d1"):
             backend.run(readout().insert(0, Play(Constant(160, 0.1), DriveChannel(7))))
