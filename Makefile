@@ -1,4 +1,5 @@
 # Everything a fresh machine with Python >= 3.11 and make needs. No target installs anything outside .venv*.
+# pip compiles no bytecode: of each environment a fifth is ever imported, and is compiled then.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(need_python)
 	@echo "installing into $(VENV) (about two minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,test,check,bench,docs]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[lab,test,check,bench,docs]'
 	@touch $@
 
 $(LEGACY_STAMP): pyproject.toml constraints.txt constraints-legacy.txt
@@ -39,14 +40,14 @@ $(LEGACY_STAMP): pyproject.toml constraints.txt constraints-legacy.txt
 	@echo "installing into $(LEGACY) (about two minutes, once) ..."
 	@$(PYTHON) -m venv $(LEGACY)
 	@grep -v '^qiskit==' constraints.txt | cat - constraints-legacy.txt > $(LEGACY)/constraints.txt
-	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LEGACY)/constraints.txt -e '.[lab,test]'
+	@$(LEGACY)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c $(LEGACY)/constraints.txt -e '.[lab,test]'
 	@touch $@
 
 $(OLDEST_STAMP): pyproject.toml constraints-oldest.txt
 	$(need_python)
 	@echo "installing into $(OLDEST) (some minutes, once) ..."
 	@$(PYTHON) -m venv $(OLDEST)
-	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[lab,test]'
+	@$(OLDEST)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints-oldest.txt -e '.[lab,test]'
 	@touch $@
 
 $(OLDEST2_STAMP): pyproject.toml constraints-oldest.txt
@@ -54,14 +55,14 @@ $(OLDEST2_STAMP): pyproject.toml constraints-oldest.txt
 	@echo "installing into $(OLDEST2) (some minutes, once) ..."
 	@$(PYTHON) -m venv $(OLDEST2)
 	@grep -v '^qiskit==' constraints-oldest.txt > $(OLDEST2)/constraints.txt && echo 'qiskit==2.3' >> $(OLDEST2)/constraints.txt
-	@$(OLDEST2)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST2)/constraints.txt -e '.[lab,test]'
+	@$(OLDEST2)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c $(OLDEST2)/constraints.txt -e '.[lab,test]'
 	@touch $@
 
 $(TOOLS_STAMP): pyproject.toml constraints-tools.txt
 	$(need_python)
 	@echo "installing into $(TOOLS) (about two minutes, once) ..."
 	@$(PYTHON) -m venv $(TOOLS)
-	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-tools.txt -e '.[lab]' pytest \
+	@$(TOOLS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints-tools.txt -e '.[lab]' pytest \
 		qiskit-aer qiskit-experiments qiskit-ibm-runtime mthree scikit-learn
 	@touch $@
 
@@ -150,7 +151,7 @@ bench: $(STAMP) ## every benchmark, one table
 .venv-peers-%/.installed: benchmarks/peers/%.txt
 	@echo "installing into .venv-peers-$* (about a minute, once) ..."
 	@$(PYTHON) -m venv .venv-peers-$*
-	@.venv-peers-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@.venv-peers-$*/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r $<
 	@touch $@
 
 peers: .venv-peers-qiskit14/.installed .venv-peers-laboneq/.installed ## other stacks, for `make bench` to measure beside ours
