@@ -77,3 +77,17 @@ def test_without_a_log_nothing_is_changed_and_nothing_is_lost(tmp_path: Path, mo
         ("eve", "cancel", "refused", "192.0.2.8", "job", "not yours"),
         ("", "refused", "refused", "192.0.2.8", "", "77 more"),
     ]
+
+
+def test_a_log_that_cannot_be_closed_is_told_and_the_daemon_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = AuditTrail(tmp_path)
+    closing = StoreError("the disk has gone")
+
+    def close() -> None:
+        raise closing
+
+    monkeypatch.setattr(trail.log, "close", close)
+    trail.close()
+    assert trail.error is closing
