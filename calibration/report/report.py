@@ -1,12 +1,14 @@
-"""One HTML page about a machine: the chip, its values and their drift, the graph, the figure of each last run."""
+"""An HTML page about a machine: the chip, its values and their drift, the graph, the figure of each last run.
+
+Its pictures lie beside it, so that a page of a hundred opens at once.
+"""
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 from pulsed.calibration.bringup import CalibrationSession
@@ -17,17 +19,19 @@ from pulsed.calibration.results.run_plots import digits, draw_run
 from pulsed.calibration.routine import find_routine
 from pulsed.model.calibration import RunRecord, Value
 from pulsed.model.chip_map import draw_chip, map_size
+from pulsed.model.html import table
 from pulsed.model.parameters import row_of
 from pulsed.model.units import format_quantity
 
 HISTORY = 200
+_DPI = 90
 _QUIET = ("fresh", "unused")
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .3rem; }
-img { max-width: 100%; } .half img { width: 49%; }
+img { max-width: 100%; height: auto; } .half img { width: 49%; }
 table { border-collapse: collapse; font-size: .85rem; } td, th { padding: .15rem .7rem; text-align: left; }
 th { color: #777; font-weight: normal; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
 tr:nth-child(even) { background: #f6f7f8; }
@@ -35,9 +39,32 @@ tr:nth-child(even) { background: #f6f7f8; }
 """
 
 
+class _Pictures:
+    """The folder beside the page, ``report_files`` for ``report.html``."""
+
+    def __init__(self, page: Path) -> None:
+        self._folder = page.with_name(f"{page.stem}_files")
+        self._folder.mkdir(exist_ok=True)
+
+    def add(self, name: str, draw: Draw, size: tuple[float, float], description: str = "") -> str:
+        """Draw a picture of so many inches into the folder; return an image element that shows it."""
+        path = self._folder / (re.sub(r"[^\w.-]", "_", name) + ".png")
+        save(draw, path, size, dpi=_DPI)
+        width, height = (round(_DPI * side) for side in size)
+        shown = html.escape(description or name)
+        return (
+            f'<img loading=lazy width={width} height={height} alt="{shown}" '
+            f'src="{html.escape(self._folder.name)}/{path.name}">'
+        )
+
+
 def write_report(session: CalibrationSession, path: Path) -> Path:
-    """Write the page; it holds its pictures and needs nothing else, no script either."""
-    parts = [_head(session), *_chip(session), *_values(session), *_drift(session), *_graph(session), *_runs(session)]
+    """Write the page, and its pictures into the folder beside it; it needs nothing else, no script either."""
+    pictures = _Pictures(path)
+    parts = [
+        _head(session), *_chip(session, pictures), *_values(session), *_drift(session, pictures),
+        *_graph(session, pictures), *_runs(session, pictures),
+    ]  # fmt: skip
     title = f"{session.device.name}: calibration"
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>"
     path.write_text(page + "\n".join(parts) + "\n", encoding="utf-8")
@@ -54,10 +81,10 @@ def _head(session: CalibrationSession) -> str:
     )
 
 
-def _chip(session: CalibrationSession) -> Iterator[str]:
+def _chip(session: CalibrationSession, pictures: _Pictures) -> Iterator[str]:
     calibration = session.connection.calibration()
-    yield "<h2>The chip</h2>" + picture(
-        lambda figure: draw_chip(session.device, calibration, figure), map_size(session.device)
+    yield "<h2>The chip</h2>" + pictures.add(
+        "chip", lambda figure: draw_chip(session.device, calibration, figure), map_size(session.device)
     )
     if calibration.faults:
         rows = ((subject, fault.why, fault.time, fault.by) for subject, fault in sorted(calibration.faults.items()))
@@ -89,29 +116,30 @@ def _row(name: str, value: Value) -> tuple[str, ...]:
     return name, shown, error, "" if prefixed else value.unit, value.routine, value.time[:19], value.quality
 
 
-def _drift(session: CalibrationSession) -> Iterator[str]:
+def _drift(session: CalibrationSession, pictures: _Pictures) -> Iterator[str]:
     names = [n for n in sorted(session.connection.calibration().values) if (row := row_of(n)) is not None and row.drift]
     shown = []
     for name in names:
         past = session.connection.value_history(name, HISTORY)
         measured = [item for item in past if item.value.quality != "design"]
         if len(measured) > 1:
-            shown.append(picture(lambda figure, n=name, m=measured: draw_drift(n, m, figure), (6, 3)))  # type: ignore[misc]
+            draw: Draw = lambda figure, n=name, m=measured: draw_drift(n, m, figure)  # type: ignore[misc]  # noqa: E731
+            shown.append(pictures.add(f"drift-{name}", draw, (6, 3), f"{name} over time"))
     if shown:
         yield "<h2>Drift</h2><div class=half>" + "\n".join(shown) + "</div>"
 
 
-def _graph(session: CalibrationSession) -> Iterator[str]:
+def _graph(session: CalibrationSession, pictures: _Pictures) -> Iterator[str]:
     found = session.states()
-    yield "<h2>The graph</h2>" + picture(
-        lambda figure: draw_graph(session.graph, found, figure), graph_size(session.graph)
+    yield "<h2>The graph</h2>" + pictures.add(
+        "graph", lambda figure: draw_graph(session.graph, found, figure), graph_size(session.graph)
     )
     rows = [(str(node), state.status, state.why) for node, state in found.items() if state.status not in _QUIET]
     if rows:
         yield table(("not fresh", "", "why"), rows)
 
 
-def _runs(session: CalibrationSession) -> Iterator[str]:
+def _runs(session: CalibrationSession, pictures: _Pictures) -> Iterator[str]:
     """Draw the last calibration of each node, good or bad, out of its file."""
     latest: dict[Node, RunRecord] = {}
     for record in sorted(session.situation().records, key=lambda record: record.ended):
@@ -120,10 +148,10 @@ def _runs(session: CalibrationSession) -> Iterator[str]:
     yield "<h2>Last runs</h2>"
     for node in session.graph.nodes:
         if node in latest:
-            yield _run(latest[node])
+            yield _run(latest[node], pictures)
 
 
-def _run(record: RunRecord) -> str:
+def _run(record: RunRecord, pictures: _Pictures) -> str:
     good = record.outcome == "good"
     what = f"{record.routine} {record.target}"
     head = (
@@ -137,20 +165,7 @@ def _run(record: RunRecord) -> str:
         data = load(Path(record.file))
         routine = find_routine(record.routine)()
         outcome = routine.analyse(data) if record.outcome not in ("failed", "stopped") else None
-        return head + picture(lambda figure: draw_run(routine, data, outcome, figure), (8, 4.5))
+        name = f"{record.routine}-{record.target}"
+        return head + pictures.add(name, lambda figure: draw_run(routine, data, outcome, figure), (8, 4.5), what)
     except Exception as error:  # noqa: BLE001 - a routine is anybody's code: the page is about the others, too
         return head + f"<p class=bad>the data cannot be drawn: {html.escape(str(error) or type(error).__name__)}</p>"
-
-
-def picture(draw: Draw, size: tuple[float, float]) -> str:
-    """Return an image element that holds its PNG."""
-    buffer = BytesIO()
-    save(draw, buffer, size, dpi=90)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-
-
-def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table element; everything in it is escaped."""
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"

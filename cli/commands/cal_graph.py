@@ -40,7 +40,10 @@ def graph(image: str | None, url: str | None, key: str | None, as_json: bool) ->
 @data_option
 @daemon_options
 def report(out: str, data: str | None, url: str | None, key: str | None) -> None:
-    """Write one HTML page: the chip, its values and their drift, the graph, and the figure of each last run."""
+    """Write an HTML page: the chip, its values and their drift, the graph, and the figure of each last run.
+
+    Its pictures go into a folder beside it: report_files for report.html.
+    """
     with loading("drawing ..."):
         from pulsed.calibration.bringup import CalibrationSession
         from pulsed.calibration.report.report import write_report
