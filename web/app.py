@@ -18,7 +18,7 @@ from pulsed.web.access.guard import Guard
 from pulsed.web.access.sign_in import SignIn
 from pulsed.web.lab import Lab
 from pulsed.web.notices import Notices
-from pulsed.web.pages import doors, queue, rack
+from pulsed.web.pages import chip, doors, queue, rack
 from pulsed.web.site import HERE, Site
 
 
@@ -65,6 +65,7 @@ def make_app(
         routes=[
             Mount("/static", _Static(directory=HERE / "static"), name="static"),
             *doors.routes(site), *rack.routes(site), *queue.routes(site),
+            *chip.routes(site),
         ],
         middleware=[Middleware(Guard, sign_in=sign_in, cookie=cookie, hosts=hosts, refuse=site.refuse)],
         exception_handlers={PulsedError: site.failed, 404: not_found, 405: not_so},

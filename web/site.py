@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     name: str
 
 
-MENU = (Entry("/rack", "Rack"), Entry("/queue", "Queue"))
+MENU = (Entry("/rack", "Rack"), Entry("/queue", "Queue"), Entry("/chip", "Chip"))
 
 
 class Site:

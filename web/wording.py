@@ -21,11 +21,12 @@ MARKS = {
     "stopped": "✕", "paused": "‖", "draining": "▽", "locked": "▣", "stale": "◐", "never": "○", "faulty": "⊘",
     "unused": "·", "suspect": "?", "design": "°", "set": "*", "closing": "▽", "ended": "–", "bad data": "✕",
     "out of spec": "◐", "old": "◐", "firing": "▲", "repeated": "▲", "booked": "○",
+    "armed": "●", "tripped": "✕", "unread": "◔",
 }  # fmt: skip
 """By state: a mark beside its word, so that no meaning is in the colour alone."""
 TONES = {
-    "good": "up good fresh done open running ready", "bad": "failed lost down stopped firing repeated",
-    "warn": "interrupted paused draining locked stale suspect old closing cancelled", "off": "faulty unused",
+    "good": "up good fresh done open running ready armed", "bad": "failed lost down stopped firing repeated tripped",
+    "warn": "interrupted paused draining locked stale suspect old closing cancelled unread", "off": "faulty unused",
 }  # fmt: skip
 _TONE = {state: tone for tone, states in TONES.items() for state in states.split()} | {
     "bad data": "bad", "out of spec": "warn",

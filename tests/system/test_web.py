@@ -163,7 +163,7 @@ def test_headers_have_no_exception(page, operator):
         assert answer.headers["referrer-policy"] == "no-referrer"
     assert answers[0].headers["cache-control"] == "no-store"
     # Nothing on a page needs an exception either: no script, style or handler is written into it.
-    for path in ("/rack", "/queue"):
+    for path in ("/rack", "/queue", "/chip", "/chip/Q0"):
         text = operator.get(path).text
         assert re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|<style|\son\w+=|javascript:", text) is None
         assert re.findall(r'(?:src|href)="(?:https?:)?//[^"]*', text) == [], "nothing comes from elsewhere"
@@ -222,6 +222,7 @@ def test_a_viewer_looks_and_posts_nothing(page, home, client, key):
             ("/queue/mode", {"mode": "resume"}),
             ("/rack/stop", {"reason": "so"}),
             (f"/jobs/{job_id}/cancel", {}),
+            ("/rack/interlocks/fridge/rearm", {"reason": "so"}),
             ("/rack/instruments/awg1/read", {}),
             ("/links", {"role": "operator"}),
             ("/links", {"role": "viewer"}),
@@ -242,6 +243,23 @@ def test_the_rack(operator):
     answer = post(operator, "/rack/instruments/awg1/read")
     assert "pulsed instrument get awg1" in answer.text
     assert heading(post(operator, "/rack/instruments/none/read")) == "Not found"
+
+
+def test_the_chip_and_its_qubits(operator):
+    text = operator.get("/chip", params={"qubit": "t1", "pair": "ecr.error"}).text
+    assert re.findall(r'<a href="/chip/(Q\d)" aria-label="Q\d: [\d.]+ (?:± [\d.]+ )?µs', text) == [
+        f"Q{q}" for q in range(5)
+    ]
+    assert text.count('<line class="pair') == 4
+    assert heading(operator.get("/chip", params={"qubit": "colour"})) == "That cannot be"
+    for name, what in (("Q1", "Q1.t1 over time"), ("Q0-Q1", "Q0-Q1.ecr.error over time")):
+        text = operator.get(f"/chip/{name}", params={"value": what.split()[0].partition(".")[2]}).text
+        assert what in text
+        assert "pulsed cal history" in text
+        assert operator.get(f"/chip/{name}").status_code == 200
+    assert "awg1" in operator.get("/chip/Q1").text, "the wiring"
+    for wrong in ("/chip/Q5", "/chip/Q1-Q0", "/chip/x"):
+        assert heading(operator.get(wrong)) == "Not found"
 
 
 def test_scripts_in_names_are_text(operator, client):

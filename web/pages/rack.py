@@ -15,6 +15,7 @@ from pulsed.model.instrument_roles import settings_of
 from pulsed.model.queue import QueueMode
 from pulsed.web.site import Site, field
 from pulsed.wire.instrument_messages import UseInstrument
+from pulsed.wire.interlock_messages import RearmInterlock
 from pulsed.wire.messages import Cancel, InstrumentStatus, Status
 from pulsed.wire.queue_messages import SetQueue
 
@@ -109,6 +110,7 @@ def routes(site: Site) -> list[Route]:
             request, "rack.html", device=device, cards=instrument_cards(device, status),
             ports=port_rows(device, status), may_stop=lab.may(request.state.visitor, SetQueue(0, QueueMode.PAUSED)),
             may_read=lab.may(request.state.visitor, UseInstrument(0, "")),
+            interlocks=[one.name for one in status.interlocks],
         )  # fmt: skip
 
     def stop_now(request: Request) -> Response:
@@ -130,8 +132,14 @@ def routes(site: Site) -> list[Route]:
         readings = client.use_instrument(name)
         return site.page(request, "readings.html", name=name, readings=readings)
 
+    def rearm(request: Request) -> Response:
+        name, reason = request.path_params["name"], field(request.state.form, "reason", "why it may play again")
+        lab.check(request.state.visitor, RearmInterlock(0, name, reason)).rearm_interlock(name, reason)
+        return site.done(request, "/rack", f"Interlock {name} is armed again.")
+
     return [
         Route("/rack", show),
+        Route("/rack/interlocks/{name}/rearm", rearm, methods=["POST"]),
         Route("/rack/stop", stop_now, methods=["POST"]),
         Route("/rack/instruments/{name}/read", read, methods=["POST"]),
     ]

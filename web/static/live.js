@@ -48,5 +48,10 @@
   document.addEventListener("submit", (event) => {
     for (const button of event.target.querySelectorAll("button[type=submit]")) setTimeout(() => { button.disabled = true; });
   });
+  // What a picture is coloured by is chosen without a further button.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form.choose");
+    if (form) form.submit();
+  });
   if (mark) open();
 })();

@@ -1,0 +1,1 @@
+"""Where things stand in the pictures of the pages: numbers in, numbers out."""
