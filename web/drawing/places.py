@@ -27,7 +27,7 @@ def places(number: int, couplings: Iterable[tuple[int, int]]) -> dict[int, Place
 
 def _in_rows(near: Mapping[int, set[int]]) -> dict[int, Place] | None:
     """Return the places in rows of consecutive numbers; None when the couplings do not allow it."""
-    row = {}
+    row: dict[int, int] = {}
     for q in near:
         row[q] = row[q - 1] if q - 1 in near[q] else q
     found: dict[int, Place] = {0: (0.0, 0.0)}
