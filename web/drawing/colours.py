@@ -16,7 +16,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """Colours between two values, evenly or by the logarithm."""
 
     low: float
@@ -41,12 +41,12 @@ class Scale:
         return "#" + "".join(f"{round(a + (b - a) * (place - first)):02x}" for a, b in pairs)
 
 
-def scale_of(values: Sequence[float], *, logarithmic: bool) -> Scale:
+def scale_of(values: Sequence[float], *, logarithmic: bool) -> ColourScale:
     """Return the scale from the least to the greatest of ``values``; by the logarithm only where all are positive."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
-        return Scale(0.0, 0.0)
-    return Scale(min(finite), max(finite), logarithmic and min(finite) > 0)
+        return ColourScale(0.0, 0.0)
+    return ColourScale(min(finite), max(finite), logarithmic and min(finite) > 0)
 
 
 def ink(colour: str) -> str:

@@ -16,7 +16,7 @@ from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.model.units import format_quantity, parse_quantity
 from pulsed.model.wording import show_value
-from pulsed.web.drawing.colours import Scale, ink, scale_of
+from pulsed.web.drawing.colours import ColourScale, ink, scale_of
 from pulsed.web.drawing.history import draw
 from pulsed.web.drawing.places import Place, places
 from pulsed.web.site import Site
@@ -58,7 +58,7 @@ class Layer:
     unit: str
     """With its prefix, of the short texts."""
     shown: tuple[Shown, ...]
-    scale: Scale
+    scale: ColourScale
     legend: tuple[tuple[float, str], ...]
     """Colours of the scale, as shares, and what they mean."""
     median: str
@@ -134,7 +134,7 @@ def _states(calibration: CalibrationSet, name: str, value: Value | None, paramet
             yield "old"
 
 
-def _legend(scale: Scale, scaled: Callable[[float], str]) -> tuple[tuple[float, str], ...]:
+def _legend(scale: ColourScale, scaled: Callable[[float], str]) -> tuple[tuple[float, str], ...]:
     if scale.high <= scale.low:
         return ((0.5, scaled(scale.low)),)
     middle = (scale.low * scale.high) ** 0.5 if scale.logarithmic else (scale.low + scale.high) / 2
@@ -188,7 +188,7 @@ def routes(site: Site) -> list[Route]:
         return site.page(
             request, "chip.html", calibration=calibration, qubits=first, pairs=second, of_qubits=of_qubits,
             of_pairs=of_pairs, where=where, ends=lambda name: ends(name, where), box=box,
-            colour_at=Scale(0.0, 1.0).colour, many=len(qubits) > MANY,
+            colour_at=ColourScale(0.0, 1.0).colour, many=len(qubits) > MANY,
             faults=sorted(calibration.faults.items()),
         )  # fmt: skip
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsed.web.drawing.colours import STOPS, Scale, ink, luminance, scale_of
+from pulsed.web.drawing.colours import STOPS, ColourScale, ink, luminance, scale_of
 
 FINITE = st.floats(-1e12, 1e12)
 
@@ -13,9 +13,9 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_lightness_grows_with_the_value():
-    shades = [luminance(Scale(0, 1).colour(k / 50)) for k in range(51)]
+    shades = [luminance(ColourScale(0, 1).colour(k / 50)) for k in range(51)]
     assert shades == sorted(shades)
-    assert (Scale(0, 1).colour(0), Scale(0, 1).colour(1)) == (STOPS[0], STOPS[-1])
+    assert (ColourScale(0, 1).colour(0), ColourScale(0, 1).colour(1)) == (STOPS[0], STOPS[-1])
 
 
 @given(st.lists(FINITE, min_size=1), FINITE, st.booleans())
