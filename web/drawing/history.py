@@ -32,7 +32,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Picture:
+class HistoryPicture:
     """What the template draws."""
 
     points: tuple[Point, ...]
@@ -44,7 +44,7 @@ class Picture:
     """Round times: x and what they are."""
 
 
-def draw(history: Sequence[PastValue], now: float) -> Picture | None:
+def draw(history: Sequence[PastValue], now: float) -> HistoryPicture | None:
     """Return the picture of values that are numbers, in any order; None when there is none."""
     past = sorted((item for item in history if not isinstance(item.value.value, tuple)), key=lambda item: item.since)
     if not past:
@@ -76,7 +76,7 @@ def draw(history: Sequence[PastValue], now: float) -> Picture | None:
     unit = past[-1].value.unit
     rows = tuple((y(n), _said(n, unit, high - low)) for n in round_values(low, high))
     columns = tuple((x(t), text) for t, text in round_times(first, last))
-    return Picture(tuple(points), path + f"H{x(last):.1f}", rows, columns)
+    return HistoryPicture(tuple(points), path + f"H{x(last):.1f}", rows, columns)
 
 
 def round_values(low: float, high: float, most: int = 6) -> list[float]:
