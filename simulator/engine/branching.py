@@ -29,6 +29,10 @@ from pulsed.simulator.readout.measurement import Measurement, clear, stretches_o
 FEW = 0.1
 """Part of a difference that remains after a period; up to this, one period after the other is simulated."""
 
+QUIET = 4e-3
+"""Part of a difference that remains after a period, up to which shots begin with what one without slow noise leaves. A
+long wait may change that by a half with the noise, a circuit of gates by a hundredth: by 2e-3 and 4e-5 here."""
+
 SETTLED = 2e-4
 """Error allowed in a population at a shot's start."""
 
@@ -200,7 +204,7 @@ class Branching:
         self._model = model
         self._sequence = sequence
         self._plan = plan
-        self._trials = TRIALS
+        self._trials, self._still = TRIALS, False
         self._branch_plan = BranchPlan(sequence, model.chip, plan.measurements, model.pulses, model.reached)
 
     def play(
@@ -216,7 +220,8 @@ class Branching:
         What a shot leaves depends on what it measures, so this is the mean over a number of shots. In each qubit it is
         affine, with a slope that shots which begin in 0 and shots which begin in 1 tell: from there one comes at once
         to what the next shots leave as it is, however little a period changes. Where a period leaves next to nothing,
-        none is simulated, and where it leaves little, few shots are enough.
+        none is simulated, and where it leaves little, few shots are enough, and the slow noise is left out as it always
+        is where nothing depends on a bit.
         """
         start = self._model.thermal()
         if not self._model.chip.effects.memory:
@@ -226,6 +231,7 @@ class Branching:
         if left < SETTLED:
             return InitialPopulations(start)
         self._trials = int(np.clip((0.5 * left / SAMPLED) ** 2, LEAST_TRIALS, TRIALS))
+        self._still = left <= QUIET
         image = self._left_by(start)
         while float(np.abs(image - start).max()) * left > SETTLED:
             if left > FEW:
@@ -246,7 +252,7 @@ class Branching:
     def _left_by(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (qubits, 3) mean populations one period after some at a shot's start; those of the idle stay."""
         branches, _ = self._follow(
-            self._trials, (_TRIAL_STREAM,), "integrated", InitialPopulations(start), to_the_end=True
+            self._trials, (_TRIAL_STREAM,), "integrated", InitialPopulations(start), to_the_end=True, still=self._still
         )
         out = start.copy()
         for qubit, populations in branches.final(self._sequence.period).items():
@@ -278,12 +284,13 @@ class Branching:
         initial: InitialPopulations,
         to_the_end: bool = False,
         watched: Measurement | None = None,
+        still: bool = False,
     ) -> tuple[BranchedClusters, Acquisition]:
         model, plan = self._model, self._plan
         clear(plan.measurements, shots)
         groups, rngs = [], []
         for index, (qubits, ends) in enumerate(zip(plan.clusters, plan.ends, strict=True)):
-            begun = model.begin(qubits, ends, shots, (*stream, index), initial)
+            begun = model.begin(qubits, ends, shots, (*stream, index), initial, still)
             groups.append(ShotGroup(begun[0], np.arange(shots), begun[1], {}))
             rngs.append(begun[2])
         branches = BranchedClusters(self._branch_plan, groups, rngs, to_the_end, watched)

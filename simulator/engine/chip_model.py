@@ -127,11 +127,16 @@ class ChipModel:
         shots: int,
         stream: tuple[int, ...],
         initial: InitialPopulations,
+        still: bool = False,
     ) -> tuple[Cluster, NDArray[np.int64], np.random.Generator]:
-        """Return one cluster at the start of its shots, each shot's member of its batch, and the source of draws."""
+        """Return one cluster at the start of its shots, each shot's member of its batch, and the source of draws.
+
+        ``still``: without slow noise, where that is a density matrix.
+        """
         rng = noise.generator(self.seed, *stream)
-        blocks = min(self.batch(len(qubits)) if ends else 1, shots)
-        spread = noise.detunings(self.chip, blocks, rng)
+        still = still and len(qubits) <= MAX_EXACT
+        blocks = 1 if still else min(self.batch(len(qubits)) if ends else 1, shots)
+        spread = np.zeros((1, len(self.chip.qubits))) if still else noise.detunings(self.chip, blocks, rng)
         return self.cluster(qubits, initial, spread, stream, ends), np.arange(shots) * blocks // shots, rng
 
     def dropped_zz(self, plan: SequencePlan) -> tuple[DroppedZz, ...]:

@@ -20,7 +20,7 @@ from pulsed.pulse.schedule import Schedule
 from pulsed.testing.simulated_lab import SimulatedLab
 
 SEED = 5
-"""Of a measurement that succeeds: about one in ten is refused, because a rotation of more than 0.8 rad is left."""
+"""Of a measurement that succeeds: about one in fifty is refused, because chance has left more than 0.8 rad."""
 
 
 def truth(chip):
