@@ -108,6 +108,16 @@ class PeerConnection:
                 return int(_RECEIVED[0].unpack_from(info, _RECEIVED[1])[0])
         return 0
 
+    def is_at(self, handle: int) -> bool:
+        """Whether it is what this number stands for now: ZeroMQ may have given it up, and got it for another one."""
+        if self.socket is None:
+            return False
+        try:
+            here, there = os.fstat(self.socket.fileno()), os.fstat(handle)
+        except OSError:
+            return False
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
     def end(self) -> None:
         """Break it; ZeroMQ then forgets it, with all that lies there for it."""
         if self.socket is not None:
@@ -138,7 +148,9 @@ class PeerConnections:
             return None
         if not isinstance(handle, int):
             return None
-        connection = self._by_handle.get(handle) or self._enter(handle)
+        connection = self._by_handle.get(handle)
+        if connection is None or (connection.ended and not connection.is_at(handle)):
+            connection = self._enter(handle)
         if not connection.proven:
             connection.proven, connection.key = True, key_of(frame)
             self._of_key[connection.key] += 1
@@ -246,13 +258,17 @@ class PeerConnections:
         event, handle = _EVENT.unpack(frames[0].bytes)
         if event == zmq.EVENT_DISCONNECTED:
             self._leave(handle)
-        elif event == zmq.EVENT_ACCEPTED and handle not in self._by_handle:
-            self._enter(handle)
+        elif event == zmq.EVENT_ACCEPTED:
+            # Its first messages may have come before it, and the last ones of another one that had its number.
+            known = self._by_handle.get(handle)
+            if known is None or not known.is_at(handle):
+                self._enter(handle)
             unproven = [one for one in self._by_handle.values() if not one.proven and not one.ended]
             for connection in unproven[:-MOST_UNPROVEN]:
                 self._refuse(connection, "too many connections without a known key")
 
     def _enter(self, handle: int) -> PeerConnection:
+        self._leave(handle)
         connection = PeerConnection(_pinned(handle))
         self._by_handle[handle] = connection
         return connection
