@@ -196,6 +196,7 @@ class Daemon:
         stack.push_async_callback(self._compiler.rpc.worker.stop)
         self._run_in_background(stack, Heartbeat(self._compiler.rpc, computes=True).run())
         self._rack.start()
+        self._children.append(self._rack.client.guard)
         stack.push_async_callback(self._rack.stop)
         interlocks = self._jobs.interlocks
         if interlocks.any:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
+from pulsed.daemon.workers.guard_child import OutputsGuard
 from pulsed.daemon.workers.rpc import Reply, Request, WorkerRpc
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ErrorInfo, WorkerDiedError
@@ -46,10 +47,14 @@ class RackWorkerClient:
         self._outputs_known = outputs_known
         self._halted = ""
         self._holder = f"the daemon in {log.absolute().parents[1]}, process {os.getpid()}"
+        self.guard = OutputsGuard(self._first_message(self._holder), changed)
+        """Looks after the outputs when this process and the worker are killed together."""
         self.rpc = WorkerRpc("rack", "pulsed.daemon.workers.rack_worker", self._set_up, changed, observe, ended)
 
     def _set_up(self) -> list[Part]:
-        holder = "" if self._outputs_known() else self._holder
+        return self._first_message("" if self._outputs_known() else self._holder)
+
+    def _first_message(self, holder: str) -> list[Part]:
         request = messages.SetUp(self._factory, str(self._log), holder=holder, halted=self._halted)
         return [messages.encode(request), self._device.model_dump_json().encode()]
 

@@ -68,6 +68,8 @@ class RackConnection:
 
     def start(self) -> None:
         """Start the worker, connect, and look after the instruments."""
+        self.client.guard.start()
+        self.client.rpc.worker.handles = (self.client.guard.write,)
         self.client.rpc.worker.start()
         self._tasks = [
             asyncio.create_task(self._stay_connected(), name="stay connected"),
@@ -84,6 +86,7 @@ class RackConnection:
         await rpc.worker.stop()
         if not self.outputs_known and rpc.worker.exit_code != messages.NOT_SAFE and rpc.error is None:
             await self._stop_again()
+        await self.client.guard.stop()
 
     async def _stop_again(self) -> None:
         """Have another worker switch the outputs off: the one that is gone did not get to it."""

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from pulsed.compiler.program import Chunk
 from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
+from pulsed.daemon.workers.outputs_guard import SAFE, TAKEN
 from pulsed.daemon.workers.pipe import WorkerPipe
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InterlockError, PulsedError
@@ -61,10 +62,10 @@ class _Ended(BaseException):
 
 
 class RackWorker:
-    """The rack and the requests."""
+    """The rack and the requests. ``guard``: where it tells the guard of the outputs what it does; None: to nobody."""
 
-    def __init__(self, pipe: WorkerPipe) -> None:
-        self.pipe = pipe
+    def __init__(self, pipe: WorkerPipe, guard: int | None = None) -> None:
+        self.pipe, self._guard = pipe, guard
         self._rack: RackInterface | None = None
         self._owns = self._connected = False
         self._inherited: tuple[messages.SetUp, Sequence[Part]] | None = None
@@ -163,6 +164,7 @@ class RackWorker:
         assert self._rack is not None
         deadline = time.monotonic() + request.seconds
         self._rack.own(request.holder, deadline)
+        self._tell_guard(TAKEN)
         self._owns = True
         if self._connected:
             self._rack.reconnect(deadline)
@@ -242,7 +244,14 @@ class RackWorker:
                 logs.get("rack").exception("closing failed")
         if not self._owns:
             return messages.NEVER_OWNED
+        if safe:
+            self._tell_guard(SAFE)
         return 0 if safe else messages.NOT_SAFE
+
+    def _tell_guard(self, word: str) -> None:
+        if self._guard is not None:
+            with contextlib.suppress(OSError):  # it has gone: the next one takes the worst for granted
+                os.write(self._guard, word.encode())
 
     def _take_over(self, request: messages.SetUp, parts: Sequence[Part]) -> None:
         """Connect the instruments, by which their outputs go off: nobody else is left to do so."""
@@ -255,7 +264,7 @@ class RackWorker:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the worker on the pipe with the number ``argv[0]``.
+    """Run the worker on the pipe with the number ``argv[0]``; ``argv[2]``, if it is there, leads to the guard.
 
     Return the exit code: 0 when every instrument has confirmed that its outputs are off,
     :data:`~pulsed.daemon.workers.messages.NOT_SAFE` when one has not, and
@@ -268,7 +277,7 @@ def main(argv: Sequence[str]) -> int:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, end)
-    return RackWorker(WorkerPipe(int(argv[0]))).run()
+    return RackWorker(WorkerPipe(int(argv[0])), int(argv[2]) if len(argv) > 2 else None).run()
 
 
 if __name__ == "__main__":

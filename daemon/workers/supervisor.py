@@ -210,6 +210,8 @@ class Worker(Child):
     ):  # fmt: skip
         super().__init__(name, [sys.executable, "-m", module], changed, environment=environment)
         self._hello, self._on_message, self._on_end = hello, on_message, on_end
+        self.handles: Sequence[int] = ()
+        """Files that the process gets, beside its pipe: their numbers are its last arguments."""
         self._pipe: DaemonPipe | None = None
         self._theirs: socket.socket | None = None
 
@@ -240,7 +242,7 @@ class Worker(Child):
         ours, theirs = socket.socketpair()
         with theirs:
             self._theirs = theirs
-            process = await super()._spawn(pass_fds=[theirs.fileno()])
+            process = await super()._spawn(pass_fds=[theirs.fileno(), *self.handles])
             self._theirs = None
         ours.setblocking(False)
         pipe = DaemonPipe(self._on_message, self._lost)
@@ -250,7 +252,7 @@ class Worker(Child):
 
     def _argv(self) -> list[str]:
         handle = self._theirs.fileno() if self._theirs is not None else -1
-        return [*self._command, str(handle), str(os.getpid())]
+        return [*self._command, str(handle), str(os.getpid()), *map(str, self.handles)]
 
     def _lost(self) -> None:
         """The pipe has ended: so will the process, by itself or now."""

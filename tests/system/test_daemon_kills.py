@@ -122,7 +122,7 @@ def test_killed_daemon_goes_on_where_it_was(start: Start, tmp_path: Path) -> Non
     eventually(lambda: stored_chunks(tmp_path) == 1, "its first chunk is stored")
     eventually(lambda: len(daemon.lines("started")) == 2, "its second chunk plays")
     children = pids(client)
-    assert set(children) == {"compile", "rack", "companion"}
+    assert set(children) == {"compile", "rack", "companion", "outputs-guard"}
     daemon.signal(signal.SIGKILL)
     daemon.wait()
     for name, pid in children.items():

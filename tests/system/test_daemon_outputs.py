@@ -153,6 +153,34 @@ def test_daemon_killed_while_its_rack_worker_is_replaced(
     eventually(lambda: not instruments.on(), "the new worker has switched the outputs off as it ended")
 
 
+def test_daemon_and_rack_worker_killed_together(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
+    """The daemon stands still, so that it does not get to start another worker, however fast it is."""
+    with daemon.client() as client:
+        worker, guard = plays(daemon, client, instruments), client.status().workers["outputs-guard"].pid
+    daemon.signal(signal.SIGSTOP)
+    os.kill(worker, signal.SIGKILL)
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    eventually(lambda: not instruments.on(), "the guard has had them switched off")
+    eventually(lambda: not alive(guard), "and has gone")
+
+
+def test_a_guard_that_was_killed_before_is_replaced_and_takes_the_worst_for_granted(
+    daemon: DaemonProcess, instruments: InstrumentsProcess
+) -> None:
+    with daemon.client() as client:
+        worker, guard = plays(daemon, client, instruments), client.status().workers["outputs-guard"].pid
+        os.kill(guard, signal.SIGKILL)
+        eventually(lambda: client.status().workers["outputs-guard"].pid not in (0, guard), "another one is there")
+        eventually(lambda: client.status().operational, "and up")
+        assert client.status().workers["rack"].pid == worker, "nothing else was disturbed"
+    daemon.signal(signal.SIGSTOP)
+    os.kill(worker, signal.SIGKILL)
+    daemon.signal(signal.SIGKILL)
+    daemon.wait()
+    eventually(lambda: not instruments.on(), "the guard has had them switched off")
+
+
 def test_stop_while_another_rack_worker_starts(daemon: DaemonProcess, instruments: InstrumentsProcess) -> None:
     """It never had the instruments, so that its end says nothing of the outputs which the killed one left on."""
     with daemon.client() as client:
