@@ -87,8 +87,7 @@ class _Walk:
 
     def _judged(self, node: Node, imported: Mapping[str, Value]) -> list[str]:
         """Return the imported values of a node that a check compares, and those of the same gate or readout."""
-        routine = find_routine(node.routine)
-        names = {f"{node.target}.{name}" for name in routine.tolerances or routine.gives}
+        names = {f"{node.target}.{name}" for name in _compared(self.session.graph.step(node))}
         gates = {gate for name in names if (gate := _gate(name))}
         return [name for name in self._own(node, imported) if name in names or _gate(name) in gates]
 
@@ -96,12 +95,15 @@ class _Walk:
         now = self._active()
         unused = self.session.situation().unused
         left = [target for target in targets if not now.faulty(target) and target not in unused]
-        if not left:
-            return
-        wrong = dict.fromkeys(left, CheckResult("out of spec", "no check tells"))
-        if step.checkable:
-            wrong = {}
-            for target, result in self.session.check(step, left).items():
+        # Of what a file has in part: what is rough has nothing to compare with, and would overwrite the rest.
+        whole = {target: now.has(*(f"{target}.{name}" for name in _compared(step))) for target in left}
+        left = [target for target in left if whole[target] or not step.rough]
+        wrong = {
+            target: CheckResult("out of spec", "no check tells") for target in left
+            if not step.checkable or (not step.rough and not now.has(*(f"{target}.{name}" for name in step.gives)))
+        }  # fmt: skip
+        if known := [target for target in left if target not in wrong]:
+            for target, result in self.session.check(step, known).items():
                 self._note("check", Node(step.routine, target), result)
                 if result.verdict == "in spec":
                     self.confirmed |= dict.fromkeys(self._judged(Node(step.routine, target), imported), step.routine)
@@ -216,6 +218,12 @@ def count(found: Iterable[VerifiedValue]) -> dict[Finding, int]:
     for one in found:
         words[one.finding] += 1
     return words
+
+
+def _compared(step: Step) -> Collection[str]:
+    """Return the values that a check of a row compares with the active ones."""
+    routine = find_routine(step.routine)
+    return routine.tolerances or routine.gives
 
 
 def _of(name: str, targets: Collection[str]) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pulsed.calibration.interchange import qibolab
+from pulsed.calibration.interchange import ibm, qibolab
 from pulsed.calibration.interchange.fields import UNVERIFIED, Ledger, Line, read_json
+from pulsed.calibration.interchange.folders import write_folder
 from pulsed.calibration.interchange.platform import Platform
 from pulsed.calibration.interchange.rack import device_of, rack_tables
 from pulsed.model.basis import basis_of
@@ -33,8 +33,12 @@ class Format(NamedTuple):
     read: Callable[[Mapping[str, Path], Ledger], Platform]
 
 
+_NOTICED = 0.3
+"""Of DRAG's first order, from which on a beta of the other sign is told."""
+
 FORMATS: dict[str, Format] = {
     "qibolab": Format(("parameters.json", "calibration.json", "platform.py"), qibolab.fits, qibolab.read),
+    "ibm": Format((), ibm.fits, ibm.read),
 }
 """By the name that ``--from`` takes."""
 
@@ -138,11 +142,8 @@ def elsewhere(
 def write(imported: Imported, folder: Path, extra: Mapping[str, bytes] | None = None) -> None:
     """Write rack.toml, calibration.json and import.json, and ``extra`` files in place of them or beside.
 
-    All of them or none: they are written beside ``folder``, which then gets its name. Raises
-    :class:`InvalidValueError` when there is something in ``folder``.
+    All of them or none. Raises :class:`InvalidValueError` when there is something in ``folder``.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidValueError("is there already", subject="--to", value=str(folder), legal="a new or empty directory")
     head = f"# Written by `pulsed import` from {imported.platform.stack}; import.json says where each value is from.\n"
     files = {
         "rack.toml": (head + "\n".join(toml_lines(imported.tables)) + "\n").encode(),
@@ -150,18 +151,7 @@ def write(imported: Imported, folder: Path, extra: Mapping[str, bytes] | None = 
         "import.json": msgspec.json.format(msgspec.json.encode(imported.report(str(folder))), indent=1) + b"\n",
         **(extra or {}),
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        for name, content in files.items():
-            (half / name).write_bytes(content)
-        half.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        half.rename(folder)
-    except BaseException:
-        shutil.rmtree(half, ignore_errors=True)
-        raise
+    write_folder(folder, files, "--to")
 
 
 def _files(paths: Sequence[Path]) -> dict[str, Path]:
@@ -205,7 +195,8 @@ def _compare(found: Platform) -> None:
         if alpha > 0:
             why = "is positive: of a transmon it is negative; the routine anharmonicity measures it"
             found.ledger.ask(f"Q{q}.anharmonicity", why)
-        if alpha * beta > 0:
+        first_order = 1 / (2 * math.pi * float(found.dt) * abs(alpha)) if alpha else math.inf
+        if alpha * beta > 0 and abs(beta) > _NOTICED * first_order:
             found.ledger.ask(f"Q{q}.x.beta", "has the sign of the anharmonicity: DRAG of first order has −1/(2πα)")
 
 

@@ -14,6 +14,8 @@ from pulsed.model.errors import ConfigError
 _LO_OFFSET = 100e6
 """Hz: how far above its line's frequency a local oscillator is put that the files do not tell of."""
 _BANDWIDTH = 400e6
+_UNKNOWN = {"f01": 5e9, "readout.frequency": 7e9}
+"""Hz, of a tone that the files do not tell of."""
 
 
 def rack_tables(found: Platform) -> dict[str, Any]:
@@ -106,13 +108,8 @@ def _made_up(found: Platform, port: str) -> str:
 def _made_frequency(found: Platform, lo: str) -> float:
     """Return a frequency (Hz) for a local oscillator of which none is known, above everything it is for."""
     lines = ((found.drive, "f01"), (found.readout, "readout.frequency"))
-    seen = [
-        found.ledger.values[f"Q{q}.{value}"].value
-        for ports, value in lines
-        for q, port in ports.items()
-        if found.ports[port].lo == lo
-    ]
-    return max((float(one) for one in seen if isinstance(one, float)), default=5e9) + _LO_OFFSET
+    seen = [_tone(found, q, value) for ports, value in lines for q, port in ports.items() if found.ports[port].lo == lo]
+    return max(seen, default=5e9) + _LO_OFFSET
 
 
 def _outside(found: Platform, oscillator: Oscillator) -> bool:
@@ -161,18 +158,28 @@ def _bandwidth(found: Platform, name: str, port: PlatformPort) -> float:
     lines = (found.drive, "f01"), (found.readout, "readout.frequency"), (found.acquire, "readout.frequency")
     for ports, value in lines:
         for q, at in ports.items():
-            frequency = found.ledger.values[f"Q{q}.{value}"].value
-            if at == name and isinstance(frequency, float):
-                away.append(abs(frequency - lo))
+            if at == name:
+                away.append(abs(_tone(found, q, value) - lo))
     return float(max(away))
+
+
+def _tone(found: Platform, q: int, name: str) -> float:
+    """Return a frequency (Hz) of a qubit; one that is not known is made up, and asked for."""
+    value = found.ledger.values.get(f"Q{q}.{name}")
+    if value is not None and isinstance(value.value, float):
+        return value.value
+    asked = {line.name for line in found.ledger.lines if line.outcome == "to do"}
+    if f"qubits.{q}.{name}" not in asked:
+        found.ledger.ask(f"qubits.{q}.{name}", "is made up: the files do not say it")
+    return _UNKNOWN[name]
 
 
 def _qubit(found: Platform, q: int) -> dict[str, Any]:
     values = found.ledger.values
     table = {
         "drive": found.drive[q], "readout": found.readout[q], "acquire": found.acquire[q],
-        "design_frequency": values[f"Q{q}.f01"].value,
-        "design_readout_frequency": values[f"Q{q}.readout.frequency"].value,
+        "design_frequency": _tone(found, q, "f01"),
+        "design_readout_frequency": _tone(found, q, "readout.frequency"),
     }  # fmt: skip
     anharmonicity = values.get(f"Q{q}.anharmonicity")
     return table | ({} if anharmonicity is None else {"design_anharmonicity": anharmonicity.value})

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from pulsed.cli.changes import CURRENT, LOOKED_THROUGH, commit_set, known_name, now
+from pulsed.cli.commands.exports import KINDS, exported, write_exported
 from pulsed.cli.options import as_json_option, daemon_options
 from pulsed.cli.screens.calibration import diff_screen, log_screen, set_screen
-from pulsed.cli.screens.terminal import show_answer
+from pulsed.cli.screens.terminal import plain, show_answer
 from pulsed.cli.screens.text import say_json_text
 from pulsed.client import Client
 from pulsed.client.export import export_json
@@ -142,16 +143,30 @@ def tag(name: str, tag: str, move: bool, url: str | None, key: str | None, as_js
 @click.command()
 @click.argument("file", metavar="FILE")
 @click.argument("name", metavar="[ID|TAG]", default="current")
+@click.option(
+    "--as", "kind", type=click.Choice(KINDS), help="As another stack's files: ibm and qibolab make FILE a directory."
+)
 @daemon_options
 @as_json_option
-def export(file: str, name: str, url: str | None, key: str | None, as_json: bool) -> None:
+def export(file: str, name: str, kind: str | None, url: str | None, key: str | None, as_json: bool) -> None:
     """Write a set as readable JSON to FILE, or with `-` to the terminal.
 
     The description of the rack goes with it, so that `PulsedBackend.from_export(FILE)` is a backend away from the rack.
+    With --as it is written as conf, props and defs of IBM, as the platform of qibolab, or as a table; what has no place
+    there is named.
     """
     with Client(url, key) as client:
-        found = find_set(client, name)
-        written = export_json(found, client.device())
+        found, device = find_set(client, name), client.device()
+    if kind is not None:
+        other = exported(kind, device, found)
+        write_exported(other, Path(file), kind)
+        answer = {"calibration_id": found.calibration_id, "file": file, "left": list(other.left)}
+        text = f"{found.calibration_id} → {file} as {kind}"
+        if other.left:
+            text += f"; without a place there: {', '.join(other.left)}"
+        show_answer(answer, plain(text), as_json=as_json)
+        return
+    written = export_json(found, device)
     if file == "-":
         say_json_text(written.decode())
         return

@@ -1,6 +1,8 @@
 """Qiskit Aer with a noise model of the Target predicts our counts; quantum volume."""
 
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 from qiskit import transpile
@@ -9,6 +11,14 @@ from qiskit.circuit.random import random_circuit
 from qiskit.quantum_info import Statevector
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
+from qiskit_ibm_runtime.models import BackendProperties
+
+import pulsed.configs
+from pulsed.cli.commands.exports import ibm_files
+from pulsed.model.calibration import load_calibration
+from pulsed.model.device import load_device
+
+CONFIGS = Path(pulsed.configs.__file__).parent
 
 CIRCUITS, SHOTS = 20, 8192
 VOLUME_CIRCUITS, VOLUME_SHOTS = 100, 500
@@ -67,3 +77,17 @@ def test_quantum_volume_8(backend, rack):
     error = np.sqrt(share * (1 - share) / VOLUME_CIRCUITS)
     print(f"quantum volume 8: heavy outputs {share:.4f} ± {error:.4f}")
     assert share - 2 * error > 2 / 3
+
+
+def test_aer_makes_a_noise_model_of_exported_files():
+    """Of conf and props of `pulsed cal export --as ibm`, read as those of IBM are."""
+    device, calibration = load_device(CONFIGS / "sim5.toml"), load_calibration(CONFIGS / "calibrations" / "sim5.json")
+    found = ibm_files(device, calibration).files
+    files = {name.partition("_")[0]: json.loads(content) for name, content in found.items()}
+    properties = BackendProperties.from_dict(files["props"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = NoiseModel.from_backend_properties(properties, dt=files["conf"]["dt"] * 1e-9)
+    assert model.noise_qubits == list(range(5))
+    assert {"ecr", "sx", "x", "measure"} <= set(model.noise_instructions)
+    assert properties.t1(2) == calibration.number("Q2.t1")

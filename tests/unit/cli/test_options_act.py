@@ -132,7 +132,7 @@ COMMANDS: dict[str, Case] = {
     "cal enable": (["Q4"], {"--why": ["otherwise"]}),
     "cal rollback": ([OLDER.calibration_id], {"--why": ["otherwise"], "--force": []}),
     "cal tag": (["current", "name"], {"--move": []}),
-    "cal export": (["set.json"], {}),
+    "cal export": (["set.json"], {"--as": ["csv"]}),
     "cal import": (["warm.json"], {"--adopt": [], "--commit": [], "--why": ["otherwise"], "--force": []}),
     "cal cooldown new": ([], {"--name": ["cold"], "--keep": ["*.mixer.*"], "--why": ["otherwise"]}),
     "cal run": (["t1", "Q0"], {"--set": ["points=9"], "--check": [], "--no-commit": [], "--force": [],
