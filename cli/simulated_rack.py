@@ -42,13 +42,18 @@ def with_simulated_rack(device: DeviceDescription, config: Path) -> tuple[Device
 
     The ports are chosen here, so that the instruments keep their addresses when the rack is started again.
     """
+    from pulsed.simulator.rack import endpoint
+
     groups = {**{name: (name,) for name in device.instruments}, **simulated_monitors(device)}
     ports = own_ports(len(groups))
-    addresses = {
-        name: f"TCPIP::{_HOST}::{port}::SOCKET"
-        for names, port in zip(groups.values(), ports, strict=True) for name in names
-    }  # fmt: skip
-    return device.with_addresses(addresses), rack_command(config, ",".join(map(str, ports)))
+    addresses = {}
+    for names, port in zip(groups.values(), ports, strict=True):
+        for name in names:
+            driver = device.instruments[name].driver if name in device.instruments else ""
+            host, number = endpoint(driver, port)
+            addresses[name] = f"TCPIP::{host}::{number}::SOCKET"
+    command = rack_command(config, ",".join(map(str, ports)))
+    return device.with_addresses(addresses), [*command, "--chip", str(config.parent / str(device.simulator))]
 
 
 def rack_command(config: Path, ports: str) -> list[str]:

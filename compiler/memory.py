@@ -31,7 +31,7 @@ class Load(NamedTuple):
     """What programs take, for each binding and shot."""
 
     shares: npt.NDArray[np.float64]
-    """Parts of a chunk: events of each memory; and of all shots, data, results and time."""
+    """Parts of a chunk: events of each memory; of all shots, data, results and time; and of programs."""
     used: npt.NDArray[np.bool_]
     """Which waveforms each memory holds: (memories, rows of the envelope table)."""
 
@@ -49,7 +49,7 @@ class Load(NamedTuple):
 def _taken(events, memories, lengths, most_events, most_samples):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return events and samples that each memory holds, its share of events, which waveforms, and if all fits.
 
-    ``memories``: of each slot, (slots, memories of a slot), -1 for none. The shares have room for three more.
+    ``memories``: of each slot, (slots, memories of a slot), -1 for none. The shares have room for four more.
     """
     count = most_events.shape[0]
     held, samples = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -64,7 +64,7 @@ def _taken(events, memories, lengths, most_events, most_samples):  # type: ignor
             if row >= 0 and not used[k, row]:
                 used[k, row] = True
                 samples[k] += lengths[row]
-    shares, fits = np.zeros(count + 3), True
+    shares, fits = np.zeros(count + 4), True
     for k in range(count):
         shares[k] = held[k] / most_events[k]
         fits = fits and held[k] <= most_events[k] and samples[k] <= most_samples[k]
@@ -109,6 +109,7 @@ class MemoryBudget:
         self._raw_only = np.array([item.raw_only for item in described.values()], dtype=bool)
         limits = [item.record_memory for item in described.values() if item.record_memory is not None]
         self._most_bytes = min([MAX_BYTES, *limits])
+        self._most_programs = min([item.program_memory or np.inf for item in described.values()])
         none = np.iinfo(np.int64).max
         most = [(item.event_memory or none, item.waveform_memory or none) for item in described.values()]
         self._memories = self._instrument[:, None].copy()
@@ -129,7 +130,7 @@ class MemoryBudget:
 
     def nothing(self) -> Load:
         """Return the load of no programs."""
-        return Load(np.zeros(len(self.names) + 3), np.zeros((len(self.names), 0), dtype=bool))
+        return Load(np.zeros(len(self.names) + 4), np.zeros((len(self.names), 0), dtype=bool))
 
     def of(self, lowered: Lowered, name: str, table: EnvelopeTable, settings: ChunkSettings, memory_slots: int) -> Load:
         """Return the load of one program.
@@ -143,10 +144,11 @@ class MemoryBudget:
             raise self._never(events, samples, name)
         size = self._data(lowered, settings)
         seconds = lowered.duration * self._dt + float(settings.rep_delay)
-        shares[-3:] = (
+        shares[-4:] = (
             size * settings.shots / self._most_bytes,
             self._results(lowered, settings, memory_slots) / MAX_RESULT,
             seconds * settings.shots / MAX_SECONDS,
+            1 / self._most_programs,
         )
         return Load(shares, used)
 

@@ -33,7 +33,7 @@ def _check(
     for what, bad, values, legal in checks:
         if bad.any():
             at = int(np.argmax(bad))
-            _refuse(work, rows[at], what, np.asarray(values)[at], legal, subject)
+            _refuse(work, rows[at], what, np.broadcast_to(np.asarray(values), bad.shape)[at], legal, subject)
 
 
 def check_playback(work: Playback, can: Capabilities, subject: str) -> None:

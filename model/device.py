@@ -94,6 +94,8 @@ class InstrumentDescription(Table):
     """Samples of waveforms that one oscillator of a port holds at once, where each has a memory of its own."""
     oscillator_event_memory: PositiveInt | None = None
     """Events, and windows, of sequences that one oscillator of a port holds at once."""
+    program_memory: PositiveInt | None = None
+    """Programs that it holds at once, where each takes of its memory whatever is in it."""
     record_memory: PositiveInt | None = None
     """Bytes of data that a digitizer holds at once; jobs that return more are split."""
     raw_only: bool = False
@@ -259,6 +261,8 @@ class DeviceDescription(Table):
     """Groups of qubits that one acquisition measures together."""
     simulator: str | None = None
     """Chip file of a simulated rack that `pulsed serve` starts beside the daemon; None for a real one."""
+    emulator: str | None = None
+    """Chip file behind the emulated instruments that `pulsed serve --emulated` starts in place of a real rack's."""
     calibration: str | None = None
     """Calibration set to start from when the store has none; None for the design sheet's frequencies alone."""
     instruments: dict[str, InstrumentDescription]
@@ -291,6 +295,14 @@ class DeviceDescription(Table):
         """Return the frequency (Hz) that ``port`` is mixed with; 0 on a flux line."""
         lo = self.ports[port].lo
         return 0.0 if lo is None else self.oscillators[lo].frequency
+
+    def emulated(self) -> DeviceDescription:
+        """Return this description as that of a simulated rack. Raises :class:`ConfigError` when it names no chip."""
+        chip = self.simulator or self.emulator
+        if chip is None:
+            raise ConfigError("names no chip to emulate the rack with", subject="emulator", value="absent",
+                              legal="a chip file, relative to the configuration")  # fmt: skip
+        return self.model_copy(update={"simulator": chip})
 
     def with_addresses(self, addresses: dict[str, str]) -> DeviceDescription:
         """Return this description with the addresses of some instruments replaced, and of ``"interlocks.NAME"``."""
@@ -444,7 +456,9 @@ def _readable(data: dict[str, Any]) -> Draft:
         for key, table in tables.items()
     }
     values |= {
-        key: value for key in ("dt", "timing", "simulator", "calibration") if (value := asked(seen, key)) is not None
+        key: value
+        for key in ("dt", "timing", "simulator", "emulator", "calibration")
+        if (value := asked(seen, key)) is not None
     }
     return Draft(values)
 

@@ -13,13 +13,14 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulsed.model.device import DeviceDescription, PortDescription, load_device
+from pulsed.model.device import DeviceDescription, InstrumentDescription, PortDescription, load_device
 from pulsed.model.errors import ConfigError, PulsedError
 from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.chip.chip_file import load_chip
@@ -33,7 +34,7 @@ from pulsed.simulator.instruments.monitors import build_monitors, monitor_addres
 from pulsed.simulator.instruments.n9030b import VirtualN9030b
 from pulsed.simulator.instruments.parts import RATE, Acquiring, Carrier, Playing
 from pulsed.simulator.instruments.run import OutputCable
-from pulsed.simulator.instruments.server import InstrumentServer
+from pulsed.simulator.instruments.server import InstrumentServer, ServesInstrument
 from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
 from pulsed.simulator.instruments.spectrum import Tap
 from pulsed.simulator.instruments.virtual_instrument import (
@@ -43,16 +44,31 @@ from pulsed.simulator.instruments.virtual_instrument import (
     VirtualInstrument,
 )
 
-Factory = Callable[[VirtualIdentity, TriggerBus], VirtualInstrument]
+Factory = Callable[[VirtualIdentity, TriggerBus, InstrumentDescription], VirtualInstrument]
+
+
+def _cluster(identity: VirtualIdentity, bus: TriggerBus, described: InstrumentDescription) -> VirtualInstrument:
+    try:
+        from pulsed.simulator.instruments.qblox.cluster import VirtualCluster, models_of
+    except ImportError as error:
+        raise ConfigError(
+            f"a Cluster is emulated with its maker's assembler: {error}", subject="qblox-instruments",
+            value="not installed", legal="pip install 'pulsed[qblox]'",
+        ) from error  # fmt: skip
+    return VirtualCluster(identity, bus, models_of(described.options))
+
+
 MODELS: dict[str, tuple[str, str, Factory]] = {
-    "awg": ("pulsed", "AWG8", VirtualAwg),
-    "digitizer": ("pulsed", "DIG2", VirtualDigitizer),
-    "sgs100a": ("Rohde&Schwarz", "SGS100A", lambda identity, bus: VirtualSgs100a(identity)),
-    "n9030b": ("Keysight Technologies", "N9030B", lambda identity, bus: VirtualN9030b(identity)),
-    "gs200": ("YOKOGAWA", "GS210", lambda identity, bus: VirtualGs200(identity)),
+    "awg": ("pulsed", "AWG8", lambda identity, bus, _: VirtualAwg(identity, bus)),
+    "digitizer": ("pulsed", "DIG2", lambda identity, bus, _: VirtualDigitizer(identity, bus)),
+    "sgs100a": ("Rohde&Schwarz", "SGS100A", lambda identity, _bus, _: VirtualSgs100a(identity)),
+    "n9030b": ("Keysight Technologies", "N9030B", lambda identity, _bus, _: VirtualN9030b(identity)),
+    "gs200": ("YOKOGAWA", "GS210", lambda identity, _bus, _: VirtualGs200(identity)),
+    "qblox": ("Qblox", "Cluster MM", _cluster),
 }
 """Vendor, model and virtual instrument for each driver."""
 _ADDRESS = re.compile(r"TCPIP\d*::([^:]+)::(?:(\d+)::SOCKET|hislip0,(\d+)::INSTR)")
+_CLUSTER, _CLUSTER_PORT = "qblox", 5025
 _SWITCH_INTERVAL = 5e-4
 """Seconds after which the chip's thread lets the instruments answer."""
 
@@ -70,7 +86,7 @@ def build_instruments(device: DeviceDescription, bus: TriggerBus) -> dict[str, V
         vendor, model, factory = MODELS[described.driver]
         given = described.identity
         identity = VirtualIdentity(given.vendor or vendor, given.model or model, given.serial or f"{number:06d}")
-        instruments[name] = factory(identity, bus)
+        instruments[name] = factory(identity, bus, described)
     return instruments
 
 
@@ -206,13 +222,36 @@ def choose_ports(device: DeviceDescription, ports: str) -> dict[str, tuple[str, 
         found = {name: _endpoint(f"instruments.{name}", one.address) for name, one in device.instruments.items()}
         return found | {key: _endpoint(key, address) for key, address in monitors.items()}
     if ports == "ephemeral":
-        return dict.fromkeys(names, ("127.0.0.1", 0))
+        return {name: _free_endpoint(_driver(device, name)) for name in names}
     numbers = ports.split(",")
     good = all(number.isascii() and number.isdigit() and int(number) < 1 << 16 for number in numbers)
     if not good or len(numbers) != len(names):
         legal = f"fixed, ephemeral, or {len(names)} port numbers with commas between"
         raise ConfigError("not a choice of ports", subject="--ports", value=ports, legal=legal)
-    return {name: ("127.0.0.1", int(number)) for name, number in zip(names, numbers, strict=True)}
+    return {name: endpoint(_driver(device, name), int(number)) for name, number in zip(names, numbers, strict=True)}
+
+
+def _driver(device: DeviceDescription, name: str) -> str:
+    """Return the driver of an instrument of the rack; of what only interlocks read, none."""
+    return device.instruments[name].driver if name in device.instruments else ""
+
+
+def endpoint(driver: str, port: int) -> tuple[str, int]:
+    """Return host and port of an instrument with this ``driver`` that has ``port`` of this machine to itself.
+
+    The maker's driver finds the modules of a Cluster at ports of its own choice: it has a loopback address to itself.
+    """
+    if driver == _CLUSTER:
+        return f"127.77.{port >> 8}.{port & 255}", _CLUSTER_PORT
+    return "127.0.0.1", port
+
+
+def _free_endpoint(driver: str) -> tuple[str, int]:
+    if driver != _CLUSTER:
+        return "127.0.0.1", 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return endpoint(driver, free.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -247,6 +286,14 @@ def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
     threading.Thread(target=read, name="stdin", daemon=True).start()
 
 
+def _server(name: str, instrument: VirtualInstrument) -> ServesInstrument:
+    if not hasattr(instrument, "exchange"):
+        return InstrumentServer(name, instrument)
+    from pulsed.simulator.instruments.qblox.server import ClusterServer
+
+    return ClusterServer(name, instrument)  # type: ignore[arg-type]  # the only one that speaks so
+
+
 async def serve(settings: RackOptions) -> None:
     """Serve the rack until a signal, or the end of standard input, stops it."""
     device, chip = _load(settings)
@@ -260,7 +307,7 @@ async def serve(settings: RackOptions) -> None:
     instruments = build_instruments(device, conductor)
     connect_cables(device, chip, instruments, conductor)
     instruments |= build_monitors(device)
-    servers = {name: InstrumentServer(name, instrument) for name, instrument in instruments.items()}
+    servers = {name: _server(name, instrument) for name, instrument in instruments.items()}
     control = Control(conductor, servers)
     endpoints = choose_ports(device, settings.ports)
     try:

@@ -42,9 +42,10 @@ from pulsed.drivers.contract import (
     OutputSettings,
     Source,
     SourceSettings,
+    Transceiver,
     after,
 )
-from pulsed.drivers.programs import DECIDED, Playback, Recording
+from pulsed.drivers.programs import DECIDED, Playback, Recording, Transceived
 from pulsed.drivers.scpi.session import ALL_ERRORS, Session
 from pulsed.model.device import Identity
 from pulsed.model.errors import (
@@ -542,6 +543,66 @@ class DigitizerContract(_PlayerContract):
         handle = driver.upload(work, after(SECONDS))
         with pytest.raises(IllegalStepError):
             driver.fetch(handle, after(SECONDS))
+
+
+class TransceiverContract(DriverContract):
+    """What every box with outputs and inputs keeps to, beside what an AWG and a digitizer do.
+
+    A subclass gives ``make_driver``, ``settings`` of the outputs that ``work`` plays on, and ``work``, a Transceived
+    that is played and recorded by itself: the box leads, and is emulated, or has something behind it.
+    """
+
+    kind = Transceiver
+
+    @pytest.fixture
+    def work(self) -> Transceived:
+        """Return what is played and recorded; a subclass overrides this."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def settings(self) -> OutputSettings:
+        """Return the settings with which it is played; a subclass overrides this."""
+        raise NotImplementedError
+
+    def test_each_part_is_content(self, driver: Any, work: Transceived) -> None:
+        """One handle stands for both, and other pulses or other shots make another."""
+        driver.validate(work)
+        first = driver.upload(work, after(SECONDS))
+        assert driver.upload(work, after(SECONDS)) == first
+        louder = replace(work.playback, events=work.playback.events.copy())
+        louder.events["amplitude"] *= 0.5
+        names = {first.name}
+        _another(driver, replace(work, playback=louder), names)
+
+    def test_it_plays_and_brings_back_one_value_for_each_row_and_shot(
+        self, driver: Any, work: Transceived, settings: OutputSettings
+    ) -> None:
+        """As often as one likes: nothing of one run is in the next."""
+        driver.validate(work)
+        driver.configure(settings, after(SECONDS))
+        for _ in range(2):
+            handle = driver.upload(work, after(SECONDS))
+            driver.arm(handle, after(SECONDS))
+            driver.start(after(SECONDS))
+            _wait(driver, after(SECONDS))
+            fetched = driver.fetch(handle, after(SECONDS))
+            shapes = [
+                (shots, len(work.recording.entry(entry)))
+                for entry, shots in enumerate(work.recording.entries["shots"].tolist())
+            ]
+            assert [array.shape for array in fetched.arrays] == shapes
+            assert all(np.isfinite(array).all() for array in fetched.arrays)
+            assert driver.state is InstrumentState.DONE
+
+    def test_a_fault_of_one_part_refuses_both(self, driver: Any, work: Transceived) -> None:
+        """What is too loud, and what is recorded after its shot."""
+        loud = replace(work.playback, events=work.playback.events.copy())
+        loud.events["amplitude"] = 1.5
+        late = replace(work.recording, rows=work.recording.rows.copy())
+        late.rows["time"] += work.recording.entries["length"][0]
+        for wrong in (replace(work, playback=loud), replace(work, recording=late)):
+            with pytest.raises(InstrumentLimitError):
+                driver.validate(wrong)
 
 
 class SourceContract(OutputContract):

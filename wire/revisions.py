@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 DEVICE_KEYS: dict[str, int] = {
-    "alerts": 1, "instruments.*.oscillator_event_memory": 1, "instruments.*.oscillator_waveform_memory": 1,
-    "interlocks": 1, "limits.free_disk": 1, "limits.max_result": 1, "limits.rack_time": 1,
-    "limits.session_silence": 1, "limits.session_time": 1, "maintenance.overdue": 1, "maintenance.overdue_limit": 1,
-    "maintenance.self_test": 1, "metrics": 1, "oscillators.*.max_power": 1, "ports.*.bias.slew": 1,
-    "ports.*.safety": 1, "processor_type": 1, "quotas": 1, "retention": 1, "sharing": 1, "tags": 1,
+    "alerts": 1, "emulator": 1, "instruments.*.oscillator_event_memory": 1,
+    "instruments.*.oscillator_waveform_memory": 1, "instruments.*.program_memory": 1, "interlocks": 1,
+    "limits.free_disk": 1, "limits.max_result": 1, "limits.rack_time": 1, "limits.session_silence": 1,
+    "limits.session_time": 1, "maintenance.overdue": 1, "maintenance.overdue_limit": 1, "maintenance.self_test": 1,
+    "metrics": 1, "oscillators.*.max_power": 1, "ports.*.bias.slew": 1, "ports.*.safety": 1, "processor_type": 1,
+    "quotas": 1, "retention": 1, "sharing": 1, "tags": 1,
 }  # fmt: skip
 """Keys of the device description that revision 0 had not, with the revision they came with; ``*`` is any name or place
 in a list: ``"ports.*.ring_time"``."""

@@ -33,9 +33,14 @@ if TYPE_CHECKING:
     help="Database for jobs and calibrations: postgresql://user@host/database, with the password in ~/.pgpass, or "
     "sqlite:////path. Racks that share one are all backends of one provider. Default: a file in the home directory.",
 )  # fmt: skip
+@click.option(
+    "--emulated", is_flag=True,
+    help="Start emulated instruments and a simulated chip in place of the rack: the configuration's addresses are not "
+    "dialled.",
+)  # fmt: skip
 @click.option("--exit-with-stdin", is_flag=True, hidden=True, help="Stop when standard input closes.")
 def serve(
-    config: str, home: str | None, url: str | None, rack_changed: RackChanged, store: str | None,
+    config: str, home: str | None, url: str | None, rack_changed: RackChanged, store: str | None, emulated: bool,
     exit_with_stdin: bool,
 ) -> None:  # fmt: skip
     """Run the daemon until Ctrl-C or SIGTERM.
@@ -52,7 +57,7 @@ def serve(
     from pulsed.model.device import load_device
 
     path = find(config)
-    device = load_device(path)
+    device = load_device(path).emulated() if emulated else load_device(path)
     calibration = starting_set(device, path)
     companion = None
     if device.simulator is not None:

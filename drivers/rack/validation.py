@@ -192,7 +192,8 @@ def _inner_los_fit(device: Any, loaded: RackDrivers) -> Iterator[ConfigError]:
                 legal=f"{format_quantity(low, 'Hz')} to {format_quantity(high, 'Hz')}",
             )  # fmt: skip
         for what in ("power", "max_power") if high else ():
-            if what in item.model_fields_set:
+            # A description that has crossed a process says every key.
+            if getattr(item, what) != type(item).model_fields[what].default:
                 message = f"the power of the LO inside of instruments.{box} is its own"
                 yield ConfigError(message, subject=f"{key}.{what}", value=getattr(item, what), legal="none")
 

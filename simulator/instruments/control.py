@@ -22,7 +22,7 @@ from pulsed.simulator.instruments.fault_board import FaultBoard
 from pulsed.simulator.instruments.gs200 import VirtualGs200
 from pulsed.simulator.instruments.ls336 import VirtualLs336
 from pulsed.simulator.instruments.n9030b import VirtualN9030b
-from pulsed.simulator.instruments.server import InstrumentServer
+from pulsed.simulator.instruments.server import ServesInstrument
 from pulsed.simulator.instruments.sgs100a import VirtualSgs100a
 from pulsed.simulator.instruments.virtual_instrument import ListPlayer
 
@@ -33,7 +33,7 @@ Operation = Callable[[Mapping[str, Any]], Awaitable[Any]]
 class Control:
     """Answers requests about one rack."""
 
-    def __init__(self, conductor: Conductor, servers: Mapping[str, InstrumentServer]) -> None:
+    def __init__(self, conductor: Conductor, servers: Mapping[str, ServesInstrument]) -> None:
         self._conductor = conductor
         self._instruments = {name: server.instrument for name, server in servers.items()}
         self._server: asyncio.Server | None = None

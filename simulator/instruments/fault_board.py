@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pulsed.model.errors import InvalidValueError
-from pulsed.simulator.instruments.server import InstrumentServer
+from pulsed.simulator.instruments.server import ServesInstrument
 
 LONGEST = 3600.0
 """Seconds."""
@@ -27,36 +27,36 @@ class FaultKind:
     needs: str = ""
     default: float | None = None
     lasts: bool = True
-    inject: Callable[[InstrumentServer], None] = lambda _server: None
-    clear: Callable[[InstrumentServer], None] = lambda _server: None
+    inject: Callable[[ServesInstrument], None] = lambda _server: None
+    clear: Callable[[ServesInstrument], None] = lambda _server: None
 
 
-def _fill_queue(server: InstrumentServer) -> None:
+def _fill_queue(server: ServesInstrument) -> None:
     for number in range(100):
         server.instrument.report(-300, f"nobody asked for entry {number}")
     server.instrument.faults.take("errors")
 
 
-def _act_on_faults(server: InstrumentServer) -> None:
+def _act_on_faults(server: ServesInstrument) -> None:
     server.instrument.act_on_faults()
 
 
-def _reboot(server: InstrumentServer) -> None:
+def _reboot(server: ServesInstrument) -> None:
     server.reboot(server.instrument.faults.seconds("reboot"))
     server.instrument.faults.take("reboot")
 
 
-def _change_firmware(server: InstrumentServer) -> None:
+def _change_firmware(server: ServesInstrument) -> None:
     server.instrument.firmware = _NEWER
     server.reboot(0.0)
 
 
-def _restore_firmware(server: InstrumentServer) -> None:
+def _restore_firmware(server: ServesInstrument) -> None:
     server.instrument.firmware = type(server.instrument).firmware
     server.reboot(0.0)
 
 
-def _wake(server: InstrumentServer) -> None:
+def _wake(server: ServesInstrument) -> None:
     server.wake()
 
 
@@ -80,7 +80,7 @@ KINDS: Mapping[str, FaultKind] = {
 class FaultBoard:
     """Sets and clears faults of the instruments of one rack: operations of the control socket."""
 
-    def __init__(self, servers: Mapping[str, InstrumentServer]) -> None:
+    def __init__(self, servers: Mapping[str, ServesInstrument]) -> None:
         self._servers = servers
 
     async def fault(self, request: Mapping[str, Any]) -> Any:
@@ -112,7 +112,7 @@ class FaultBoard:
                 KINDS[name].clear(server)
         return await self.faults(request)
 
-    def _server(self, name: object) -> InstrumentServer:
+    def _server(self, name: object) -> ServesInstrument:
         return self._servers[_one_of("instrument", name, self._servers)]
 
 

@@ -175,6 +175,17 @@ class ScpiProtocol(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
 
+class ServesInstrument(Protocol):
+    """Where an instrument is served: what faults act on."""
+
+    @property
+    def instrument(self) -> VirtualInstrument: ...  # noqa: D102
+    def reboot(self, seconds: float) -> None: ...  # noqa: D102
+    def wake(self) -> None: ...  # noqa: D102
+    async def open(self, host: str, port: int) -> int: ...  # noqa: D102
+    async def close(self) -> None: ...  # noqa: D102
+
+
 class InstrumentServer:
     """One instrument on one port."""
 

@@ -77,8 +77,9 @@ AUDITED = [
 Case = tuple[list[str], dict[str, list[str]]]
 COMMANDS: dict[str, Case] = {
     "demo": ([], {"--out": ["elsewhere"]}),
-    "serve": ([], {"--config": ["coupler2"], "--home": ["elsewhere"], "--url": ["tcp://127.0.0.1:5999"],
-                   "--rack-changed": ["keep"], "--store": ["postgresql://lab@db/pulsed"], "--exit-with-stdin": []}),
+    "serve": (["--config", str(CONFIGS / "examples" / "qblox.toml")],
+              {"--config": ["coupler2"], "--home": ["elsewhere"], "--url": ["tcp://127.0.0.1:5999"], "--emulated": [],
+               "--rack-changed": ["keep"], "--store": ["postgresql://lab@db/pulsed"], "--exit-with-stdin": []}),
     "status": ([], {}),
     "events": (["--count", "1"], {"--kind": ["session"], "--job": ["job0"], "--count": ["2"]}),
     "doctor": ([], {"--config": ["coupler2"], "--home": ["elsewhere"]}),

@@ -249,3 +249,11 @@ def test_waveforms_of_one_oscillator_have_a_memory_of_their_own(device, calibrat
     limited = with_memory(device, oscillator_waveform_memory=400)
     chunks = Compiler(limited, calibration).compile(schedules, RunOptions(shots=10))
     assert [len(chunk.programs) for chunk in chunks] == [2, 2, 1, 1]
+
+
+def test_jobs_are_split_by_the_programs_that_an_instrument_holds(device, calibration):
+    """Also programs with nothing on it."""
+    chunks = Compiler(with_memory(device, program_memory=5), calibration).compile(
+        [measured(k, f"c{k}") for k in range(12)], RunOptions(shots=10)
+    )
+    assert [len(chunk.programs) for chunk in chunks] == [5, 5, 2]
