@@ -20,6 +20,7 @@ from pulsed.cli.doctor.rack_checks import (
     check_calibration,
     check_config,
     check_instruments,
+    check_interlocks,
     check_operation,
     check_password,
     check_reach,
@@ -64,6 +65,7 @@ def _asked(client: Client) -> Iterator[Finding]:
     """Yield what a daemon that answers says of itself."""
     status = client.status()
     yield from check_operation(status)
+    yield from check_interlocks(status)
     yield from check_instruments(status)
     yield from check_calibration(status)
     yield from check_alerts(client, status)

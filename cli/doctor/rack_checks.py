@@ -13,6 +13,7 @@ from pulsed.client.client import Client
 from pulsed.client.replies import knows
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import PulsedError, from_info
+from pulsed.model.interlock_status import InterlockState
 from pulsed.wire.messages import Status
 from pulsed.wire.observation_messages import GetAlerts
 
@@ -47,6 +48,26 @@ def check_operation(status: Status) -> Iterator[Finding]:
                        "logs/daemon.jsonl says why")  # fmt: skip
     if "outputs are off" in status.message:
         yield problem("outputs", "nothing has confirmed that the outputs are off", "look at the instruments")
+
+
+def check_interlocks(status: Status) -> Iterator[Finding]:
+    """Say of each interlock that keeps the rack from playing, or is about to, what to do."""
+    armed = 0
+    for one in status.interlocks:
+        subject = f"interlock {one.name}"
+        if one.state is InterlockState.TRIPPED:
+            cause = f"its value {one.problem}; mend that first, then" if one.problem else "when the cause is known:"
+            yield problem(
+                subject, f"has tripped: {one.reason}", f"{cause} pulsed interlock rearm {one.name} --reason …"
+            )
+        elif one.state is InterlockState.UNREAD:
+            yield problem(subject, one.sentence(), "see that its instrument answers at its address")
+        elif one.problem:
+            yield note(subject, f"its value {one.problem}", "it trips if that goes on")
+        else:
+            armed += 1
+    if armed:
+        yield good("interlocks", f"{armed} of {len(status.interlocks)} armed, and their values good")
 
 
 def check_instruments(status: Status) -> Iterator[Finding]:

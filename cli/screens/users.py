@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from pulsed.cli.screens.status import duration
 from pulsed.cli.screens.terminal import plain_table
 from pulsed.model.queue import UserShare
+from pulsed.model.wording import duration
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

@@ -12,13 +12,20 @@ from rich.console import Console
 
 from pulsed.cli import configs
 from pulsed.cli.doctor.examination import examine
-from pulsed.cli.doctor.rack_checks import check_alerts, check_calibration, check_instruments, check_operation
+from pulsed.cli.doctor.rack_checks import (
+    check_alerts,
+    check_calibration,
+    check_instruments,
+    check_interlocks,
+    check_operation,
+)
 from pulsed.cli.main import invoke
 from pulsed.cli.screens.doctor import Verdict, doctor_screen, good, note, problem
 from pulsed.client.home import RunningDaemon
 from pulsed.client.keys import make_keys
 from pulsed.model.alerts import Alert, AlertState, Receiver
 from pulsed.model.errors import ErrorInfo
+from pulsed.model.interlock_status import InterlockState, InterlockStatus
 from pulsed.store.store import Store
 from pulsed.wire.base import REVISION
 from pulsed.wire.messages import Greeting, InstrumentStatus, Status, WorkerStatus
@@ -183,6 +190,21 @@ def test_what_a_daemon_says_is_judged():
     assert "3 of 5 nodes are fresh; 2 stale" in found["calibration"].message
     assert found["calibration"].advice.startswith("pulsed cal maintain")
     assert "1 of 2" in found["instruments"].message
+
+
+def test_an_interlock_that_has_tripped_is_a_problem_with_its_cause():
+    def look(**fields):
+        (found,) = check_interlocks(
+            Status("sim5", "0.2.0", True, interlocks=(InterlockStatus("still", limits="1", **fields),))
+        )
+        return found
+
+    tripped = look(state=InterlockState.TRIPPED, reason="too hot", problem="is 2, above 1")
+    assert tripped.verdict is look(state=InterlockState.UNREAD).verdict is Verdict.PROBLEM
+    assert tripped.advice == "its value is 2, above 1; mend that first, then pulsed interlock rearm still --reason …"
+    assert look(state=InterlockState.TRIPPED, reason="too hot").advice.startswith("when the cause is known: pulsed")
+    assert look(state=InterlockState.ARMED, problem="is 2, above 1").verdict is Verdict.NOTE
+    assert look(state=InterlockState.ARMED).message == "1 of 1 armed, and their values good"
 
 
 class Answering:

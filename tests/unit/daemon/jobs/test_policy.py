@@ -169,6 +169,27 @@ def test_a_due_date_orders_the_jobs_of_its_user_and_is_worth_one_level_and_no_mo
     assert len(queue) == 0
 
 
+@pytest.mark.parametrize(
+    ("priority", "used", "first"), [(0, 0.0, "due"), (1, 0.0, "other"), (1, 9.0, "due"), (2, 9.0, "other")]
+)
+def test_a_due_date_is_worth_one_priority(priority: int, used: float, first: str) -> None:
+    """At the same level the shares decide, as ever."""
+    jobs = QueuedJob("due", 0, 1, "", "u0", due=1.0), QueuedJob("other", priority, 2, "", "u1")
+    waiting = [Candidate(job, (job.due, job.number, job.number, job.job_id), 0.0) for job in jobs]
+    found = choose(waiting, Situation(0.0, AGEING, {"u0": 1.0, "u1": used}))
+    assert found is not None
+    assert found.job.job_id == first
+
+
+def test_what_is_held_plays_for_nobody() -> None:
+    held = Situation(0.0, AGEING, {}, operators=frozenset({"u0"}), held="a lid is open")
+    job = QueuedJob("a", 100, 1, "", "u0")
+    assert not is_played("u0", held)
+    assert not may_start("u0", 0.0, held)
+    assert choose([Candidate(job, (NEVER, 1, 1, "a"), 0.0)], held) is None
+    assert gives_way(job, 1.0, held, holder="", highest=None) == "a lid is open"
+
+
 def test_a_flood_of_due_dates_is_overtaken_in_the_end() -> None:
     line = Line(EVEN)
     line.submit(QueuedJob("none", 0, 0, "", "u0", 0.0, 1.0))
