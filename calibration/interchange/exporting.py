@@ -7,7 +7,6 @@ import cmath
 import csv
 import io
 import json
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,12 +49,6 @@ def as_qibolab(device: DeviceDescription, calibration: CalibrationSet) -> Export
         raise InvalidValueError("qibolab's pulses depend on the clock: only 1 ns is written", subject="dt",
                                 value=f"{float(device.dt * 10**9):g} ns", legal="1 ns")  # fmt: skip
     return _Qibolab(device, calibration).exported()
-
-
-EXPORTS: dict[str, Callable[[DeviceDescription, CalibrationSet], Exported]] = {
-    "csv": as_csv, "qibolab": as_qibolab,
-}  # fmt: skip
-"""By the name that ``--as`` takes."""
 
 
 class _Qibolab:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pulsed.calibration.interchange import ibm, qibolab
+from pulsed.calibration.interchange import ibm, qibolab, quam
 from pulsed.calibration.interchange.fields import UNVERIFIED, Ledger, Line, read_json
 from pulsed.calibration.interchange.folders import write_folder
 from pulsed.calibration.interchange.platform import Platform
@@ -38,6 +38,7 @@ _NOTICED = 0.3
 
 FORMATS: dict[str, Format] = {
     "qibolab": Format(("parameters.json", "calibration.json", "platform.py"), qibolab.fits, qibolab.read),
+    "quam": Format(("state.json", "wiring.json"), quam.fits, quam.read),
     "ibm": Format((), ibm.fits, ibm.read),
 }
 """By the name that ``--from`` takes."""

@@ -144,7 +144,7 @@ def tag(name: str, tag: str, move: bool, url: str | None, key: str | None, as_js
 @click.argument("file", metavar="FILE")
 @click.argument("name", metavar="[ID|TAG]", default="current")
 @click.option(
-    "--as", "kind", type=click.Choice(KINDS), help="As another stack's files: ibm and qibolab make FILE a directory."
+    "--as", "kind", type=click.Choice(KINDS), help="As another stack's files; but for csv, FILE is then a directory."
 )
 @daemon_options
 @as_json_option
@@ -152,8 +152,8 @@ def export(file: str, name: str, kind: str | None, url: str | None, key: str | N
     """Write a set as readable JSON to FILE, or with `-` to the terminal.
 
     The description of the rack goes with it, so that `PulsedBackend.from_export(FILE)` is a backend away from the rack.
-    With --as it is written as conf, props and defs of IBM, as the platform of qibolab, or as a table; what has no place
-    there is named.
+    With --as it is written as conf, props and defs of IBM, as a platform of qibolab, a state of QUAM, or a table; what
+    has no place there is named.
     """
     with Client(url, key) as client:
         found, device = find_set(client, name), client.device()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pulsed.model.calibration import CalibrationSet
     from pulsed.model.device import DeviceDescription
 
-KINDS = ("ibm", "qibolab", "csv")
+KINDS = ("ibm", "qibolab", "quam", "csv")
 """What `--as` takes."""
 
 
@@ -21,9 +21,10 @@ def exported(kind: str, device: DeviceDescription, calibration: CalibrationSet) 
     """Return the files of ``kind``, and the values that have no place in them."""
     if kind == "ibm":
         return ibm_files(device, calibration)
-    from pulsed.calibration.interchange.exporting import EXPORTS
+    from pulsed.calibration.interchange.exporting import as_csv, as_qibolab
+    from pulsed.calibration.interchange.exporting_quam import as_quam
 
-    return EXPORTS[kind](device, calibration)
+    return {"csv": as_csv, "qibolab": as_qibolab, "quam": as_quam}[kind](device, calibration)
 
 
 def ibm_files(device: DeviceDescription, calibration: CalibrationSet) -> Exported:

@@ -14,7 +14,7 @@ from pulsed.cli.options import as_json_option
 if TYPE_CHECKING:
     from pulsed.calibration.interchange.importing import Imported
 
-STACKS = ("qibolab", "ibm")
+STACKS = ("qibolab", "quam", "ibm")
 """What `--from` takes; a test holds it equal to the formats that there are."""
 
 

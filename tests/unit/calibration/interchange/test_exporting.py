@@ -7,6 +7,7 @@ import pytest
 
 import pulsed.configs
 from pulsed.calibration.interchange.exporting import as_csv, as_qibolab
+from pulsed.calibration.interchange.exporting_quam import as_quam
 from pulsed.calibration.interchange.importing import convert
 from pulsed.model.calibration import Value, load_calibration
 from pulsed.model.device import load_device
@@ -39,6 +40,18 @@ def test_a_platform_of_qibolab_comes_back(tmp_path):
         assert np.atleast_1d(new.value)[: len(same)] == pytest.approx(same, rel=1e-9, abs=1e-12), name
     assert back.number("Q0-Q1.cz.width") == pytest.approx(SET.number("Q0-Q1.cz.width"), abs=1)
     assert back.values["Q0.t1"].stderr == pytest.approx(9e-7)
+
+
+def test_a_state_of_quam_comes_back(tmp_path):
+    exported = as_quam(DEVICE, SET)
+    (tmp_path / "state.json").write_bytes(exported.files["state.json"])
+    back = convert([tmp_path], None, "2026-11-21T00:00:00+00:00").calibration
+    expected = SET.values.keys() - set(exported.left)
+    assert {"Q0.x.beta", "Q1.sx.amplitude", "Q0.readout.discriminator", "Q0.t2star", "in.delay"} <= expected
+    for name in expected:
+        old, new = SET.values[name], back.values[name.replace("in.delay", "in0.delay")]
+        same = np.atleast_1d(old.value)[:4] if "discriminator" in name else np.atleast_1d(old.value)
+        assert np.atleast_1d(new.value)[: len(same)] == pytest.approx(same, rel=1e-9, abs=1e-12), name
 
 
 def test_what_has_no_place_is_named():
