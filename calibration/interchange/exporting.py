@@ -48,10 +48,10 @@ def as_qibolab(device: DeviceDescription, calibration: CalibrationSet) -> Export
     if device.dt * 10**9 != 1:
         raise InvalidValueError("qibolab's pulses depend on the clock: only 1 ns is written", subject="dt",
                                 value=f"{float(device.dt * 10**9):g} ns", legal="1 ns")  # fmt: skip
-    return _Qibolab(device, calibration).exported()
+    return _QibolabWriter(device, calibration).exported()
 
 
-class _Qibolab:
+class _QibolabWriter:
     """One platform on its way out; the inverse of :mod:`pulsed.calibration.interchange.qibolab`."""
 
     def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:

@@ -26,14 +26,14 @@ def as_quam(device: DeviceDescription, calibration: CalibrationSet) -> Exported:
     if device.dt * 10**9 != 1:
         raise InvalidValueError("an OPX plays samples of 1 ns: only those are written", subject="dt",
                                 value=f"{float(device.dt * 10**9):g} ns", legal="1 ns")  # fmt: skip
-    state = _State(device, calibration)
+    state = _QuamWriter(device, calibration)
     qubits = {f"q{q}": state.qubit(q) for q in range(device.num_qubits)}
     data = {"qubits": qubits, "qubit_pairs": {}, "active_qubit_names": list(qubits)}
     left = tuple(sorted(calibration.values.keys() - state.used))
     return Exported({"state.json": json.dumps(data, indent=1).encode() + b"\n"}, left)
 
 
-class _State:
+class _QuamWriter:
     """One state on its way out; the inverse of :mod:`pulsed.calibration.interchange.quam`."""
 
     def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:

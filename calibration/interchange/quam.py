@@ -48,10 +48,10 @@ def read(files: Mapping[str, Path], ledger: Ledger) -> Platform:
         origin |= dict.fromkeys(found, name)
     if not isinstance(data.get("qubits"), dict):
         raise InvalidValueError("no qubits", subject="quam", value=", ".join(files), legal="state.json with qubits")
-    return _State(Tree(data, origin, ledger), ledger, next(iter(files.values())).resolve().parent.name).platform()
+    return _QuamReader(Tree(data, origin, ledger), ledger, next(iter(files.values())).resolve().parent.name).platform()
 
 
-class _State:
+class _QuamReader:
     """One state on its way."""
 
     def __init__(self, tree: Tree, ledger: Ledger, name: str) -> None:
