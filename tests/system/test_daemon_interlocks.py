@@ -125,6 +125,13 @@ def test_a_job_that_is_cut_off_goes_on_once_the_interlock_is_armed_again(
             client.rearm_interlock("still", "I do not care")
         with pytest.raises(InterlockError):
             client.use_instrument("sgs1", {"oscillators.drive.power": -10.0})
+        connects = len(daemon.lines("connects"))
+        os.kill(client.status().workers["rack"].pid, signal.SIGKILL)
+        eventually(lambda: len(daemon.lines("connects")) > connects, "another rack worker connects")
+        eventually(lambda: all(one.identity for one in client.status().instruments.values()), "all answer")
+        with pytest.raises(InterlockError):  # it has been told before it could do anything
+            client.use_instrument("sgs1", {"oscillators.drive.power": -10.0})
+        assert client.use_instrument("sgs1", reading="power"), "reading is allowed"
 
         monitors.show("still", "0.02")
         eventually(lambda: not of(client, "still").problem, "it is cold again")
