@@ -1,7 +1,8 @@
-"""Each process of the daemon is stopped for a while (SIGSTOP) while a job plays: every job ends once and is right.
+"""The daemon itself, and the guard, are stopped for a while (SIGSTOP) while a job plays: every job ends once.
 
-Of the others the same is in tests of their own: the interlock worker in test_daemon_interlocks.py, the simulated rack
-in test_daemon_rack.py, instruments in test_daemon_outputs.py, a pass of maintenance in test_maintenance_pass.py.
+Each other process is stopped in a test of its own: the rack worker and instruments in test_daemon_outputs.py, the
+compile worker in test_daemon_kills.py, the interlock worker in test_daemon_interlocks.py, the simulated rack in
+test_daemon_rack.py and test_maintenance_pass.py.
 """
 
 from __future__ import annotations
@@ -67,19 +68,6 @@ def test_the_daemon_itself_takes_its_own_absence_for_nobodys_silence(daemon: Dae
             name: one.pid for name, one in workers.items()
         }, "nobody was taken for hung"
         assert client.job(jobs[0]).attempts == 1
-
-
-@pytest.mark.parametrize("name", ["rack", "compile"])
-def test_a_worker_that_stands_still_is_replaced(daemon: DaemonProcess, name: str) -> None:
-    with daemon.client() as client:
-        jobs, pid = begun(daemon, client), client.status().workers[name].pid
-        os.kill(pid, signal.SIGSTOP)
-        eventually(lambda: client.status().workers[name].pid not in (0, pid), "another one has its place")
-        assert submit(client), "jobs are accepted meanwhile"
-        daemon.untell("hold")
-        all_end(client, jobs)
-        assert client.job(jobs[0]).attempts == (2 if name == "rack" else 1)
-        eventually(lambda: client.status().operational, "all are there")
 
 
 def test_a_guard_that_stands_still_holds_nobody_up(daemon: DaemonProcess) -> None:
