@@ -47,6 +47,7 @@ from pulsed.drivers.rack.demodulate import ReadoutTone, demodulate
 from pulsed.model.job import RunOptions
 from pulsed.provider import PulsedProvider
 from pulsed.pulse.library import Drag, GaussianSquare
+from pulsed.simulator.chip.chip import Chip
 from pulsed.simulator.chip.chip_file import load_chip
 from pulsed.simulator.chip.random_chip import random_chip
 from pulsed.simulator.dynamics.hamiltonian import TWO_PI_PER_NS, static
@@ -84,7 +85,7 @@ def _typical(name: str, work: Any, prototype: float, unit: str, count: int = 15)
     """Return a median CPU time in ``unit`` beside what a prototype took: no budget, but see the words above."""
     scale = {"us": 1e6, "ms": 1e3}[unit]
     work()
-    value = median(_cpu_seconds(work) for _ in range(count)) * scale
+    value = median(cpu_seconds(work) for _ in range(count)) * scale
     return Figure(name, value, unit, prototype, value / prototype, "", True)
 
 
@@ -211,7 +212,7 @@ def entangled() -> Iterator[Figure]:
     def play(longer: int) -> float:
         later = [replace(s, period=s.period + longer) for s in sequences]
         work = lambda: [engine.play(s, shots, (longer, k), "integrated") for k, s in enumerate(later)]  # noqa: E731
-        return _cpu_seconds(work) / len(sequences) * 1e3
+        return cpu_seconds(work) / len(sequences) * 1e3
 
     name = "chip: 20 random 5q circuits of depth 3, each"
     first = play(0)
@@ -221,14 +222,14 @@ def entangled() -> Iterator[Figure]:
     yield Figure(f"{name}, again", again, "ms", first, again / first, "<= 0.05 x", again / first <= 0.05)
 
 
-def eight() -> Iterator[Figure]:
-    """Yield a circuit of eight transmons, 64 rotations and 28 tones of cross resonance, 1000 shots of all."""
-    chip, rng, rows, now = random_chip(7, 8), np.random.default_rng(1), [], 0
+def layered(chip: Chip, depth: int) -> PulseSequence:
+    """Return ``depth`` layers of a rotation on each transmon and a tone of cross resonance on every other pair."""
+    rng, rows, now = np.random.default_rng(1), [], 0
     envelopes = (Drag(32, 1.0, 8.0, 0.24).envelope(), GaussianSquare(300, 1.0, 16.0, 236).envelope(), np.ones(800) + 0j)
-    for layer in range(8):
+    for layer in range(depth):
         for q, qubit in enumerate(chip.qubits):
             rows.append((q, now, 0, rng.choice([0.15, 0.3]), rng.uniform(0, 2 * np.pi), qubit.frequency - LO))
-        for a in range(layer % 2, 7, 2):
+        for a in range(layer % 2, len(chip.qubits) - 1, 2):
             control, target = sorted((a, a + 1), key=lambda q: -chip.qubits[q].frequency)
             rows.append((control, now + 40, 1, 0.4, 0.0, chip.qubits[target].frequency - LO))
         now += 352
@@ -238,14 +239,19 @@ def eight() -> Iterator[Figure]:
     kernels = tuple(IntegrationKernel(f, np.full(800, 1 / 800, complex)) for f in offsets)
     window = Window(now + chip.amplifier.delay, 800, kernels)
     keys = (b"drag", b"tone", b"readout")
-    engine, runs = Engine(chip), count()
+    return PulseSequence(lines, np.array(rows, BURST), envelopes, keys, (window,), 1_000_000)
+
+
+def eight() -> Iterator[Figure]:
+    """Yield a circuit of eight transmons, 64 rotations and 28 tones of cross resonance, 1000 shots of all."""
+    chip, runs = random_chip(7, 8), count()
+    engine, sequence = Engine(chip), layered(chip, 8)
 
     def play() -> None:
-        sequence = PulseSequence(lines, np.array(rows, BURST), envelopes, keys, (window,), 1_000_000 + next(runs))
-        engine.play(sequence, 1000, (0, 0), "integrated")
+        engine.play(replace(sequence, period=sequence.period + next(runs)), 1000, (0, 0), "integrated")
 
-    yield _plain("chip: 8 transmons, 92 pulses, the first time", 1e3 * _cpu_seconds(play), "ms")
-    yield _plain("chip: 8 transmons, 92 pulses, of known pulses", 1e3 * min(_cpu_seconds(play) for _ in range(3)), "ms")
+    yield _plain("chip: 8 transmons, 92 pulses, the first time", 1e3 * cpu_seconds(play), "ms")
+    yield _plain("chip: 8 transmons, 92 pulses, of known pulses", 1e3 * min(cpu_seconds(play) for _ in range(3)), "ms")
 
 
 # --- the parts, beside prototypes
@@ -306,7 +312,7 @@ def readout() -> Iterator[Figure]:
 
     warm = Engine(chip)
     integrated(warm)
-    first = median(_cpu_seconds(lambda: integrated(Engine(chip))) for _ in range(5)) * 1e3
+    first = median(cpu_seconds(lambda: integrated(Engine(chip))) for _ in range(5)) * 1e3
     yield Figure("chip: 10,000 shots x 8 tones, first", first, "ms", 40.0, first / 40, "", True)
     yield _typical("chip: 10,000 shots x 8 tones, warm", lambda: integrated(warm), 30, "ms")
     tones = [ReadoutTone(0, length, chip.amplifier.delay, f, np.full(length, 1 / length, complex)) for f in offsets]
@@ -363,7 +369,7 @@ def sweeps() -> Iterator[Figure]:
                 engine.play(sequence, shots, (0, k), "integrated")
 
         sweep(sequences[:2])
-        spent = min(_cpu_seconds(sweep) for _ in range(3)) / len(sequences)
+        spent = min(cpu_seconds(sweep) for _ in range(3)) / len(sequences)
         yield _plain(f"chip: five qubits, 1000 shots, {name}, each", 1e3 * spent, "ms")
 
 
@@ -401,7 +407,7 @@ def benchmarking_through_the_stack() -> Iterator[Figure]:
             walk(circuit)
 
     floor = min(seconds(necessary) for _ in range(2))
-    bare = min(_cpu_seconds(products) for _ in range(3))
+    bare = min(cpu_seconds(products) for _ in range(3))
     name = f"RB, {len(circuits)} circuits, {pulses} pulses"
     ratio = inside / bare
     yield _plain(f"{name}: physics, the first time", 1e3 * first, "ms")
@@ -424,7 +430,8 @@ def benchmarking_through_the_stack() -> Iterator[Figure]:
         client.close()
 
 
-def _cpu_seconds(work: Any) -> float:
+def cpu_seconds(work: Any) -> float:
+    """Return the CPU seconds of this thread that ``work`` takes."""
     start = time.thread_time()
     work()
     return time.thread_time() - start

@@ -134,7 +134,7 @@ class Jobs:
         await self.sessions.recover()
         sizes = await self.store.call_patiently(Store.unfinished_sizes)
         for info in await self.store.call_patiently(Store.unfinished):
-            job = ActiveJob(info, size=sizes.get(info.job_id, 0), expected=self._expected(info))
+            job = ActiveJob(info, size=sizes.get(info.job_id, 0), expected=self._expected(info), resumed=True)
             self.accounts.demands.enter(info.job_id, info.owner, Accounts.demand(info, job.size, job.expected))
             self._registry.enter(job)
             if info.state is JobState.RUNNING:

@@ -32,8 +32,6 @@ from pulsed.wire.messages import AnyEvent, JobChanged
 KEPT_PAYLOAD = 64 * 2**20
 """Bytes of submissions kept in memory; more wait in the store."""
 
-_AT_ONCE = FINAL_STATES | {JobState.RUNNING}
-"""Steps that are written at once: a start counts as an attempt, and while it plays nobody waits for the disk."""
 Waiter = Callable[[JobInfo, Sequence[Part] | PulsedError], None]
 """Gets the job with the parts of its result, or with the error that there is instead."""
 
@@ -81,6 +79,8 @@ class ActiveJob:
     """What others were refused to do with it, and who."""
     finishing: bool = False
     """Its result is on the way to the store."""
+    resumed: bool = False
+    """An earlier daemon accepted it."""
 
     def spent(self, what: str, seconds: float) -> None:
         """Add to ``times["seconds.WHAT"]``."""
@@ -152,7 +152,10 @@ class JobRegistry:
         check_step(job.info.job_id, job.info.state, state)
         job.info = _after(job.info, state, now, changes)
         changes["log"] = (JobLogEntry(now, str(state), detail),)
-        write = self.store.write if state in _AT_ONCE else self.store.write_later
+        # A start counts as an attempt, of which a job has few that ends the daemon each time. Only the first one may
+        # wait some milliseconds, so that a short job is written twice: as it comes, and with its result.
+        again = state is JobState.RUNNING and (job.resumed or job.info.attempts > 1)
+        write = self.store.write if again or state in FINAL_STATES else self.store.write_later
         self.must_succeed(write(Store.step, job.info.job_id, state, now, **changes))
         self.changed(job)
 

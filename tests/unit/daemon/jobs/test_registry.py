@@ -94,3 +94,32 @@ async def test_a_state_that_cannot_be_written_ends_the_daemon(method: Any, error
         scene.registry.finish(job, [b"result"])
     await settled()
     assert scene.failures == [error]
+
+
+class Timed(Failing):
+    """A store that takes all, and writes down what may wait."""
+
+    def write_later(self, method: Any, *args: Any, **changes: Any) -> asyncio.Future[Any]:
+        written = self.write(method, *args, **changes)
+        self.taken[-1] += " later"
+        return written
+
+
+@pytest.mark.parametrize(
+    ("resumed", "before", "written"),
+    [(False, 0, "step running later"), (True, 0, "step running"), (False, 1, "step running")],
+)
+async def test_only_the_first_start_of_a_job_that_came_to_this_daemon_may_wait(
+    resumed: bool, before: int, written: str
+) -> None:
+    """A job that ends the daemon each time has few attempts: from the second on they are counted before it plays."""
+    scene = Scene(None, FULL)
+    scene.store = Timed(None, FULL)
+    registry = JobRegistry(cast("StoreThread", scene.store), lambda _: None, scene.failures.append)
+    info = JobInfo(job_id="any", backend="sim5", state=JobState.READY, owner="me", created=0.0, attempts=before)
+    job = ActiveJob(info, resumed=resumed)
+    registry.enter(job)
+    registry.step(job, JobState.RUNNING, attempts=before + 1)
+    registry.step(job, JobState.INTERRUPTED)
+    registry.step(job, JobState.CANCELLED)
+    assert scene.store.taken == [written, "step interrupted later", "step cancelled"]
