@@ -16,9 +16,10 @@ from starlette.types import Scope
 from pulsed.model.errors import PulsedError
 from pulsed.web.access.guard import Guard
 from pulsed.web.access.sign_in import SignIn
+from pulsed.web.graph_look import GraphLook, look_command
 from pulsed.web.lab import Lab
 from pulsed.web.notices import Notices
-from pulsed.web.pages import chip, doors, queue, rack
+from pulsed.web.pages import alerts, calibration, chip, doors, queue, rack
 from pulsed.web.site import HERE, Site
 
 
@@ -47,12 +48,14 @@ def make_app(
 
     """
     site = Site(lab, sign_in, notices, cookie, secure=secure)
+    graph = GraphLook(lambda: look_command(lab.client.url, lab.key), lambda: notices.tell("calibration"))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         notices.open()
         lab.start()
         yield
+        graph.close()
         lab.close()
 
     async def not_found(request: Request, _: Exception) -> Response:
@@ -66,6 +69,8 @@ def make_app(
             Mount("/static", _Static(directory=HERE / "static"), name="static"),
             *doors.routes(site), *rack.routes(site), *queue.routes(site),
             *chip.routes(site),
+            *calibration.routes(site, graph),
+            *alerts.routes(site),
         ],
         middleware=[Middleware(Guard, sign_in=sign_in, cookie=cookie, hosts=hosts, refuse=site.refuse)],
         exception_handlers={PulsedError: site.failed, 404: not_found, 405: not_so},

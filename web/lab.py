@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pulsed.client import Client
 from pulsed.client.home import find_url, home_directory
+from pulsed.client.keys import key_path
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConnectionFailedError, PulsedError
@@ -55,7 +56,9 @@ class Lab:
     """
 
     def __init__(self, url: str | None, key: str | None, notices: Notices, home: str | None = None) -> None:
-        self._url, self._key, self._home, self._notices = url, key, home, notices
+        self._url, self._home, self._notices = url, home, notices
+        self.key = str(key_path(key, home_directory(home)))
+        """The file of the key."""
         self._client: Client | None = None
         self._ending = threading.Event()
         self._asking = threading.RLock()
@@ -171,7 +174,7 @@ class Lab:
                 client.close()
                 client = self._client = None
         if client is None:
-            client = Client(self._url, self._key, home=self._home)
+            client = Client(self._url, self.key, home=self._home)
             try:
                 client.subscribe(self._heard)
             except BaseException:

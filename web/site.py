@@ -35,7 +35,10 @@ class Entry(NamedTuple):
     name: str
 
 
-MENU = (Entry("/rack", "Rack"), Entry("/queue", "Queue"), Entry("/chip", "Chip"))
+MENU = (
+    Entry("/rack", "Rack"), Entry("/queue", "Queue"), Entry("/chip", "Chip"), Entry("/calibration", "Calibration"),
+    Entry("/alerts", "Alerts"),
+)  # fmt: skip
 
 
 class Site:

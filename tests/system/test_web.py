@@ -17,12 +17,14 @@ import uvicorn
 
 from pulsed.client import Client
 from pulsed.client.keys import add_client
+from pulsed.model.calibration import RunRecord, Value
 from pulsed.model.job import JobState
 from pulsed.model.queue import QueueMode
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.testing.jobs import PATIENCE, flip, job, packed
 from pulsed.web.access.sign_in import SESSION_SECONDS, SignIn
 from pulsed.web.app import make_app
+from pulsed.web.graph_look import GraphLook
 from pulsed.web.lab import Lab
 from pulsed.web.notices import Notices
 from pulsed.wire.roles import Role
@@ -30,6 +32,14 @@ from pulsed.wire.roles import Role
 SCRIPT = "<script>alert('x')</script>"
 """As the name of a job."""
 PART = [packed(flip())]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unlooked() -> Iterator[None]:
+    """Nobody looks at the graph here: that takes seconds, and has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GraphLook, "look", lambda self: None)
+        yield
 
 
 class Page:
@@ -163,7 +173,7 @@ def test_headers_have_no_exception(page, operator):
         assert answer.headers["referrer-policy"] == "no-referrer"
     assert answers[0].headers["cache-control"] == "no-store"
     # Nothing on a page needs an exception either: no script, style or handler is written into it.
-    for path in ("/rack", "/queue", "/chip", "/chip/Q0"):
+    for path in ("/rack", "/queue", "/chip", "/chip/Q0", "/calibration", "/alerts"):
         text = operator.get(path).text
         assert re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|<style|\son\w+=|javascript:", text) is None
         assert re.findall(r'(?:src|href)="(?:https?:)?//[^"]*', text) == [], "nothing comes from elsewhere"
@@ -224,6 +234,8 @@ def test_a_viewer_looks_and_posts_nothing(page, home, client, key):
             (f"/jobs/{job_id}/cancel", {}),
             ("/rack/interlocks/fridge/rearm", {"reason": "so"}),
             ("/rack/instruments/awg1/read", {}),
+            ("/alerts/test", {}),
+            ("/calibration/sets/x/rollback", {"expected": "x", "reason": "so"}),
             ("/links", {"role": "operator"}),
             ("/links", {"role": "viewer"}),
         ):
@@ -260,6 +272,67 @@ def test_the_chip_and_its_qubits(operator):
     assert "awg1" in operator.get("/chip/Q1").text, "the wiring"
     for wrong in ("/chip/Q5", "/chip/Q1-Q0", "/chip/x"):
         assert heading(operator.get(wrong)) == "Not found"
+
+
+def another(client: Client, t1: float, why: str = "") -> str:
+    """Make a set with another T1 of Q1 the active one."""
+    active = client.calibration()
+    new = active.with_values({"Q1.t1": Value(t1, "s", 1e-6, "2026-12-01T00:00:00+00:00", "t1")}, "2026-12-01")
+    client.put_calibration(new)
+    client.commit_calibration(new.calibration_id, active.calibration_id, why)
+    return new.calibration_id
+
+
+def test_a_set_is_rolled_back_with_a_reason(operator, client):
+    first = client.calibration().calibration_id
+    second = another(client, 77e-6, SCRIPT)
+    text = eventually(lambda: shown(operator, "/calibration", second), "the page shows the new set")
+    assert "<script>alert" not in text
+    assert f'href="/calibration/sets/{first}"' in text
+    text = operator.get(f"/calibration/sets/{first}").text
+    assert "Q1.t1" in text
+    assert "77.0 ± 1.0 µs" in text
+    answer = post(operator, f"/calibration/sets/{first}/rollback", expected=second, reason="too good to be true")
+    assert answer.status_code == 303
+    assert client.calibration().calibration_id == first
+    entry = client.calibration_log(1)[0]
+    assert (entry.by, entry.why) == ("web", "too good to be true")
+    text = eventually(lambda: shown(operator, "/chip/Q1?value=t1", "rolled back to"), "its history says so")
+    assert 'class="point again"' in text
+
+
+def test_two_operators_at_once_the_second_sees_what_changed(operator, client):
+    first = client.calibration().calibration_id
+    seen = another(client, 78e-6)
+    another(client, 79e-6)  # after the page was made
+    answer = post(operator, f"/calibration/sets/{first}/rollback", expected=seen, reason="so")
+    assert (answer.status_code, heading(answer)) == (409, "Not now")
+    assert "Q1.t1" in answer.text
+    assert client.calibration().number("Q1.t1") == 79e-6
+
+
+def test_roll_backs_that_cannot_be(operator, client):
+    active = client.calibration().calibration_id
+    for wanted, fields, said in (
+        ("none", {"expected": active, "reason": "so"}, "Not found"),
+        (active, {"expected": active, "reason": "so"}, "That cannot be"),
+        (active, {"expected": active, "reason": ""}, "That cannot be"),
+        (active, {"reason": "so"}, "That cannot be"),
+    ):
+        assert heading(post(operator, f"/calibration/sets/{wanted}/rollback", **fields)) == said
+    assert heading(operator.get("/calibration/sets/none")) == "Not found"
+
+
+def test_runs_and_alerts(operator, client):
+    client.put_run(RunRecord("run 1/2", "t1", "Q3", "calibrate", "bad data", 1.0, 2.0, reason=SCRIPT, by="ann"))
+    text = eventually(lambda: shown(operator, "/calibration?target=Q3", "t1 Q3"), "the run is listed")
+    assert "<script>alert" not in text
+    assert heading(operator.get("/calibration/runs/none")) == "Not found"
+    assert operator.get("/calibration/runs/run%201%2F2").status_code == 200
+    assert "t1 Q3" not in operator.get("/calibration?target=Q2&routine=t1").text
+    assert "Who is told" in operator.get("/alerts").text
+    assert post(operator, "/alerts/test").status_code == 303
+    assert "Nobody is told" in operator.get("/alerts").text
 
 
 def test_scripts_in_names_are_text(operator, client):
