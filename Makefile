@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools clean help
+.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools test-web clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,14 @@ test: $(STAMP) ## all tests, in TEST_WORKERS=3 processes, with random examples b
 	@echo "SEED=$(SEED)"
 	@$(BIN)/python -m pulsed.testing.kernels
 	@FUZZ_SEED="$${FUZZ_SEED:-$(SEED)}" $(BIN)/python -m pytest -q $(PARALLEL) $(SEEDED)
+
+WEB_STAMP := $(VENV)/.web
+$(WEB_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright axe-playwright-python
+	@touch $@
+
+test-web: $(WEB_STAMP) ## the operators' page in Chromium (apt-get install chromium): every page and button, axe, two widths (SHOTS=folder for pictures)
+	@WEB=full $(if $(SHOTS),SHOTS="$(SHOTS)") $(BIN)/python -m pytest -q tests/system/test_web_browser.py
 
 test-legacy: $(LEGACY_STAMP) ## the language, the compiler and the provider with Qiskit 1.4
 	@FUZZ_SEED="$${FUZZ_SEED:-$(SEED)}" $(LEGACY)/bin/python -m pytest -q $(PARALLEL) $(SEEDED) -c tests/legacy/pytest.ini --rootdir . tests/legacy tests/unit/pulse tests/unit/compiler tests/unit/provider tests/unit/test_surface.py --ignore tests/unit/pulse/test_pulse_without_qiskit_pulse.py

@@ -60,7 +60,9 @@ class Lab:
         self.key = str(key_path(key, home_directory(home)))
         """The file of the key."""
         self._client: Client | None = None
-        self._ending = threading.Event()
+        self._ending = False
+        self._wake = threading.Event()
+        self._changed: set[str] = set()
         self._asking = threading.RLock()
         self._kept: dict[str, tuple[float, Any]] = {}
         self._number = 0
@@ -80,7 +82,8 @@ class Lab:
 
     def close(self) -> None:
         """Let go of the daemon."""
-        self._ending.set()
+        self._ending = True
+        self._wake.set()
         self._thread.join()
         if self._client is not None:
             self._client.close()
@@ -157,14 +160,28 @@ class Lab:
     # --- in the thread -----------------------------------------------------------------------------------------
 
     def _keep_up(self) -> None:
-        while not self._ending.wait(0 if self._client is None and not self._status else LOOK_EVERY):
+        while not self._ending:
             try:
                 self._look()
+                self._tell_changes()
             except PulsedError as error:
                 self._is_away(str(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, the page says so and goes on to try
                 _log.exception("the connection to the daemon failed")
                 self._is_away(f"the connection failed: {error}")
+            self._wake.wait(LOOK_EVERY)
+            self._wake.clear()
+
+    def _tell_changes(self) -> None:
+        """Ask for the status, of which most events say nothing, and then tell the pages what changed."""
+        with self._asking:
+            topics, self._changed = self._changed, set()
+        if topics and not self.problem:
+            status = self.client.status()
+            if status != self._status:
+                self._status = status
+                topics.add("rack")
+            self._notices.tell(*topics)
 
     def _look(self) -> None:
         client = self._client
@@ -231,4 +248,5 @@ class Lab:
         with self._asking:
             for name in [name for name in self._kept if name.partition(" ")[0] in topics]:
                 del self._kept[name]
-        self._notices.tell(*topics)
+            self._changed.update(topics)
+        self._wake.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,10 @@ STATUS = {
 HEADINGS = {
     403: "Not allowed", 404: "Not found", 400: "That cannot be", 409: "Not now", 503: "The daemon does not answer",
 }  # fmt: skip
+
+
+_SAID = 100
+"""Sentences about what was done that are kept."""
 
 
 class Entry(NamedTuple):
@@ -65,7 +70,7 @@ class Site:
         common = {
             "lab": self.lab, "status": self.lab.status, "visitor": visitor, "menu": MENU, "Role": Role,
             "mark": self.notices.mark, "role": None if visitor is None else self.lab.role(visitor),
-            "said": "" if visitor is None else self._said.pop(visitor.token, ""),
+            "said": "" if visitor is None else self._said.get(request.query_params.get("said", ""), ""),
             "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         }  # fmt: skip
         return self.templates.TemplateResponse(request, template, {**common, **context}, status_code=status)
@@ -81,10 +86,13 @@ class Site:
         heading = HEADINGS.get(status, "The daemon could not do this")
         return self.page(request, "error.html", status, heading=heading, error=error)
 
-    def done(self, request: Request, path: str, said: str) -> Response:
-        """Return the way back to a page after something was done; that page shows the sentence about it, once."""
-        self._said[request.state.visitor.token] = said
-        return RedirectResponse(path, 303)
+    def done(self, path: str, said: str) -> Response:
+        """Return the way back to a page after something was done; that page shows the sentence about it."""
+        name = secrets.token_hex(8)
+        self._said[name] = said
+        while len(self._said) > _SAID:
+            del self._said[next(iter(self._said))]
+        return RedirectResponse(f"{path}?said={name}", 303)
 
 
 Endpoint = Callable[[Request], Response]

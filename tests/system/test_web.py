@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from pulsed.client import Client
 from pulsed.client.keys import add_client
@@ -22,11 +18,9 @@ from pulsed.model.job import JobState
 from pulsed.model.queue import QueueMode
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.testing.jobs import PATIENCE, flip, job, packed
-from pulsed.web.access.sign_in import SESSION_SECONDS, SignIn
-from pulsed.web.app import make_app
+from pulsed.testing.web_page import WebPage
+from pulsed.web.access.sign_in import SESSION_SECONDS
 from pulsed.web.graph_look import GraphLook
-from pulsed.web.lab import Lab
-from pulsed.web.notices import Notices
 from pulsed.wire.roles import Role
 
 SCRIPT = "<script>alert('x')</script>"
@@ -42,38 +36,6 @@ def unlooked() -> Iterator[None]:
         yield
 
 
-class Page:
-    """The pages of one daemon on a port of their own, in a thread."""
-
-    def __init__(self, home: Path, key: str) -> None:
-        self.shift = 0.0
-        self.notices, self.sign_in = Notices(), SignIn(lambda: time.time() + self.shift)
-        self.lab = Lab(None, key, self.notices, str(home))
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.base = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        app = make_app(self.lab, self.sign_in, self.notices, cookie="pulsed-test", hosts=("127.0.0.1", "localhost"))
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
-
-    def __enter__(self) -> Page:
-        self._thread.start()
-        eventually(lambda: not self.lab.problem, "the page has found the daemon")
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-
-    @contextlib.contextmanager
-    def visitor(self, role: Role | None = Role.ADMIN) -> Iterator[httpx.Client]:
-        """A browser that is signed in, unless ``role`` is None."""
-        with httpx.Client(base_url=self.base, timeout=60, trust_env=False) as browser:
-            if role is not None:
-                answer = browser.get("/sign-in", params={"link": self.sign_in.new_link(role)})
-                assert answer.status_code == 200
-            yield browser
-
-
 @pytest.fixture(scope="module")
 def home(daemon: DaemonProcess) -> Path:
     add_client(daemon.home, "web", "operator")
@@ -82,13 +44,13 @@ def home(daemon: DaemonProcess) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(home: Path) -> Iterator[Page]:
-    with Page(home, "web") as served:
+def page(home: Path) -> Iterator[WebPage]:
+    with WebPage(home, "web") as served:
         yield served
 
 
 @pytest.fixture
-def operator(page: Page) -> Iterator[httpx.Client]:
+def operator(page: WebPage) -> Iterator[httpx.Client]:
     with page.visitor() as browser:
         yield browser
 
@@ -170,7 +132,7 @@ def test_headers_have_no_exception(page, operator):
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
     assert answers[0].headers["cache-control"] == "no-store"
     # Nothing on a page needs an exception either: no script, style or handler is written into it.
     for path in ("/rack", "/queue", "/chip", "/chip/Q0", "/calibration", "/alerts"):
@@ -223,7 +185,7 @@ def test_forms_are_bounded(operator):
 def test_a_viewer_looks_and_posts_nothing(page, home, client, key):
     """Whether the link says that they only look, or the key of the page may do no more."""
     with contextlib.ExitStack() as stack:
-        served = page if key == "web" else stack.enter_context(Page(home, key))
+        served = page if key == "web" else stack.enter_context(WebPage(home, key))
         viewer = stack.enter_context(served.visitor(Role.VIEWER if key == "web" else Role.ADMIN))
         assert "awg1" in viewer.get("/rack").text
         job_id = client.submit(job(), PART).job_id
@@ -331,8 +293,8 @@ def test_runs_and_alerts(operator, client):
     assert operator.get("/calibration/runs/run%201%2F2").status_code == 200
     assert "t1 Q3" not in operator.get("/calibration?target=Q2&routine=t1").text
     assert "Who is told" in operator.get("/alerts").text
-    assert post(operator, "/alerts/test").status_code == 303
-    assert "Nobody is told" in operator.get("/alerts").text
+    answer = post(operator, "/alerts/test")
+    assert "Nobody is told: [alerts]" in operator.get(answer.headers["location"]).text
 
 
 def test_scripts_in_names_are_text(operator, client):
@@ -356,7 +318,7 @@ def test_the_queue_is_paused_with_a_reason_and_opened_again(operator, client):
     answer = post(operator, "/queue/mode", mode="pause", reason="helium")
     assert answer.status_code == 303
     assert (client.queue().control.mode, client.queue().control.by) == (QueueMode.PAUSED, "web")
-    assert "by web: helium" in operator.get("/queue").text, "it says what was done"
+    assert "by web: helium" in operator.get(answer.headers["location"]).text, "it says what was done"
     eventually(lambda: shown(operator, "/queue", "queue paused"), "the page says it by itself")
     post(operator, "/queue/mode", mode="resume")
     assert client.queue().control.mode is QueueMode.OPEN
@@ -369,11 +331,12 @@ def test_a_job_is_seen_and_cancelled(operator, client):
     job_id = client.submit(job(name="bell", priority=3), PART).job_id
     text = eventually(lambda: shown(operator, "/queue", "bell"), "the queue shows it")
     assert f'id="job-{job_id}"' in text
-    assert post(operator, f"/jobs/{job_id}/cancel").headers["location"] == "/queue"
+    said = post(operator, f"/jobs/{job_id}/cancel").headers["location"]
     assert client.job(job_id).state is JobState.CANCELLED
-    assert f"Job {job_id} is cancelled." in operator.get("/queue").text
-    post(operator, f"/jobs/{job_id}/cancel")
-    assert "had ended before" in operator.get("/queue").text
+    assert f"Job {job_id} is cancelled." in operator.get(said).text
+    assert "is cancelled" not in operator.get("/queue?said=is+cancelled").text, "nobody else puts words there"
+    said = post(operator, f"/jobs/{job_id}/cancel").headers["location"]
+    assert "had ended before" in operator.get(said).text
     assert heading(operator.get("/jobs/none")) == "Not found"
 
 
@@ -383,12 +346,13 @@ def test_stop_now_pauses_the_queue_and_ends_the_job(daemon, operator, client):
         job_id = client.submit(job(), PART).job_id
         eventually(lambda: client.status().running == job_id, "it is on the rack")
         eventually(lambda: shown(operator, "/queue", "running"), "the page shows that it plays")
-        assert post(operator, "/rack/stop", reason="smoke").status_code == 303
+        answer = post(operator, "/rack/stop", reason="smoke")
+        assert answer.status_code == 303
     finally:
         daemon.untell("hold")
     assert client.queue().control.sentence() == "the queue is paused by web: smoke"
     eventually(lambda: client.job(job_id).state is JobState.CANCELLED, "it is cancelled")
-    assert f"job {job_id} is cancelled" in operator.get("/rack").text
+    assert f"job {job_id} is cancelled" in operator.get(answer.headers["location"]).text
 
 
 def test_what_is_done_is_in_the_audit_log(daemon, operator, client):
@@ -436,7 +400,7 @@ def test_pages_hear_of_changes_and_catch_up(page, operator, client):
 def test_a_daemon_that_stops_and_starts_under_an_open_page(tmp_path):
     own = DaemonProcess(tmp_path).start()
     add_client(own.home, "web", "operator")
-    with Page(own.home, "web") as served, served.visitor() as browser:
+    with WebPage(own.home, "web") as served, served.visitor() as browser:
         assert "operational" in browser.get("/rack").text
         own.stop()
         text = eventually(lambda: shown(browser, "/rack", "The daemon does not answer"), "the page says so")

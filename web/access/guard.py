@@ -23,12 +23,13 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), usb=(), serial=(), payment=()",
 }
-"""Sent with everything. No page has a script or a style of its own, so the policy needs no exception."""
+"""Sent with everything. No page has a script or a style of its own, so the policy needs no exception.
+With the referrer policy `no-referrer` browsers send the origin of a form as `null`, and could not tell whose it is."""
 
 Refuse = Callable[[Request, int, str, str], Response]
 """Makes the page that says no: the status, what it is about, and why."""

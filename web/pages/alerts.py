@@ -23,6 +23,6 @@ def routes(site: Site) -> list[Route]:
         found = lab.check(request.state.visitor, TestAlerts(0)).test_alerts()
         bad = [receiver.name for receiver in found.receivers if receiver.error]
         said = f"It did not reach {', '.join(bad)}." if bad else f"{len(found.receivers)} took the test message."
-        return site.done(request, "/alerts", said if found.receivers else "Nobody is told: [alerts] names nobody.")
+        return site.done("/alerts", said if found.receivers else "Nobody is told: [alerts] names nobody.")
 
     return [Route("/alerts", show), Route("/alerts/test", test, methods=["POST"])]

@@ -101,7 +101,7 @@ def routes(site: Site, graph: GraphLook) -> list[Route]:
 
     def look(request: Request) -> Response:
         graph.look()
-        return site.done(request, "/calibration", "The graph is looked at; this page shows it when that is done.")
+        return site.done("/calibration", "The graph is looked at; this page shows it when that is done.")
 
     def one_set(request: Request) -> Response:
         wanted, active = request.path_params["id"], lab.calibration()
@@ -125,7 +125,7 @@ def routes(site: Site, graph: GraphLook) -> list[Route]:
                 subject=f"calibration set {wanted}", value=other.cooldown or "none", legal=active.cooldown or "none",
             )  # fmt: skip
         client.commit_calibration(wanted, expected, why)
-        return site.done(request, "/calibration", f"Set {wanted} is active again.")
+        return site.done("/calibration", f"Set {wanted} is active again.")
 
     def one_run(request: Request) -> Response:
         wanted = request.path_params["id"]

@@ -111,12 +111,12 @@ def routes(site: Site) -> list[Route]:
         name = request.state.form.get("mode", "")
         if name == "resume":
             lab.check(request.state.visitor, SetQueue(0, QueueMode.OPEN)).set_queue(QueueMode.OPEN)
-            return site.done(request, "/queue", "The queue is open again.")
+            return site.done("/queue", "The queue is open again.")
         if name not in MODES:
             raise InvalidValueError("no such mode", subject="queue", value=name, legal=", ".join([*MODES, "resume"]))
         reason = field(request.state.form, "reason", "a sentence, told to everybody")
         found = lab.check(request.state.visitor, SetQueue(0, MODES[name][0], reason)).set_queue(MODES[name][0], reason)
-        return site.done(request, "/queue", found.control.sentence().capitalize() + ".")
+        return site.done("/queue", found.control.sentence().capitalize() + ".")
 
     def job(request: Request) -> Response:
         job_id, client = request.path_params["job_id"], lab.client
@@ -138,14 +138,14 @@ def routes(site: Site) -> list[Route]:
         client = checked(request, Cancel(0, info.job_id), info.owner, info.job_id, "job")
         done = client.cancel(info.job_id)
         said = f"Job {info.job_id} is cancelled." if done else f"Job {info.job_id} had ended before."
-        return site.done(request, "/queue", said)
+        return site.done("/queue", said)
 
     def close_session(request: Request) -> Response:
         found = lab.client.session(request.path_params["session_id"])
         message = CloseSession(0, found.session_id)
         client = checked(request, message, found.owner, found.session_id, "session")
         client.close_session(found.session_id)
-        return site.done(request, "/queue", f"Session {found.session_id} takes no more jobs.")
+        return site.done("/queue", f"Session {found.session_id} takes no more jobs.")
 
     return [
         Route("/queue", show),

@@ -122,7 +122,7 @@ def routes(site: Site) -> list[Route]:
             lab.check(request.state.visitor, Cancel(0, running))
         ended = bool(running) and client.cancel(running)
         what = f"job {running} is cancelled, its outputs go off" if ended else "no job was on the rack"
-        return site.done(request, "/rack", f"Stopped: the queue is paused, and {what}.")
+        return site.done("/rack", f"Stopped: the queue is paused, and {what}.")
 
     def read(request: Request) -> Response:
         name = request.path_params["name"]
@@ -135,7 +135,7 @@ def routes(site: Site) -> list[Route]:
     def rearm(request: Request) -> Response:
         name, reason = request.path_params["name"], field(request.state.form, "reason", "why it may play again")
         lab.check(request.state.visitor, RearmInterlock(0, name, reason)).rearm_interlock(name, reason)
-        return site.done(request, "/rack", f"Interlock {name} is armed again.")
+        return site.done("/rack", f"Interlock {name} is armed again.")
 
     return [
         Route("/rack", show),

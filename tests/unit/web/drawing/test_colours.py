@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsed.web.drawing.colours import STOPS, ColourScale, ink, luminance, scale_of
@@ -18,6 +18,7 @@ def test_lightness_grows_with_the_value():
     assert (ColourScale(0, 1).colour(0), ColourScale(0, 1).colour(1)) == (STOPS[0], STOPS[-1])
 
 
+@settings(max_examples=30)
 @given(st.lists(FINITE, min_size=1), FINITE, st.booleans())
 def test_every_value_has_a_colour_on_which_its_number_can_be_read(values, value, logarithmic):
     colour = scale_of(values, logarithmic=logarithmic).colour(value)

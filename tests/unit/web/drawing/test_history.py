@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsed.model.calibration import PastValue, Value
@@ -31,6 +31,7 @@ NUMBERS = st.integers(-(10**9), 10**9).map(lambda k: k / 1000)
 ERRORS = st.integers(0, 10**6).map(lambda k: k / 1000)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 1e5), NUMBERS, ERRORS), min_size=1, max_size=12))
 def test_everything_stands_within_the_frame(items):
     picture = draw([past(*item) for item in items], NOW)

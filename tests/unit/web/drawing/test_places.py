@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsed.testing.large_chip import eagle
@@ -32,6 +32,7 @@ def test_a_grid_stands_in_its_rows():
     assert places(number, couplings) == {q: (float(q % 5), float(q // 5)) for q in range(number)}
 
 
+@settings(max_examples=30)
 @given(st.sets(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda pair: pair[0] < pair[1])))
 def test_no_two_qubits_stand_in_one_place(couplings):
     found = places(12, couplings)
