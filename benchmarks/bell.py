@@ -1,4 +1,4 @@
-"""A Bell state, 4096 shots, from ``backend.run`` to counts on a warm daemon, against its floor; and its memory.
+"""A Bell state, from ``backend.run`` to counts on a warm daemon, alone and in a stream, over its floor; its memory.
 
 The floor is what no stack on this rack can do without: one durable insert of the job, the job's SCPI traffic
 exchanged with an instrument that answers at once, and the physics of the chip called directly.
@@ -25,6 +25,8 @@ from pulsed.model.job import RunOptions
 from pulsed.provider import PulsedProvider
 
 SHOTS = 4096
+FEW, BLOCK, BLOCKS = 100, 100, 10
+"""Shots of each job of the stream, jobs that are handed in at once, and how often."""
 CHIP = Path(__file__).parents[1] / "configs" / "chips" / "sim5.toml"
 
 
@@ -58,15 +60,26 @@ def run() -> Iterator[Figure]:
         def insert() -> None:
             inserts.one_by_one([(str(next(numbers)), payload)])
 
-        def physics() -> None:
-            recording.physics.play(sequence, SHOTS, (next(numbers), 0), "integrated")
+        def physics(shots: int = SHOTS) -> None:
+            recording.physics.play(sequence, shots, (next(numbers), 0), "integrated")
+
+        def stream() -> None:
+            jobs = [backend.run(circuit, shots=FEW) for _ in range(BLOCK)]
+            for job in jobs:
+                job.result(60).get_counts()
 
         with NullRack(exchanges) as null:
 
             def floor() -> None:
                 insert(), null.replay(), physics()
 
-            yield cost("bell: submit to counts", paired(ours, floor, pairs=60), at_most=2.5)
+            def floors() -> None:
+                for _ in range(BLOCK):
+                    insert(), null.replay(), physics(FEW)
+
+            yield cost("bell: submit to counts", paired(ours, floor, pairs=60), at_most=1.7)
+            pair = paired(stream, floors, pairs=BLOCKS)
+            yield cost(f"bell: {BLOCK * BLOCKS} jobs of {FEW} shots, each", pair, scale=1e3 / BLOCK, at_most=1.5)
             for name, part in (("durable insert", insert), ("SCPI replayed", null.replay), ("physics", physics)):
                 yield _plain(f"bell: floor, {name}", median(seconds(part) for _ in range(40)) * 1e3, "ms")
         yield from _where(backend, circuit)
