@@ -107,6 +107,23 @@ def test_a_job_appears_is_cancelled_and_the_page_never_loaded_anew(tab, client):
         client.set_queue(QueueMode.OPEN)
 
 
+def test_progress_goes_on_by_itself(tab, client, daemon):
+    daemon.tell("hold")
+    try:
+        page = tab.goto("/queue")
+        job_id = client.submit(job(shots=9000, options={"rep_delay": 10e-3}), PART).job_id  # of several chunks
+        bar = page.locator("#progress progress")
+        bar.wait_for()
+        page.evaluate("htmx.trigger(document.body, 'lab:progress')")
+        page.wait_for_timeout(500)
+        assert bar.is_visible(), "what is asked for is put in its place"
+        assert "of 4 chunks" in page.locator("#progress").inner_text()
+    finally:
+        daemon.untell("hold")
+    eventually(lambda: str(client.job(job_id).state) == "done", "the job is played")
+    bar.wait_for(state="detached")
+
+
 @full
 def test_pause_by_the_keyboard_alone(tab, client):
     page = tab.goto("/queue")
