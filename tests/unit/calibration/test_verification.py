@@ -159,3 +159,15 @@ def test_without_imported_values_nothing_is_measured(tmp_path):
     session = MadeUp(SimulatedLab.coupler2(), tmp_path, default_steps())
     assert verify(session) == []
     assert session.asked == []
+
+
+def test_what_is_there_in_part_is_not_overwritten_by_what_is_rough(session):
+    """A readout without its resonance: the spectroscopy has nothing to compare with, and would measure all of it anew."""
+    now = session.connection.calibration()
+    doubted = msgspec.structs.replace(now.values["Q0.readout.frequency"], quality="unverified", routine="import")
+    kept = {name: value for name, value in now.values.items() if name != "Q0.readout.resonance"}
+    after = msgspec.structs.replace(now, values={**kept, "Q0.readout.frequency": doubted})
+    session.connection.put_calibration(after)
+    session.connection.commit_calibration(after.calibration_id, now.calibration_id, "")
+    verify(session, ["Q0"])
+    assert "resonator-spectroscopy" not in {routine for _, routine, _ in session.asked}
