@@ -162,7 +162,7 @@ def test_without_imported_values_nothing_is_measured(tmp_path):
 
 
 def test_what_is_there_in_part_is_not_overwritten_by_what_is_rough(session):
-    """A readout without its resonance: the spectroscopy has nothing to compare with, and would measure all of it anew."""
+    """Without the resonance the spectroscopy has nothing to compare with, and would measure all anew."""
     now = session.connection.calibration()
     doubted = msgspec.structs.replace(now.values["Q0.readout.frequency"], quality="unverified", routine="import")
     kept = {name: value for name, value in now.values.items() if name != "Q0.readout.resonance"}
