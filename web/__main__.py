@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     """Run with the options of the first argument; return the exit code."""
     try:
         run(msgspec.json.decode(arguments[0] if arguments else "{}", type=WebOptions))
-    except (PulsedError, msgspec.ValidationError) as error:
+    except (PulsedError, msgspec.MsgspecError) as error:
         sys.stderr.write(f"error: {visible(str(error))}\n")
         return 1
     return 0

@@ -67,7 +67,7 @@ class GraphLook:
         problem, nodes = "", self.nodes
         try:
             child = subprocess.Popen(
-                ["nice", "-n", "19", *self._command()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                ["nice", "-n", "5", *self._command()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )  # fmt: skip
             with self._lock:
