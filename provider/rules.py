@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import CircuitInstruction
 from qiskit.exceptions import QiskitError
@@ -350,7 +350,7 @@ def check_acquires(schedule: Schedule | ScheduleBlock, rules: Rules, subject: st
             raise UnsupportedCircuitError(error.message, subject=where, value=error.value, legal=error.legal) from error
 
 
-def _where(subject: str, instruction: Instruction, time: int | None) -> str:
+def _where(subject: str, instruction: Any, time: int | None) -> str:
     return f"{subject}, {instruction.channel}" + ("" if time is None else f" at {time} dt")
 
 
