@@ -48,7 +48,6 @@ class SimulatedAnalyser:
 
     def _tap(self) -> Tap:
         """Return the coupler behind the mixer, at an output and an LO that are on."""
-        awg = SimpleNamespace(outputs=[SimpleNamespace(on=True)])
-        output = SimpleNamespace(line=self.line.name, pair=1, awg=awg, setting=lambda: self.line)
+        output = SimpleNamespace(line=self.line.name, output=SimpleNamespace(on=True), setting=lambda: self.line)
         lo = SimpleNamespace(on=True, frequency=self.line.lo_frequency)
         return Tap(cast(Any, output), cast(Any, lo), self.wire, self.full_scale)

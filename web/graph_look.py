@@ -44,11 +44,12 @@ class GraphLook:
         self.looked = 0.0
         """When it was (Unix time, seconds); 0 before the first."""
         self.looking = False
+        self._closed = False
 
     def look(self) -> None:
         """Begin to look, unless somebody does already; nobody waits for it."""
         with self._lock:
-            if self.looking:
+            if self.looking or self._closed:
                 return
             self.looking = True
             self._thread = threading.Thread(target=self._look, name="graph-look", daemon=True)
@@ -57,6 +58,7 @@ class GraphLook:
     def close(self) -> None:
         """End a look under way."""
         with self._lock:
+            self._closed = True
             child, thread = self._child, self._thread
         if child is not None:
             child.kill()
@@ -72,6 +74,8 @@ class GraphLook:
             )  # fmt: skip
             with self._lock:
                 self._child = child
+                if self._closed:  # before there was a child to end
+                    child.kill()
             out, said = child.communicate(timeout=_LONGEST)
             if child.returncode:
                 problem = said.decode(errors="replace").strip().rpartition("\n")[2] or f"exit code {child.returncode}"

@@ -44,7 +44,7 @@ COMMANDS = {
     "prune": ("cal_prune:prune", "Forget old measurements and candidate sets that nothing refers to."),
     "report": (
         "cal_graph:report",
-        "Write one HTML page: the chip, its values and their drift, the graph, and the figure of each last run.",
+        "Write an HTML page: the chip, its values and their drift, the graph, and the figure of each last run.",
     ),
     "to-qcodes": (
         "cal_graph:to_qcodes",

@@ -1,6 +1,7 @@
 """What the last line of a cell shows in a real Jupyter kernel, in a notebook that has not imported pyplot."""
 
 import base64
+import re
 from io import BytesIO
 
 import nbformat
@@ -56,13 +57,15 @@ def test_a_picture_is_shown(shown, name):
         ("backend", ["data:image/png;base64,", "5 qubits", "readout error", "ecr"]),
         ("set", ["Q0: ", "quality", "calibration set"]),
         ("map", ["ecr", "measure", "<td"]),
-        ("job", ["done", ": 10", "&lt;i&gt;one"]),
+        ("job", ["done", "0: ", "&lt;i&gt;one"]),
     ],
 )
 def test_a_table_is_shown(shown, name, texts):
     html = shown[name]["text/html"]
     assert [text for text in texts if text not in html] == []
     assert "<i>one" not in html, "what a user wrote is text"
+    if name == "job":
+        assert sum(int(count) for count in re.findall(r"[01]: (\d+)", html)) == 10
 
 
 def test_what_cannot_be_drawn_is_shown_as_text(shown):

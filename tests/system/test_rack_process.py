@@ -270,7 +270,11 @@ def test_the_stock_driver_sets_and_reads_every_parameter(rack):
     [
         (
             '{"op": "explode"}',
-            ("invalid_value", "op", "clear, drift, fault, faults, markers, predict, report, seed, state, truth"),
+            (
+                "invalid_value",
+                "op",
+                "clear, drift, fault, faults, markers, predict, report, seed, state, temperature, truth",
+            ),
         ),
         ('{"op": "seed", "seed": -1}', ("invalid_value", "seed", "an integer from 0 to 2^63 - 1")),
         ("[1]", ("invalid_value", "request", "")),

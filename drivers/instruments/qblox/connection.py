@@ -22,6 +22,8 @@ from pulsed.model.errors import (
 
 _NUMBERS = count(1)
 """QCoDeS has each name once in a process."""
+_MOMENT = 0.05
+"""Seconds that an answer may lie about which nobody has read."""
 _ADDRESS = re.compile(r"(?i)TCPIP\d*::([^:]+)::(\d+)::SOCKET")
 
 
@@ -112,8 +114,25 @@ class ClusterConnection:
                 f"no connection, or it broke: {what}: {error}", subject=self.subject, value=self.address
             ) from error
         except Exception as error:
+            if self._has_gone():
+                raise InstrumentUnreachableError(
+                    f"the instrument hung up: {what}", subject=self.subject, value=self.address
+                ) from error
             text = " ".join(str(error).split())
             raise InstrumentRefusedError(f"refused: {what}", subject=self.subject, value=text[:400]) from error
+
+    def _has_gone(self) -> bool:
+        """Return whether the other side has hung up, which the maker's driver takes for an empty answer."""
+        transport = getattr(self.cluster, "_transport", None)
+        if transport is None:
+            return False
+        transport.timeout = _MOMENT
+        try:
+            return not transport.readline()
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
 
     def drain_errors(self) -> list[str]:
         """Empty the error queue of the frame and return what was in it."""

@@ -16,6 +16,7 @@ from qiskit import QuantumCircuit, qpy
 import pulsed.configs
 from pulsed.client.known_clients import KnownClients
 from pulsed.daemon.front.instrument_requests import InstrumentHandlers
+from pulsed.daemon.front.interlock_requests import InterlockHandlers
 from pulsed.daemon.front.request_server import RequestServer
 from pulsed.daemon.jobs.admission import check_submission
 from pulsed.daemon.observe.requests import ObservationHandlers
@@ -211,7 +212,11 @@ def test_every_job_with_a_set_that_fits_no_compiler_is_told_why(monkeypatch: pyt
 
 def test_dispatch_table_serves_every_request(tmp_path: Path) -> None:
     server = RequestServer(DEVICE, None, KnownClients(tmp_path), lambda: None, lambda _: None)  # type: ignore[arg-type]
-    beside = {**ObservationHandlers(None).handlers, **InstrumentHandlers(None, None).handlers}  # type: ignore[arg-type]
+    beside = {
+        **ObservationHandlers(None).handlers,  # type: ignore[arg-type]
+        **InstrumentHandlers(None, None).handlers,  # type: ignore[arg-type]
+        **InterlockHandlers(None).handlers,  # type: ignore[arg-type]
+    }
     assert not set(server.handlers) & set(beside)
     assert set(server.handlers) | set(beside) == set(RIGHTS)
 
