@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pulsed.calibration.interchange.noted_values import NotedValues
 from pulsed.calibration.interchange.pulses import unlifted
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
@@ -51,19 +52,8 @@ def as_qibolab(device: DeviceDescription, calibration: CalibrationSet) -> Export
     return _QibolabWriter(device, calibration).exported()
 
 
-class _QibolabWriter:
+class _QibolabWriter(NotedValues):
     """One platform on its way out; the inverse of :mod:`pulsed.calibration.interchange.qibolab`."""
-
-    def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:
-        self.device, self.calibration = device, calibration
-        self.used: set[str] = set()
-
-    def value(self, name: str) -> float | None:
-        """Return a number, and note that it has its place; None where there is none."""
-        if not self.calibration.has(name):
-            return None
-        self.used.add(name)
-        return self.calibration.number(name)
 
     def exported(self) -> Exported:
         """Return the files."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pulsed.calibration.interchange.exporting import Exported
+from pulsed.calibration.interchange.noted_values import NotedValues
 from pulsed.calibration.interchange.pulses import offset_removed
 from pulsed.calibration.interchange.quam import DEMOD, VOLTS
 from pulsed.model.calibration import CalibrationSet
@@ -33,19 +34,8 @@ def as_quam(device: DeviceDescription, calibration: CalibrationSet) -> Exported:
     return Exported({"state.json": json.dumps(data, indent=1).encode() + b"\n"}, left)
 
 
-class _QuamWriter:
+class _QuamWriter(NotedValues):
     """One state on its way out; the inverse of :mod:`pulsed.calibration.interchange.quam`."""
-
-    def __init__(self, device: DeviceDescription, calibration: CalibrationSet) -> None:
-        self.device, self.calibration = device, calibration
-        self.used: set[str] = set()
-
-    def value(self, name: str) -> float | None:
-        """Return a number, and note that it has its place; None where there is none."""
-        if not self.calibration.has(name):
-            return None
-        self.used.add(name)
-        return self.calibration.number(name)
 
     def qubit(self, q: int) -> dict[str, Any]:
         """Return the table of a qubit."""

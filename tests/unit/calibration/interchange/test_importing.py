@@ -1,3 +1,4 @@
+import copy
 import json
 import shutil
 import tomllib
@@ -104,7 +105,7 @@ def test_whatever_stands_in_a_file_is_lines_or_one_error(tmp_path, changes):
             for key in path[:-1]:
                 at = at[key]
             if path:
-                at[path[-1]] = value
+                at[path[-1]] = copy.deepcopy(value)  # the next change may be within
         except (KeyError, IndexError, TypeError):
             continue
     (tmp_path / "parameters.json").write_text(json.dumps(data))
