@@ -87,4 +87,7 @@ def test_a_mutant_is_killed_or_survives_and_the_module_is_as_it_was(run, tmp_pat
     assert "test_it" in run.killed(tmp_path, mutant)
     file.write_text(test.format("1"))
     assert run.killed(tmp_path, mutant, rounds=1) == ""
+    file.write_text(test.format("6"))
+    with pytest.raises(RuntimeError, match=r"without any change: tests/unit/drivers/test_limit.py::test_it"):
+        run.killed(tmp_path, mutant, rounds=1)
     assert (module.read_text(), module.stat().st_mtime_ns) == before
