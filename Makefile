@@ -16,6 +16,8 @@ TOOLS_STAMP := $(TOOLS)/.installed
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+# Where it is set, each of the hundreds of processes that the tests start would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools test-web clean help
 
@@ -77,10 +79,10 @@ PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 TREE := $(shell git rev-parse --short=7 HEAD^{tree} 2>/dev/null || echo 1)
 SEED ?= $(shell printf '%d' 0x$(TREE))
 SEEDED := --hypothesis-seed=$(SEED)
-test: $(STAMP) ## all tests, in TEST_WORKERS=3 processes, with random examples by SEED=N
+test: $(STAMP) ## all tests, in TEST_WORKERS=3 processes, with random examples by SEED=N; PROFILE=1 says where the processor time goes
 	@echo "SEED=$(SEED)"
 	@$(BIN)/python -m pulsed.testing.kernels
-	@FUZZ_SEED="$${FUZZ_SEED:-$(SEED)}" $(BIN)/python -m pytest -q $(PARALLEL) $(SEEDED)
+	@FUZZ_SEED="$${FUZZ_SEED:-$(SEED)}" $(BIN)/python -m pytest -q $(PARALLEL) $(SEEDED) $(if $(PROFILE),-p pulsed.testing.processor_time)
 
 WEB_STAMP := $(VENV)/.web
 $(WEB_STAMP): $(STAMP)

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from mutate import Mutant, mutants
@@ -63,6 +64,7 @@ def nearest(root: Path, module: Path) -> Iterator[list[str]]:
     yield sorted(str(path.relative_to(root)) for item in STACK[module.parts[0]] for path in root.glob(item))
 
 
+@cache
 def _names(path: Path) -> set[str]:
     """Return the modules that a test file imports from."""
     return {node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}

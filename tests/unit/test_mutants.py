@@ -24,6 +24,11 @@ def run():
         sys.path.remove(str(FOLDER))
 
 
+@pytest.fixture(scope="module")
+def everything(run):
+    return run.everything(ROOT)
+
+
 @pytest.mark.parametrize(
     ("text", "changed"),
     [
@@ -48,25 +53,24 @@ def test_each_mutant_is_one_change(run, text, changed):
     assert [mutant.text for mutant in run.mutants("a.py", text)] == changed
 
 
-def test_every_mutant_of_every_module_is_a_program_and_another_one(run):
-    found = run.everything(ROOT)
-    assert len(found) > 3000
-    for mutant in found[:: len(found) // 300]:
+def test_every_mutant_of_every_module_is_a_program_and_another_one(everything):
+    assert len(everything) > 3000
+    for mutant in everything[:: len(everything) // 300]:
         compile(mutant.text, mutant.path, "exec")
         assert mutant.text != (ROOT / mutant.path).read_text()
 
 
-def test_every_module_has_tests_to_ask(run):
-    for mutant in {mutant.path: mutant for mutant in run.everything(ROOT)}.values():
+def test_every_module_has_tests_to_ask(run, everything):
+    for mutant in {mutant.path: mutant for mutant in everything}.values():
         for tests in run.nearest(ROOT, Path(mutant.path)):
             assert tests
             assert all((ROOT / test).exists() for test in tests), tests
 
 
-def test_what_is_known_to_change_nothing_is_there_and_has_a_reason(run):
-    everything = {str(mutant) for mutant in run.everything(ROOT)}
+def test_what_is_known_to_change_nothing_is_there_and_has_a_reason(run, everything):
+    there = {str(mutant) for mutant in everything}
     for mutant, reason in run.equivalent().items():
-        assert mutant in everything, f"{mutant} is no mutant any more"
+        assert mutant in there, f"{mutant} is no mutant any more"
         assert len(reason.split()) > 4, mutant
 
 
