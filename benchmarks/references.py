@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,31 +78,46 @@ class DurableInserts:
 
 @contextlib.contextmanager
 def echo(size: int) -> Iterator[Callable[[], object]]:
-    """Give a function that sends a small message to a ROUTER in a thread, with CURVE, and gets ``size`` bytes back."""
+    """Give a function that sends a small message with CURVE to a ROUTER, and gets ``size`` bytes back.
+
+    The ROUTER has a process of its own, as the daemon has: two ends in one process take turns at one interpreter and
+    share one thread that encrypts, and a large message never waits for the window of a connection.
+    """
+    command = [sys.executable, __file__, str(size)]
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    public, secret = zmq.curve_keypair()
-    router, dealer = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
-    router.curve_server, router.curve_secretkey = True, secret
-    port = router.bind_to_random_port("tcp://127.0.0.1")
-    dealer.curve_serverkey = public
-    dealer.curve_publickey, dealer.curve_secretkey = zmq.curve_keypair()
-    dealer.connect(f"tcp://127.0.0.1:{port}")
-    over, answer = threading.Event(), bytes(size)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        port, public = process.stdout.readline().split()
+        dealer = context.socket(zmq.DEALER)
+        dealer.curve_serverkey = public.encode()
+        dealer.curve_publickey, dealer.curve_secretkey = zmq.curve_keypair()
+        dealer.connect(f"tcp://127.0.0.1:{port}")
 
-    def serve() -> None:
-        while not over.is_set():
-            if router.poll(100):
-                address, _ = router.recv_multipart()
-                router.send_multipart([address, answer], copy=False)
+        def trip() -> None:
+            dealer.send(bytes(30))
+            dealer.recv(copy=False)
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-
-    def trip() -> None:
-        dealer.send(bytes(30))
-        dealer.recv(copy=False)
-
-    yield trip
-    over.set()
-    thread.join()
+        yield trip
+        process.stdin.close()
     context.destroy(0)
+
+
+def _serve(size: int) -> None:
+    """Be the other end of :func:`echo` until standard input ends."""
+    router: zmq.Socket[bytes] = zmq.Context().socket(zmq.ROUTER)
+    public, secret = zmq.curve_keypair()
+    router.curve_server, router.curve_secretkey = True, secret
+    print(router.bind_to_random_port("tcp://127.0.0.1"), public.decode(), flush=True)
+    poller = zmq.Poller()
+    poller.register(router, zmq.POLLIN)
+    poller.register(sys.stdin.fileno(), zmq.POLLIN)
+    answer = bytes(size)
+    while sys.stdin.fileno() not in (ready := dict(poller.poll())):
+        if router in ready:
+            address, _ = router.recv_multipart()
+            router.send_multipart([address, answer], copy=False)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -99,7 +99,7 @@ class JobHandlers:
         return m.CancelReply(message.id, self.jobs.cancel(message.job_id, peer.user)), ()
 
     async def _result(self, message: m.GetResult, _parts: Sequence[Part], peer: Peer) -> None:
-        await self._own(message.job_id, peer)
+        found = await self._own(message.job_id, peer)
 
         def deliver(info: JobInfo, outcome: Sequence[Part] | PulsedError) -> None:
             done()
@@ -115,7 +115,7 @@ class JobHandlers:
         done = self._outlet.waits(peer, lambda: self.jobs.forget(message.job_id, deliver))
         with _unless_it_fails(done):
             async with self._outlet.room(peer):
-                await self.jobs.wait(message.job_id, deliver)
+                await self.jobs.wait(found, deliver)
 
     async def _in_one_piece(
         self, message: m.GetResult, info: JobInfo, parts: Sequence[Part], peer: Peer
@@ -152,8 +152,8 @@ class JobHandlers:
     async def _log(self, message: GetJobLog, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
         return JobLogReply(message.id, tuple(await self.jobs.log(message.job_id))), ()
 
-    async def _own(self, job_id: str, peer: Peer, what: str = "") -> None:
-        """Raise :class:`NotAllowedError` for the job of somebody else, whose log says so when it was to be changed."""
+    async def _own(self, job_id: str, peer: Peer, what: str = "") -> JobInfo:
+        """Return the job. Raises :class:`NotAllowedError` for one of somebody else, whose log says so for a change."""
         info = await self.jobs.find(job_id)
         try:
             check_owner(info.job_id, info.owner, peer.user, peer.role)
@@ -161,6 +161,7 @@ class JobHandlers:
             if what:
                 self.jobs.refused(job_id, what, peer.user)
             raise
+        return info
 
 
 @contextlib.contextmanager

@@ -328,13 +328,15 @@ class Jobs:
         self._registry.end(job, JobState.CANCELLED, messages.job_cancelled(job_id).to_info(), user)
         return True
 
-    async def wait(self, job_id: str, waiter: Waiter) -> None:
-        """Call ``waiter`` once, now or when the job has ended. Raises :class:`NotFoundError`."""
+    async def wait(self, info: JobInfo, waiter: Waiter) -> None:
+        """Call ``waiter`` once, now or when the job that was found has ended. Raises :class:`NotFoundError`."""
+        job_id = info.job_id
         while job_id not in self._registry.jobs:
             if job_id in self._accepting:
                 await asyncio.wait([self._accepting[job_id]])
                 continue
-            info = await self.store.call(Store.job, job_id)
+            if info.state not in FINAL_STATES:
+                info = await self.store.call(Store.job, job_id)
             if info.state is JobState.DONE:
                 waiter(info, unpack_frames(await self.store.call(Store.result, job_id)))
                 return
