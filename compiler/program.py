@@ -230,16 +230,21 @@ class Chunk:
         """Return row ``row`` of the envelope table: complex128 (samples,), |envelope| <= 1."""
         return read_array(self.head.envelopes[row], self.parts)
 
-    def unrolled(self) -> Chunk:
-        """Return the chunk with every binding a program of its own, for instruments that cannot bind."""
-        if all(program.bindings is None for program in self.programs):
+    def unrolled(self, binding: bool = False) -> Chunk:
+        """Return the chunk with every binding a program of its own, for instruments that cannot bind.
+
+        ``binding``: they can. Programs then stay as they are, but for those with a time that is bound, and those whose
+        parameters are more than the events that they save.
+        """
+        if all(program.bindings is None or (binding and self._binds_well(program)) for program in self.programs):
             return self
         parts, programs = list(self.parts), []
         for program in self.programs:
-            if program.bindings is None:
+            if program.bindings is None or (binding and self._binds_well(program)):
                 programs.append(program)
                 continue
-            events = _bind(self.array(program.events), self.array(program.parameters), self.array(program.bindings))
+            bindings = self.array(program.bindings)
+            events = bind(self.array(program.events), self.array(program.parameters), bindings)
             writer = PartWriter()
             everything = writer.add(events.reshape(-1))
             everything = msgspec.structs.replace(everything, part=len(parts))
@@ -251,6 +256,12 @@ class Chunk:
                 for i in range(program.count)
             ]
         return Chunk(msgspec.structs.replace(self.head, programs=tuple(programs)), parts)
+
+    def _binds_well(self, program: Program) -> bool:
+        """Whether events, parameters and bindings are less than the events of all bindings, for any of the events."""
+        rows = self.array(program.parameters)
+        most = int(np.bincount(rows["event"]).max(initial=0))
+        return most < program.count and not (rows["field"] == FIELDS.index("time")).any()
 
     def content(self) -> bytes:
         """Return a hash of all that the chunk says: two that have the same one are the same."""
@@ -275,15 +286,23 @@ class Chunk:
         return cls(_DECODER.decode(parts[0]), parts[1:])
 
 
-def _bind(events: npt.NDArray[Any], parameters: npt.NDArray[Any], bindings: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the events of each binding: EVENT (bindings, events)."""
-    bound: npt.NDArray[Any] = np.repeat(events[None], len(bindings), axis=0)
+def changes(count: int, parameters: npt.NDArray[Any], bindings: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return what bindings add to each field of ``count`` events that they change: float64 (bindings, events)."""
+    found = {}
     for index, name in enumerate(FIELDS):
         rows = parameters[parameters["field"] == index]
         if len(rows):
-            change = np.zeros((len(events), bindings.shape[1]))
+            change = np.zeros((count, bindings.shape[1]))
             np.add.at(change, (rows["event"], rows["parameter"]), rows["coefficient"])
-            bound[name] += (bindings @ change.T).astype(bound[name].dtype)
+            found[name] = bindings @ change.T
+    return found
+
+
+def bind(events: npt.NDArray[Any], parameters: npt.NDArray[Any], bindings: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the events of each binding, in the type of ``events``, which has :data:`FIELDS`: (bindings, events)."""
+    bound: npt.NDArray[Any] = np.repeat(events[None], len(bindings), axis=0)
+    for name, change in changes(len(events), parameters, bindings).items():
+        bound[name] += change.astype(bound[name].dtype)
     # An amplitude is never negative: a half turn stands for its sign.
     bound["phase"] = np.remainder(bound["phase"] + np.where(bound["amplitude"] < 0, np.pi, 0.0), 2 * np.pi)
     bound["amplitude"] = np.abs(bound["amplitude"])
@@ -292,5 +311,5 @@ def _bind(events: npt.NDArray[Any], parameters: npt.NDArray[Any], bindings: npt.
 
 __all__ = [
     "ACQUISITION", "EVENT", "FIELDS", "PARAMETER", "ArrayRef", "Block", "Branch", "Chunk", "ChunkHead", "ChunkSettings",
-    "IqDiscriminator", "MadeBit", "PartWriter", "PortSettings", "Program", "Slot",
+    "IqDiscriminator", "MadeBit", "PartWriter", "PortSettings", "Program", "Slot", "bind", "changes",
 ]  # fmt: skip

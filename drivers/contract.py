@@ -146,6 +146,8 @@ class Capabilities:
     lo_frequency: tuple[float, float] = (0.0, 0.0)
     """Lowest and highest of the LO inside of each output and input, Hz; zeros where there is none."""
     late_parameters: bool = False
+    """Whether it takes entries with several bindings: an AWG what they change of its events as
+    :class:`~pulsed.drivers.programs.EventSweep`, amplitudes, phases and frequencies; a digitizer records them alike."""
     modes: tuple[str, ...] = ()
     """Of acquisition."""
     power: tuple[float, float] = (0.0, 0.0)
@@ -171,12 +173,12 @@ class Handle:
     """Hash of the content."""
     epoch: int
     tables: tuple[int, ...] = ()
-    """The instrument's number of the table of each entry."""
+    """The instrument's number of the table of each entry, whatever bindings it has."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a digitizer recorded, one array per entry of the list.
+    """What a digitizer recorded, one array per entry of the list: of one with bindings, one for each.
 
     ``integrate``: complex64 (shots, rows), full scale 1. ``raw``: int16 (shots, samples of all windows, 2) in codes.
     ``average``: float32 (samples of all windows, 2) in codes. The last axis holds I and Q.

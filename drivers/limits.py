@@ -39,8 +39,22 @@ def _check(
 def check_playback(work: Playback, can: Capabilities, subject: str) -> None:
     """Check what an AWG plays: numbers, grid, times, NCO band, overlaps, and the sum of each pair.
 
-    Raises :class:`InstrumentLimitError` that names channel, time, value and limit.
+    Bindings are looked at together where that says enough, else one by one. Raises :class:`InstrumentLimitError` that
+    names channel, time, value and limit.
     """
+    loudest_of_all = None if can.levels else work.at_most()
+    if loudest_of_all is not None:
+        try:
+            _check_entries(loudest_of_all, can, subject)
+            return
+        except InstrumentLimitError:
+            if loudest_of_all is work:
+                raise
+    _check_entries(work.unrolled(), can, subject)
+
+
+def _check_entries(work: Playback, can: Capabilities, subject: str) -> None:
+    """Check events with their own numbers."""
     events = work.events
     turn = events["envelope"] < 0
     lengths = np.zeros(len(events), np.int64)
@@ -251,7 +265,7 @@ def real_phase(weights: npt.NDArray[Any]) -> float:
 
 def recorded_bytes(work: Recording) -> int:
     """Return how many bytes the digitizer will hold."""
-    shots = work.entries["shots"].astype(np.int64)
+    shots = work.entries["shots"] * work.entries["bindings"]
     if work.mode == "integrate":
         return int(8 * shots[work.rows["entry"]].sum())
     first = np.ones(len(work.rows), dtype=bool)
@@ -261,4 +275,4 @@ def recorded_bytes(work: Recording) -> int:
     samples = work.rows["length"][first]
     if work.mode == "raw":
         return int(4 * (samples * shots[work.rows["entry"][first]]).sum())
-    return int(8 * samples.sum())
+    return int(8 * (samples * work.entries["bindings"][work.rows["entry"][first]]).sum())

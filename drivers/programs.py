@@ -6,7 +6,7 @@ Times are samples of the instrument's clock since its sample 0 of the shot, as t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsed import old_names
-from pulsed.compiler.program import Chunk, PortSettings
+from pulsed.compiler.program import Chunk, PortSettings, bind, changes
 
 Rows = npt.NDArray[np.void]
 
@@ -46,8 +46,19 @@ DECIDED = np.dtype([("entry", "<i4"), ("number", "<u2"), ("term", "<i2")])
 """Rows of :attr:`Recording.decisions`, sorted by entry and number: bit ``number`` of the entry is made of others, and 1
 in shots where each of its terms holds: that bit k is 1 (k), or 0 (-k)."""
 
-LIST = np.dtype([("length", "<i8"), ("shots", "<i8"), ("period", "<i8")])
-"""One row per entry: length of the table, shots, and samples from shot to shot."""
+LIST = np.dtype([("length", "<i8"), ("shots", "<i8"), ("period", "<i8"), ("bindings", "<i8")])
+"""One row per entry: length of the table, shots, samples from shot to shot, and how many times it is in the list, one
+after the other: 1, or once for each binding."""
+
+
+@dataclass(frozen=True)
+class EventSweep:
+    """What the bindings of one entry change in its events."""
+
+    parameters: Rows
+    """:data:`~pulsed.compiler.program.PARAMETER`; they count the events of the entry."""
+    values: npt.NDArray[np.float64]
+    """(bindings, columns)."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +97,50 @@ class Playback:
     pairs: Mapping[int, PortSettings]
     los: Mapping[int, float] = field(default_factory=dict)
     """Hz of the LO inside of the instrument, by pair, where that is what the pair is mixed with."""
+    sweeps: Mapping[int, EventSweep] = field(default_factory=dict)
+    """By entry, of those with bindings that change what this AWG plays."""
 
     @property
     def tables(self) -> tuple[Rows, ...]:
         """All its rows."""
-        return self.events, self.entries
+        values = (array for sweep in self.sweeps.values() for array in (sweep.parameters, sweep.values))
+        return self.events, self.entries, *values
+
+    def unrolled(self) -> Playback:
+        """Return the same with every binding an entry of its own."""
+        if (self.entries["bindings"] == 1).all():
+            return self
+        own = split_entries(self.events, self.events["entry"], len(self.entries))
+        pieces, programs = [], []
+        for number, (events, row) in enumerate(zip(own, self.entries, strict=True)):
+            sweep, first = self.sweeps.get(number), len(programs)
+            count = int(row["bindings"])
+            plain = np.repeat(events[None], count, axis=0)
+            bound = plain if sweep is None else bind(events, sweep.parameters, sweep.values)
+            bound["entry"] = np.arange(first, first + count)[:, None]
+            pieces.append(bound.reshape(-1))
+            programs += [self.programs[number]] * count
+        entries = np.repeat(self.entries, self.entries["bindings"])
+        entries["bindings"] = 1
+        return replace(self, events=np.concatenate(pieces), entries=entries, programs=tuple(programs), sweeps={})
+
+    def at_most(self) -> Playback | None:
+        """Return one entry for all bindings of each, with events as loud as they are in the loudest binding of each.
+
+        What limits it keeps, all bindings keep. None where a frequency is bound: then what adds up is another thing.
+        """
+        if not self.sweeps:
+            return self
+        events, entries = self.events.copy(), self.entries.copy()
+        entries["bindings"] = 1
+        own = split_entries(events, events["entry"], len(entries))
+        for number, sweep in self.sweeps.items():
+            change = changes(len(own[number]), sweep.parameters, sweep.values)
+            if not change.keys() <= {"amplitude", "phase"}:
+                return None
+            for name, added in change.items():
+                own[number][name] = np.abs(own[number][name] + added).max(axis=0)
+        return replace(self, events=events, entries=entries, sweeps={})
 
 
 @dataclass(frozen=True)

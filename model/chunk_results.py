@@ -170,15 +170,15 @@ def _moved(
     program: ProgramResult, parts: Sequence[Part], parts_out: list[Part], moved: dict[tuple[int, int], int]
 ) -> ProgramResult:
     """Carry the parts over as they are; programs may share one. ``moved`` says where each one went."""
-
-    def move(name: str) -> ArrayRef | None:
+    changes = {}
+    for name in ARRAYS:
         ref: ArrayRef | None = getattr(program, name)
         if ref is None:
-            return None
+            continue
         key = (id(parts), ref.part)
         if key not in moved:
             parts_out.append(parts[ref.part])
             moved[key] = len(parts_out) - 1
-        return msgspec.structs.replace(ref, part=moved[key])
-
-    return _with(program, move)
+        if moved[key] != ref.part:
+            changes[name] = ArrayRef(moved[key], ref.shape, ref.dtype, ref.offset)
+    return msgspec.structs.replace(program, **changes) if changes else program

@@ -38,10 +38,11 @@ class ArrayRef(msgspec.Struct, frozen=True, array_like=True):
         row = _dtype(self.dtype).itemsize * prod(self.shape[1:])
         return ArrayRef(self.part, (stop - start, *self.shape[1:]), self.dtype, self.offset + start * row)
 
-    def item(self, index: int) -> ArrayRef:
-        """Return the reference to row ``index`` of this array, without the first axis."""
-        row = self.rows(index, index + 1)
-        return ArrayRef(row.part, row.shape[1:], row.dtype, row.offset)
+    def items(self) -> list[ArrayRef]:
+        """Return the references to the rows of this array, without the first axis."""
+        shape = self.shape[1:]
+        row = _dtype(self.dtype).itemsize * prod(shape)
+        return [ArrayRef(self.part, shape, self.dtype, self.offset + row * index) for index in range(self.shape[0])]
 
 
 def side_by_side(refs: Sequence[ArrayRef]) -> ArrayRef | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pulsed.compiler.program import (
@@ -63,6 +64,19 @@ def make_chunk(
     fixed: dict[str, Any] = {"discriminators": {q: IqDiscriminator(0j, 1e-3 + 0j) for q in (0, 1)}, **settings}
     head = ChunkHead(slots, programs, ChunkSettings(shots, rep_delay, **fixed), keys, envelopes, "made-for-a-test")
     return Chunk(head, writer.parts)
+
+
+def swept_chunk(
+    chunk: Chunk, sweeps: Mapping[int, tuple[Sequence[tuple[int, int, int, float]], np.ndarray[Any, Any]]]
+) -> Chunk:
+    """Return ``chunk`` with bindings for some of its programs, by number: rows of PARAMETER and values."""
+    writer, programs = PartWriter(), list(chunk.programs)
+    writer.parts = list(chunk.parts)
+    for number, (rows, values) in sweeps.items():
+        programs[number] = msgspec.structs.replace(
+            programs[number], parameters=writer.add(np.array(rows, PARAMETER)), bindings=writer.add(values)
+        )
+    return Chunk(msgspec.structs.replace(chunk.head, programs=tuple(programs)), writer.parts)
 
 
 def _program(device: DeviceDescription, writer: PartWriter, name: str, slots: Sequence[Slot], angle: float) -> Program:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pulsed.compiler.program import PortSettings
+from pulsed.compiler.program import FIELDS, PARAMETER, PortSettings
 from pulsed.drivers.contract import (
     BiasSettings,
     BiasSource,
@@ -45,7 +45,7 @@ from pulsed.drivers.contract import (
     Transceiver,
     after,
 )
-from pulsed.drivers.programs import DECIDED, Playback, Recording, Transceived
+from pulsed.drivers.programs import DECIDED, EventSweep, Playback, Recording, Transceived
 from pulsed.drivers.scpi.session import ALL_ERRORS, Session
 from pulsed.model.device import Identity
 from pulsed.model.errors import (
@@ -491,6 +491,28 @@ class GeneratorContract(_PlayerContract, OutputContract):
             driver.validate(waiting)
         assert str(driver.capabilities.feedback_bits) in caught.value.legal
 
+    def test_bindings_are_content(self, driver: Any, work: Playback) -> None:
+        """An AWG that binds parameters takes an entry once for each row of values, and checks what they come to."""
+        if not driver.capabilities.late_parameters:
+            pytest.skip("it is given each binding as a program of its own")
+        entries = work.entries.copy()
+        entries["bindings"][0] = 3
+        names = {driver.upload(replace(work, entries=entries), after(SECONDS)).name}
+        for name in ("amplitude", "phase", "frequency"):
+            for values in ([0.0, 0.0, 0.1], [0.0, -0.1, 0.1]):
+                parameters = np.array([(0, FIELDS.index(name), 0, 1.0)], PARAMETER)
+                swept = replace(work, entries=entries, sweeps={0: EventSweep(parameters, np.array(values)[:, None])})
+                names.add(_another(driver, swept, names))
+                driver.arm(driver.upload(swept, after(SECONDS)), after(SECONDS))
+                driver.stop(after(SECONDS))
+        far = {"amplitude": 1.5, "frequency": 2 * driver.capabilities.max_frequency, "phase": np.nan}
+        for name, value in far.items():
+            parameters = np.array([(0, FIELDS.index(name), 0, 1.0)], PARAMETER)
+            sweep = EventSweep(parameters, np.array([[0.0], [value], [0.0]]))
+            with pytest.raises(InstrumentLimitError) as caught:
+                driver.validate(replace(work, entries=entries, sweeps={0: sweep}))
+            assert caught.value.subject == f"instrument {driver.name}"
+
     def test_offset_and_sum_beyond_full_scale(self, driver: Any, work: Playback) -> None:
         """The mixer correction counts."""
         pairs = dict.fromkeys(work.pairs, PortSettings((1.9, 0.0, 0.0, 1.9), (0.4, 0.0)))
@@ -504,6 +526,13 @@ class DigitizerContract(_PlayerContract):
     """What every digitizer keeps to. A subclass gives ``make_driver`` and ``work``, a Recording with a row."""
 
     kind = Digitizer
+
+    def test_bindings_are_content(self, driver: Any, work: Recording) -> None:
+        """Where it takes them: an entry is recorded once for each."""
+        if driver.capabilities.late_parameters:
+            several = replace(work, entries=work.entries.copy())
+            several.entries["bindings"] = 2
+            _another(driver, several, {driver.upload(work, after(SECONDS)).name})
 
     def test_a_window_that_is_too_long(self, driver: Any, work: Recording) -> None:
         """The error says how long it may be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,25 @@ class AwgMemory:
         self._session = Session(name, address)
 
     def read(self) -> list[Sequence]:
-        """Return every sequence that the instrument holds."""
+        """Return every sequence that the instrument holds, those of sweeps without their values."""
+        return self._read(lambda deadline: [f"SEQ:DATA? {number}" for number in self._numbers("SEQ:CAT?", deadline)])
+
+    def played(self) -> list[Sequence]:
+        """Return what each entry of its list plays, with the values of a sweep."""
+        return self._read(
+            lambda deadline: [f"LIST:EVEN? {k}" for k in range(int(self._session.query("LIST:COUN?", deadline)))]
+        )
+
+    def values(self) -> int:
+        """Return how many values each entry of its list has."""
+        deadline = after(_SECONDS)
+        self._session.connect(deadline)
+        try:
+            return int.from_bytes(self._block("LIST:VAL?", deadline)[:4], "little")
+        finally:
+            self._session.close()
+
+    def _read(self, queries: Callable[[float], list[str]]) -> list[Sequence]:
         deadline = after(_SECONDS)
         self._session.connect(deadline)
         try:
@@ -60,8 +78,7 @@ class AwgMemory:
                 codes = np.frombuffer(self._block(f"WAV:DATA? {number}", deadline), "<i2").reshape(-1, 2)
                 waveforms[number] = (codes[:, 0] + 1j * codes[:, 1]) / _FULL_SCALE
             return [
-                _sequence(np.frombuffer(self._block(f"SEQ:DATA? {number}", deadline), _EVENT), waveforms)
-                for number in self._numbers("SEQ:CAT?", deadline)
+                _sequence(np.frombuffer(self._block(query, deadline), _EVENT), waveforms) for query in queries(deadline)
             ]
         finally:
             self._session.close()

@@ -190,7 +190,7 @@ class RackWorker:
 
     def _check(self, request: messages.CheckChunk, parts: Sequence[Part]) -> messages.ChunkChecked:
         assert self._rack is not None
-        self._rack.validate(Chunk.decode(parts).unrolled())
+        self._rack.validate(Chunk.decode(parts))
         return messages.ChunkChecked(request.job_id, request.chunk)
 
     def _look(self, request: messages.CheckHealth) -> messages.HealthReport:

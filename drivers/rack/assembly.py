@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -42,14 +43,23 @@ def _window_starts(rows: Rows) -> npt.NDArray[np.int64]:
     return starts
 
 
-def _points(
-    recording: Recording, fetched: Fetched, index: int, columns: npt.NDArray[np.intp]
+def _all_points(
+    recording: Recording, fetched: Fetched, index: int, columns: npt.NDArray[np.intp], places: range
 ) -> npt.NDArray[np.complex64]:
-    """Return the integrated values of the rows ``columns`` of an entry: complex64 (shots, columns), full scale 1."""
-    data = fetched.arrays[index]
+    """Return the integrated values of the rows ``columns`` of an entry, of all shots at all its places in the list.
+
+    They are complex64 (places times shots, columns), full scale 1.
+    """
     if fetched.mode == "integrate":
-        integrated: npt.NDArray[np.complex64] = data[:, columns]
-        return integrated
+        integrated: npt.NDArray[np.complex64] = np.concatenate(fetched.arrays[places.start : places.stop])
+        return integrated[:, columns]
+    return np.concatenate([_points(recording, fetched, index, columns, fetched.arrays[place]) for place in places])
+
+
+def _points(
+    recording: Recording, fetched: Fetched, index: int, columns: npt.NDArray[np.intp], data: npt.NDArray[Any]
+) -> npt.NDArray[np.complex64]:
+    """Return the integrated values of the rows ``columns`` of an entry from its records: complex64 (shots, columns)."""
     rows = recording.entry(index)
     # In order of the windows, such that those of one window are read once.
     order = np.argsort(rows["window"][columns], kind="stable")
@@ -92,13 +102,15 @@ def check_discriminators(chunk: Chunk, recording: Recording) -> None:
 
 
 def _fill_records(
-    recording: Recording, fetched: Fetched, index: int, columns: npt.NDArray[np.intp], result: npt.NDArray[np.complex64]
+    rows: Rows, fetched: Fetched, place: int, columns: npt.NDArray[np.intp], result: npt.NDArray[np.complex64]
 ) -> None:
-    """Write the samples of the rows ``columns`` into ``result``, complex64 (..., memory_slots, samples)."""
-    rows = recording.entry(index)
+    """Write the samples of ``columns`` of ``rows`` into ``result``, complex64 (..., memory_slots, samples).
+
+    ``place``: of the entry in the list.
+    """
     targets = rows["memory_slot"][columns].tolist()
     first = _window_starts(rows)
-    data = fetched.arrays[index]
+    data = fetched.arrays[place]
     if data.ndim > result.ndim:
         data = average(data)
     parts = result.view(np.float32).reshape(*result.shape, 2)
@@ -132,48 +144,50 @@ def assemble_results(chunk: Chunk, recorded: Recorded) -> tuple[list[ProgramResu
     """
     writer = PartWriter()
     results = []
-    for entries in _bindings(chunk):
-        program = chunk.programs[entries[0]]
-        refs = {name: writer.add(array) for name, array in _arrays(chunk, program, entries, recorded).items()}
+    for index, places in _bindings(chunk):
+        arrays = _arrays(chunk, index, places, recorded)
+        refs = zip(*(writer.add(array).items() for array in arrays.values()), strict=True)
+        plain = program_result(chunk, chunk.programs[index])
+        over = np.any([fetched.overrange[places.start : places.stop] for _, fetched in recorded], axis=0).tolist()
         results += [
-            program_result(
-                chunk,
-                program,
-                overrange=any(fetched.overrange[index] for _, fetched in recorded),
-                **{name: ref.item(number) for name, ref in refs.items()},
-            )
-            for number, index in enumerate(entries)
+            msgspec.structs.replace(plain, overrange=beyond, **dict(zip(arrays, own, strict=True)))
+            for beyond, own in zip(over, refs, strict=True)
         ]
     return results, writer.parts
 
 
-def _bindings(chunk: Chunk) -> Iterator[range]:
-    """Yield which entries are one program with different values: what they measure is told and classified together."""
-    programs, first = chunk.programs, 0
+def _bindings(chunk: Chunk) -> Iterator[tuple[int, range]]:
+    """Yield programs, and where in the list they are with different values.
+
+    What they measure is told and classified together: of programs that are bindings of one the first is yielded.
+    """
+    programs, first, start = chunk.programs, 0, 0
     for index in range(1, len(programs) + 1):
         if index < len(programs) and programs[index].acquisitions is programs[first].acquisitions:
             continue
-        yield range(first, index)
-        first = index
+        stop = start + sum(program.count for program in programs[first:index])
+        yield first, range(start, stop)
+        first, start = index, stop
 
 
-def _arrays(chunk: Chunk, program: Program, entries: range, recorded: Recorded) -> dict[str, npt.NDArray[Any]]:
+def _arrays(chunk: Chunk, index: int, places: range, recorded: Recorded) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of the bindings of a program, which are along the first axis."""
     if chunk.settings.meas_level:
-        return _point_arrays(chunk, program, entries, recorded)
-    each = [_raw_arrays(chunk, program, index, recorded) for index in entries]
+        return _point_arrays(chunk, index, places, recorded)
+    each = [_raw_arrays(chunk, index, place, recorded) for place in places]
     if len(each) == 1:  # records are large: no copy
         return {name: array[None] for name, array in each[0].items()}
     return {name: np.stack([arrays[name] for arrays in each]) for name in each[0]}
 
 
-def _raw_arrays(chunk: Chunk, program: Program, index: int, recorded: Recorded) -> dict[str, npt.NDArray[Any]]:
+def _raw_arrays(chunk: Chunk, index: int, place: int, recorded: Recorded) -> dict[str, npt.NDArray[Any]]:
+    program = chunk.programs[index]
     longest = max(int(recording.entry(index)["length"].max(initial=0)) for recording, _ in recorded)
     shape = (program.memory_slots, longest)
     single = chunk.settings.meas_return != "avg"
     records = np.zeros((chunk.settings.shots, *shape) if single else shape, np.complex64)
     for (recording, fetched), columns in zip(recorded, _last_by_slot(recorded, index), strict=True):
-        _fill_records(recording, fetched, index, columns, records)
+        _fill_records(recording.entry(index), fetched, place, columns, records)
     return {"records": records}
 
 
@@ -198,10 +212,10 @@ def _made(program: Program, told: npt.NDArray[np.bool_], slots: npt.NDArray[Any]
     return found
 
 
-def _point_arrays(chunk: Chunk, program: Program, entries: range, recorded: Recorded) -> dict[str, npt.NDArray[Any]]:
-    settings, index = chunk.settings, entries[0]
+def _point_arrays(chunk: Chunk, index: int, places: range, recorded: Recorded) -> dict[str, npt.NDArray[Any]]:
+    settings, program = chunk.settings, chunk.programs[index]
     used = [int(recording.entry(index)["memory_slot"].max(initial=-1)) + 1 for recording, _ in recorded]
-    shape = (len(entries) * settings.shots, max([program.memory_slots, *used]))
+    shape = (len(places) * settings.shots, max([program.memory_slots, *used]))
     arrays: dict[str, npt.NDArray[Any]] = {}
     levels = np.zeros(shape, np.uint8)
     three = False
@@ -210,7 +224,7 @@ def _point_arrays(chunk: Chunk, program: Program, entries: range, recorded: Reco
     for (recording, fetched), columns in zip(recorded, _last_by_slot(recorded, index), strict=True):
         rows = recording.entry(index)
         slots = rows["memory_slot"][columns]
-        points = np.concatenate([_points(recording, fetched, entry, columns) for entry in entries])
+        points = _all_points(recording, fetched, index, columns, places)
         if settings.meas_level == 2:
             found = _discriminators(chunk, rows[columns])
             three = three or any(item.two is not None for item in found)
@@ -227,7 +241,7 @@ def _point_arrays(chunk: Chunk, program: Program, entries: range, recorded: Reco
             arrays["levels"] = levels
     if plane is not None:
         arrays["iq"] = plane
-    bound = {name: array.reshape(len(entries), settings.shots, -1) for name, array in arrays.items()}
+    bound = {name: array.reshape(len(places), settings.shots, -1) for name, array in arrays.items()}
     if settings.meas_level == 1 and settings.meas_return == "avg":
         bound["iq"] = bound["iq"].mean(axis=1, dtype=np.complex128).astype(np.complex64)
     return bound

@@ -18,6 +18,7 @@ from pulsed.drivers.programs import (
     PLAYED,
     RECORDED,
     Envelopes,
+    EventSweep,
     InstrumentPrograms,
     Playback,
     Recording,
@@ -186,6 +187,7 @@ def _entries(chunk: Chunk, device: DeviceDescription, instrument: str) -> Rows:
         )
     entries = np.zeros(len(chunk.programs), LIST)
     entries["shots"] = chunk.settings.shots
+    entries["bindings"] = [program.count for program in chunk.programs]
     entries["length"] = samples // ratio.denominator + delay
     entries["period"] = entries["length"] + int(pause)
     return entries
@@ -251,7 +253,7 @@ class _Unrolled:
 def partition_chunk(
     chunk: Chunk, device: DeviceDescription, modes: Mapping[str, Collection[str]] | None = None
 ) -> InstrumentPrograms:
-    """Return the work of every AWG and digitizer of ``device``, each with one list entry per program.
+    """Return the work of every AWG and digitizer of ``device``, each with one entry per program.
 
     ``modes``: of acquisition, by digitizer; all of them where it says nothing.
 
@@ -308,7 +310,23 @@ def _playback(rows: _Unrolled, instrument: str, wired: Mapping[str, PortDescript
     played["oscillator"] = np.array([slot.oscillator for slot in chunk.head.slots], np.uint8)[played["slot"]]
     settings = {port.pair: chunk.settings.ports.get(name, PortSettings()) for name, port in wired.items()}
     los = _inner_los(rows, instrument, wired.values())
-    return Playback(played, entries, rows.envelopes, rows.channels, rows.programs, settings, los)
+    sweeps = _sweeps(rows, mine)
+    return Playback(played, entries, rows.envelopes, rows.channels, rows.programs, settings, los, sweeps)
+
+
+def _sweeps(rows: _Unrolled, mine: npt.NDArray[np.bool_]) -> dict[int, EventSweep]:
+    """Return what bindings change of the events ``mine``, by entry."""
+    chunk, found = rows.chunk, {}
+    for index, program in enumerate(chunk.programs):
+        if program.bindings is None:
+            continue
+        own = mine[rows.entry == index]
+        parameters = chunk.array(program.parameters)
+        parameters = parameters[own[parameters["event"]]]
+        if len(parameters):
+            parameters["event"] = (np.cumsum(own) - 1)[parameters["event"]]
+            found[index] = EventSweep(parameters, chunk.array(program.bindings))
+    return found
 
 
 def _inner_los(rows: _Unrolled, instrument: str, ports: Iterable[PortDescription]) -> dict[int, float]:

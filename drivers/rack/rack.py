@@ -91,12 +91,16 @@ class Rack:
         return use_front_panel(self.connections, name, settings, reading, deadline)
 
     def validate(self, chunk: Chunk) -> InstrumentPrograms:
-        """Return what each instrument has to do, every limit checked; speaks to none of them."""
+        """Return what each instrument has to do, every limit checked; speaks to none of them.
+
+        Bindings go down to instruments that all bind parameters; for others each is a program of its own.
+        """
         return self._validated(chunk).programs
 
     def _validated(self, chunk: Chunk) -> ValidatedChunk:
         if chunk.settings.spectrum is not None:
-            return validate_spectrum(self.connections, chunk)
+            return validate_spectrum(self.connections, chunk.unrolled())
+        chunk = chunk.unrolled(all(one.capabilities.late_parameters for one in self.connections.players.values()))
         content = chunk.content() if chunk.size <= _SMALL else b""
         found = self._known.pop(content, None)
         if found is None:
@@ -122,9 +126,8 @@ class Rack:
         tables the instruments hold. When anything fails, also ``progress`` by raising, the rack is made safe and
         the error goes on.
         """
-        chunk = chunk.unrolled()  # no instrument here binds parameters itself
         if chunk.settings.spectrum is not None:
-            return self._measure_spectrum(chunk, progress, deadline, verify)
+            return self._measure_spectrum(chunk.unrolled(), progress, deadline, verify)
         began = time.perf_counter()
         validated = self._validated(chunk)
         times = {"validate": time.perf_counter() - began}
@@ -135,7 +138,7 @@ class Rack:
             prepared = prepare(self.connections, validated, watch, verify)
             recorded = play(self.connections, prepared, watch)
         with watch.timed("classify"):
-            results, parts = assemble_results(chunk, recorded)
+            results, parts = assemble_results(validated.chunk, recorded)
         watch.report("fetch", 1.0)
         return results, parts, times
 

@@ -27,11 +27,17 @@ def check_safety(
 ) -> Iterator[SafetyLimitError]:
     """Yield one error for each port and oscillator that would leave the limits in its ``safety``, or its ``max_power``.
 
-    Events that wait for a bit are taken as played in every shot.
+    Events that wait for a bit are taken as played in every shot. Bindings are looked at together where that says
+    enough, else one by one.
     """
     for name, port in device.ports.items():
         if port.safety is not None and port.instrument in playbacks and port.direction == "output":
-            yield from _check_port(name, port, port.safety, playbacks[port.instrument])
+            work = playbacks[port.instrument]
+            loudest_of_all = work.at_most()
+            errors = [] if loudest_of_all is None else list(_check_port(name, port, port.safety, loudest_of_all))
+            if loudest_of_all is None or (errors and loudest_of_all is not work):
+                errors = list(_check_port(name, port, port.safety, work.unrolled()))
+            yield from errors
     yield from check_oscillators(chunk.settings, device)
 
 

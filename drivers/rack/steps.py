@@ -49,7 +49,8 @@ class ValidatedChunk:
         for port in device.ports.values():
             if port.instrument in self.programs.playbacks:
                 entries = self.programs.playbacks[port.instrument].entries
-                seconds = max(seconds, float(entries["shots"].astype(float) @ entries["period"] / float(port.clock)))
+                shots = entries["shots"].astype(float) * entries["bindings"]
+                seconds = max(seconds, float(shots @ entries["period"] / float(port.clock)))
         return seconds
 
 
@@ -113,10 +114,10 @@ def _check_blocks(chunk: Chunk, driver: Generator | Digitizer) -> None:
     can = driver.capabilities
     for program in chunk.programs:
         branches = not can.branching and any(block.branch is not None for block in program.blocks)
-        late = not can.late_parameters and program.parameters.shape[0] > 0
+        late = not can.late_parameters and program.bindings is not None
         if branches or late:
             raise InstrumentLimitError(
-                f"cannot {'branch on a measured bit' if branches else 'take parameters while it plays'}",
+                f"cannot {'branch on a measured bit' if branches else 'bind parameters'}",
                 subject=f"instrument {driver.name}",
                 value=f"program {program.name}",
                 legal="programs without",

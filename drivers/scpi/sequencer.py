@@ -9,6 +9,7 @@ import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Generic, TypeVar
 from weakref import ref
 
@@ -54,10 +55,10 @@ def parse_catalog(text: str) -> list[tuple[int, int, str]]:
 
 
 def pack_list(tables: Sequence[int], entries: Rows) -> bytes:
-    """Return the records of ``LIST:DATA``."""
+    """Return the records of ``LIST:DATA``: of each entry one for each of its bindings."""
     records = np.zeros(len(entries), LIST_RECORD)
     records["table"], records["shots"], records["period"] = tables, entries["shots"], entries["period"]
-    return records.tobytes()
+    return np.repeat(records, entries["bindings"]).tobytes()
 
 
 def digest(*pieces: bytes | memoryview) -> str:
@@ -81,7 +82,7 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
         super().__init__(name, description)
         self.is_leader = description.trigger is None
         self.epoch = -1
-        self._list = b""
+        self._list: dict[str, bytes] = {}
         self._known = False
         self._last: tuple[ref[WorkT], Handle] | None = None
         """What was uploaded last and cannot have changed, as long as nothing else was."""
@@ -102,18 +103,24 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
         # Until the transaction has succeeded nobody knows what is held.
         self._known, self._last = False, None
         commands, tables = self._tables(work)
-        records = pack_list(tables, work.entries)
-        if records != self._list:
-            commands = [*commands, BlockCommand("LIST:DATA ", records)]
+        blocks = self._list_blocks(work, tables)
+        # A block takes back those that came after it.
+        known = takewhile(lambda block: self._list.get(block[0]) == block[1], blocks.items())
+        new = list(blocks.items())[len(list(known)) :]
+        commands = [*commands, *(BlockCommand(header, block) for header, block in new)]
         if commands:
-            self._list = b""
+            self._list = {}
             yield from self._talking(commands, (), deadline)
-            self._list = records
+            self._list = blocks
         self._known = True
         self._step(InstrumentState.IDLE)
-        handle = Handle(self.name, digest(records, *self._contents(tables)), self.epoch, tuple(tables))
+        handle = Handle(self.name, digest(*blocks.values(), *self._contents(tables)), self.epoch, tuple(tables))
         self._last = (ref(work), handle) if is_kept(work) else None
         return handle
+
+    def _list_blocks(self, work: WorkT, tables: Sequence[int]) -> dict[str, bytes]:
+        """Return the blocks that make the list, by the command that sends each, in this order."""
+        return {"LIST:DATA ": pack_list(tables, work.entries)}
 
     @abstractmethod
     def _tables(self, work: WorkT) -> tuple[list[ScpiCommand], list[int]]:
@@ -138,7 +145,7 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
         if spare:
             yield from self._talking(spare, (), deadline)
         self.epoch = self._integer(epoch)
-        self._list, self._last = b"", None
+        self._list, self._last = {}, None
         self._known = True
 
     def _integer(self, text: str) -> int:
@@ -166,15 +173,22 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
             value=f"memory epoch {epoch}", legal=f"memory epoch {self.epoch}",
         )  # fmt: skip
 
-    def _check_tables(self, rows: Rows, entries: Rows) -> None:
-        """Raise :class:`InstrumentLimitError` unless the distinct tables of all entries fit at once."""
+    def _check_tables(self, rows: Rows, entries: Rows, more: Mapping[int, Rows] | None = None) -> None:
+        """Raise :class:`InstrumentLimitError` unless the distinct tables of all entries fit at once.
+
+        ``more``: rows that the tables of some entries have besides.
+        """
         _, memory = self._table_memory
-        if len(rows) <= memory.capacity:
+        more = more or {}
+        if len(rows) + sum(map(len, more.values())) <= memory.capacity:
             return
         content = rows.copy()
         content["entry"] = 0
-        own = split_entries(content, rows["entry"], len(entries))
-        memory.check({digest(table.tobytes()): len(table) for table in own})
+        tables: dict[str, int] = {}
+        for number, table in enumerate(split_entries(content, rows["entry"], len(entries))):
+            besides = more.get(number, rows[:0])
+            tables[digest(table.tobytes(), besides.tobytes())] = len(table) + len(besides)
+        memory.check(tables)
 
     # Runs.
 
@@ -270,8 +284,9 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
         entries = work.entries
         if not len(entries):
             raise self.refuse("there is nothing to do", "0 programs", "at least 1")
-        if len(entries) > _MAX_ENTRIES:
-            raise self.refuse("too many programs for one list", len(entries), f"up to {_MAX_ENTRIES}")
+        listed = int(entries["bindings"].sum())
+        if listed > _MAX_ENTRIES:
+            raise self.refuse("too many programs for one list", listed, f"up to {_MAX_ENTRIES}")
         for name, low, high in (("shots", 1, 2**32 - 1), ("length", 1, 2**40), ("period", 1, 2**40)):
             bad = (entries[name] < low) | (entries[name] > high)
             if bad.any():

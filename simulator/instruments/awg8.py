@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pulsed.simulator.instruments.awg8_sweeps import NO_TERMS, read_sweep, read_values, without_values
 from pulsed.simulator.instruments.awg8_tables import (
     BANDWIDTH,
     EVENT,
@@ -17,6 +18,7 @@ from pulsed.simulator.instruments.awg8_tables import (
     LONGEST,
     OSCILLATORS,
     PAIRS,
+    ROUNDED,
     SEQUENCE,
     SHORTEST,
     SLOTS,
@@ -76,6 +78,7 @@ class VirtualAwg(ListPlayer):
         self._lengths = np.zeros(1 << 16, np.int64)
         self._revision = 0
         self._checked: dict[int, int] = {}
+        self._values = np.zeros((0, 0))
         self.outputs = tuple(PairSettings() for _ in range(PAIRS))
         self.trigger_output = True
 
@@ -91,6 +94,41 @@ class VirtualAwg(ListPlayer):
                 sequence = self.sequences[table]
                 self._check_times(sequence.events, sequence.length)
                 self._checked[table] = self._revision
+            if len(self.sequences[table].terms):
+                self._check_values(table)
+
+    def _check_values(self, table: int) -> None:
+        """Refuse a list that has no values for a sequence, or such that take it out of range."""
+        sequence, rows = self.sequences[table], np.flatnonzero(self.list["table"] == table)
+        if sequence.columns > self._values.shape[1]:
+            raise ScpiError(
+                -221, f"sequence {table} needs {sequence.columns} values, the list has {self._values.shape[1]}"
+            )
+        for name, most in (("amplitude", 1 + ROUNDED), ("frequency", BANDWIDTH)):
+            _, moved = sequence.moved(name, self._values[rows])
+            bad = np.flatnonzero((np.abs(moved) > most).any(axis=1))
+            if len(bad):
+                raise ScpiError(-222, f"the values of entry {rows[bad[0]]} take a {name} beyond {most:g}")
+
+    def values_gone(self) -> None:
+        """Forget the values of the list."""
+        self._values = np.zeros((len(self.list), 0))
+
+    def _store_values(self, block: bytearray) -> None:
+        self.check_free()
+        self._values = read_values(block, len(self.list))
+
+    def _read_values(self) -> BlockAnswer:
+        head = np.array([self._values.shape[1], 0], "<u4").tobytes()
+        return BlockAnswer((memoryview(head + self._values.tobytes()),))
+
+    def _read_entry(self, entry: int) -> BlockAnswer:
+        if entry >= len(self.list):
+            raise ScpiError(-224, f"there is no entry {entry}, there are {len(self.list)}")
+        table = int(self.list["table"][entry])
+        if self.sequences.need(table).columns > self._values.shape[1]:
+            raise ScpiError(-221, f"sequence {table} needs values, the list has {self._values.shape[1]} of each entry")
+        return BlockAnswer((self.played({}).events(entry).view("u1").data,))
 
     def _check_times(self, events: np.ndarray, length: int | np.ndarray, owner: int | np.ndarray = 0) -> None:
         """Refuse (-221) sorted events without waveform, beyond the length, or over one another.
@@ -177,28 +215,38 @@ class VirtualAwg(ListPlayer):
             TextParameter("name", 64).parse(b'"' + name + b'"')
         self._put_sequences(heads, np.frombuffer(rest, EVENT))
 
-    def _put_sequences(self, heads: np.ndarray, events: np.ndarray) -> None:
-        """Store sequences whose events follow one another, once all of them are right."""
+    def _store_sweep(self, number: int, name: str, length: int, block: bytearray) -> None:
+        events, terms = read_sweep(block)
+        self._put_sequences(np.array([(number, len(events), length, name.encode())], SEQUENCE), events, terms)
+
+    def _put_sequences(self, heads: np.ndarray, events: np.ndarray, terms: np.ndarray = NO_TERMS) -> None:
+        """Store sequences whose events follow one another, once all of them are right; ``terms`` of a single one."""
         owner = np.repeat(np.arange(len(heads)), heads["events"])
-        _check_events(events, heads["length"][owner])
+        _check_events(without_values(events, terms), heads["length"][owner])
         # A turn goes before what plays from the same sample on.
         plays = (events["waveform"] != TURN) | (events["oscillator"] >= OSCILLATORS)
-        events = events[np.lexsort((plays, events["time"], _slots(events), owner))]
+        order = np.lexsort((plays, events["time"], _slots(events), owner))
+        events, terms = events[order], terms.copy()
+        terms["event"] = np.argsort(order)[terms["event"]]
         self._check_times(events, heads["length"][owner], owner)
         ids = heads["id"].tolist()
         for number in ids:
             self._check_sequence_free(number)
-        self.sequences.check_room(dict(zip(ids, heads["events"].tolist(), strict=True)))
+        self.sequences.check_room({number: size + len(terms) for number, size in heads[["id", "events"]].tolist()})
         stops = np.cumsum(heads["events"]).tolist()
         for number, size, length, name, stop in zip(
             ids, heads["events"].tolist(), heads["length"].tolist(), heads["name"].tolist(), stops, strict=True
         ):
             own = events[stop - size : stop].copy()
-            self.sequences.put(number, EventTable(name.decode(), size, own, length, bool(own["condition"].any())))
+            table = EventTable(name.decode(), size + len(terms), own, length, bool(own["condition"].any()), terms)
+            self.sequences.put(number, table)
             self._checked[number] = self._revision
 
     def _read_sequence(self, number: int) -> BlockAnswer:
         return BlockAnswer((self.sequences.need(number).events.view("u1").data,))
+
+    def _read_terms(self, number: int) -> BlockAnswer:
+        return BlockAnswer((self.sequences.need(number).terms.view("u1").data,))
 
     def _trace_markers(self, number: int, pair: int) -> str:
         """Return marker, start, stop and condition of each time that a marker of the pair is up."""
@@ -237,8 +285,9 @@ class VirtualAwg(ListPlayer):
         """Return what its list plays on the pairs that have cables."""
         line_of_pair = np.array([lines.get(pair, -1) for pair in range(PAIRS + 1)])
         return AwgPart(
-            self, [self.sequences[t] for t in self.list["table"].tolist()], dict(self.waveforms), line_of_pair
-        )
+            self, [self.sequences[t] for t in self.list["table"].tolist()], dict(self.waveforms), line_of_pair,
+            self._values,
+        )  # fmt: skip
 
     def switch_off(self) -> None:
         """Switch all pairs off."""
@@ -276,6 +325,15 @@ class VirtualAwg(ListPlayer):
             _store_sequence,
             (_ID, _NAME, IntegerParameter("length", 1, MAX_PERIOD), BlockParameter("sequence", EVENT.itemsize)),
         ),
+        Command(
+            "SEQuence:SWEep",
+            _store_sweep,
+            (_ID, _NAME, IntegerParameter("length", 1, MAX_PERIOD), BlockParameter("sweep", 8)),
+        ),
+        Command("SEQuence:TERMs?", _read_terms, (_ID,)),
+        Command("LIST:VALues", _store_values, (BlockParameter("values", 8),)),
+        Command("LIST:VALues?", _read_values),
+        Command("LIST:EVENts?", _read_entry, (IntegerParameter("entry", 0, 0xFFFF),)),
         Command("SEQuence:LOAD", _load_sequences, (BlockParameter("sequences", 8),)),
         Command("SEQuence:DATA?", _read_sequence, (_ID,)),
         Command("SEQuence:MARKers?", _trace_markers, (_ID, IntegerParameter("pair", 1, PAIRS))),

@@ -29,6 +29,13 @@ EVENT = np.dtype(
     ]
 )  # fmt: skip
 
+TERM = np.dtype([("event", "<u4"), ("field", "<u2"), ("column", "<u2"), ("coefficient", "<f8")])
+"""What a value of the list adds to a field of an event, times a coefficient."""
+FIELDS = {1: "amplitude", 2: "phase", 3: "frequency"}
+"""By the number of a term's field."""
+ROUNDED = 1e-6
+"""So much beyond 1 an amplitude with values may be, and counts as 1: what sums of products lose."""
+
 SEQUENCE = np.dtype([("id", "<u4"), ("events", "<u4"), ("length", "<i8"), ("name", "S64")])
 """What ``SEQuence:LOAD`` says of each of its sequences, before the events of all."""
 
@@ -53,6 +60,32 @@ class EventTable(StoredTable):
     events: np.ndarray
     length: int
     conditional: bool
+    terms: np.ndarray = field(default_factory=lambda: np.empty(0, TERM))
+    """Of the events as they are here."""
+
+    @property
+    def columns(self) -> int:
+        """How many values an entry of the list has to have."""
+        return int(self.terms["column"].max()) + 1 if len(self.terms) else 0
+
+    def moved(self, name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the events with terms of a field, and it in them with ``values`` (rows, columns): (rows, events)."""
+        terms = self.terms[[FIELDS[number] == name for number in self.terms["field"].tolist()]]
+        events, place = np.unique(terms["event"], return_inverse=True)
+        gains = np.zeros((len(events), values.shape[1]))
+        np.add.at(gains, (place, terms["column"]), terms["coefficient"])
+        return events, self.events[name][events] + values @ gains.T
+
+    def bound(self, values: np.ndarray) -> np.ndarray:
+        """Return the events of each row of ``values`` (rows, columns): EVENT (rows, events)."""
+        events = np.repeat(self.events[None], len(values), axis=0)
+        for name in FIELDS.values():
+            which, moved = self.moved(name, values)
+            events[name][:, which] = moved
+        # A negative amplitude is half a turn.
+        events["phase"] = np.where(events["amplitude"] < 0, events["phase"] + np.pi, events["phase"]) % (2 * np.pi)
+        events["amplitude"] = np.minimum(np.abs(events["amplitude"]), 1.0)
+        return events
 
 
 def marks(events: np.ndarray) -> list[tuple[int, int, int, int]]:
@@ -72,7 +105,22 @@ class AwgPart:
     tables: list[EventTable]
     waveforms: Mapping[int, StoredWaveform]
     line_of_pair: np.ndarray
+    values: np.ndarray
+    """Of each entry: (entries, columns)."""
     _envelopes: dict[bytes, np.ndarray] = field(default_factory=dict)
+    _bound: tuple[int, np.ndarray] = (-1, np.empty(0, EVENT))
+    """The events of the entry that was bound last."""
+
+    def events(self, entry: int) -> np.ndarray:
+        """Return the events of an entry, with its values."""
+        table = self.tables[entry]
+        if not len(table.terms):
+            return table.events
+        number, events = self._bound
+        if number != entry:
+            events = table.bound(self.values[entry : entry + 1])[0]
+            self._bound = entry, events
+        return events
 
     def first(self, entry: int) -> int:
         """Return the earliest time of an event, samples of this AWG; the trigger latency when there is none."""
@@ -87,14 +135,14 @@ class AwgPart:
 
     def played(self, entry: int) -> np.ndarray:
         """Return the events that play a waveform on a cable: no markers, no turns."""
-        events = self.tables[entry].events
+        events = self.events(entry)
         plays = (events["oscillator"] < OSCILLATORS) & (events["waveform"] != TURN)
         found: np.ndarray = events[plays & (self.line_of_pair[events["pair"]] >= 0)]
         return found
 
     def turns(self, entry: int) -> np.ndarray:
         """Return the events that turn an oscillator from their time on."""
-        events = self.tables[entry].events
+        events = self.events(entry)
         found: np.ndarray = events[(events["oscillator"] < OSCILLATORS) & (events["waveform"] == TURN)]
         return found
 

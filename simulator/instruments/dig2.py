@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -137,7 +138,8 @@ class VirtualDigitizer(ListPlayer):
         for table in dict.fromkeys(self.list["table"].tolist()):
             if MODES[self.mode] == "integrated" or self.tables[table].feedback:
                 self._check_kernels(table)
-        asked = sum(self._data_size(table, shots) for table, shots, _ in self.list.tolist())
+        alike = Counter((table, shots) for table, shots, _ in self.list.tolist())
+        asked = sum(self._data_size(*which) * count for which, count in alike.items())
         if asked > DATA_MEMORY:
             raise ScpiError(-223, f"the list asks for {asked} bytes of data, legal up to {DATA_MEMORY}")
         self.data = []

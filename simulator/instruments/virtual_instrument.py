@@ -228,6 +228,9 @@ class ListPlayer(VirtualInstrument):
     def check_list(self) -> None:
         """Refuse (ScpiError) what can only be checked when the list is armed."""
 
+    def values_gone(self) -> None:
+        """Forget what belonged to the entries of the list that was replaced."""
+
     def check_free(self) -> None:
         """Refuse (-221) a change during a run."""
         if self.state in (RunState.ARMED, RunState.RUN):
@@ -279,6 +282,7 @@ class ListPlayer(VirtualInstrument):
         if not np.all(good):
             raise ScpiError(-222, f"period of entry {int(np.argmin(good))}, legal 1 to {MAX_PERIOD} samples")
         self.list = entries
+        self.values_gone()
 
     def _arm(self) -> None:
         if (self.state, "arm") not in _STEPS:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from pulsed.compiler.program import Block, Branch, Chunk, IqDiscriminator, PortSettings
+from pulsed.compiler.program import FIELDS, Block, Branch, Chunk, IqDiscriminator, PortSettings
 from pulsed.drivers.contract import InstrumentState, after
 from pulsed.drivers.rack.rack import Rack
 from pulsed.model.device import Identity, PortSafety
@@ -21,8 +21,9 @@ from pulsed.model.errors import (
     WrongInstrumentError,
 )
 from pulsed.model.payload import read_array
-from pulsed.testing.chunks import READOUT, make_chunk
+from pulsed.testing.chunks import READOUT, make_chunk, swept_chunk
 from pulsed.testing.doubles import ScriptedInstrument, Stall
+from pulsed.testing.read_back import AwgMemory
 
 
 @pytest.fixture
@@ -448,3 +449,36 @@ def test_nothing_measured_at_lower_levels(rack, level):
     (array,) = arrays(results, parts, "records" if level == 0 else "iq")
     assert array.shape == ((64, 2, 0) if level == 0 else (64, 2))
     assert not array.any()
+
+
+def test_bindings_go_down_as_values(rack, rack_process):
+    """One sequence and a row of values for each; the instruments play what they would of each by itself."""
+
+    def chunk(phases):
+        rows = [(0, FIELDS.index("phase"), 0, 2.0), (0, FIELDS.index("amplitude"), 1, -1.0)]
+        values = np.stack([phases, np.linspace(0, 0.5, len(phases))], axis=1)
+        return swept_chunk(
+            make_chunk(rack.device, (0.213, 0.117), shots=5, rep_delay=Fraction(1, 10**4)), {0: (rows, values)}
+        )
+
+    phases = np.linspace(0, 3, 60)
+    memory = AwgMemory("awg1", rack_process.addresses["awg1"])
+    held = len(memory.read())
+    results, parts, _ = rack.play(chunk(phases))
+    assert [result.name for result in results] == ["circuit-0"] * 60 + ["circuit-1"]
+    assert all(bits.shape == (5, 1) for bits in arrays(results, parts, "bits"))
+    assert len(memory.read()) == held + 2
+    swept = memory.played()
+    rack.play(chunk(phases).unrolled())
+    for ours, theirs in zip(swept, memory.played(), strict=True):
+        assert ours.spans() == theirs.spans()
+        for pair, segments in ours.pairs.items():
+            for one, other in zip(segments, theirs.pairs[pair], strict=True):
+                np.testing.assert_allclose(one.samples, other.samples, atol=1e-12)
+    rack.play(chunk(phases))
+    before = traffic(rack)
+    rack.play(chunk(phases + 0.1))
+    sent = {name: after[1] - before[name][1] for name, after in traffic(rack).items()}
+    values = 61 * 2 * 8
+    assert values < sent["awg1"] < values + 700
+    assert max(sent["awg2"], sent["digitizer"]) < 700, "what does not change is there"

@@ -6,6 +6,7 @@ drivers send them to the virtual instruments, the chip feels the samples, and th
 FUZZ_SEED choose others.
 """
 
+import itertools
 import json
 import math
 import os
@@ -14,6 +15,8 @@ import time
 
 import numpy as np
 import pytest
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import RZGate
 
 from pulsed.cli.processes import OwnDaemon
 from pulsed.provider import PulsedProvider
@@ -29,6 +32,8 @@ MOST_WRONG = 5
 """Wrong circuits after which the search ends."""
 HELD = 60
 """Circuits whose samples are read back."""
+SWEPT, BOUND = 5, 40
+"""Circuits whose angles are bound, and how many times each."""
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +166,41 @@ def test_what_is_shown_is_what_the_instruments_hold(ideal):
             a, b = ours.segments(port), theirs.segments(port)
             assert spans(a) == spans(b), f"FUZZ_SEED={SEED}\n{recipes[k].source()}"
             assert all(np.abs(x.samples - y.samples).max() < 1e-9 for x, y in zip(a, b, strict=True))
+
+
+def turned(circuit, theta):
+    """Return ``circuit`` with ``theta`` on top of every angle of rz, more of it in each."""
+    found = circuit.copy_empty_like()
+    for number, item in enumerate(circuit.data, 1):
+        angle = [item.params[0] + number * theta] if item.name == "rz" else item.params
+        found.append(item.replace(operation=RZGate(*angle)) if item.name == "rz" else item)
+    return found
+
+
+def test_what_is_shown_of_a_binding_is_what_the_instruments_play(ideal):
+    """A sweep is one sequence and values: what an entry plays is what `preview` shows of its bound circuit."""
+    daemon, backend = ideal
+    theta = Parameter("theta")
+    plain = (random_recipe(SEED, k) for k in itertools.count())
+    plain = (recipe for recipe in plain if not any(step.bodies for step in recipe.steps))
+    turning = (recipe for recipe in plain if 2 < sum(step.name == "rz" for step in recipe.steps) < BOUND)
+    handed_down = 0
+    for recipe in itertools.islice(turning, SWEPT):
+        circuit = turned(recipe.circuit(), theta)
+        angles = np.linspace(-3, 3, BOUND)
+        job = backend.run(circuit, shots=1, parameter_binds=[{theta: angles}])
+        job.result(600)
+        memories = [(name, AwgMemory(name, address)) for name, address in awgs(daemon, backend.device)]
+        held = {name: memory.played() for name, memory in memories}
+        handed_down += max(memory.values() for _, memory in memories) > 0
+        schedules = job.schedules()
+        for k in (0, BOUND // 3, BOUND - 1):
+            bound = circuit.assign_parameters({theta: angles[k]})
+            preview = backend.preview(bound)
+            for name, sequences in held.items():
+                assert holds(sequences[k], preview, backend.device, name), f"FUZZ_SEED={SEED}, {k}: {recipe.source()}"
+            assert schedules[k] == backend.schedule(bound), f"FUZZ_SEED={SEED}\n{recipe.source()}"
+    assert handed_down == SWEPT
 
 
 def awgs(daemon, device):

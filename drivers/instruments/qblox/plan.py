@@ -221,7 +221,7 @@ class _ProgramMaker:
         rows: dict[int, list[tuple[int, np.void]]] = {}
         for number, row in self.draft.rows:
             rows.setdefault(int(row["entry"]), []).append((number, row))
-        for entry, (_, shots, period) in enumerate(entries.tolist()):
+        for entry, (_, shots, period, _) in enumerate(entries.tolist()):
             own = rows.get(entry, [])
             played = [] if events is None else events[events["entry"] == entry]
             made, factors = self._entry(played, own, period)

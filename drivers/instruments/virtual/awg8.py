@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from qcodes.validators import Enum
 
 from pulsed.drivers.contract import Capabilities, Handle, OutputSettings
 from pulsed.drivers.limits import check_playback
-from pulsed.drivers.programs import Playback, Rows, split_entries
+from pulsed.drivers.programs import EventSweep, Playback, Rows, split_entries
 from pulsed.drivers.scpi.driver import SessionInstrument, qcodes_name
 from pulsed.drivers.scpi.held_settings import HeldSetting, read_switch
 from pulsed.drivers.scpi.io_coroutines import IoCoroutine, io_coroutine, run_to_end
@@ -30,6 +30,8 @@ SEQUENCE_EVENT = np.dtype(
         ("amplitude", "<f8"), ("phase", "<f8"), ("frequency", "<f8"),
     ]
 )  # fmt: skip
+SWEEP_TERM = np.dtype([("event", "<u4"), ("field", "<u2"), ("column", "<u2"), ("coefficient", "<f8")])
+"""As :data:`~pulsed.compiler.program.PARAMETER`, field by field."""
 _SEQUENCE = np.dtype([("id", "<u4"), ("events", "<u4"), ("length", "<i8"), ("name", "S64")])
 _TURN = 0xFFFFFFFF
 """In place of a waveform's number: the oscillator is turned by the event's phase from then on."""
@@ -104,6 +106,7 @@ class AwgDriver(SequencerDriver[Playback]):
         max_frequency=500e6, max_correction=2.0, max_offset=0.5, bits=14, waveform_memory=2**24, event_memory=2**20,
         tables=65536, waveforms=65536,
         trigger_latency=24, trigger_input=True, branching=True, feedback_bits=256, feedback_latency=400,
+        late_parameters=True,
     )  # fmt: skip
 
     def __init__(self, name: str, description: InstrumentDescription) -> None:
@@ -123,7 +126,8 @@ class AwgDriver(SequencerDriver[Playback]):
             raise self.refuse(f"shot_marker is longer than program {work.programs[at]}", marked, f"up to {lengths[at]}")
         check_playback(work, self.capabilities, self.subject)
         self._waveforms.check(self._wanted_waveforms(work))
-        self._check_tables(self._with_markers(work.events, len(work.entries)), work.entries)
+        terms = {number: sweep.parameters for number, sweep in work.sweeps.items()}
+        self._check_tables(self._with_markers(work.events, len(work.entries)), work.entries, terms)
 
     @io_coroutine
     def configure(self, settings: OutputSettings, deadline: float) -> IoCoroutine[None]:
@@ -165,15 +169,19 @@ class AwgDriver(SequencerDriver[Playback]):
         for name, row in rows.items():
             lookup[row] = waveforms.numbers[name]
         names, distinct = self._sequences_of(work, pack_events(work.events, lookup))
-        plan = self._sequences.plan({name: len(events) for name, (_, events) in distinct.items()})
+        plan = self._sequences.plan({name: len(table.events) + len(table.terms) for name, table in distinct.items()})
         # Sequences go first: one that is in the way may still name a waveform that goes too.
         commands: list[ScpiCommand] = [f"SEQ:DEL {number}" for number in plan.delete]
         commands += [f"WAV:DEL {number}" for number in waveforms.delete]
         for name, number in waveforms.send.items():
             codes = to_codes(work.envelopes.read(rows[name]))
             commands.append(BlockCommand(f'WAV:DATA {number},"{name}",', codes.reshape(-1).view(np.uint8).data))
-        if plan.send:
-            commands.append(BlockCommand("SEQ:LOAD ", _pack_sequences(plan.send, distinct)))
+        plain = {name: number for name, number in plan.send.items() if not len(distinct[name].terms)}
+        if plain:
+            commands.append(BlockCommand("SEQ:LOAD ", _pack_sequences(plain, distinct)))
+        for name in plan.send.keys() - plain.keys():
+            table = distinct[name]
+            commands.append(BlockCommand(f'SEQ:SWE {plan.send[name]},"{name}",{table.length},', _pack_sweep(table)))
         return commands, [plan.numbers[name] for name in names]
 
     def _with_markers(self, events: Rows, entries: int) -> Rows:
@@ -185,21 +193,24 @@ class AwgDriver(SequencerDriver[Playback]):
         both = np.concatenate([events, markers])
         return both[np.argsort(both["entry"], kind="stable")]
 
-    def _sequences_of(self, work: Playback, events: Rows) -> tuple[list[str], dict[str, tuple[int, Rows]]]:
-        """Return the name of each entry's sequence, and name → (length, events) of the distinct ones.
+    def _list_blocks(self, work: Playback, tables: Sequence[int]) -> dict[str, bytes]:
+        blocks = super()._list_blocks(work, tables)
+        return {**blocks, "LIST:VAL ": _pack_values(work)} if work.sweeps else blocks
+
+    def _sequences_of(self, work: Playback, events: Rows) -> tuple[list[str], dict[str, _Sequence]]:
+        """Return the name of each entry's sequence, and the distinct ones by name.
 
         The name is made from the events and from what their waveform numbers mean at present, so a sequence
         that was stored when a number meant another waveform is never taken for this one.
         """
         meaning = self._waveforms.numbers()
-        names, distinct = [], {}
-        for length, own in zip(
-            work.entries["length"].tolist(), split_entries(events, work.events["entry"], len(work.entries)), strict=True
-        ):
-            used = ",".join(meaning[number] for number in sorted(set(own["waveform"].tolist())) if number != _TURN)
-            marked = np.concatenate([own, self._shot_marker]) if len(self._shot_marker) else own
-            name = digest(length.to_bytes(8, "little"), marked.tobytes(), used.encode())
-            distinct[name] = (length, marked)
+        names, distinct, own = [], {}, split_entries(events, work.events["entry"], len(work.entries))
+        for index, (length, mine) in enumerate(zip(work.entries["length"].tolist(), own, strict=True)):
+            used = ",".join(meaning[number] for number in sorted(set(mine["waveform"].tolist())) if number != _TURN)
+            marked = np.concatenate([mine, self._shot_marker]) if len(self._shot_marker) else mine
+            terms = _NO_TERMS if index not in work.sweeps else _terms(work.sweeps[index])
+            name = digest(length.to_bytes(8, "little"), marked.tobytes(), used.encode(), terms.tobytes())
+            distinct[name] = _Sequence(length, marked, terms)
             names.append(name)
         return names, distinct
 
@@ -233,13 +244,49 @@ def _played(work: Playback) -> npt.NDArray[np.intp]:
     return np.flatnonzero(used[1:])
 
 
-def _pack_sequences(numbers: Mapping[str, int], distinct: Mapping[str, tuple[int, Rows]]) -> bytes:
+class _Sequence(NamedTuple):
+    """A sequence as it is sent."""
+
+    length: int
+    events: Rows
+    terms: Rows
+
+
+_NO_TERMS = np.zeros(0, SWEEP_TERM)
+
+
+def _terms(sweep: EventSweep) -> Rows:
+    """Return parameters as records of ``SEQuence:SWEep``."""
+    records = np.zeros(len(sweep.parameters), SWEEP_TERM)
+    for name, of in zip(SWEEP_TERM.names or (), sweep.parameters.dtype.names or (), strict=True):
+        records[name] = sweep.parameters[of]
+    return records
+
+
+def _pack_sweep(table: _Sequence) -> bytes:
+    """Return the block of ``SEQuence:SWEep``."""
+    counts = np.array([len(table.events), len(table.terms)], "<u4")
+    return b"".join((counts.tobytes(), table.events.tobytes(), table.terms.tobytes()))
+
+
+def _pack_values(work: Playback) -> bytes:
+    """Return the block of ``LIST:VALues``: a row for each entry of the list."""
+    bindings = work.entries["bindings"]
+    columns = max(sweep.values.shape[1] for sweep in work.sweeps.values())
+    values, stops = np.zeros((int(bindings.sum()), columns)), np.cumsum(bindings)
+    for number, sweep in work.sweeps.items():
+        values[stops[number] - bindings[number] : stops[number], : sweep.values.shape[1]] = sweep.values
+    return np.array([columns, 0], "<u4").tobytes() + values.tobytes()
+
+
+def _pack_sequences(numbers: Mapping[str, int], distinct: Mapping[str, _Sequence]) -> bytes:
     """Return the block of ``SEQuence:LOAD``: sequences by name, with their numbers, lengths and events."""
     tables = [distinct[name] for name in numbers]
     heads = np.zeros(len(tables), _SEQUENCE)
     heads["id"], heads["name"] = list(numbers.values()), [name.encode() for name in numbers]
-    heads["length"], heads["events"] = [length for length, _ in tables], [len(events) for _, events in tables]
-    return b"".join((len(tables).to_bytes(8, "little"), heads.tobytes(), *(events.tobytes() for _, events in tables)))
+    heads["length"], heads["events"] = [table.length for table in tables], [len(table.events) for table in tables]
+    events = (table.events.tobytes() for table in tables)
+    return b"".join((len(tables).to_bytes(8, "little"), heads.tobytes(), *events))
 
 
 def pack_events(events: Rows, numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.void]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import accumulate
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -63,7 +65,7 @@ class DigitizerDriver(SequencerDriver[Recording]):
         sample_rate=Fraction(10**9), granularity=8, min_length=16, max_length=16384, pairs=1, max_frequency=500e6,
         bits=12, waveform_memory=2**22, event_memory=2**20, result_memory=2**31,
         tables=65536, waveforms=65535, trigger_latency=24, trigger_input=True, branching=True, decisions=True,
-        modes=tuple(_MODES),
+        modes=tuple(_MODES), late_parameters=True,
     )  # fmt: skip
 
     def __init__(self, name: str, description: InstrumentDescription) -> None:
@@ -113,9 +115,13 @@ class DigitizerDriver(SequencerDriver[Recording]):
         return Fetched(work.mode, tuple(arrays), unit, over, 1.0 if work.mode == "integrate" else _CODES)
 
     def _split(self, work: Recording, block: memoryview) -> list[npt.NDArray[Any]]:
-        shapes = [_shape(work, index) for index in range(len(work.entries))]
+        shapes = [
+            shape
+            for index, bindings in enumerate(work.entries["bindings"].tolist())
+            for shape in [_shape(work, index)] * bindings
+        ]
         dtype = np.dtype({"integrate": "<c8", "raw": "<i2", "average": "<f4"}[work.mode])
-        sizes = [int(np.prod(shape)) for shape in shapes]
+        sizes = [prod(shape) for shape in shapes]
         if sum(sizes) * dtype.itemsize != len(block):
             self._fault()
             raise InstrumentDataError(
@@ -125,7 +131,7 @@ class DigitizerDriver(SequencerDriver[Recording]):
                 legal=f"{sum(sizes) * dtype.itemsize} bytes",
             )
         data = np.frombuffer(block, dtype)
-        ends = np.cumsum(sizes)
+        ends = accumulate(sizes)
         return [data[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True)]
 
     def _wanted_kernels(self, work: Recording) -> dict[str, int]:

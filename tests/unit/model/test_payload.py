@@ -66,11 +66,11 @@ def test_arrays_side_by_side_are_one() -> None:
     writer = PartWriter()
     table = np.arange(24, dtype="<i4").reshape(4, 3, 2)
     ref = writer.add(table)
-    rows = [ref.item(k) for k in range(4)]
+    rows = ref.items()
     np.testing.assert_array_equal(read_array(rows[2], writer.parts), table[2])
     whole = side_by_side(rows[1:])
     assert whole is not None
     np.testing.assert_array_equal(read_array(whole, writer.parts), table[1:])
     other = writer.add(table)
-    for refs in ([rows[1], rows[0]], [rows[0], rows[2]], [rows[3], other.item(0)], [rows[0], ref.rows(1, 2)]):
+    for refs in ([rows[1], rows[0]], [rows[0], rows[2]], [rows[3], other.items()[0]], [rows[0], ref.rows(1, 2)]):
         assert side_by_side(refs) is None

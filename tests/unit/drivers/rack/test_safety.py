@@ -45,6 +45,7 @@ def playback(events, settings=None):
         row["entry"], row["pair"], row["oscillator"], row["envelope"] = entry, pair, oscillator, envelope
         row["time"], row["amplitude"], row["frequency"] = time, amplitude, frequency
     entries = np.zeros(2, LIST)
+    entries["bindings"] = 1
     entries["length"], entries["shots"], entries["period"] = 1000, 10, (PERIOD, 2 * PERIOD)
     envelopes = SimpleNamespace(lengths=np.array([len(s) for s in SHAPES]), read=lambda row: SHAPES[row])
     return Playback(rows, entries, envelopes, ("d0",), ("first", "second"), {1: settings or PortSettings()})

@@ -105,12 +105,11 @@ def test_what_an_instrument_cannot_branch_on_is_refused_by_each_that_cannot(conn
 def test_what_binds_no_parameters_refuses_a_program_that_has_some(connections, lab):
     chunk = make_chunk(lab.device)
     programs = partition_chunk(chunk, lab.device)
-    reference = msgspec.structs.replace(chunk.programs[0].parameters, shape=(1,))
-    bound = msgspec.structs.replace(chunk.programs[0], parameters=reference)
+    bound = msgspec.structs.replace(chunk.programs[0], bindings=chunk.programs[0].parameters)
     chunk = Chunk(msgspec.structs.replace(chunk.head, programs=(bound,)), chunk.parts)
     validate(connections, chunk, programs)
     connections.digitizers["digitizer"].capabilities = Capabilities(branching=True)
-    with pytest.raises(InstrumentLimitError, match="cannot take parameters while it plays") as caught:
+    with pytest.raises(InstrumentLimitError, match="cannot bind parameters") as caught:
         validate(connections, chunk, programs)
     assert caught.value.subject == "instrument digitizer"
 
