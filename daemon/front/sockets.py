@@ -83,7 +83,7 @@ class AsyncSocket:
         try:
             for _ in range(_AT_ONCE):
                 # To ask costs a tenth of the exception that tells of nothing to receive.
-                if self.socket.closed or not self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                if self.socket.closed or not int(self.socket.events) & zmq.POLLIN:
                     more = False
                     return
                 self._on_message(self.socket.recv_multipart(zmq.NOBLOCK, copy=False))
