@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -24,6 +27,7 @@ from pulsed.store.tables import (
     calibration_history,
     calibration_set,
 )
+from pulsed.testing import postgres
 
 TABLES = (calibration_set, calibration_change, calibration_current, calibration_commit, calibration_history)
 PAYLOAD = b"\x5a" * 2048
@@ -38,6 +42,7 @@ def run() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="pulsed-bench-", dir=disk) as name:
         directory = Path(name)
         yield from _submissions(directory)
+        yield from _on_postgresql()
         yield from _calibrations(directory)
 
 
@@ -73,6 +78,34 @@ def _submissions(directory: Path) -> Iterator[Figure]:
     yield rate("durable submissions, groups of 100", pair, work=GROUPS * GROUP, unit="jobs/s", at_least=1.0)
     store.close()
     bare.close()
+
+
+def _on_postgresql() -> Iterator[Figure]:
+    """Compare submissions with those to SQLite, both in the system's temporary directory."""
+    if why := postgres.missing():
+        print(f"submissions to PostgreSQL are left out: {why}", file=sys.stderr)
+        return
+    server = postgres.PostgresServer()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        url = stack.enter_context(server.database())
+        ours = Store(url, "bench", lease_seconds=1e9)
+        ours.open(0.0, "benchmark")
+        with tempfile.TemporaryDirectory() as name:
+            reference = _open(Path(name) / "sqlite.db")
+            for at_once in (1, GROUP):
+
+                def submit(store: Store, at_once: int = at_once) -> None:
+                    for _ in range(GROUP // at_once):
+                        store.add_jobs([(_job(), PAYLOAD) for _ in range(at_once)], 0.0)
+
+                pair = paired(partial(submit, ours), partial(submit, reference), 25)
+                yield rate(
+                    f"submissions to PostgreSQL over SQLite, {at_once} at once", pair, work=GROUP, unit="jobs/s",
+                    at_least=0.5,
+                )  # fmt: skip
+            reference.close()
+        ours.close()
 
 
 def _calibrations(directory: Path) -> Iterator[Figure]:

@@ -143,6 +143,9 @@ class Prepared:
 
     def run_many(self, connection: Connection, rows: Sequence[SqlParameters]) -> None:
         """Run it for each of ``rows``, within the transaction of ``connection``."""
+        if len(rows) == 1:  # a server is asked once, and not for the end of a pipeline, too
+            self.run(connection, rows[0])
+            return
         text, order = self._text(connection)
         connection.connection.cursor().executemany(text, rows if order is None else [order(row) for row in rows])
 
