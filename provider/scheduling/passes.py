@@ -12,7 +12,7 @@ from qiskit.converters import circuit_to_dag, dag_to_circuit
 from qiskit.transpiler import TransformationPass
 
 from pulsed.compiler.canonical import CONTROL_FLOW
-from pulsed.provider.scheduling.pulses import Flip, choose_pulses
+from pulsed.provider.scheduling.pulses import NEAR, Flip, choose_pulses
 from pulsed.provider.scheduling.signs import UNDER_DRIVE, Couplings, Signs
 from pulsed.provider.scheduling.timeline import IdleTime, Lengths, TimedStep, is_late, pieces, place, windows
 from pulsed.provider.target import zz_of
@@ -26,6 +26,8 @@ _SMALLEST = 1e-4
 """Radians: smaller turns are not written."""
 _ERROR = 3e-4
 """Of an x whose error is not known."""
+_LEAST = 1e-5
+"""Error of an x, beyond that of waiting, that a calibration does not tell from none."""
 
 
 class PadWaits(TransformationPass):  # type: ignore[misc]
@@ -101,7 +103,7 @@ class Decouple(PadWaits):
         known = target.qubit_properties or [None] * target.num_qubits
         self._frequencies = {q: one.frequency for q, one in enumerate(known) if getattr(one, "frequency", None)}
         self._directed = frozenset(target["ecr"]) if "ecr" in target.operation_names else frozenset()
-        self._flips = dict(self._known_flips())
+        self.flips = dict(self._known_flips())
 
     def _known_flips(self) -> Iterator[tuple[int, Flip]]:
         if "x" not in self.target.operation_names:
@@ -109,12 +111,28 @@ class Decouple(PadWaits):
         for (q,), properties in self.target["x"].items():
             length = self._lengths.of("x", (q,), ())
             if length:
-                yield q, Flip(length, properties.error or _ERROR, self._frequencies.get(q))
+                error = properties.error or _ERROR
+                if not self._reaches_a_neighbour(q):
+                    error = max(error - self._of_waiting(q, properties.duration), _LEAST)
+                yield q, Flip(length, error, self._frequencies.get(q))
+
+    def _reaches_a_neighbour(self, qubit: int) -> bool:
+        """Return whether a pulse on a qubit may turn a coupled one by crosstalk."""
+        mine, others = self._frequencies.get(qubit), map(self._frequencies.get, self._couplings.get(qubit, ()))
+        return mine is None or any(other is None or abs(mine - other) < NEAR for other in others)
+
+    def _of_waiting(self, qubit: int, seconds: float) -> float:
+        """Return the average error of a wait, by T1 and T2; 0 where they are not known."""
+        known = (self.target.qubit_properties or {qubit: None})[qubit]
+        t1, t2 = getattr(known, "t1", None), getattr(known, "t2", None)
+        if not t1 or not t2:
+            return 0.0
+        return 1 / 2 - math.exp(-seconds / t1) / 6 - math.exp(-seconds / t2) / 3
 
     def prepared(self, steps: Sequence[TimedStep], waits: Sequence[IdleTime], active: set[int]) -> Signs | None:
         """Put pulses into the waits against ZZ."""
         signs = Signs(steps, self._couplings, active, self._frequencies, self._directed)
-        choose_pulses(waits, signs, self._flips, self._lengths.common)
+        choose_pulses(waits, signs, self.flips, self._lengths.common)
         return signs
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,13 +19,18 @@ _MOST = 8
 """Pulses of an even sequence that is tried on a wait as a whole."""
 _STEPS = (16, 4)
 """dt by which pulses are moved, in turn."""
+_ENOUGH = 1.0
+"""Part of the error of a pulse: pulses are not moved to make ZZ turn less than that."""
 _SWEEPS = 2
 """How often all waits are gone through: the first time some do not know their neighbours' pulses yet."""
 
 
 @dataclass(frozen=True)
 class Flip:
-    """The x of a qubit: its length in dt, its error, and its frequency in Hz, None where unknown."""
+    """The x of a qubit.
+
+    Its length in dt, its error beyond that of waiting as long, and its frequency in Hz, None where unknown.
+    """
 
     length: int
     error: float
@@ -48,11 +53,27 @@ def choose_pulses(windows: Sequence[IdleTime], signs: Signs, flips: Mapping[int,
     which the time from a window's start to a pulse is a multiple.
     """
     colour = colours(signs)
-    open_ = [one for one in windows if one.qubit in flips and one.end - one.start >= 3 * flips[one.qubit].length]
+    open_ = [one for one in windows if one.qubit in flips and one.end - one.start >= 2 * flips[one.qubit].length]
     open_.sort(key=lambda one: (colour.get(one.qubit, 0), one.start))
+    todo = open_
     for _ in range(_SWEEPS):
-        for window in open_:
+        for window in todo:
             _Chooser(window, signs, flips, grid).choose()
+        todo = _beside_others(open_, signs)
+
+
+def _beside_others(windows: Sequence[IdleTime], signs: Signs) -> list[IdleTime]:
+    """Return those of ``windows`` during which a coupled qubit waits, too: its pulses have changed since."""
+    ends: dict[int, list[tuple[int, int]]] = {}
+    for window in sorted(windows, key=lambda one: one.start):
+        ends.setdefault(window.qubit, []).append((window.start, window.end))
+
+    def waits(qubit: int, start: int, end: int) -> bool:
+        own = ends.get(qubit, [])
+        before = bisect_left(own, (end, 0))
+        return before > 0 and own[before - 1][1] > start
+
+    return [one for one in windows if any(waits(q, one.start, one.end) for q in signs.couplings.get(one.qubit, ()))]
 
 
 class _Chooser:
@@ -124,9 +145,11 @@ class _Chooser:
         yield [length / 2, length - ends]
         yield [ends, length / 2]
         marks = [0.0, *(cut - self.window.start for cut in self.cuts), length]
-        parts = [(a, b) for a, b in pairwise(marks) if b - a >= 3 * self.flip.length]
-        if len(parts) > 1:
-            yield from self._by_parts(parts, length - ends)
+        echoes = sorted({*marks, *(time - self.window.start for time in self.theirs)})
+        for bounds in (marks, echoes):
+            parts = [(a, b) for a, b in pairwise(bounds) if b - a >= self.flip.length]
+            if len(parts) > 1:
+                yield from self._by_parts(parts, length - ends)
 
     def _by_parts(self, parts: Sequence[tuple[float, float]], last: float) -> Iterator[list[float]]:
         """Yield sequences that are balanced from each cut to the next; ``last``: for one that makes them even."""
@@ -155,12 +178,12 @@ class _Chooser:
         return None if found[0] < 0 else found
 
     def _refined(self, starts: list[int], cost: float) -> list[int]:
-        """Return the same pulses, each moved as long as that costs less."""
-        length = self.flip.length
+        """Return the same pulses, each moved as long as that costs less and something worth it is left."""
+        length, enough = self.flip.length, self.flip.error * (len(starts) + _ENOUGH)
         for step in _STEPS:
             step = -(-step // self.grid) * self.grid  # noqa: PLW2901 - on the grid
             moved = bool(starts)
-            while moved:
+            while moved and cost > enough:
                 moved = False
                 for k in range(len(starts)):
                     for to in (starts[k] - step, starts[k] + step):
