@@ -19,7 +19,7 @@ export MKL_NUM_THREADS := 1
 # Where it is set, each of the hundreds of processes that the tests start would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools test-web clean help
+.PHONY: environments demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools test-web clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,8 @@ $(TOOLS_STAMP): pyproject.toml constraints-tools.txt
 	@$(TOOLS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints-tools.txt -e '.[lab]' pytest \
 		qiskit-aer qiskit-experiments qiskit-ibm-runtime mthree scikit-learn
 	@touch $@
+
+environments: $(STAMP) $(LEGACY_STAMP) ## those of `make test check docs test-legacy`; with -j2 side by side, because an installation waits much
 
 demo: $(STAMP) ## a Bell state through daemon, instruments and digitizer
 	@$(BIN)/pulsed demo

@@ -15,6 +15,8 @@ from qiskit import QuantumCircuit, transpile
 
 import pulsed.configs
 from pulsed.compiler.compile import Compiler
+from pulsed.drivers.rack.demodulate import ReadoutTone, average, demodulate
+from pulsed.drivers.rack.discriminate import classify, rule
 from pulsed.model.calibration import load_calibration
 from pulsed.model.device import load_device
 from pulsed.model.job import RunOptions
@@ -37,17 +39,27 @@ def of_sectors_and_compiler() -> None:
     state.coherent[0] = True
     state.shift(0, 1, np.zeros((3, 3)), 1.0)
     device, calibration = load_device(_CONFIGS / "sim5.toml"), load_calibration(_CONFIGS / "calibrations" / "sim5.json")
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    Compiler(device, calibration).compile([transpile(circuit, build_target(device, calibration))], RunOptions(shots=1))
+    circuits = [QuantumCircuit(2), QuantumCircuit(2)]
+    for circuit in circuits:
+        circuit.h(0)
+        circuit.measure_all()
+    circuits[0].cx(0, 1)
+    played = transpile(circuits, build_target(device, calibration))
+    Compiler(device, calibration).compile(played, RunOptions(shots=1))
+
+
+def of_the_drivers() -> None:
+    """Compile what the rack worker integrates and classifies records with, which come from a socket or from a test."""
+    for given in (np.zeros((4, 8, 2), np.int16), np.frombuffer(bytes(128), np.int16).reshape(4, 8, 2)):
+        points = demodulate(given, [ReadoutTone(0, 8, 0, 1e6)] * 2, 1e9)
+        classify(points, [rule([0, 1])] * 2)
+        average(given)
 
 
 def main() -> None:
     """Compile all."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(of_the_chip), pool.submit(of_sectors_and_compiler)]:
+        for done in [pool.submit(work) for work in (of_the_chip, of_sectors_and_compiler, of_the_drivers)]:
             done.result()
 
 
