@@ -17,6 +17,7 @@ from pulsed.calibration.graph.maintenance import Action, CheckResult, OnAction, 
 from pulsed.calibration.graph.status import CalibrationContext, Event, NodeStatus, states
 from pulsed.calibration.routine import find_routine
 from pulsed.calibration.runner.commit import commit_and_verify
+from pulsed.calibration.runner.live import Tell
 from pulsed.calibration.runner.result import RunResult
 from pulsed.calibration.runner.runner import run
 from pulsed.calibration.runner.transaction import committed
@@ -49,6 +50,7 @@ class CalibrationSession:
         told: called with every run that is finished.
         begun: called with each row and its targets before they are measured.
         progress: of the jobs.
+        live: told of each measurement as it grows.
 
     """
 
@@ -61,6 +63,7 @@ class CalibrationSession:
     told: Callable[[RunResult], None] | None = None
     progress: Progress | None = None
     begun: Callable[[RunKind, str, Sequence[str]], None] | None = None
+    live: Tell | None = None
     _records: list[RunRecord] = field(default_factory=list)
     _sets: dict[str | float, CalibrationSet | None] = field(default_factory=dict)
 
@@ -158,7 +161,8 @@ class CalibrationSession:
         routine = find_routine(step.routine)(**parameters)
         if self.begun is not None:
             self.begun(kind, step.routine, targets)
-        return run(routine, targets, executor, folder=self.folder, kind=kind, tell=self.told, by=self.by)
+        return run(routine, targets, executor, folder=self.folder, kind=kind, tell=self.told, by=self.by,
+                   live=self.live)  # fmt: skip
 
     def _faults(self, new: Mapping[str, str], gone: Iterable[str] | Mapping[str, str]) -> None:
         while True:

@@ -25,6 +25,8 @@ from pulsed.model.result import JobResult, ProgramResult
 from pulsed.pulse.schedule import Schedule
 from pulsed.pulse.serialize import dumps
 
+_LOOKS = 16
+"""Jobs that schedules are played as when somebody looks on."""
 Progress = Callable[[int, int], None]
 """Called with the schedules that have been played and those that were asked for."""
 
@@ -118,6 +120,7 @@ class Executor:
         *,
         average: bool = False,
         level: int = 1,
+        seen: Callable[[Played], None] | None = None,
         **options: Any,
     ) -> Played:
         """Play every schedule ``shots`` times and return the data.
@@ -126,6 +129,7 @@ class Executor:
             schedules: of one memory layout: what each measures into slot k belongs together.
             shots: of each.
             average: over the shots.
+            seen: told of what there is after each of several jobs that the schedules are then played as.
             level: 0 for records, 1 for IQ, 2 for bits with the IQ beside them.
             options: other fields of :class:`RunOptions`: ``settings``, ``spectrum``, ``rep_delay``.
 
@@ -142,6 +146,8 @@ class Executor:
         if "confirm_rack_time" not in options and self._seconds(schedules, asked) > self.device.limits.rack_time:
             asked = msgspec.structs.replace(asked, confirm_rack_time=True)  # a routine knows what it asks for
         most, done = self.device.limits.max_circuits, 0
+        if seen is not None:
+            most = min(most, -(-len(schedules) // _LOOKS))
         programs: list[tuple[ProgramResult, Sequence[Part]]] = []
         instruments: dict[str, str] = {}
         for first in range(0, len(schedules), most):
@@ -151,14 +157,9 @@ class Executor:
             done = min(first + most, len(schedules))
             if self._progress is not None:
                 self._progress(done, len(schedules))
-        return Played(
-            iq=_stacked(programs, "iq"),
-            bits=_levels(programs) if level == 2 else None,
-            records=_stacked(programs, "records"),
-            spectrum=_stacked(programs, "spectrum"),
-            overrange=np.array([program.overrange for program, _ in programs]),
-            instruments=instruments,
-        )
+            if seen is not None and done < len(schedules):
+                seen(_played(programs, level, instruments))
+        return _played(programs, level, instruments)
 
     def _seconds(self, schedules: Sequence[Schedule], options: RunOptions) -> float:
         length = float(sum(schedule.duration for schedule in schedules) * self.device.dt)
@@ -190,6 +191,19 @@ def schedule_hash(schedules: Sequence[Schedule]) -> str:
     for schedule in schedules:
         digest.update(dumps(Schedule.from_instructions(schedule.instructions, name="")))
     return digest.hexdigest()
+
+
+def _played(
+    programs: Sequence[tuple[ProgramResult, Sequence[Part]]], level: int, instruments: dict[str, str]
+) -> Played:
+    return Played(
+        iq=_stacked(programs, "iq"),
+        bits=_levels(programs) if level == 2 else None,
+        records=_stacked(programs, "records"),
+        spectrum=_stacked(programs, "spectrum"),
+        overrange=np.array([program.overrange for program, _ in programs]),
+        instruments=instruments,
+    )
 
 
 def _stacked(programs: Sequence[tuple[ProgramResult, Sequence[Part]]], name: str) -> Any:

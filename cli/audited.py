@@ -6,15 +6,22 @@ import getpass
 import os
 from pathlib import Path
 
+from pulsed.client.speaking import person
 from pulsed.store.audit_log import AuditLog, AuditRecord
 
 
 def note_change(home: Path, what: str, name: str, detail: str) -> None:
     """Write a change into the audit log, by the name of this machine's user."""
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        who = f"user {os.getuid()}"
     log = AuditLog(home / "audit")
-    log.append([AuditRecord(who, what, "done", host="this machine", object=name, detail=detail)])
+    log.append(
+        [AuditRecord(user_name(), what, "done", host="this machine", object=name, detail=detail, person=person())]
+    )
     log.close()
+
+
+def user_name() -> str:
+    """Return the name of this machine's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        return f"user {os.getuid()}"

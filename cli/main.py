@@ -33,6 +33,10 @@ COMMANDS = {
     ),
     "run": ("run:run", "Run the circuits of an OpenQASM or QPY file and show the counts."),
     "scan": ("scan:scan", "Sweep one or two parameters by hand, and watch."),
+    "pulses": (
+        "pulses:pulses",
+        "Show what a job or a file of circuits plays: a row per port, or per channel, that one can zoom.",
+    ),
     "jobs": ("jobs:jobs", "List jobs, newest first, and say how many more there are."),
     "job": ("jobs:job", "Show one job: its state, its times, its error."),
     "cancel": ("jobs:cancel", "Cancel a job that has not ended; JOB is its id, or the beginning of it."),
@@ -48,6 +52,11 @@ COMMANDS = {
         "instrument:instrument",
         "Read and set instruments, play a tone, look at what an input records.",
     ),
+    "note": (
+        "note:note",
+        "Write something down about a qubit (Q0), a pair (Q0-Q1), a run or a calibration set (their ids).",
+    ),
+    "notes": ("note:notes", "List what was written down about a qubit, a pair, a run or a set, or about all of them."),
     "alerts": ("alerts:alerts", "Show what needs a person and who is told, or send a test message."),
     "queue": ("queue:queue", "Show the queue in order: who is next and why; pause, drain or lock it."),
     "users": ("users:users", "Show what each user has queued, and used of the rack today against their quota."),
@@ -64,6 +73,7 @@ COMMANDS = {
         "audit:audit",
         "Show or check the audit log of this machine's daemon: who did what, from where, when, and with what outcome.",
     ),
+    "logs": ("logs:logs", "Show the log of this machine's daemon and of its workers."),
     "keys": ("keys:keys", "Manage the keys of this machine's daemon: who may connect, and with which role."),
 }
 """By name, in the order of the help: where the command is, and the first sentence of its help."""

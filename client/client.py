@@ -22,12 +22,14 @@ from pulsed.client.job_calls import JobCalls
 from pulsed.client.key_changes import learn_server
 from pulsed.client.keys import find_key, key_path
 from pulsed.client.lifetime import leave_to_parent, tell_of_forks, weakly
+from pulsed.client.note_calls import NoteCalls
 from pulsed.client.observation_calls import ObservationCalls
 from pulsed.client.queue_calls import QueueCalls
 from pulsed.client.reading import read_device
 from pulsed.client.replies import Reply, check_known, expect, knows, no_answer, only_part
 from pulsed.client.result_calls import ResultCalls
 from pulsed.client.session_calls import SessionCalls
+from pulsed.client.speaking import person
 from pulsed.client.transport import Answer, DaemonConnection
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError, JobTimeoutError, KeyFileError
@@ -59,7 +61,8 @@ from pulsed.wire.rack_messages import GetRacks, RacksReply
 _log = logging.getLogger(__name__)
 
 
-class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, InterlockCalls, CalibrationCalls, ObservationCalls):
+class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, InterlockCalls, CalibrationCalls, ObservationCalls,
+             NoteCalls):  # fmt: skip
     """One connection to a daemon.
 
     Args:
@@ -315,6 +318,8 @@ class Client(ResultCalls, JobCalls, SessionCalls, QueueCalls, InterlockCalls, Ca
     ) -> tuple[Reply, Sequence[Part]]:
         connection = self._connected()
         check_known(kind, connection.greeting)
+        if speaker := person():
+            fields["person"] = speaker
         message, answer = self._in_time(connection.request(kind, parts, fields))
         return expect(reply, message), answer
 

@@ -20,3 +20,7 @@ class QueueCalls(Calls):
     def set_queue(self, mode: QueueMode, reason: str = "") -> QueueReply:
         """Begin another mode of the queue, as an operator; it is durable when this returns, and so is the reason."""
         return self._ask(QueueReply, SetQueue, mode=mode, reason=reason)
+
+    def stop_now(self, reason: str) -> QueueReply:
+        """Pause the queue and cancel the job on the rack in one request; ``stopped`` of the answer is that job."""
+        return self._ask(QueueReply, SetQueue, mode=QueueMode.PAUSED, reason=reason, stop=True)

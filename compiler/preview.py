@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pulsed import old_names
+from pulsed.compiler.preview_events import PreviewPulse, PreviewWindow
 from pulsed.compiler.program import Chunk, PortSettings, Program
 from pulsed.compiler.render import CODED, Segment, codes, segments
 from pulsed.model.device import DeviceDescription, samples_per_dt
+from pulsed.model.units import format_quantity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pulsed.model.figure import Picture
+    from pulsed.model.sheet import PulseSheet
 
 __getattr__ = old_names(__name__)
-
-
-@dataclass(frozen=True)
-class PreviewPulse:
-    """One event on a port, for labels: start and length in samples from the shot's start, frequency in Hz."""
-
-    channel: str
-    start: int
-    length: int
-    amplitude: float
-    frequency: float
 
 
 class Preview:
@@ -75,6 +68,23 @@ class Preview:
         if filename is not None:
             figure.savefig(filename, dpi=150)
         return figure
+
+    def sheet(self) -> PulseSheet:
+        """Return a sheet that one can zoom to the sample; a notebook shows it."""
+        from pulsed.compiler.preview_sheet import sheet_of
+
+        title = f"{self.program.name}, {format_quantity(self.duration, 's', 6)}"
+        windows = self.acquisitions()
+        ports = [name for name in self._device.ports if name in self.ports or name in {w.port for w in windows}]
+        return sheet_of(
+            [(self._device.ports[name], name, self.segments(name), self.pulses(name),
+              [window for window in windows if window.port == name]) for name in ports],
+            self._device, title, self.duration,
+        )  # fmt: skip
+
+    def to_html(self, path: Path | str) -> Path:
+        """Write :meth:`sheet` as a page that needs nothing else, and return where it is."""
+        return self.sheet().save(path)
 
     def _repr_png_(self) -> bytes:
         return self.draw().png(80)
@@ -149,6 +159,17 @@ class Preview:
             (self._chunk.head.slots[row["slot"]].channel, int(row["time"]), int(row["length"]))
             for row in self._acquisitions
         ]
+
+    def acquisitions(self) -> list[PreviewWindow]:
+        """Return each acquisition with the port that records it, its frequency and its weights."""
+        slots = self._chunk.head.slots
+        return [
+            PreviewWindow(
+                slots[row["slot"]].port, slots[row["slot"]].channel, int(row["time"]), int(row["length"]),
+                float(row["frequency"]), None if row["kernel"] < 0 else self._chunk.envelope(int(row["kernel"])),
+            )
+            for row in self._acquisitions
+        ]  # fmt: skip
 
     def segments(self, port: str) -> list[Segment]:
         """Return the complex baseband of ``port``: the sum of all its oscillators, gaps left out.

@@ -28,6 +28,7 @@ from pulsed.client.known_clients import KnownClients
 from pulsed.daemon import logs
 from pulsed.daemon.front.instrument_requests import InstrumentHandlers
 from pulsed.daemon.front.interlock_requests import InterlockHandlers
+from pulsed.daemon.front.note_requests import NoteHandlers
 from pulsed.daemon.front.request_server import RequestServer
 from pulsed.daemon.front.sockets import reachable
 from pulsed.daemon.jobs.calibration_basis import RackChanged, open_calibrations
@@ -125,7 +126,7 @@ class Daemon:
             await self._warm()
             for more in (
                 ObservationHandlers(self._observers.alerts), InstrumentHandlers(self._jobs, self._rack),
-                InterlockHandlers(self._jobs.interlocks),
+                InterlockHandlers(self._jobs.interlocks), NoteHandlers(self.device, store, self._publish),
             ):  # fmt: skip
                 server.handlers.update(more.handlers)
             server.open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,9 @@ from pulsed.provider.errors import PulsedJobError, asks_daemon
 from pulsed.provider.submitted_job import STATUS, SubmittedJob, moment
 
 if TYPE_CHECKING:
+    from pulsed.compiler.compile import Compiler
+    from pulsed.compiler.preview import Preview
+    from pulsed.model.job import RunOptions
     from pulsed.provider.properties import Properties
     from pulsed.pulse.schedule import Schedule
 
@@ -127,20 +130,26 @@ class PulsedJob(SubmittedJob):
 
         Raises :class:`pulsed.model.errors.CircuitError` for a circuit that branches: it has no single schedule.
         """
+        return [
+            compiler.schedule(one, gates, options=options) if isinstance(one, QuantumCircuit) else one
+            for compiler, options, gates, one in self._compilable()
+        ]
+
+    def previews(self) -> list[Preview]:
+        """Return the waveforms of each result as the ports played them, made as :meth:`schedules` are."""
+        return [compiler.preview(one, options, gates) for compiler, options, gates, one in self._compilable()]
+
+    def _compilable(self) -> Iterator[tuple[Compiler, RunOptions, Any, Any]]:
+        """Yield compiler, options, pulse gates and program of each result."""
         from pulsed.compiler.compile import Compiler
         from pulsed.provider.programs import adopt
 
         compiler = Compiler(self.backend().device, self._client.calibration(self.calibration_id))
         options = self._sent()[0].options
         programs, gates = self._sent_programs()
-        found = []
         for program, table in programs:
-            bound = [program] if table is None else compiler.assigned(program, *table)
-            found += [
-                compiler.schedule(one, gates, options=options) if isinstance(one, QuantumCircuit) else adopt(one)
-                for one in bound
-            ]
-        return found
+            for one in [program] if table is None else compiler.assigned(program, *table):
+                yield compiler, options, gates, one if isinstance(one, QuantumCircuit) else adopt(one)
 
     def metrics(self) -> dict[str, Any]:
         """Return ``timestamps`` and ``times`` by state, ``seconds`` by activity, ``bytes`` and ``usage``.

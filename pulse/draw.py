@@ -29,6 +29,7 @@ from pulsed.pulse.instructions import (
 from pulsed.pulse.painter import Painter, Row, length_text
 from pulsed.pulse.schedule.block import ScheduleBlock
 from pulsed.pulse.schedule.timeline import Schedule
+from pulsed.pulse.sheet import sheet_of
 from pulsed.pulse.timeaxis import TimeAxis
 from pulsed.pulse.transforms import block_to_schedule
 
@@ -41,7 +42,7 @@ __getattr__ = old_names(__name__)
 _ORDER = (DriveChannel, ControlChannel, MeasureChannel, AcquireChannel)
 _OPTIONS = (
     "channels, time_range, dt, backend, time_unit, disable_channels, show_framechange, show_snapshot, show_barrier, "
-    "show_waveform_info, title, axis, filename"
+    "show_waveform_info, title, axis, filename, interactive"
 )
 
 
@@ -61,9 +62,10 @@ def draw(
     title: str | None = None,
     axis: Axes | None = None,
     filename: str | None = None,
+    interactive: bool = False,
     **accepted: Any,
-) -> Figure:
-    """Return a matplotlib figure of ``program``.
+) -> Figure | Any:
+    """Return a matplotlib figure of ``program``, or with ``interactive`` a sheet that one can zoom.
 
     One row per channel, in the order drive, control, measure, acquire. Filled envelopes, real and imaginary part, each
     row scaled to its largest sample, whose modulus stands at the right; marks for phase and frequency changes; windows
@@ -83,7 +85,9 @@ def draw(
         show_waveform_info: write the names of pulses where there is room.
         title: by default name and duration.
         axis: draw into these axes instead of a new figure.
-        filename: also write the figure there.
+        filename: also write the figure there; a sheet becomes a page that needs nothing else (HTML).
+        interactive: return a :class:`~pulsed.model.sheet.PulseSheet`: a notebook shows it, ``save(path)`` writes it.
+            ``axis`` and the ``show_`` options are of figures alone.
         **accepted: ``style``, ``plotter`` and ``plot_barrier`` of old programs, without effect.
 
     Raises:
@@ -102,6 +106,11 @@ def draw(
     rows = _rows(schedule, channels, set(disable_channels), start, stop)
     if not rows:
         raise PulseError("no channel to draw", subject=f"Schedule {schedule.name!r}", legal=list(schedule.channels))
+    if interactive:
+        sheet = sheet_of(rows, start, stop, dt, title or _title(schedule, dt))
+        if filename is not None:
+            sheet.save(filename)
+        return sheet
     busy = [(time, time + instruction.duration) for row in rows for time, instruction in (*row.plays, *row.acquires)]
     time_axis = TimeAxis(busy, start, stop)
     figure: Figure
@@ -123,7 +132,7 @@ def draw(
     return figure
 
 
-def draw_pulse(pulse: Any, **options: Any) -> Figure:
+def draw_pulse(pulse: Any, **options: Any) -> Figure | Any:
     """Return a figure of one pulse; options as for :func:`draw`."""
     options.setdefault("title", repr(pulse) if len(repr(pulse)) < 100 else type(pulse).__name__)
     return draw(Schedule((0, Play(pulse, DriveChannel(0)))), **options)

@@ -20,7 +20,10 @@ class Drawable:
     drawer: ClassVar[Any]
 
     def draw(self, **options: Any) -> Any:
-        """Return a matplotlib figure; see :func:`pulsed.pulse.draw.draw` for the options."""
+        """Return a matplotlib figure, or with ``interactive=True`` a sheet that one can zoom.
+
+        For the options see :func:`pulsed.pulse.draw.draw`.
+        """
         return type(self).drawer(self, **options)
 
     def _repr_png_(self) -> bytes | None:

@@ -183,7 +183,7 @@ class Painter:
         style = {"textcoords": "offset points", "fontsize": self._font - 1, "bbox": box, "zorder": 7}
         free = {"top": -np.inf, "bottom": -np.inf}
         for x, changes in labels:
-            text = ", ".join(map(_frame_text, _summed(changes)))
+            text = ", ".join(map(frame_text, summed(changes)))
             side = next((va for va, end in free.items() if x >= end), None)
             if side is None or not text:
                 continue
@@ -255,7 +255,7 @@ def _drawn(play: Play) -> tuple[Any, Any]:
     return edges[kept], values[kept[:-1]]
 
 
-def _summed(changes: list[FrameChange | FrameUse]) -> list[FrameChange | FrameUse]:
+def summed(changes: list[FrameChange | FrameUse]) -> list[FrameChange | FrameUse]:
     """Return changes of one moment with phase shifts that follow one another as one, none where they add up to 0."""
     found: list[FrameChange | FrameUse] = []
     for change in changes:
@@ -269,7 +269,8 @@ def _summed(changes: list[FrameChange | FrameUse]) -> list[FrameChange | FrameUs
     return [one for one in found if not (isinstance(one, ShiftPhase) and one.phase == 0)]
 
 
-def _frame_text(change: FrameChange | FrameUse) -> str:
+def frame_text(change: FrameChange | FrameUse) -> str:
+    """Return a change of a frame in words."""
     if isinstance(change, FrameUse):
         if not isinstance(change, EnterFrame):
             return f"leave {change.frequency / 1e9:.6g} GHz"

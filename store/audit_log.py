@@ -49,6 +49,8 @@ class AuditRecord(msgspec.Struct, frozen=True):
     object: str = ""
     """What it was about: the id of a job, a session, a calibration set; a key."""
     detail: str = ""
+    person: str = ""
+    """Whom the holder of the key spoke for, as they said: somebody signed in at the operators' page."""
     n: int = 0
     """Number in the chain, from 1."""
     time: str = ""

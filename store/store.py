@@ -14,6 +14,7 @@ from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned
 from pulsed.model.errors import StoreError, StoreLockedError
 from pulsed.model.interlock_status import TrippedInterlock
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, PrunedJobs
+from pulsed.model.notes import Note
 from pulsed.model.queue import QueueControl, UserUsage
 from pulsed.model.rack_address import RackAddress
 from pulsed.model.session import SessionInfo
@@ -24,6 +25,7 @@ from pulsed.store import (
     files,
     jobs,
     leases,
+    notes,
     prune,
     retention,
     runs,
@@ -370,6 +372,16 @@ class Store:
         """Return the newest records first, of ``routine`` and of ``target`` if these are given."""
         with self._read() as connection:
             return runs.find(connection, self.rack, routine, target, limit)
+
+    def add_note(self, note: Note, *, known: bool = False) -> None:
+        """Store a note; see :func:`pulsed.store.notes.add`."""
+        with self._write() as connection:
+            notes.add(connection, self.rack, note, known=known)
+
+    def notes(self, about: str | None = None, limit: int = 100) -> list[Note]:
+        """Return the newest notes first, of one thing or of all."""
+        with self._read() as connection:
+            return notes.find(connection, self.rack, about, limit)
 
     def prune(self, before: float, *, dry: bool = False) -> Pruned:
         """Delete records of measurements and sets older than ``before`` that nothing refers to, see :mod:`.prune`."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration; a test holds it equal to what ``migrations/versions`` has."""
 
 metadata = MetaData()
@@ -295,3 +295,16 @@ run = Table(
     sqlite_with_rowid=False,
 )
 """One row per measurement; ``record`` is the :class:`pulsed.model.calibration.RunRecord` as msgpack, which counts."""
+
+note = Table(
+    "note",
+    metadata,
+    _rack(),
+    _number(),
+    Column("about", String(255), nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("number", "rack"),
+    Index("note_by_about", "about", "rack", "number"),
+    sqlite_with_rowid=False,
+)
+"""What people wrote down; ``note`` is the :class:`pulsed.model.notes.Note` as msgpack, which counts."""

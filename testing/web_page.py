@@ -45,10 +45,10 @@ class WebPage:
         self._thread.join()
 
     @contextlib.contextmanager
-    def visitor(self, role: Role | None = Role.ADMIN) -> Iterator[httpx.Client]:
-        """A browser that is signed in, unless ``role`` is None."""
+    def visitor(self, role: Role | None = Role.ADMIN, person: str = "") -> Iterator[httpx.Client]:
+        """A browser in which ``person`` is signed in, unless ``role`` is None."""
         with httpx.Client(base_url=self.base, timeout=60, trust_env=False) as browser:
             if role is not None:
-                answer = browser.get("/sign-in", params={"link": self.sign_in.new_link(role)})
+                answer = browser.get("/sign-in", params={"link": self.sign_in.new_link(role, person)})
                 assert answer.status_code == 200
             yield browser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Collection
+from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,11 +17,27 @@ from starlette.types import Scope
 from pulsed.model.errors import PulsedError
 from pulsed.web.access.guard import Guard
 from pulsed.web.access.sign_in import SignIn
-from pulsed.web.graph_look import GraphLook, look_command
+from pulsed.web.graph_look import GraphLook
 from pulsed.web.lab import Lab
 from pulsed.web.notices import Notices
-from pulsed.web.pages import alerts, calibration, chip, doors, queue, rack
+from pulsed.web.pages import (
+    alerts,
+    calibration,
+    chip,
+    committing,
+    doors,
+    history,
+    measuring,
+    notes,
+    people,
+    pulses,
+    queue,
+    rack,
+    runs,
+    scan,
+)
 from pulsed.web.site import HERE, Site
+from pulsed.web.tasks import Tasks
 
 
 class _Static(StaticFiles):
@@ -48,7 +65,11 @@ def make_app(
 
     """
     site = Site(lab, sign_in, notices, cookie, secure=secure)
-    graph = GraphLook(lambda: look_command(lab.client.url, lab.key), lambda: notices.tell("calibration"))
+    graph = GraphLook(
+        lambda: lab.commands.words(lab.client.url, "cal", "graph", "--json"), lambda: notices.tell("calibration"),
+        lab.commands.environment,
+    )  # fmt: skip
+    tasks = Tasks(lab.commands, lambda: notices.tell("tasks"))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -56,6 +77,7 @@ def make_app(
         lab.start()
         yield
         graph.close()
+        tasks.close()
         lab.close()
 
     async def not_found(request: Request, _: Exception) -> Response:
@@ -66,10 +88,19 @@ def make_app(
 
     return Starlette(
         routes=[
+            Mount("/static/plots", _Static(directory=str(files("pulsed.model") / "plots")), name="plots"),
             Mount("/static", _Static(directory=HERE / "static"), name="static"),
             *doors.routes(site), *rack.routes(site), *queue.routes(site),
             *chip.routes(site),
-            *calibration.routes(site, graph),
+            *calibration.routes(site, graph, tasks),
+            *committing.routes(site),
+            *measuring.routes(site, tasks),
+            *scan.routes(site, tasks),
+            *runs.routes(site),
+            *history.routes(site),
+            *pulses.routes(site),
+            *notes.routes(site),
+            *people.routes(site),
             *alerts.routes(site),
         ],
         middleware=[Middleware(Guard, sign_in=sign_in, cookie=cookie, hosts=hosts, refuse=site.refuse)],

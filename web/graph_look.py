@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -33,8 +32,11 @@ _read = msgspec.json.Decoder(list[GraphNode]).decode
 class GraphLook:
     """What was seen at the last look; ``command()`` prints the nodes, ``tell`` is called when there are new ones."""
 
-    def __init__(self, command: Callable[[], Sequence[str]], tell: Callable[[], None]) -> None:
-        self._command, self._tell = command, tell
+    def __init__(
+        self, command: Callable[[], Sequence[str]], tell: Callable[[], None],
+        environment: Callable[[], Mapping[str, str] | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._command, self._tell, self._environment = command, tell, environment
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -69,8 +71,8 @@ class GraphLook:
         problem, nodes = "", self.nodes
         try:
             child = subprocess.Popen(
-                ["nice", "-n", "5", *self._command()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=self._environment(),
             )  # fmt: skip
             with self._lock:
                 self._child = child
@@ -90,8 +92,3 @@ class GraphLook:
         with self._lock:
             self.nodes, self.problem, self.looked, self.looking, self._child = nodes, problem, time.time(), False, None
         self._tell()
-
-
-def look_command(url: str, key: str) -> Sequence[str]:
-    """Return the command that looks once at the graph of the daemon at ``url``, with the key of the page."""
-    return sys.executable, "-m", "pulsed.cli", "cal", "graph", "--url", url, "--key", key, "--json"

@@ -18,8 +18,12 @@ from pulsed.client.keys import key_path
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import ConnectionFailedError, PulsedError
+from pulsed.model.measurement import MeasurementInfo
+from pulsed.model.notes import Note
 from pulsed.web.access.sign_in import Visitor
+from pulsed.web.children import CommandLine
 from pulsed.web.notices import TOPICS, Notices
+from pulsed.wire.measurement_messages import MeasurementChanged
 from pulsed.wire.messages import (
     AnyEvent,
     AnyRequest,
@@ -30,6 +34,7 @@ from pulsed.wire.messages import (
     Status,
     StatusChanged,
 )
+from pulsed.wire.note_messages import NoteAdded
 from pulsed.wire.queue_messages import QueueReply
 from pulsed.wire.roles import Role, check_right, parse_role
 from pulsed.wire.session_messages import SessionChanged
@@ -56,9 +61,10 @@ class Lab:
     """
 
     def __init__(self, url: str | None, key: str | None, notices: Notices, home: str | None = None) -> None:
-        self._url, self._home, self._notices = url, home, notices
+        self._url, self.home, self._notices = url, home, notices
         self.key = str(key_path(key, home_directory(home)))
         """The file of the key."""
+        self.commands = CommandLine(self.key, home)
         self._client: Client | None = None
         self._ending = False
         self._wake = threading.Event()
@@ -118,6 +124,18 @@ class Lab:
     def calibration(self) -> CalibrationSet:
         """Return the active calibration set."""
         return self.keep("calibration", lambda client: client.calibration())
+
+    def notes(self, about: str) -> list[Note]:
+        """Return the notes about one thing, the newest first."""
+        return self.keep(f"notes {about}", lambda client: client.notes(about))
+
+    def measurements(self) -> list[MeasurementInfo]:
+        """Return the measurements that grow, and those that ended last."""
+        return self.keep("measurement all", lambda client: client.measurements())
+
+    def ask(self, *words: str) -> bytes:
+        """Return what a command prints that asks the daemon; see :meth:`CommandLine.ask`."""
+        return self.commands.ask(self.client.url, *words)
 
     def keep(self, name: str, ask: Callable[[Client], Kept], seconds: float = float("inf")) -> Kept:
         """Return what ``ask`` answered, at most ``seconds`` ago and since the topic of ``name`` last changed.
@@ -191,7 +209,7 @@ class Lab:
                 client.close()
                 client = self._client = None
         if client is None:
-            client = Client(self._url, self.key, home=self._home)
+            client = Client(self._url, self.key, home=self.home)
             try:
                 client.subscribe(self._heard)
             except BaseException:
@@ -206,7 +224,7 @@ class Lab:
             self._is_back(client)
 
     def _has_moved(self, client: Client) -> bool:
-        return self._url is None and find_url(None, home_directory(self._home)) != client.url
+        return self._url is None and find_url(None, home_directory(self.home)) != client.url
 
     def _is_back(self, client: Client) -> None:
         status = client.status()
@@ -243,6 +261,10 @@ class Lab:
             self._forget("queue")
         elif isinstance(event, CalibrationChanged):
             self._forget("calibration")
+        elif isinstance(event, NoteAdded):
+            self._forget("notes")
+        elif isinstance(event, MeasurementChanged):
+            self._forget("measurement", *(("calibration",) if event.outcome else ()))
 
     def _forget(self, *topics: str) -> None:
         with self._asking:

@@ -16,6 +16,7 @@ import uvicorn
 
 from pulsed.client.home import home_directory
 from pulsed.client.keys import find_key
+from pulsed.client.speaking import check_person
 from pulsed.model.errors import InvalidValueError
 from pulsed.model.visible import visible
 from pulsed.web.access.sign_in import LINK_SECONDS, SignIn
@@ -40,10 +41,13 @@ class WebOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     private_key: str | None = None
     browser: bool = True
     """Whether to open one."""
+    person: str = ""
+    """Whom the first link is for."""
 
 
 def check(options: WebOptions) -> None:
-    """Raise :class:`InvalidValueError` for a page that others could read on the way."""
+    """Raise :class:`InvalidValueError` for a page that others could read on the way, and for what is no name."""
+    check_person(options.person)
     encrypted = options.certificate is not None and options.private_key is not None
     if (options.certificate is None) != (options.private_key is None):
         raise InvalidValueError(
@@ -83,15 +87,15 @@ def run(options: WebOptions) -> None:
     base = f"http{'s' if secure else ''}://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
     role = parse_role(key.role or "operator")
 
-    def link() -> str:
-        return f"{base}/sign-in?link={sign_in.new_link(role)}"
+    def link(person: str) -> str:
+        return f"{base}/sign-in?link={sign_in.new_link(role, person)}"
 
-    first = link()
+    first = link(options.person)
     _say(f"the lab is at {base} (Ctrl-C stops), with the key {key.name}")
     _say(f"sign in, once, within {LINK_SECONDS / 60:.0f} minutes: {first}")
     if sys.stdin is not None and sys.stdin.isatty():
-        _say("press Enter for another link")
-        threading.Thread(target=_more_links, args=(link,), name="links", daemon=True).start()
+        _say(f"it is for {options.person}; type a name and Enter for another link, which is for them")
+        threading.Thread(target=_more_links, args=(link, options.person), name="links", daemon=True).start()
     if options.browser:
         webbrowser.open(first)
     server = uvicorn.Server(uvicorn.Config(
@@ -113,9 +117,13 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error  # fmt: skip
 
 
-def _more_links(link: Callable[[], str]) -> None:
-    for _ in sys.stdin:
-        _say(f"sign in, once: {link()}")
+def _more_links(link: Callable[[str], str], person: str) -> None:
+    for line in sys.stdin:
+        try:
+            name = check_person(line.strip() or person)
+            _say(f"for {name}, once: {link(name)}")
+        except InvalidValueError as error:
+            _say(str(error))
 
 
 def _say(line: str) -> None:

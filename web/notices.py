@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
-TOPICS = ("daemon", "rack", "queue", "progress", "calibration")
+TOPICS = ("daemon", "rack", "queue", "progress", "calibration", "measurement", "notes", "tasks")
 """What a page may follow."""
 SPACING = 0.2
 """Seconds between two notices to one page."""

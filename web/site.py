@@ -6,12 +6,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from pulsed.model import errors
+from pulsed.model.errors import InvalidValueError
 from pulsed.web import wording
 from pulsed.web.access.sign_in import SignIn, Visitor
 from pulsed.web.lab import Lab
@@ -42,7 +44,8 @@ class Entry(NamedTuple):
 
 MENU = (
     Entry("/rack", "Rack"), Entry("/queue", "Queue"), Entry("/chip", "Chip"), Entry("/calibration", "Calibration"),
-    Entry("/alerts", "Alerts"),
+    Entry("/runs", "Runs"), Entry("/history", "History"), Entry("/scan", "Scan"), Entry("/pulses", "Pulses"),
+    Entry("/alerts", "Alerts"), Entry("/users", "Users"), Entry("/audit", "Audit"), Entry("/logs", "Logs"),
 )  # fmt: skip
 
 
@@ -92,17 +95,28 @@ class Site:
         self._said[name] = said
         while len(self._said) > _SAID:
             del self._said[next(iter(self._said))]
-        return RedirectResponse(f"{path}?said={name}", 303)
+        return RedirectResponse(f"{path}{'&' if '?' in path else '?'}said={name}", 303)
+
+    def go(self, path: str, **query: str) -> Response:
+        """Return the way to another page."""
+        return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
 
 
 Endpoint = Callable[[Request], Response]
 
 
-def field(form: Mapping[str, str], name: str, legal: str) -> str:
+def number(text: str, subject: str, least: int) -> int:
+    """Return a whole number that a person wrote. Raises :class:`InvalidValueError`."""
+    if not text.strip().isdecimal() or int(text) < least or len(text) > 9:
+        raise InvalidValueError("not a number of these", subject=subject, value=text[:20], legal=f"from {least} on")
+    return int(text)
+
+
+def field(form: Mapping[str, str], name: str, legal: str, longest: int = 500) -> str:
     """Return a field of a form that has to be filled in. Raises :class:`InvalidValueError`."""
     value = form.get(name, "").strip()
     if not value:
-        raise errors.InvalidValueError("has to be filled in", subject=name, value="nothing", legal=legal)
-    if len(value) > 500:
-        raise errors.InvalidValueError("is too long", subject=name, value=f"{len(value)} characters", legal="up to 500")
+        raise InvalidValueError("has to be filled in", subject=name, value="nothing", legal=legal)
+    if len(value) > longest:
+        raise InvalidValueError("is too long", subject=name, value=f"{len(value)} characters", legal=f"up to {longest}")
     return value

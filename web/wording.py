@@ -85,6 +85,7 @@ def fill(environment: Environment, clock: Callable[[], float] = time.time) -> No
     """Give templates what they say things with."""
     filters: dict[str, Callable[..., Any]] = {
         "text": lambda value: visible(str(value)),
+        "text_lines": lambda value: "\n".join(map(visible, value.splitlines())),
         "when": when, "moment": moment, "duration": duration, "span": span, "mark": mark, "tone": tone,
         "ago": lambda then: span(clock() - then), "until": lambda then: span(max(0.0, then - clock())),
         "hertz": lambda value: format_quantity(value, "Hz"), "amperes": lambda value: format_quantity(value, "A"),

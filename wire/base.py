@@ -15,7 +15,14 @@ class Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True)
     """Root of all messages."""
 
 
-class Request(Message, frozen=True):
+class _Spoken(Message, frozen=True, kw_only=True):
+    """What every request may say besides."""
+
+    person: str = ""
+    """Whom the holder of the key speaks for, as the holder says: somebody who is signed in at the operators' page."""
+
+
+class Request(_Spoken, frozen=True):
     """Root of what a client sends."""
 
     id: int

@@ -28,6 +28,13 @@ from pulsed.wire.job_messages import (
     SubmissionReply,
     UpdateJob,
 )
+from pulsed.wire.measurement_messages import (
+    GetMeasurements,
+    MeasurementChanged,
+    MeasurementsReply,
+    TellMeasurement,
+)
+from pulsed.wire.note_messages import AddNote, GetNotes, NoteAdded, NotesReply
 from pulsed.wire.observation_messages import AlertsReply, GetAlerts, TestAlerts
 from pulsed.wire.queue_messages import GetQueue, QueueReply, SetQueue
 from pulsed.wire.rack_messages import GetRacks, RacksReply
@@ -393,12 +400,12 @@ AnyRequest = (
     | CommitCalibration | TagCalibration | GetCalibrationLog | GetValueHistory | PutRun | GetRuns | Prune
     | UpdateJob | GetSubmission | GetJobLog | GetChunk | OpenSession | CloseSession | GetSession | GetSessions
     | GetRacks | GetAlerts | TestAlerts | UseInstrument | GetQueue | SetQueue | RearmInterlock
-    | Stop
+    | AddNote | GetNotes | TellMeasurement | GetMeasurements | Stop
 )  # fmt: skip
 AnyReply = (
     Greeting | JobReply | JobsReply | CancelReply | ResultReply | StatusReply | DeviceReply | CalibrationReply
     | CalibrationLogReply | ValueHistoryReply | RunsReply | PruneReply | DoneReply | SubmissionReply | JobLogReply
     | ChunkReply | SessionReply | SessionsReply | RacksReply | AlertsReply | InstrumentReply | QueueReply
-    | InterlocksReply | StopReply | ErrorReply
+    | InterlocksReply | NotesReply | MeasurementsReply | StopReply | ErrorReply
 )  # fmt: skip
-AnyEvent = JobChanged | Progress | CalibrationChanged | StatusChanged | SessionChanged
+AnyEvent = JobChanged | Progress | CalibrationChanged | StatusChanged | SessionChanged | NoteAdded | MeasurementChanged

@@ -18,6 +18,8 @@ class SetQueue(Request, frozen=True, tag="queue.set"):
 
     mode: QueueMode
     reason: str = ""
+    stop: bool = False
+    """Whether the job on the rack is cancelled at the same time, so that the outputs go off."""
 
 
 class QueueReply(Reply, frozen=True, tag="queue.reply"):
@@ -28,3 +30,5 @@ class QueueReply(Reply, frozen=True, tag="queue.reply"):
     total: int
     """How many jobs there are in it."""
     users: tuple[UserShare, ...]
+    stopped: str = ""
+    """The job that was cancelled, when :class:`SetQueue` said to stop."""

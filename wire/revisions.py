@@ -21,9 +21,9 @@ DEVICE_KEYS: dict[str, int] = {
 in a list: ``"ports.*.ring_time"``."""
 
 REQUESTS: dict[str, int] = {
-    "CloseSession": 1, "GetAlerts": 1, "GetChunk": 1, "GetJobLog": 1, "GetQueue": 1, "GetRacks": 1, "GetSession": 1,
-    "GetSessions": 1, "GetSubmission": 1, "OpenSession": 1, "RearmInterlock": 1, "SetQueue": 1, "TestAlerts": 1,
-    "UpdateJob": 1, "UseInstrument": 1,
+    "AddNote": 1, "CloseSession": 1, "GetAlerts": 1, "GetChunk": 1, "GetJobLog": 1, "GetMeasurements": 1, "GetNotes": 1,
+    "GetQueue": 1, "GetRacks": 1, "GetSession": 1, "GetSessions": 1, "GetSubmission": 1, "OpenSession": 1,
+    "RearmInterlock": 1, "SetQueue": 1, "TellMeasurement": 1, "TestAlerts": 1, "UpdateJob": 1, "UseInstrument": 1,
 }  # fmt: skip
 """Requests that a daemon of revision 0 does not know, with the revision they came with."""
 

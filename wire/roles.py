@@ -9,6 +9,7 @@ from pulsed.model.job import RunOptions
 from pulsed.wire.instrument_messages import UseInstrument
 from pulsed.wire.interlock_messages import RearmInterlock
 from pulsed.wire.job_messages import GetChunk, GetJobLog, GetSubmission, UpdateJob
+from pulsed.wire.measurement_messages import GetMeasurements, TellMeasurement
 from pulsed.wire.messages import (
     AnyRequest,
     Cancel,
@@ -30,6 +31,7 @@ from pulsed.wire.messages import (
     Submit,
     TagCalibration,
 )
+from pulsed.wire.note_messages import AddNote, GetNotes
 from pulsed.wire.observation_messages import GetAlerts, TestAlerts
 from pulsed.wire.queue_messages import GetQueue, SetQueue
 from pulsed.wire.rack_messages import GetRacks
@@ -64,6 +66,8 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     GetAlerts: Role.VIEWER,
     GetRacks: Role.VIEWER,
     GetQueue: Role.VIEWER,
+    GetNotes: Role.VIEWER,
+    GetMeasurements: Role.VIEWER,
     Submit: Role.EXPERIMENTER,
     Cancel: Role.EXPERIMENTER,
     GetResult: Role.EXPERIMENTER,
@@ -73,6 +77,8 @@ RIGHTS: dict[type[AnyRequest], Role] = {
     OpenSession: Role.EXPERIMENTER,
     CloseSession: Role.EXPERIMENTER,
     UseInstrument: Role.EXPERIMENTER,
+    AddNote: Role.EXPERIMENTER,
+    TellMeasurement: Role.EXPERIMENTER,
     SetQueue: Role.OPERATOR,
     RearmInterlock: Role.OPERATOR,
     PutCalibration: Role.OPERATOR,
@@ -88,7 +94,7 @@ RIGHTS: dict[type[AnyRequest], Role] = {
 READS: frozenset[type[AnyRequest]] = frozenset({
     Hello, GetStatus, GetDevice, GetCalibration, GetCalibrationLog, GetValueHistory, GetRuns, GetJob, GetJobs,
     GetJobLog, GetSession, GetSessions, GetResult, GetSubmission, GetChunk, GetAlerts, GetRacks,
-    GetQueue,
+    GetQueue, GetNotes, GetMeasurements, TellMeasurement,
 })  # fmt: skip
 """Requests that change nothing. All others are written into the audit log."""
 

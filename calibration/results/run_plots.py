@@ -172,7 +172,7 @@ def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) 
     # Between whole numbers of repetitions there is nothing.
     counted = np.all(fit.x == np.round(fit.x)) and np.ptp(fit.x) < 1000
     smooth = fit.x if counted else np.linspace(fit.x.min(), fit.x.max(), 400)
-    across, up = _along(data, fit), _upward(data, fit)
+    across, up = along(data, fit), upward(data, fit)
     error = None if sigma is None else up.factor * sigma
     parts = [("", np.real)] if not np.iscomplexobj(y) else [("I", np.real), ("Q", np.imag)]
     for label, part in parts:
@@ -193,7 +193,7 @@ def _draw_fit(top: Any, bottom: Any, name: str, data: xarray.Dataset, fit: Fit) 
     bottom.set_ylabel("residuals")
 
 
-def _along(data: xarray.Dataset, fit: Fit) -> Scale:
+def along(data: xarray.Dataset, fit: Fit) -> Scale:
     """Return how the axis of a fit is shown: as it says, or that of the coordinate with its numbers."""
     if fit.x_is[0]:
         return engineering(fit.x_is[0], fit.x, fit.x_is[1])
@@ -203,7 +203,7 @@ def _along(data: xarray.Dataset, fit: Fit) -> Scale:
     return Scale("")
 
 
-def _upward(data: xarray.Dataset, fit: Fit) -> Scale:
+def upward(data: xarray.Dataset, fit: Fit) -> Scale:
     """Return how what was fitted is shown: as a population, or in full scales, where it is the signal itself."""
     if fit.y_is[0]:
         return engineering(fit.y_is[0], np.abs(fit.y), fit.y_is[1])

@@ -28,6 +28,7 @@ from pulsed.calibration.executor import Executor, Played, schedule_hash
 from pulsed.calibration.results import data as files
 from pulsed.calibration.routine import Measurement, MeasurementRequest, MeasurementResponse, Outcome, Routine, qubits_of
 from pulsed.calibration.runner.analyses import Analysed, analyse_all, words
+from pulsed.calibration.runner.live import Live, Tell
 from pulsed.calibration.runner.result import RunResult, RunResults
 from pulsed.calibration.schedules import memory_slots, together
 from pulsed.model.calibration import RunKind, RunOutcome, RunRecord, Value
@@ -87,7 +88,7 @@ class _Turn:
 
 def run(
     routine: Routine, targets: Sequence[str], executor: Executor, *, folder: Path, kind: RunKind = "calibrate",
-    tell: OnResult | None = None, by: str = "", apart: bool = False,
+    tell: OnResult | None = None, by: str = "", apart: bool = False, live: Tell | None = None,
 ) -> RunResults:  # fmt: skip
     """Measure ``targets`` and return what came of each; a failure of one leaves the others.
 
@@ -105,14 +106,17 @@ def run(
         tell: a callback.
         by: who runs it.
         apart: keep neighbours apart even when the routine does not disturb them.
+        live: told of what there is several times on the way; see :class:`pulsed.calibration.runner.live.Live`.
 
     """
     folder, finished = folder.absolute(), dict[str, RunResult]()
+    measure = routine.check if kind == "check" else routine.measure
+    watch = live and Live(live, routine, kind, lambda target: _checked(routine, target, executor, measure))
     for group in colours(routine, targets, executor.device, apart=apart):
         turns = [_start(routine, target, executor, kind) for target in group]
         stopped: BaseException | None = None
         try:
-            _lockstep(turns, executor)
+            _lockstep(turns, executor, watch)
         except BaseException as error:  # noqa: BLE001 - it is raised again when what was measured is kept
             stopped = error
             for turn in turns:
@@ -122,6 +126,8 @@ def run(
         unkept = _keep(ended, executor)
         for done in ended:
             finished[done.record.target] = done
+            if watch is not None:
+                watch.ended(done)
             if tell is not None:
                 tell(done)
         if (wrong := stopped or unkept) is not None:
@@ -180,12 +186,12 @@ def colours(
     return groups
 
 
-def _lockstep(turns: Sequence[_Turn], executor: Executor) -> None:
+def _lockstep(turns: Sequence[_Turn], executor: Executor, watch: Live | None) -> None:
     for turn in turns:
         turn.advance(None)
     while asking := [turn for turn in turns if turn.ask is not None]:
         for group in _alike(asking):
-            _serve(group, executor)
+            _serve(group, executor, watch)
 
 
 def _alike(turns: Sequence[_Turn]) -> list[list[_Turn]]:
@@ -213,7 +219,7 @@ _REFUSED = (LoweringError, CircuitError, InvalidValueError, InstrumentLimitError
 """Errors of what was asked for, not of the rack: tones of several targets may exceed a full scale together."""
 
 
-def _serve(group: Sequence[_Turn], executor: Executor) -> None:
+def _serve(group: Sequence[_Turn], executor: Executor, watch: Live | None) -> None:
     """Play what a group asks for as one, and let each go on with its share."""
     asks = [turn.ask for turn in group if turn.ask is not None]
     ask, alignment = asks[0], executor.device.timing.acquire_alignment
@@ -222,11 +228,14 @@ def _serve(group: Sequence[_Turn], executor: Executor) -> None:
     try:
         values = {name: Value(number, quality="set") for name, number in ask.values.items()}
         player = executor.propose(values) if values else executor
-        played = player.play(merged, ask.shots, average=ask.average, level=ask.level, **ask.options)
+        options = dict(ask.options)
+        if watch is not None:
+            options["seen"] = lambda played: watch.grown(group, [_share(played, own) for own in asks])
+        played = player.play(merged, ask.shots, average=ask.average, level=ask.level, **options)
     except PulsedError as error:
         if len(group) > 1 and isinstance(error, _REFUSED):
             for turn in group:  # one of them asks for what cannot be played: find out which
-                _serve([turn], executor)
+                _serve([turn], executor, watch)
             return
         for turn in group:
             turn.ask, turn.error = None, error

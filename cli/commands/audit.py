@@ -27,7 +27,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many, the newest last.")
-@click.option("--who", metavar="NAME", help="Of this client alone.")
+@click.option("--who", metavar="NAME", help="Of this client, or of this person at the page, alone.")
 @click.option("--what", metavar="KIND", help="Of this kind alone, such as submit, cancel, keys.revoke.")
 @click.option("--about", metavar="ID", help="About this job, session, calibration set or key; or the beginning of it.")
 @click.option("--since", type=date, metavar="DATE", help="From this moment on (UTC), such as 2027-01-31.")
@@ -43,7 +43,7 @@ def list_records(
     found: deque[AuditRecord] = deque(maxlen=limit)
     for record in records_of(_folder(home)):
         if (
-            (who is None or record.who == who)
+            (who is None or who in (record.who, record.person))
             and (what is None or record.what == what)
             and record.object.startswith(about or "")
             and record.time >= begin
@@ -71,6 +71,11 @@ def verify(first: int, home: str | None, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+def named(record: AuditRecord) -> str:
+    """Return who it was: the key, or whom its holder spoke for beside it."""
+    return f"{record.person} ({record.who})" if record.person else record.who
+
+
 def _folder(home: str | None) -> Path:
     return home_directory(home) / "audit"
 
@@ -83,7 +88,7 @@ def _records_screen(records: list[AuditRecord]) -> RenderableType:
     )
     for one in records:
         outcome = Text(one.outcome, "red") if one.outcome == "refused" else one.outcome
-        table.add_row(str(one.n), moment(one.time), one.who, one.host, one.what, one.object, outcome, one.detail)
+        table.add_row(str(one.n), moment(one.time), named(one), one.host, one.what, one.object, outcome, one.detail)
     return table
 
 

@@ -27,6 +27,10 @@ COMMANDS = {
         "cal_run:run",
         "Measure TARGETS (Q0, Q1-Q0, d0; by default all) with ROUTINE, and make what it finds active.",
     ),
+    "analyse": (
+        "cal_analyse:analyse",
+        "Analyse the data of a run again, and show what comes of it; nothing is changed.",
+    ),
     "bringup": (
         "cal_maintain:bringup",
         "Tune the machine up, from the design sheet if need be, as far as it is not tuned yet.",

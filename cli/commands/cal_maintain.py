@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from pulsed.cli.measuring import Behind, data_folder, stoppable
-from pulsed.cli.options import as_json_option, daemon_options, data_option
+from pulsed.cli.options import as_json_option, daemon_options, data_option, live_option
 from pulsed.cli.screens.graph import action_line, graph_screen, plain_states
 from pulsed.cli.screens.terminal import Terminal, loading, show_answer
 
@@ -37,14 +37,14 @@ without_option = click.option(
 
 
 def _pass_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what a pass over the graph takes: ``targets``, ``without``, ``data``, ``url``, ``key`` and ``as_json``."""
-    return targets_option(without_option(data_option(daemon_options(as_json_option(command)))))
+    """Add what a pass takes: ``targets``, ``without``, ``data``, ``live``, ``url``, ``key`` and ``as_json``."""
+    return targets_option(without_option(data_option(live_option(daemon_options(as_json_option(command))))))
 
 
 @click.command()
 @_pass_options
 def bringup(
-    targets: tuple[str, ...], without: tuple[str, ...], data: str | None, url: str | None, key: str | None,
+    targets: tuple[str, ...], without: tuple[str, ...], data: str | None, live: bool, url: str | None, key: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Tune the machine up, from the design sheet if need be, as far as it is not tuned yet.
@@ -55,7 +55,8 @@ def bringup(
     with loading("loading the calibration routines ..."):
         from pulsed.calibration.bringup import bringup as tune_up
 
-    _pass(lambda session, tell: tune_up(session, targets, tell=tell), without, data, url, key, as_json=as_json)
+    _pass(lambda session, tell: tune_up(session, targets, tell=tell), without, data, url, key, as_json=as_json,
+          live=live)  # fmt: skip
 
 
 @click.command()
@@ -68,7 +69,7 @@ def bringup(
     help="Of its jobs: with -100 whatever else waits goes first.",
 )
 def maintain(
-    targets: tuple[str, ...], without: tuple[str, ...], data: str | None, url: str | None, key: str | None,
+    targets: tuple[str, ...], without: tuple[str, ...], data: str | None, live: bool, url: str | None, key: str | None,
     as_json: bool, priority: int,
 ) -> None:  # fmt: skip
     """Check what is old or doubtful, and calibrate again what has drifted and what depends on it. Nothing else."""
@@ -77,7 +78,7 @@ def maintain(
 
     _pass(
         lambda session, tell: bring_up_to_date(session, targets, tell=tell), without, data, url, key, as_json=as_json,
-        priority=priority,
+        priority=priority, live=live,
     )  # fmt: skip
 
 
@@ -85,21 +86,23 @@ def maintain(
 @click.argument("target")
 @click.option("--routine", metavar="NAME", help="What is suspected; default: the last routines of the target.")
 @data_option
+@live_option
 @daemon_options
 @as_json_option
 def diagnose(
-    target: str, routine: str | None, data: str | None, url: str | None, key: str | None, as_json: bool
+    target: str, routine: str | None, data: str | None, live: bool, url: str | None, key: str | None, as_json: bool
 ) -> None:
     """Find out what is wrong with a target: check it, then what it depends on, and calibrate the cause."""
     with loading("loading the calibration routines ..."):
         from pulsed.calibration.bringup import diagnose as find_cause
 
-    _pass(lambda session, tell: find_cause(session, target, routine, tell=tell), (), data, url, key, as_json=as_json)
+    _pass(lambda session, tell: find_cause(session, target, routine, tell=tell), (), data, url, key, as_json=as_json,
+          live=live)  # fmt: skip
 
 
 def _pass(
     work: Callable[[CalibrationSession, Callable[[Action], None]], Sequence[Action]], without: Sequence[str],
-    data: str | None, url: str | None, key: str | None, *, as_json: bool, priority: int = 0,
+    data: str | None, url: str | None, key: str | None, *, as_json: bool, priority: int = 0, live: bool = False,
 ) -> None:  # fmt: skip
     """Do ``work`` with a session, show each step on the error stream as it ends, and say how everything stands."""
     from pulsed.calibration.bringup import CalibrationSession
@@ -124,6 +127,7 @@ def _pass(
         session = CalibrationSession(
             client, data_folder(data), default_steps(without=without), lambda: events(client.status()),
             getpass.getuser(), progress=progress, begun=begun,
+            live=client.tell_measurement if live else None,
         )  # fmt: skip
         walked = bars.add_task("up to date", total=len(session.graph.nodes))
         bars.update(walked, completed=_fresh(session.states()))

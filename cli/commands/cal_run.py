@@ -13,7 +13,7 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColum
 from rich.progress import Progress as Bars
 
 from pulsed.cli.measuring import stoppable
-from pulsed.cli.options import as_json_option, daemon_options
+from pulsed.cli.options import as_json_option, daemon_options, live_option
 from pulsed.cli.screens.calibration_runs import check_screen, result_screen, runs_screen, seen
 from pulsed.cli.screens.terminal import Terminal, loading, plain, show_answer
 from pulsed.cli.screens.text import note, say_json
@@ -65,11 +65,12 @@ def runs(routine: str | None, target: str | None, limit: int, url: str | None, k
 @click.option("--force", is_flag=True, help="Put also rough values in the place of those of a finer routine.")
 @click.option("--figures", is_flag=True, help="Draw each run beside its file, and say where.")
 @click.option("--folder", metavar="DIRECTORY", help="For the data. Default: runs/ in the home directory.")
+@live_option
 @daemon_options
 @as_json_option
 def run(
     name: str, targets: tuple[str, ...], settings: tuple[str, ...], check: bool, no_commit: bool, force: bool,
-    figures: bool, folder: str | None, url: str | None, key: str | None, as_json: bool,
+    figures: bool, folder: str | None, live: bool, url: str | None, key: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure TARGETS (Q0, Q1-Q0, d0; by default all) with ROUTINE, and make what it finds active.
 
@@ -102,7 +103,8 @@ def run(
         with _bar(console, f"{name} on {', '.join(chosen)}") as progress:
             executor = Executor(client, executor.calibration, progress=progress)
             kind: RunKind = "check" if check else "calibrate"
-            finished = run_routine(routine, chosen, executor, folder=where, kind=kind, tell=ended.append)
+            seen_by = client.tell_measurement if live else None
+            finished = run_routine(routine, chosen, executor, folder=where, kind=kind, tell=ended.append, live=seen_by)
             written = None
             if not no_commit:
                 names = [] if force else [full for item in finished.values() for full in item.values]

@@ -44,12 +44,19 @@ _reason = click.option("--reason", metavar="TEXT", required=True, help="Told to 
 
 
 @queue.command()
+@click.option("--now", is_flag=True, help="Cancel the job on the rack too: outputs off.")
 @_reason
 @daemon_options
 @as_json_option
-def pause(reason: str, url: str | None, key: str | None, as_json: bool) -> None:
+def pause(now: bool, reason: str, url: str | None, key: str | None, as_json: bool) -> None:
     """Start no more jobs; the one that plays stops after its chunk. Jobs are accepted."""
-    _begin(QueueMode.PAUSED, reason, url, key, as_json=as_json)
+    if not now:
+        _begin(QueueMode.PAUSED, reason, url, key, as_json=as_json)
+        return
+    with Client(url, key) as client:
+        found = client.stop_now(reason)
+    show_answer(found, queue_screen(found, time.time()), as_json=as_json)
+    note(f"job {found.stopped} is cancelled" if found.stopped else "no job was on the rack")
 
 
 @queue.command()

@@ -10,7 +10,7 @@ import click
 from rich.live import Live
 
 from pulsed.cli.measuring import stoppable
-from pulsed.cli.options import as_json_option, daemon_options, yes_option
+from pulsed.cli.options import as_json_option, daemon_options, live_option, yes_option
 from pulsed.cli.screens.terminal import Terminal, loading
 from pulsed.cli.screens.text import say, say_json
 from pulsed.client import Client
@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 @click.option("--apart", is_flag=True, help="One after the other where qubits are coupled.")
 @click.option("--out", "folder", metavar="DIR", help="Where file and picture go. Default: runs/ beside the keys.")
 @yes_option
+@live_option
 @daemon_options
 @as_json_option
 def scan(
     targets: tuple[str, ...], axes: tuple[str, ...], program: str, shots: int, apart: bool, folder: str | None,
-    yes: bool, url: str | None, key: str | None, as_json: bool,
+    yes: bool, live: bool, url: str | None, key: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Sweep one or two parameters by hand, and watch.
 
@@ -61,12 +62,12 @@ def scan(
 
     console = Terminal(error=True)
     where = Path(folder) if folder is not None else home_directory(None) / "runs"
-    live = Live(console=console, refresh_per_second=4, transient=as_json)
-    with stoppable(), Client(url, key) as client, live:
+    shown = Live(console=console, refresh_per_second=4, transient=as_json)
+    with stoppable(), Client(url, key) as client, shown:
         executor = Executor(client)
         for target in targets:
             qubits_of(target, executor.device)
-        screen = ScanScreen(None if as_json else live, where)
+        screen = ScanScreen(None if as_json else shown, where, client.tell_measurement if live else None)
         routine = Scan(
             screen.watch, axes=[parse_axis(text, executor.device) for text in axes], program=program, shots=shots,
             confirmed=yes,
@@ -77,12 +78,12 @@ def scan(
         try:
             run_routine(
                 routine, targets, executor, folder=where, kind="scan", apart=apart,
-                tell=lambda done: records.append(done.record),
+                tell=lambda done: screen.ended(records, done.record),
             )  # fmt: skip
         finally:
             if screen.latest:
                 screen.draw()
-            live.stop()
+            shown.stop()
             if not as_json:
                 console.print()
             _tell(records, screen, as_json=as_json)

@@ -24,23 +24,26 @@ _KEY = "web"
 )  # fmt: skip
 @click.option("--certificate", metavar="FILE", help="TLS certificate (PEM), with those it hangs on.")
 @click.option("--private-key", metavar="FILE", help="Private key (PEM) of the certificate.")
+@click.option("--person", metavar="NAME", help="Whom the first link is for. Default: this machine's user.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser; the link is printed all the same.")
 def web(
     url: str | None, key: str | None, port: int, host: str, certificate: str | None, private_key: str | None,
-    no_browser: bool,
+    person: str | None, no_browser: bool,
 ) -> None:  # fmt: skip
     """Serve the operators' page: rack and queue, live, in a browser.
 
-    It prints a link that signs one browser in, once; Enter prints another. Without --key it has the key `web` of this
+    It prints a link that signs one browser in, once; a name and Enter prints another, for that person. Who signed in
+    stands in the audit log beside the key of the page. Without --key it has the key `web` of this
     machine's daemon, an operator's, which is made when it is not there.
     """
+    from pulsed.cli.audited import user_name
     from pulsed.cli.lab_part import require_web_part
     from pulsed.client.home import home_directory
 
     require_web_part()
     options = {
         "url": url, "key": key or _own_key(home_directory()), "port": port, "host": host, "certificate": certificate,
-        "private_key": private_key, "browser": not no_browser,
+        "private_key": private_key, "browser": not no_browser, "person": person or user_name(),
     }  # fmt: skip
     os.execv(sys.executable, [sys.executable, "-m", "pulsed.web", json.dumps(options)])
 

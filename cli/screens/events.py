@@ -13,6 +13,7 @@ from pulsed.client.following import spoken
 from pulsed.model.errors import ErrorInfo, from_info
 from pulsed.model.job import FINAL_STATES, JobInfo, JobState
 from pulsed.model.session import SessionInfo
+from pulsed.wire.measurement_messages import MeasurementChanged
 from pulsed.wire.messages import (
     AnyEvent,
     CalibrationChanged,
@@ -21,11 +22,12 @@ from pulsed.wire.messages import (
     Status,
     StatusChanged,
 )
+from pulsed.wire.note_messages import NoteAdded
 from pulsed.wire.session_messages import SessionChanged
 
 KINDS: dict[str, type[AnyEvent]] = {
     "job": JobChanged, "progress": Progress, "calibration": CalibrationChanged, "status": StatusChanged,
-    "session": SessionChanged,
+    "session": SessionChanged, "note": NoteAdded, "measurement": MeasurementChanged,
 }  # fmt: skip
 """The kinds of events by the names that a user gives."""
 _JOB_WIDTH = 8
@@ -54,6 +56,11 @@ class EventLines:
             yield "calibration", plain(f"set {event.calibration_id} is active")
         elif isinstance(event, SessionChanged):
             yield "session", _session(event.session)
+        elif isinstance(event, NoteAdded):
+            yield "note", plain(f"{event.note.about}: {event.note.text.splitlines()[0]}  by {event.note.by}")
+        elif isinstance(event, MeasurementChanged):
+            done = event.outcome or f"{event.done}/{event.total}"
+            yield "measurement", plain(f"{event.routine} {event.target}: {done}")
         elif isinstance(event, StatusChanged):
             before, self._status = self._status, event.status
             yield from _differences(before, event.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,16 @@ from rich.live import Live
 from rich.style import Style
 from rich.text import Text
 
+from pulsed.calibration.results.plots import plot_of
 from pulsed.calibration.results.run_plots import axis_of, save_figure
 from pulsed.calibration.routine import Outcome
 from pulsed.calibration.routines.scan_plots import shown
+from pulsed.model.measurement import MeasurementInfo
 from pulsed.model.visible import visible
 
 if TYPE_CHECKING:
     from pulsed.calibration.routines.scan import Scan
+    from pulsed.model.calibration import RunRecord
 
 Real = npt.NDArray[np.float64]
 _PICTURE_SECONDS = 2.0
@@ -114,10 +118,11 @@ def _colour(part: float) -> str:
 class ScanScreen:
     """Draws what has been measured: on the terminal at each answer, as PNG every now and then."""
 
-    def __init__(self, live: Live | None, pictures: Path) -> None:
+    def __init__(self, live: Live | None, pictures: Path, tell: Callable[[MeasurementInfo], None] | None) -> None:
         self.latest: dict[str, xarray.Dataset] = {}
         self.drawn: dict[str, Path] = {}
-        self._live, self._pictures = live, pictures
+        self._live, self._pictures, self._tell = live, pictures, tell
+        self._started = time.time()
         self._when = 0.0
         self._began = time.strftime("%Y%m%d-%H%M%S")
         self.scan: Scan | None = None
@@ -125,12 +130,28 @@ class ScanScreen:
     def watch(self, target: str, data: xarray.Dataset) -> None:
         """Show what has been measured on a target by now."""
         self.latest[target] = data
+        self._tell_others(target, data, "")
         if self._live is not None:
             width, height = self._live.console.size
             each = height // len(self.latest)
             self._live.update(Group(*(scan_screen(one, width, each) for one in self.latest.values())))
         if time.monotonic() - self._when > _PICTURE_SECONDS:
             self.draw()
+
+    def ended(self, records: list[RunRecord], record: RunRecord) -> None:
+        """Take the record of a target that is finished."""
+        records.append(record)
+        if record.target in self.latest:
+            self._tell_others(record.target, self.latest[record.target], str(record.outcome))
+
+    def _tell_others(self, target: str, data: xarray.Dataset, outcome: str) -> None:
+        if self._tell is None:
+            return
+        done = int(np.isfinite(data["i"].to_numpy()).sum())
+        self._tell(MeasurementInfo(
+            f"scan-{target}-{self._began}", "scan", target, "scan", self._started, done=done, total=data["i"].size,
+            outcome=outcome, plot=plot_of(data, None),
+        ))  # fmt: skip
 
     def draw(self) -> None:
         """Write the pictures again; one that is looked at is always whole."""

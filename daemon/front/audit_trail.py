@@ -50,7 +50,9 @@ class AuditTrail:
         """Write what was asked and done."""
         if not changes_nothing(message):
             about, detail = about_request(message, reply)
-            self._add(AuditRecord(peer.user, kind_of(message), "done", str(peer.role), peer.host, about, detail))
+            self._add(AuditRecord(
+                peer.user, kind_of(message), "done", str(peer.role), peer.host, about, detail, person=peer.person
+            ))  # fmt: skip
 
     def refused(self, what: str, peer: str, more: Mapping[str, str]) -> None:
         """Write what was refused to whom; ``more`` is what the log of the daemon says of it."""
@@ -58,7 +60,7 @@ class AuditTrail:
         said = more.get("error") or f"{more['more']} more" if "more" in more else more.get("error", what)
         self._add(AuditRecord(
             who, kind, "refused", more.get("role", ""), more.get("host", peer), more.get("about", "")[:MOST_TEXT],
-            said[:_LONG],
+            said[:_LONG], person=more.get("person", ""),
         ))  # fmt: skip
 
     def told(self, what: str, detail: str = "") -> None:
@@ -128,7 +130,7 @@ def about_request(message: m.AnyRequest, reply: m.AnyReply | None = None) -> tup
         return reply.calibration_id if isinstance(reply, m.CalibrationReply) else "", ""
     fields = msgspec.to_builtins(message)
     name = next((name for name in _OBJECTS if isinstance(fields.get(name), str)), "")
-    rest = {key: value for key, value in fields.items() if key not in ("id", "type", name)}
+    rest = {key: value for key, value in fields.items() if key not in ("id", "type", "person", name)}
     if isinstance(reply, m.CancelReply):
         rest["cancelled"] = reply.cancelled
     return str(fields.get(name, ""))[:MOST_TEXT], msgspec.json.encode(rest).decode()[:_LONG] if rest else ""

@@ -88,8 +88,8 @@ class CalibrationHandlers:
     async def _commit(self, message: m.CommitCalibration, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         if len(message.why) > _MAX_WHY:
             raise InvalidValueError("the reason is too long", subject="why", legal=f"{_MAX_WHY} letters")
-        await self.jobs.commit_calibration(message.calibration_id, message.expected, peer.user, message.why)
-        logs.get("calibration").info("committed", id=message.calibration_id, user=peer.user, why=message.why)
+        await self.jobs.commit_calibration(message.calibration_id, message.expected, peer.named, message.why)
+        logs.get("calibration").info("committed", id=message.calibration_id, user=peer.named, why=message.why)
         return m.DoneReply(message.id), ()
 
     async def _tag(self, message: m.TagCalibration, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
@@ -111,7 +111,7 @@ class CalibrationHandlers:
         return m.ValueHistoryReply(message.id, tuple(found)), ()
 
     async def _put_run(self, message: m.PutRun, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
-        record = msgspec.structs.replace(message.run, by=peer.user)
+        record = msgspec.structs.replace(message.run, by=peer.named)
         for what, text in (("run_id", record.run_id), ("routine", record.routine), ("target", record.target)):
             _check_text(what, text, 64 if what == "run_id" else _MAX_NAME)
         store = self.jobs.store

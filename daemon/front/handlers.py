@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pulsed.client.speaking import check_person
 from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.model.payload import Part
 from pulsed.wire.messages import AnyReply, AnyRequest
@@ -26,6 +27,18 @@ class Peer(msgspec.Struct, frozen=True):
     key: str = ""
     """The public key."""
     host: str = ""
+    person: str = ""
+    """Whom the holder of the key speaks for."""
+
+    @property
+    def named(self) -> str:
+        """Who it was, for others to read: the person, and the key that vouches for the name."""
+        return f"{self.person} ({self.user})" if self.person else self.user
+
+
+def spoken_for(peer: Peer, person: str) -> Peer:
+    """Return ``peer`` as it speaks for ``person``. Raises :class:`InvalidValueError` for what is no name."""
+    return msgspec.structs.replace(peer, person=check_person(person)) if person else peer
 
 
 HandlerReply = tuple[AnyReply, Sequence[Part]]

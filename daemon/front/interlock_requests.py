@@ -19,5 +19,5 @@ class InterlockHandlers:
         self.handlers: dict[type[AnyRequest], Handler] = {RearmInterlock: self._rearm}
 
     async def _rearm(self, message: RearmInterlock, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
-        await self._interlocks.rearm(message.name, message.reason, peer.user)
+        await self._interlocks.rearm(message.name, message.reason, peer.named)
         return InterlocksReply(message.id, self._interlocks.status()), ()

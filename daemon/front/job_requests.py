@@ -96,7 +96,7 @@ class JobHandlers:
 
     async def _cancel(self, message: m.Cancel, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         await self._own(message.job_id, peer, "cancel")
-        return m.CancelReply(message.id, self.jobs.cancel(message.job_id, peer.user)), ()
+        return m.CancelReply(message.id, self.jobs.cancel(message.job_id, peer.named)), ()
 
     async def _result(self, message: m.GetResult, _parts: Sequence[Part], peer: Peer) -> None:
         found = await self._own(message.job_id, peer)

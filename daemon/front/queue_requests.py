@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_limit
 from pulsed.daemon.jobs.jobs import Jobs
+from pulsed.model.errors import InvalidValueError
 from pulsed.model.payload import Part
+from pulsed.model.queue import QueueMode
 from pulsed.wire.messages import AnyRequest
 from pulsed.wire.queue_messages import GetQueue, QueueReply, SetQueue
 
@@ -23,8 +27,18 @@ class QueueHandlers:
         return self._reply(message.id, message.limit), ()
 
     async def _set(self, message: SetQueue, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
-        await self.jobs.modes.set(message.mode, message.reason, peer.user)
-        return self._reply(message.id, 1), ()
+        running, ended = self.jobs.running if message.stop else "", False
+        if message.stop and message.mode is not QueueMode.PAUSED:
+            raise InvalidValueError("only a queue that is paused is stopped", subject="queue", value=str(message.mode),
+                                    legal=str(QueueMode.PAUSED))  # fmt: skip
+        try:
+            await self.jobs.modes.set(message.mode, message.reason, peer.named)
+        finally:  # what plays is stopped even when the mode cannot be written down
+            if message.stop:
+                running = self.jobs.running or running
+                ended = bool(running) and self.jobs.cancel(running, peer.named)
+        reply = self._reply(message.id, 1)
+        return (msgspec.structs.replace(reply, stopped=running) if ended else reply), ()
 
     def _reply(self, number: int, limit: int) -> QueueReply:
         entries, total = self.jobs.entries(limit)

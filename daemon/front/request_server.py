@@ -19,7 +19,7 @@ from pulsed.client.known_clients import KnownClients, LastSeen
 from pulsed.daemon.front.audit_trail import AuditTrail, about_request, kind_of
 from pulsed.daemon.front.calibration_requests import CalibrationHandlers
 from pulsed.daemon.front.connections import PeerConnections, monitored
-from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_backend
+from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_backend, spoken_for
 from pulsed.daemon.front.job_requests import JobHandlers
 from pulsed.daemon.front.queue_requests import QueueHandlers
 from pulsed.daemon.front.refusals import DoorCounts, Refusals
@@ -227,6 +227,7 @@ class RequestServer:
             if client is None:
                 raise NotAllowedError("this key was revoked or has expired", subject="key", value=key[:8])
             self._last_seen.saw(client.name)
+            peer = spoken_for(peer, message.person)
             self.audit.check(message)
             answer = self.handlers[type(message)](message, received.parts, peer)
         except PulsedError as error:
@@ -303,7 +304,7 @@ class RequestServer:
         changes = message is not None and not changes_nothing(message)
         self._refusals.refused(
             error.code, "refused", peer.user or peer.host, audited=changes or isinstance(error, NotAllowedError),
-            user=peer.user or peer.key[:8], role=str(peer.role), host=peer.host, request=kind,
+            user=peer.user or peer.key[:8], role=str(peer.role), host=peer.host, request=kind, person=peer.person,
             about="" if message is None else about_request(message)[0], error=str(error)[:_SAID],
         )  # fmt: skip
 
@@ -329,7 +330,7 @@ class RequestServer:
         return RacksReply(message.id, tuple(await self.jobs.store.call(Store.racks, time.time()))), ()
 
     def _end(self, message: m.Stop, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
-        self._stop(f"stopped by {peer.user}")
+        self._stop(f"stopped by {peer.named}")
         return m.StopReply(message.id), ()
 
 

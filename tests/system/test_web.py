@@ -198,8 +198,8 @@ def test_a_viewer_looks_and_posts_nothing(page, home, client, key):
             ("/rack/instruments/awg1/read", {}),
             ("/alerts/test", {}),
             ("/calibration/sets/x/rollback", {"expected": "x", "reason": "so"}),
-            ("/links", {"role": "operator"}),
-            ("/links", {"role": "viewer"}),
+            ("/links", {"role": "operator", "person": "x"}),
+            ("/links", {"role": "viewer", "person": "x"}),
         ):
             answer = post(viewer, path, **fields)
             assert (answer.status_code, heading(answer)) == (403, "Not allowed"), path
@@ -289,8 +289,8 @@ def test_runs_and_alerts(operator, client):
     client.put_run(RunRecord("run 1/2", "t1", "Q3", "calibrate", "bad data", 1.0, 2.0, reason=SCRIPT, by="ann"))
     text = eventually(lambda: shown(operator, "/calibration?target=Q3", "t1 Q3"), "the run is listed")
     assert "<script>alert" not in text
-    assert heading(operator.get("/calibration/runs/none")) == "Not found"
-    assert operator.get("/calibration/runs/run%201%2F2").status_code == 200
+    assert heading(operator.get("/runs/none")) == "Not found"
+    assert operator.get("/runs/run%201%2F2").status_code == 200
     assert "t1 Q3" not in operator.get("/calibration?target=Q2&routine=t1").text
     assert "Who is told" in operator.get("/alerts").text
     answer = post(operator, "/alerts/test")
@@ -367,13 +367,13 @@ def test_what_is_done_is_in_the_audit_log(daemon, operator, client):
 
 
 def test_a_screen_for_the_wall_is_let_in_as_a_viewer(page, operator):
-    answer = post(operator, "/links", role="viewer")
+    answer = post(operator, "/links", role="viewer", person="the wall")
     link = re.search(r'value="http://[^"]*/sign-in\?link=([^"]+)"', answer.text)[1]
     with page.visitor(None) as wall:
         wall.get("/sign-in", params={"link": link})
-        assert "<b>viewer</b>" in wall.get("/rack").text
-    assert heading(post(operator, "/links", role="admin")) == "Not allowed"
-    assert heading(post(operator, "/links", role="king")) == "That cannot be"
+        assert ", viewer</p>" in wall.get("/rack").text
+    assert heading(post(operator, "/links", role="admin", person="the wall")) == "Not allowed"
+    assert heading(post(operator, "/links", role="king", person="the wall")) == "That cannot be"
 
 
 def test_pages_hear_of_changes_and_catch_up(page, operator, client):

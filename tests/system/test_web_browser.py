@@ -16,6 +16,7 @@ import pytest
 
 from pulsed.client.keys import add_client
 from pulsed.model.calibration import Value
+from pulsed.model.measurement import MeasurementInfo, Plot, PlotTrace
 from pulsed.model.queue import QueueMode
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.testing.jobs import flip, job, packed
@@ -29,7 +30,10 @@ api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: make 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 full = pytest.mark.skipif(os.environ.get("WEB") != "full", reason="part of make test-web")
 PART = [packed(flip())]
-PAGES = ("/rack", "/queue", "/chip", "/chip/Q1", "/chip/Q0-Q1", "/calibration", "/alerts")
+PAGES = (
+    "/rack", "/queue", "/chip", "/chip/Q1", "/chip/Q0-Q1", "/calibration", "/runs", "/history?value=Q0.f01+Q1.t1",
+    "/scan", "/pulses", "/alerts", "/users", "/audit", "/logs",
+)  # fmt: skip
 SIZES = ((1600, 1000, "dark"), (820, 1180, "light"))
 LONG = 60_000
 """Milliseconds: a crowded machine may be slow."""
@@ -206,6 +210,63 @@ def test_a_roll_back_and_the_graph(tab, client):
 
 
 @full
+def test_a_pulse_is_zoomed_to_its_samples(tab, client):
+    job_id = client.submit(job(name="flip"), PART).job_id
+    page = tab.goto(f"/pulses?of={job_id}")
+    sheet = page.locator("[data-sheet][data-drawn]")
+    sheet.wait_for()
+    whole = float(sheet.get_attribute("data-to"))
+    page.locator(".sheet-rows").focus()
+    for _ in range(12):
+        page.keyboard.press("+")
+    shown = float(sheet.get_attribute("data-to")) - float(sheet.get_attribute("data-from"))
+    assert 0 < shown < 20e-9 < whole, "some samples fill the width"
+    page.keyboard.press("0")
+    assert float(sheet.get_attribute("data-to")) == whole
+    page.get_by_text("events as a table").click()
+    assert page.locator("[data-sheet] tbody tr").count() > 1
+
+
+@full
+def test_a_measurement_grows_on_an_open_page_which_catches_up(tab, client):
+    def tell(done: int, outcome: str = "") -> None:
+        x = tuple(map(float, range(done)))
+        plot = Plot("delay (µs)", "population of 1", (PlotTrace("I", x, x, tuple(0.1 for _ in x)),))
+        said = "t1 = 40 µs" if outcome else ""
+        client.tell_measurement(MeasurementInfo(
+            "grows", "t1", "Q1", "calibrate", 1.0, done=done, total=9, outcome=outcome, said=said, plot=plot
+        ))  # fmt: skip
+
+    tell(3)
+    page = tab.goto("/calibration")
+    card = page.locator('article[data-run="grows"]')
+    card.get_by_text("3 of 9").wait_for()
+    assert card.locator("canvas").count() == 1
+    page.evaluate("window.same = true")
+    tell(6)
+    card.get_by_text("6 of 9").wait_for()
+    tell(9, "good")
+    card.get_by_text("t1 = 40 µs").wait_for()
+    assert page.evaluate("window.same") is True
+
+
+@full
+def test_a_note_is_written_and_a_value_set(tab, client):
+    page = tab.goto("/chip/Q3")
+    page.locator("textarea[name=text]").fill("TLS near 5.01 GHz")
+    page.get_by_role("button", name="Note it").click()
+    page.get_by_text("Noted about Q3.").wait_for()
+    page.locator(".note", has_text="TLS near").wait_for()
+    page.get_by_role("button", name="Set a value…").click()
+    page.locator("#set-value select[name=name]").select_option("Q3.t1")
+    page.locator("#set-value input[name=value]").fill("44us")
+    page.locator("#set-value input[name=reason]").fill("by the test")
+    page.get_by_role("button", name="Set it").click()
+    page.get_by_text("Q3.t1 is 44us now.").wait_for()
+    assert client.calibration().number("Q3.t1") == 44e-6
+
+
+@full
 def test_a_daemon_that_stops_under_an_open_page(chromium, tmp_path):
     own = DaemonProcess(tmp_path).start()
     add_client(own.home, "web", "operator")
@@ -243,7 +304,7 @@ def test_each_page_is_accessible_and_as_wide_as_the_screen(chromium, served, pat
     page = tab.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     if folder := os.environ.get("SHOTS"):
-        page.screenshot(path=Path(folder) / f"{path.strip('/').replace('/', '-')}-{size[0]}.png")
+        page.screenshot(path=Path(folder) / f"{path.strip('/').partition('?')[0].replace('/', '-')}-{size[0]}.png")
     found = axe.run(page).response["violations"]
     bad = [(item["id"], [node["html"][:120] for node in item["nodes"]][:3]) for item in found
            if item["impact"] in ("serious", "critical")]  # fmt: skip

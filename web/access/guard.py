@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pulsed.client.speaking import speaking_for
 from pulsed.web.access.sign_in import SignIn, SignInError, Visitor, is_theirs
 
 OPEN_PATHS = ("/static/", "/sign-in")
@@ -70,7 +71,9 @@ class Guard:
         request = Request(scope, receive)
         refusal = await self._refusal(request)
         if refusal is None:
-            await self._app(scope, receive, send_strictly)
+            visitor: Visitor | None = getattr(request.state, "visitor", None)
+            with speaking_for("" if visitor is None else visitor.person):
+                await self._app(scope, receive, send_strictly)
         else:
             await refusal(scope, receive, send_strictly)
 

@@ -45,6 +45,8 @@ class Visitor:
 
     role: Role
     """The most that they may do; the key of the page may be allowed less."""
+    person: str
+    """Who it is, as whoever made the link said; it stands in the audit log beside the key of the page."""
     token: str
     """What each of their forms carries, so that no other page can send one in their name."""
     until: float
@@ -56,7 +58,7 @@ class SignIn:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._links: dict[str, tuple[Role, float]] = {}
+        self._links: dict[str, tuple[Role, str, float]] = {}
         self._used: dict[str, float] = {}
         self._visitors: dict[str, Visitor] = {}
 
@@ -64,10 +66,10 @@ class SignIn:
         """Return the Unix time, seconds."""
         return self._clock()
 
-    def new_link(self, role: Role) -> str:
-        """Return the secret of a link that lets somebody in once, as ``role``."""
+    def new_link(self, role: Role, person: str = "") -> str:
+        """Return the secret of a link that lets ``person`` in once, as ``role``."""
         secret = secrets.token_urlsafe(32)
-        self._links[_hash(secret)] = role, self._clock() + LINK_SECONDS
+        self._links[_hash(secret)] = role, person, self._clock() + LINK_SECONDS
         _bound(self._links)
         return secret
 
@@ -78,13 +80,13 @@ class SignIn:
             raise SignInError(Refusal.USED_LINK)
         if name not in self._links:
             raise SignInError(Refusal.NO_LINK)
-        role, until = self._links.pop(name)
+        role, person, until = self._links.pop(name)
         self._used[name] = now
         _bound(self._used)
         if now >= until:
             raise SignInError(Refusal.OLD_LINK)
         cookie = secrets.token_urlsafe(32)
-        visitor = Visitor(role, secrets.token_urlsafe(32), now + SESSION_SECONDS.get(role, _USUAL_SECONDS))
+        visitor = Visitor(role, person, secrets.token_urlsafe(32), now + SESSION_SECONDS.get(role, _USUAL_SECONDS))
         self._visitors[_hash(cookie)] = visitor
         _bound(self._visitors)
         return cookie, visitor

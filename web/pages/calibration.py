@@ -11,14 +11,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pulsed.model.calibration import CalibrationSet, Value
-from pulsed.model.errors import InvalidValueError, NotFoundError
+from pulsed.model.errors import InvalidValueError
 from pulsed.web.graph_look import GraphLook, GraphNode
+from pulsed.web.pages.committing import check_unchanged
 from pulsed.web.site import Site, field
+from pulsed.web.tasks import Tasks
 from pulsed.wire.messages import CommitCalibration
+from pulsed.wire.note_messages import AddNote
 
 SETS_SHOWN = 50
 RUNS_SHOWN = 100
 STATES = ("fresh", "stale", "never", "failed", "faulty", "unused")
+MEASURES = {
+    "run": "measure with a routine, and make what it finds active",
+    "check": "only look whether the active values are right",
+    "maintain": "check what is old, calibrate what has drifted", "diagnose": "find out what is wrong with one target",
+    "bringup": "tune up what is not tuned yet",
+}  # fmt: skip
+"""What is done from here, and what it is."""
 OLD_LOOK = 1800.0
 """Seconds after which a page has somebody look again."""
 
@@ -76,7 +86,21 @@ def differences(active: CalibrationSet, other: CalibrationSet) -> list[Differenc
     return [Difference(name, active.values.get(name), other.values.get(name)) for name in names]
 
 
-def routes(site: Site, graph: GraphLook) -> list[Route]:
+def measuring_words(what: str, routine: str, targets: list[str]) -> tuple[str, ...]:
+    """Return the words of the command that measures this. Raises :class:`InvalidValueError` for what is missing."""
+    if what in ("run", "check"):
+        if not routine:
+            raise InvalidValueError("has to be chosen", subject="routine", value="nothing", legal="one of the graph")
+        return ("cal", "run", "--live", *(("--check",) if what == "check" else ()), "--", routine, *targets)
+    if what == "diagnose":
+        if len(targets) != 1:
+            raise InvalidValueError("one is diagnosed at a time", subject="targets", value=len(targets), legal="Q0")
+        suspected = (f"--routine={routine}",) if routine else ()
+        return ("cal", "diagnose", "--live", *suspected, "--", *targets)
+    return ("cal", what, "--live", *(f"--target={target}" for target in targets))
+
+
+def routes(site: Site, graph: GraphLook, tasks: Tasks) -> list[Route]:
     """Return the routes; ``graph`` is looked at when a page shows it and the set has changed since."""
     lab = site.lab
     seen_set = [""]
@@ -97,25 +121,46 @@ def routes(site: Site, graph: GraphLook) -> list[Route]:
         return site.page(
             request, "calibration.html", calibration=calibration, graph=graph, rows=rows(graph.nodes),
             reasons=reasons(graph.nodes), counts=counts, log=log, runs=runs, wanted=wanted,
+            measures=MEASURES, tasks=[task for task in tasks.listed() if task.words[0] == "cal"],
+            may_measure=lab.may(request.state.visitor, CommitCalibration(0, "", "")),
+            may_commit=lab.may(request.state.visitor, CommitCalibration(0, "", "")),
         )  # fmt: skip
 
     def look(request: Request) -> Response:
         graph.look()
         return site.done("/calibration", "The graph is looked at; this page shows it when that is done.")
 
+    def measure(request: Request) -> Response:
+        form = request.state.form
+        what = field(form, "what", ", ".join(MEASURES))
+        if what not in MEASURES:
+            raise InvalidValueError("no such thing to do", subject="what", value=what, legal=", ".join(MEASURES))
+        routine, targets = form.get("routine", "").strip(), form.get("targets", "").split()
+        lab.check(request.state.visitor, CommitCalibration(0, "", ""))
+        task = tasks.start(lab.client.url, *measuring_words(what, routine, targets))
+        return site.done("/calibration", f"{task.command} has begun.")
+
     def one_set(request: Request) -> Response:
         wanted, active = request.path_params["id"], lab.calibration()
+        beside = request.query_params.get("with", "").strip()
+        if beside and beside != active.calibration_id:
+            active = lab.client.calibration(beside)
         other = active if wanted == active.calibration_id else lab.client.calibration(wanted)
         faults = sorted(active.faults.keys() ^ other.faults.keys())
         return site.page(
             request, "set.html", active=active, other=other, differences=differences(active, other), faults=faults,
             may_commit=lab.may(request.state.visitor, CommitCalibration(0, "", "")),
+            is_active=wanted == lab.calibration().calibration_id, beside=beside,
+            sets=lab.keep("calibration log", lambda client: client.calibration_log(SETS_SHOWN)),
+            notes=lab.notes(other.calibration_id), may_note=lab.may(request.state.visitor, AddNote(0, "", "")),
+            current=lab.calibration().calibration_id,
         )  # fmt: skip
 
     def rollback(request: Request) -> Response:
         wanted, form = request.path_params["id"], request.state.form
         why, expected = field(form, "reason", "a sentence, kept in the log"), field(form, "expected", "the active set")
         client = lab.check(request.state.visitor, CommitCalibration(0, wanted, expected, why))
+        check_unchanged(lab, expected)
         active, other = client.calibration(), client.calibration(wanted)
         if other.calibration_id == active.calibration_id:
             raise InvalidValueError("is active already", subject="calibration set", value=wanted, legal="another one")
@@ -127,17 +172,10 @@ def routes(site: Site, graph: GraphLook) -> list[Route]:
         client.commit_calibration(wanted, expected, why)
         return site.done("/calibration", f"Set {wanted} is active again.")
 
-    def one_run(request: Request) -> Response:
-        wanted = request.path_params["id"]
-        run = next((one for one in lab.client.runs(limit=1000) if one.run_id == wanted), None)
-        if run is None:
-            raise NotFoundError("no such run among the last thousand", value=wanted)
-        return site.page(request, "run.html", run=run)
-
     return [
         Route("/calibration", show),
         Route("/calibration/look", look, methods=["POST"]),
         Route("/calibration/sets/{id}", one_set),
         Route("/calibration/sets/{id}/rollback", rollback, methods=["POST"]),
-        Route("/calibration/runs/{id:path}", one_run),
+        Route("/calibration/measure", measure, methods=["POST"]),
     ]

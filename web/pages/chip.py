@@ -21,6 +21,8 @@ from pulsed.web.drawing.history import draw
 from pulsed.web.drawing.places import Place, places
 from pulsed.web.site import Site
 from pulsed.web.wording import age, span
+from pulsed.wire.messages import CommitCalibration
+from pulsed.wire.note_messages import AddNote
 
 AGE = "age"
 """What is no calibrated value, but how long ago the oldest of those was measured."""
@@ -207,6 +209,8 @@ def routes(site: Site) -> list[Route]:
         return site.page(
             request, "subject.html", name=name, values=own, numbers=numbers, plotted=plotted, history=history,
             picture=draw(history, time.time()), runs=runs, qubit=qubit, device=device,
+            notes=lab.notes(name), may_note=lab.may(request.state.visitor, AddNote(0, "", "")),
+            may_commit=lab.may(request.state.visitor, CommitCalibration(0, "", "")), calibration=calibration,
             fault=calibration.faulty(name), beside=[pair for pair in pairs if name in pair.split("-")],
             order=[n for n in FIRST if n in own] + sorted(n for n in own if n not in FIRST),
             old=lambda value: (age(value.time, time.time()) or 0.0) > OLD,

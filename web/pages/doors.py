@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from pulsed.client.speaking import check_person
 from pulsed.model.errors import InvalidValueError, NotAllowedError
 from pulsed.web.access.sign_in import SignInError
 from pulsed.web.site import Site, field
@@ -47,8 +48,10 @@ def routes(site: Site) -> list[Route]:
             )
         if mine < Role.EXPERIMENTER:
             raise NotAllowedError("a viewer lets nobody in", value=str(mine), legal=f"from {Role.EXPERIMENTER} on")
-        link = f"{request.url.scheme}://{request.headers['host']}/sign-in?link={site.sign_in.new_link(wanted)}"
-        return site.page(request, "link.html", link=link, wanted=wanted)
+        person = check_person(field(request.state.form, "person", "who will be there, or what the screen is"))
+        secret = site.sign_in.new_link(wanted, person)
+        link = f"{request.url.scheme}://{request.headers['host']}/sign-in?link={secret}"
+        return site.page(request, "link.html", link=link, wanted=wanted, person=person)
 
     async def events(request: Request) -> Response:
         mark = request.headers.get("last-event-id") or request.query_params.get("after", "")

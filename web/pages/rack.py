@@ -16,7 +16,7 @@ from pulsed.model.queue import QueueMode
 from pulsed.web.site import Site, field
 from pulsed.wire.instrument_messages import UseInstrument
 from pulsed.wire.interlock_messages import RearmInterlock
-from pulsed.wire.messages import Cancel, InstrumentStatus, Status
+from pulsed.wire.messages import InstrumentStatus, Status
 from pulsed.wire.queue_messages import SetQueue
 
 
@@ -116,12 +116,8 @@ def routes(site: Site) -> list[Route]:
     def stop_now(request: Request) -> Response:
         reason = field(request.state.form, "reason", "a sentence, told to everybody")
         client = lab.check(request.state.visitor, SetQueue(0, QueueMode.PAUSED, reason))
-        client.set_queue(QueueMode.PAUSED, reason)
-        running = client.status().running
-        if running:
-            lab.check(request.state.visitor, Cancel(0, running))
-        ended = bool(running) and client.cancel(running)
-        what = f"job {running} is cancelled, its outputs go off" if ended else "no job was on the rack"
+        stopped = client.stop_now(reason).stopped
+        what = f"job {stopped} is cancelled, its outputs go off" if stopped else "no job was on the rack"
         return site.done("/rack", f"Stopped: the queue is paused, and {what}.")
 
     def read(request: Request) -> Response:

@@ -334,6 +334,11 @@ class TestFacts:
         assert [parameter.name for parameter in second.parameters] == ["θ"]
         assert again.schedules() == ran.schedules()
         assert len(again.schedules()) == 4
+        previews = again.previews()
+        assert [preview.duration for preview in previews] == pytest.approx(
+            [schedule.duration * backend.dt for schedule in again.schedules()]
+        )
+        assert previews[3].pulses("d1")[0].amplitude == pytest.approx(0.1)
 
     def test_headers_of_a_job_of_another_process(self, backend: PulsedBackend, ready: QuantumCircuit, daemon) -> None:
         ran = backend.run(ready, shots=5)

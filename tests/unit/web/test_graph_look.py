@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from pulsed.model.errors import ConnectionFailedError
-from pulsed.web.graph_look import GraphLook, look_command
+from pulsed.web.graph_look import GraphLook
 
 NODES = [{"routine": "t1", "target": "Q0", "status": "fresh", "why": "", "calibrated": 1.0, "new": True}]
 
@@ -62,9 +62,3 @@ def test_one_look_at_a_time_and_its_end():
     look.close()
     assert told == [1]
     assert not look.looking
-
-
-def test_the_command_is_one_of_ours():
-    command = look_command("tcp://127.0.0.1:1", "web.key")
-    assert command[2:5] == ("pulsed.cli", "cal", "graph")
-    assert "web.key" in command

@@ -1,0 +1,93 @@
+"""Requests about notes, and about measurements under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_limit
+from pulsed.daemon.store_thread import StoreThread
+from pulsed.model.device import DeviceDescription
+from pulsed.model.errors import InvalidValueError, NotAllowedError
+from pulsed.model.measurement import MOST_NUMBERS, MeasurementInfo, numbers_of
+from pulsed.model.notes import MOST_LETTERS, Note
+from pulsed.model.payload import Part
+from pulsed.store.store import Store
+from pulsed.wire.measurement_messages import (
+    GetMeasurements,
+    MeasurementChanged,
+    MeasurementsReply,
+    TellMeasurement,
+)
+from pulsed.wire.messages import AnyEvent, AnyRequest, DoneReply
+from pulsed.wire.note_messages import AddNote, GetNotes, NoteAdded, NotesReply
+
+_KEPT = 64
+"""Measurements that are told of, the last."""
+_OLD = 24 * 3600.0
+"""Seconds after which one is no longer."""
+_LONGEST = 255
+"""Letters of a name."""
+
+
+class NoteHandlers:
+    """Keeps notes in the store, and of each measurement the latest that its maker told; all hear of both."""
+
+    def __init__(self, device: DeviceDescription, store: StoreThread, publish: Callable[[AnyEvent], None]) -> None:
+        self._store, self._publish = store, publish
+        pairs = (f"Q{pair.control}-Q{pair.target}" for pair in device.couplings)
+        self._subjects = {*(f"Q{q}" for q in range(device.num_qubits)), *pairs}
+        self._measurements: dict[str, tuple[str, MeasurementInfo]] = {}
+        self.handlers: dict[type[AnyRequest], Handler] = {
+            AddNote: self._add, GetNotes: self._list, TellMeasurement: self._told, GetMeasurements: self._measured,
+        }  # fmt: skip
+
+    async def _add(self, message: AddNote, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
+        text = message.text.strip()
+        if not 0 < len(text) <= MOST_LETTERS:
+            raise InvalidValueError(
+                "not a note", subject="text", value=f"{len(text)} letters", legal=f"1 to {MOST_LETTERS} letters"
+            )
+        note = Note(message.about[:_LONGEST], text, peer.named, time.time())
+        await self._store.call(Store.add_note, note, known=note.about in self._subjects)
+        self._publish(NoteAdded(0, note))
+        return NotesReply(message.id, (note,)), ()
+
+    async def _list(self, message: GetNotes, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
+        check_limit(message.limit)
+        return NotesReply(message.id, tuple(await self._store.call(Store.notes, message.about, message.limit))), ()
+
+    def _told(self, message: TellMeasurement, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
+        told = message.measurement
+        for what, text in (("run_id", told.run_id), ("routine", told.routine), ("target", told.target)):
+            if not (0 < len(text) <= _LONGEST and text.isprintable()):
+                raise InvalidValueError(
+                    "not a name", subject=what, value=text[:_LONGEST], legal=f"1 to {_LONGEST} letters"
+                )
+        if (number := numbers_of(told.plot)) > MOST_NUMBERS:
+            raise InvalidValueError(
+                "more numbers than are shown", subject=f"measurement {told.run_id}", value=number,
+                legal=f"up to {MOST_NUMBERS}",
+            )  # fmt: skip
+        before = self._measurements.pop(told.run_id, (peer.user, told))
+        if before[0] != peer.user:
+            self._measurements[told.run_id] = before
+            raise NotAllowedError(
+                "the measurement is somebody else's", subject=f"measurement {told.run_id}", value=peer.user,
+                legal=before[0],
+            )  # fmt: skip
+        now = time.time()
+        told = msgspec.structs.replace(told, by=peer.named, changed=now, said=told.said[:_LONGEST])
+        self._measurements[told.run_id] = peer.user, told
+        for run_id, (_, other) in list(self._measurements.items()):
+            if len(self._measurements) > _KEPT or other.changed < now - _OLD:
+                del self._measurements[run_id]
+        self._publish(
+            MeasurementChanged(0, told.run_id, told.routine, told.target, told.done, told.total, told.outcome)
+        )
+        return DoneReply(message.id), ()
+
+    def _measured(self, message: GetMeasurements, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
+        return MeasurementsReply(message.id, tuple(told for _, told in reversed(self._measurements.values()))), ()
