@@ -101,17 +101,18 @@ class Playback:
     """By entry, of those with bindings that change what this AWG plays."""
 
     @property
-    def tables(self) -> tuple[Rows, ...]:
+    def tables(self) -> tuple[npt.NDArray[Any], ...]:
         """All its rows."""
-        values = (array for sweep in self.sweeps.values() for array in (sweep.parameters, sweep.values))
-        return self.events, self.entries, *values
+        parameters = (sweep.parameters for sweep in self.sweeps.values())
+        return self.events, self.entries, *parameters, *(sweep.values for sweep in self.sweeps.values())
 
     def unrolled(self) -> Playback:
         """Return the same with every binding an entry of its own."""
         if (self.entries["bindings"] == 1).all():
             return self
         own = split_entries(self.events, self.events["entry"], len(self.entries))
-        pieces, programs = [], []
+        pieces: list[Rows] = []
+        programs: list[str] = []
         for number, (events, row) in enumerate(zip(own, self.entries, strict=True)):
             sweep, first = self.sweeps.get(number), len(programs)
             count = int(row["bindings"])
@@ -195,7 +196,7 @@ class Transceived:
     recording: Recording
 
     @property
-    def tables(self) -> tuple[Rows, ...]:
+    def tables(self) -> tuple[npt.NDArray[Any], ...]:
         """All their rows."""
         return self.playback.tables + self.recording.tables
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -118,6 +119,21 @@ def read_array(ref: ArrayRef, parts: Sequence[Part]) -> npt.NDArray[Any]:
     array: npt.NDArray[Any] = np.frombuffer(part[ref.offset : ref.offset + size], dtype=dtype).reshape(ref.shape)
     array.flags.writeable = False
     return array
+
+
+def read_stacked(refs: Sequence[ArrayRef], parts: Sequence[Part]) -> npt.NDArray[Any]:
+    """Return arrays of one shape and type along a new first axis; those that lie side by side are read together.
+
+    Raises :class:`ProtocolError` as :func:`read_array` does.
+    """
+    pieces = []
+    for _, group in groupby(refs, key=lambda ref: ref.part):
+        several = list(group)
+        whole = side_by_side(several)
+        pieces.append(
+            np.stack([read_array(ref, parts) for ref in several]) if whole is None else read_array(whole, parts)
+        )
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 _COUNT = struct.Struct("<I")

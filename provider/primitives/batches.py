@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.model.payload import read_array, side_by_side
+from pulsed.model.payload import read_stacked
 
 if TYPE_CHECKING:
     from qiskit.circuit import QuantumCircuit
@@ -109,9 +109,7 @@ class Submission:
             for number, first, last in pieces:
                 several = programs[done : done + last - first]
                 refs = [ref for one in several if (ref := getattr(one, name)) is not None]
-                whole = side_by_side(refs) if refs else None
-                found[number].extend(
-                    [read_array(ref, parts) for ref in refs] if whole is None else read_array(whole, parts)
-                )
+                if refs:
+                    found[number].append(read_stacked(refs, parts))
                 done += last - first
-        return [np.stack(arrays) for arrays in found]
+        return [arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for arrays in found]

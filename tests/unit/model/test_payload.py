@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pulsed.model.errors import ProtocolError
-from pulsed.model.payload import ArrayRef, PartWriter, pack_frames, read_array, side_by_side, unpack_frames
+from pulsed.model.payload import (
+    ArrayRef,
+    PartWriter,
+    pack_frames,
+    read_array,
+    read_stacked,
+    side_by_side,
+    unpack_frames,
+)
 
 dtypes = st.sampled_from(["<f8", "<c8", "|u1", "<i4", "|b1", "<u8"]).map(np.dtype)
 arrays = dtypes.flatmap(lambda d: hnp.arrays(d, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
@@ -71,6 +79,11 @@ def test_arrays_side_by_side_are_one() -> None:
     whole = side_by_side(rows[1:])
     assert whole is not None
     np.testing.assert_array_equal(read_array(whole, writer.parts), table[1:])
-    other = writer.add(table)
+    np.testing.assert_array_equal(read_stacked(rows, writer.parts), table)
+    assert not read_stacked(rows, writer.parts).flags.writeable, "it is read where it lies"
+    np.testing.assert_array_equal(read_stacked([rows[2], rows[0]], writer.parts), table[[2, 0]])
+    other = writer.add(table + 100)
+    both = np.concatenate([table[1:], table + 100])
+    np.testing.assert_array_equal(read_stacked([*rows[1:], *other.items()], writer.parts), both)
     for refs in ([rows[1], rows[0]], [rows[0], rows[2]], [rows[3], other.items()[0]], [rows[0], ref.rows(1, 2)]):
         assert side_by_side(refs) is None
