@@ -60,7 +60,8 @@ class Assembly:
                 pieces[head.first_program + i].append((head.first_shot, chunk, i))
         self._pieces: list[list[ProgramResult]] = []
         for index, found in enumerate(pieces):
-            found.sort(key=lambda piece: piece[0])
+            if len(found) > 1:
+                found.sort()
             programs = [heads[chunk].programs[i] for _, chunk, i in found]
             if sum(program.shots for program in programs) != shots:
                 raise JobFailedError("the chunks do not add up to the job", subject=f"program {index}", legal=shots)
