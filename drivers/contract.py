@@ -123,6 +123,8 @@ class Capabilities:
     """Whether it can play, or tell others, what depends on a classified bit."""
     feedback_bits: int = 0
     """How many bits of a program its events can wait for."""
+    own_bits: bool = False
+    """Whether its events wait for bits that it records itself alone, and nobody else's for its bits."""
     decisions: bool = False
     """Whether a digitizer can tell a bit that is made of several of its bits: 1 where each has its value."""
     feedback_latency: int = 0

@@ -105,7 +105,8 @@ def check_oscillators(work: Playback, can: Capabilities, subject: str) -> None:
     limited = can.min_gap, can.oscillator_events, can.oscillator_waveforms, can.oscillator_waveform_memory, can.levels
     if not any(limited):
         return
-    rows = work.events[np.lexsort((work.events["time"], work.events["entry"], work.events["slot"]))]
+    events = work.events[work.events["envelope"] >= 0]
+    rows = events[np.lexsort((events["time"], events["entry"], events["slot"]))]
     same = (rows["slot"][1:] == rows["slot"][:-1]) & (rows["entry"][1:] == rows["entry"][:-1])
     close = same & (np.diff(rows["time"]) < can.min_gap)
     if close.any():
@@ -114,7 +115,7 @@ def check_oscillators(work: Playback, can: Capabilities, subject: str) -> None:
         _refuse(work, rows[at + 1], "the event follows too closely", gap, f"from {can.min_gap} samples", subject)
     for slot in np.unique(rows["slot"]).tolist():
         mine = rows[rows["slot"] == slot]
-        used = np.unique(mine["envelope"][mine["envelope"] >= 0])
+        used = np.unique(mine["envelope"])
         levels = len(np.unique(mine[["amplitude", "phase"]])) if can.levels else 0
         samples = int(work.envelopes.lengths[used].sum())
         for what, value, limit in (

@@ -481,7 +481,8 @@ class GeneratorContract(_PlayerContract, OutputContract):
         turned = replace(work, events=np.concatenate([first, work.events]))
         names = {driver.upload(work, after(SECONDS)).name}
         for changed in (waiting, otherwise, turned):
-            if not driver.capabilities.branching:
+            can = driver.capabilities
+            if not can.branching or (can.own_bits and changed is not turned):
                 with pytest.raises(InstrumentLimitError):
                     driver.validate(changed)
                 continue
@@ -549,7 +550,7 @@ class DigitizerContract(_PlayerContract):
         told = replace(work, rows=work.rows.copy())
         told.rows["feedback"] = 1
         names = {driver.upload(work, after(SECONDS)).name}
-        if driver.capabilities.branching:
+        if driver.capabilities.branching and not driver.capabilities.own_bits:
             for name in ("feedback", "angle", "threshold"):
                 told.rows[name] += 1
                 names.add(_another(driver, told, names))
@@ -559,7 +560,7 @@ class DigitizerContract(_PlayerContract):
         told = replace(work, rows=work.rows.copy())
         told.rows["feedback"] = 1
         names = {driver.upload(told, after(SECONDS)).name} if driver.capabilities.branching else set()
-        for term in (1, -1):
+        for term in (1, -1) if not driver.capabilities.own_bits else ():
             decided = replace(told, decisions=np.array([(0, 2, term)], DECIDED))
             if not driver.capabilities.decisions:
                 with pytest.raises(InstrumentLimitError, match="one bit of several"):
@@ -592,6 +593,48 @@ class TransceiverContract(DriverContract):
     def settings(self) -> OutputSettings:
         """Return the settings with which it is played; a subclass overrides this."""
         raise NotImplementedError
+
+    def test_a_pulse_on_a_bit_of_its_own(self, driver: Any, work: Transceived) -> None:
+        """Value, angle and threshold are content; a bit that has not come yet is refused, and one of no readout."""
+        can = driver.capabilities
+        if not can.branching:
+            pytest.skip("this box does not branch")
+        rows, events = work.recording.rows.copy(), work.playback.events
+        first = rows["entry"] == 0
+        told = first & (rows["slot"] == rows["slot"][0])
+        rows["feedback"][told] = 1
+        end = int((rows["time"] + rows["length"])[told].max())
+        later = events[:1].copy()
+        later["condition"], later["time"] = 1, end + can.feedback_latency + 100
+        more = int(later["time"][0] + 2 * work.playback.envelopes.lengths[later["envelope"][0]])
+        entries = []
+        for part in (work.playback, work.recording):
+            longer = part.entries.copy()
+            longer["length"] += more
+            longer["period"] += more
+            entries.append(longer)
+
+        def changed(rows: Any, event: Any) -> Transceived:
+            played = np.concatenate([event, events])
+            playback = replace(work.playback, events=played[np.argsort(played["entry"], kind="stable")])
+            recording = replace(work.recording, rows=rows, entries=entries[1])
+            return Transceived(replace(playback, entries=entries[0]), recording)
+
+        names = {driver.upload(changed(rows, later), after(SECONDS)).name}
+        other = later.copy()
+        other["condition"] = -1
+        names.add(_another(driver, changed(rows, other), names))
+        for name in ("angle", "threshold"):
+            another = rows.copy()
+            another[name][told] += 0.25
+            names.add(_another(driver, changed(another, later), names))
+        if can.own_bits:
+            early, unknown = later.copy(), later.copy()
+            early["time"], unknown["condition"] = end, 2
+            for wrong in (early, unknown):
+                with pytest.raises(InstrumentLimitError) as caught:
+                    driver.validate(changed(rows, wrong))
+                assert caught.value.legal
 
     def test_each_part_is_content(self, driver: Any, work: Transceived) -> None:
         """One handle stands for both, and other pulses or other shots make another."""

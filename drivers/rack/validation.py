@@ -306,6 +306,11 @@ def _feedback_fits(device: Any, loaded: RackDrivers) -> Iterator[ConfigError]:
                 f"instruments.{name} has no feedback", subject="timing.feedback_latency", value=planned,
                 legal="none, which refuses circuits with if_test",
             )  # fmt: skip
+        elif driver.capabilities.own_bits and len(loaded.generators | loaded.digitizers) > 1:
+            yield ConfigError(
+                f"instruments.{name} tells its bits to itself alone, and there are other instruments",
+                subject="timing.feedback_latency", value=planned, legal="none, which refuses circuits with if_test",
+            )  # fmt: skip
     needed = 0
     for _, port, driver in _ports_of(device, loaded.generators, "output"):
         needed = max(needed, math.ceil(driver.capabilities.feedback_latency / (port.clock * device.dt)))

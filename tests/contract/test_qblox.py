@@ -1,10 +1,7 @@
 """The driver of a Qblox Cluster against the emulated one, which executes the program that it was sent."""
 
-import asyncio
-import gc
 import socket
 import threading
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +17,6 @@ from pulsed.drivers.programs import Transceived
 from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.drivers.rack.rack import Rack
 from pulsed.model.calibration import load_calibration
-from pulsed.model.device import load_device
 from pulsed.model.errors import (
     InstrumentError,
     InstrumentLimitError,
@@ -37,11 +33,6 @@ from pulsed.pulse.channels import AcquireChannel, DriveChannel, MeasureChannel, 
 from pulsed.pulse.instructions import Acquire, Play
 from pulsed.pulse.library import Constant, Gaussian
 from pulsed.pulse.schedule import Schedule
-from pulsed.simulator.chip.chip_file import load_chip
-from pulsed.simulator.engine.engine import Engine
-from pulsed.simulator.instruments.conductor import Conductor
-from pulsed.simulator.instruments.server import InstrumentServer
-from pulsed.simulator.rack import build_instruments, choose_ports, connect_cables
 from pulsed.testing.chunks import make_chunk
 from pulsed.testing.driver_contract import DigitizerContract, DriverContract, GeneratorContract, TransceiverContract
 
@@ -49,66 +40,14 @@ pytest.importorskip("qblox_instruments", reason="the maker's package comes with 
 
 from pulsed.drivers.instruments.qblox.driver import ClusterDriver
 from pulsed.drivers.rack import validation
-from pulsed.simulator.instruments.qblox.server import ClusterServer
-
-
-@pytest.fixture(autouse=True)
-def _sockets_of_the_maker():
-    """The maker's object leaves its socket to the garbage collector when it does not come to be."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
 
 CONFIGS = Path(pulsed.configs.__file__).parent
 EXAMPLES = CONFIGS / "examples"
 
 
-class Behind:
-    """A rack of ``config`` in a thread of this process: ``device`` has its addresses, ``last`` what it played last."""
-
-    def __init__(self, config, chip):
-        described = load_device(config)
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-        engine = Engine(load_chip(chip), 1)
-        self.conductor = Conductor(engine, self.loop.call_soon_threadsafe)
-        self.device = asyncio.run_coroutine_threadsafe(self._open(described, engine.chip), self.loop).result(30)
-
-    async def _open(self, described, chip):
-        instruments = build_instruments(described, self.conductor)
-        connect_cables(described, chip, instruments, self.conductor)
-        endpoints, addresses, self.servers = choose_ports(described, "ephemeral"), {}, {}
-        for name, instrument in instruments.items():
-            kind = ClusterServer if described.instruments[name].driver == "qblox" else InstrumentServer
-            self.servers[name] = kind(name, instrument)
-            host, wanted = endpoints[name]
-            addresses[name] = f"TCPIP::{host}::{await self.servers[name].open(host, wanted)}::SOCKET"
-        return described.with_addresses(addresses)
-
-    @property
-    def last(self):
-        return self.conductor.last
-
-    def close(self):
-        async def close():
-            for server in self.servers.values():
-                await server.close()
-
-        asyncio.run_coroutine_threadsafe(close(), self.loop).result(30)
-        self.conductor.close()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        self.loop.close()
-
-
 @pytest.fixture(scope="module")
-def behind():
-    behind = Behind(EXAMPLES / "qblox.toml", EXAMPLES / "chips" / "qblox5.toml")
-    yield behind
-    behind.close()
+def behind(start_behind):
+    return start_behind(EXAMPLES / "qblox.toml", EXAMPLES / "chips" / "qblox5.toml")
 
 
 def say(address, line):
@@ -310,13 +249,21 @@ def calibration():
     return load_calibration(EXAMPLES / "calibrations" / "qblox5.json")
 
 
-def bell(device, calibration):
+def bell_circuit():
     circuit = QuantumCircuit(2)
     circuit.h(0)
     circuit.cx(0, 1)
     circuit.measure_all()
-    target = build_target(device, calibration)
-    return transpile(circuit, target=target, optimization_level=1, seed_transpiler=1, initial_layout=[0, 1])
+    return circuit
+
+
+def transpiled(circuit, device, calibration):
+    target, qubits = build_target(device, calibration), list(range(circuit.num_qubits))
+    return transpile(circuit, target=target, optimization_level=1, seed_transpiler=1, initial_layout=qubits)
+
+
+def bell(device, calibration):
+    return transpiled(bell_circuit(), device, calibration)
 
 
 def bits_of(chunk, results, parts):
@@ -343,31 +290,146 @@ def rows(sequence):
     return sorted(found)
 
 
-def test_bursts_are_those_of_the_same_circuit_on_awg8s(behind, rack, calibration):
-    """Start, frequency, amplitude (1e-4) and phase (2e-4 rad) of each; both clocks begin somewhere."""
-    (chunk,) = Compiler(behind.device, calibration).compile([bell(behind.device, calibration)], RunOptions(shots=10))
-    rack.play(chunk)
-    mine = behind.last.sequence(0)
-    other = Behind(CONFIGS / "sim5.toml", CONFIGS / "chips" / "sim5.toml")
-    known = load_calibration(CONFIGS / "calibrations" / "sim5.json")
-    (same,) = Compiler(other.device, known).compile([bell(other.device, known)], RunOptions(shots=10))
+@pytest.fixture(scope="module")
+def awg8s(start_behind):
+    """The same chip behind AWG8s and a DIG2, with as long a wait for bits as the Cluster's."""
+    other = start_behind(CONFIGS / "sim5.toml", CONFIGS / "chips" / "sim5.toml")
     reference = Rack(other.device)
-    reference.connect(after(20))
-    reference.play(same)
+    reference.connect(after(60))
+    known = load_calibration(CONFIGS / "calibrations" / "sim5.json")
+
+    def play(circuit, shots=10):
+        timing = other.device.timing.model_copy(update={"feedback_latency": 960})
+        device = other.device.model_copy(update={"timing": timing})
+        mapped = transpiled(circuit, device, known)
+        (same,) = Compiler(device, known).compile([mapped], RunOptions(shots=shots))
+        reference.play(same)
+        return other.last.sequence(0)
+
+    yield play
     reference.close()
-    theirs = other.last.sequence(0)
-    other.close()
-    ours, wanted = rows(mine), rows(theirs)
-    later = ours[0][1] - wanted[0][1]
-    assert len(ours) == len(wanted) == 10
+
+
+def check_alike(ours, wanted, later):
+    """Start, frequency, amplitude (1e-4) and phase (2e-4 rad) of each burst."""
+    assert len(ours) == len(wanted)
     for (name, start, frequency, amplitude, phase), (line, *known_row) in zip(ours, wanted, strict=True):
         assert (name, start - later) == (line, known_row[0])
         assert abs(frequency - known_row[1]) <= 0.125
         assert abs(amplitude - known_row[2]) < 1e-4
         turned = phase - 2 * np.pi * frequency * later * 1e-9 - known_row[3]
         assert abs(np.angle(np.exp(1j * turned))) < 2e-4
+
+
+def test_bursts_are_those_of_the_same_circuit_on_awg8s(behind, rack, calibration, awg8s):
+    """Both clocks begin somewhere."""
+    (chunk,) = Compiler(behind.device, calibration).compile([bell(behind.device, calibration)], RunOptions(shots=10))
+    rack.play(chunk)
+    mine, theirs = behind.last.sequence(0), awg8s(bell_circuit())
+    ours, wanted = rows(mine), rows(theirs)
+    later = ours[0][1] - wanted[0][1]
+    assert len(ours) == 10
+    check_alike(ours, wanted, later)
     (window,), (known_window,) = mine.windows, theirs.windows
     assert (window.start - later, window.length) == (known_window.start, known_window.length)
+
+
+# --- bits that decide what is played ---------------------------------------------------------------------------------
+
+
+def active_reset():
+    """x, measure, x where the bit is 1, measure again."""
+    circuit = QuantumCircuit(1, 2)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+    circuit.measure(0, 1)
+    return circuit
+
+
+def teleportation():
+    """Of +, with both corrections, a pulse and a turn; two bits that are read out together."""
+    circuit = QuantumCircuit(3, 3)
+    circuit.h(0)
+    circuit.h(1)
+    circuit.cx(1, 2)
+    circuit.cx(0, 1)
+    circuit.h(0)
+    circuit.measure([0, 1], [0, 1])
+    with circuit.if_test((circuit.clbits[1], 1)):
+        circuit.x(2)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.z(2)
+    circuit.h(2)
+    circuit.measure(2, 2)
+    return circuit
+
+
+def both_bits():
+    """x where one bit is 1 and the other 0."""
+    circuit = QuantumCircuit(3, 3)
+    circuit.x(0)
+    circuit.measure([0, 1], [0, 1])
+    with circuit.if_test((circuit.cregs[0], 1)):
+        circuit.x(2)
+    circuit.measure(2, 2)
+    return circuit
+
+
+def played(circuit, behind, rack, calibration, shots):
+    """Return the bits of each shot: (shots,)."""
+    mapped = transpiled(circuit, behind.device, calibration)
+    (chunk,) = Compiler(behind.device, calibration).compile([mapped], RunOptions(shots=shots))
+    results, parts, _ = rack.play(chunk)
+    (bits,) = bits_of(chunk, results, parts)
+    return bits
+
+
+def test_active_reset_ends_in_zero(behind, rack, calibration):
+    bits = played(active_reset(), behind, rack, calibration, 2000)
+    assert np.mean(bits & 1) > 0.93
+    assert np.mean(bits >> 1) < 0.06
+    programs = behind.servers["cluster"].instrument.modules[2].programs
+    assert "set_cond 1,1,0,4" in programs["0"]
+    assert programs["0"].count("latch_rst") == 1
+
+
+def test_teleportation_comes_back(behind, rack, calibration):
+    """Two thirds is the classical bound; without a correction it is a coin."""
+    bits = played(teleportation(), behind, rack, calibration, 1000)
+    assert np.mean(bits >> 2) < 0.15
+
+
+def test_a_pulse_on_two_bits_of_different_values(behind, rack, calibration):
+    bits = played(both_bits(), behind, rack, calibration, 1000)
+    assert np.mean(bits >> 2) > 0.9
+
+
+@pytest.mark.parametrize("circuit", [active_reset(), teleportation()], ids=["reset", "teleportation"])
+def test_bursts_on_bits_are_those_on_awg8s(behind, rack, calibration, awg8s, circuit):
+    """In each case of the bits, which are the same ones."""
+    played(circuit, behind, rack, calibration, 10)
+    mine, theirs = behind.last.sequence(0), awg8s(circuit)
+
+    def by_tone(sequence):
+        tones = [sequence.windows[bit.window].kernels[bit.kernel].frequency for bit in sequence.bits]
+        return {round(tone / 1e6): index for index, tone in enumerate(tones) if sequence.bits[index].window == 0}
+
+    first, second = by_tone(mine), by_tone(theirs)
+    later = rows(mine)[0][1] - rows(theirs)[0][1]
+    for case in range(1 << len(second)):
+        cases = {tone: bool(case >> k & 1) for k, tone in enumerate(sorted(second))}
+        ours = mine.under({first[tone]: value for tone, value in cases.items()})
+        wanted = theirs.under({second[tone]: value for tone, value in cases.items()})
+        check_alike(rows(ours), rows(wanted), later)
+    for tone, index in second.items():
+        known, bit = theirs.bits[index], mine.bits[first[tone]]
+        # The kernels differ by the phase and the scale with which they are integrated.
+        scale = theirs.windows[0].kernels[known.kernel].weights[0] / mine.windows[0].kernels[bit.kernel].weights[0]
+        turn = np.exp(2j * np.pi * 1e-9 * later * mine.windows[0].kernels[bit.kernel].frequency)
+        assert abs(bit.threshold * abs(scale) - known.threshold) < 1e-4
+        assert abs(np.exp(1j * (bit.angle + np.angle(scale * turn) - known.angle)) - 1) < 2e-3
 
 
 def rabi(amplitudes, calibration):
@@ -403,7 +465,8 @@ def test_a_rabi_oscillation_is_one_program(behind, rack, calibration):
     assert float(residual[0]) < 0.1
     assert len(behind.last.entries) == 31
     programs = behind.servers["cluster"].instrument.modules[2].programs
-    assert programs["0"].count("loop R0") == 31
+    # Nothing is played at amplitude 0; the others are points of one loop.
+    assert programs["0"].count("loop R0") == 2
 
 
 def test_what_a_cluster_cannot_do_is_refused_before_it_is_sent(behind, rack, calibration):

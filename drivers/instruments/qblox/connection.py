@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -39,6 +40,21 @@ def load_maker() -> Any:
     return qblox_instruments
 
 
+@cache
+def _closing(cluster: Any) -> Any:
+    """Return the maker's class such that what does not come to be closes its socket, and not the garbage collector."""
+
+    def make(self: Any, *args: Any, **options: Any) -> None:
+        try:
+            cluster.__init__(self, *args, **options)
+        except BaseException:
+            with suppress(Exception):  # the socket may not have come to be either
+                self._transport.close()
+            raise
+
+    return type(cluster.__name__, (cluster,), {"__init__": make, "__doc__": cluster.__doc__})
+
+
 class ClusterConnection:
     """A connection to one Cluster; the constructor does no I/O."""
 
@@ -64,7 +80,8 @@ class ClusterConnection:
         with self.talking(deadline, "connecting"):
             self._ask_first(deadline)
             try:
-                self.cluster = maker.Cluster(f"{qcodes_name(self.name)}_{next(_NUMBERS)}", self.host, port=self.port)
+                kind = _closing(maker.Cluster)
+                self.cluster = kind(f"{qcodes_name(self.name)}_{next(_NUMBERS)}", self.host, port=self.port)
             except ConnectionError as error:
                 if "firmware" not in str(error):
                     raise

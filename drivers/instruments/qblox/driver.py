@@ -24,6 +24,8 @@ from pulsed.drivers.contract import (
     remaining,
 )
 from pulsed.drivers.instruments.qblox.connection import ClusterConnection, load_maker
+from pulsed.drivers.instruments.qblox.contents import ClusterPlan, Place
+from pulsed.drivers.instruments.qblox.feedback import LATENCY
 from pulsed.drivers.instruments.qblox.frame import ClusterFrame
 from pulsed.drivers.instruments.qblox.limits import check_work
 from pulsed.drivers.instruments.qblox.modules import (
@@ -37,7 +39,7 @@ from pulsed.drivers.instruments.qblox.modules import (
     read_modules,
     slot_of,
 )
-from pulsed.drivers.instruments.qblox.plan import ClusterPlan, Place, make_plan
+from pulsed.drivers.instruments.qblox.plan import make_plan
 from pulsed.drivers.programs import PlayerWork, Rows, Transceived
 from pulsed.model.device import InstrumentDescription
 from pulsed.model.errors import (
@@ -360,6 +362,7 @@ def capabilities_of(modules: dict[int, ModuleModel]) -> Capabilities:
         oscillator_events=16384 // 3, oscillator_waveform_memory=WAVEFORM_SAMPLES // 2,
         oscillator_waveforms=WAVEFORMS // 2, result_memory=8 * BINS * SEQUENCERS * max(1, len(inputs)),
         weights="real", correction="none", modes=("integrate",),
+        branching=True, own_bits=True, feedback_bits=255, decisions=True, feedback_latency=LATENCY,
         lo_frequency=LO_RANGE if any(model.rf for model in modules.values()) else (0.0, 0.0),
     )  # fmt: skip
 

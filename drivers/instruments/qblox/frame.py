@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsed.drivers.instruments.qblox.connection import ClusterConnection
+from pulsed.drivers.instruments.qblox.contents import ACQUISITION, ClusterPlan, Place, SequencerPlan
 from pulsed.drivers.instruments.qblox.modules import ModuleModel
-from pulsed.drivers.instruments.qblox.plan import ACQUISITION, ClusterPlan, Place, SequencerPlan
 from pulsed.model.errors import (
     InstrumentDataError,
     InstrumentError,
@@ -101,8 +101,10 @@ class ClusterFrame:
             sequencer.connect_acq_I("off")
             sequencer.connect_acq_Q("off")
         sequencer.connect_sequencer(plan.connection)
-        for name, value in (*_SET_UP, *([("demod_en_acq", True)] if model.inputs else [])):
+        for name, value in (*_SET_UP, *(self._of_input(plan) if model.inputs else [])):
             getattr(sequencer, name)(value)
+        for address, inverted in plan.counters:
+            sequencer.set_trigger_thresholding(address, 1, inverted)
         sequencer.sequence(plan.sequence())
         if not module.get_assembler_status():
             log = " ".join(str(module.get_assembler_log()).split())
@@ -112,6 +114,17 @@ class ClusterFrame:
             )
         sequencer.sync_en(True)
         self.check_queue()
+
+    @staticmethod
+    def _of_input(plan: SequencerPlan) -> list[tuple[str, Any]]:
+        """Return the parameters of a sequencer that may integrate: whether its bits become triggers, and how."""
+        if plan.trigger is None:
+            return [("demod_en_acq", True), ("thresholded_acq_trigger_en", False)]
+        return [
+            ("demod_en_acq", True), ("thresholded_acq_rotation", plan.trigger.rotation),
+            ("thresholded_acq_threshold", plan.trigger.threshold), ("thresholded_acq_trigger_invert", False),
+            ("thresholded_acq_trigger_address", plan.trigger.address), ("thresholded_acq_trigger_en", True),
+        ]  # fmt: skip
 
     def arm(self, plan: ClusterPlan) -> None:
         """Arm the sequencers of ``plan``, their bins empty."""

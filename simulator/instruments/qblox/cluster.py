@@ -1,44 +1,22 @@
-"""An emulated Cluster: what its modules hold when it is started becomes bursts and windows for the chip.
-
-The maker's oscillator turns the other way than a burst: an output has Re(z exp(+2 pi i LO t)), a line of the chip
-Re(z exp(-2 pi i LO t)). So envelopes are conjugated and phases negated; integrals are conjugates.
-"""
+"""An emulated Cluster: what its modules hold when it is started is executed, and played on the chip."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from qblox_instruments.ieee488_2.cluster_dummy_transport import ClusterDummyTransport
 
-from pulsed.simulator.dynamics.sequence import (
-    BURST,
-    AcquiredData,
-    ClassifiedBit,
-    IntegrationKernel,
-    Mode,
-    Window,
-)
 from pulsed.simulator.instruments.awg8 import PairSettings
 from pulsed.simulator.instruments.faults import OVERHEATED, REFERENCE_LOST
-from pulsed.simulator.instruments.parts import RATE, TRIGGER_LATENCY
-from pulsed.simulator.instruments.qblox.interpreter import (
-    QUARTERS,
-    Integral,
-    ProgramError,
-    Sequencer,
-    Shots,
-    side_by_side,
-)
+from pulsed.simulator.instruments.qblox.interpreter import Sequencer
 from pulsed.simulator.instruments.qblox.module import EmulatedModule
+from pulsed.simulator.instruments.qblox.part import ClusterPart, PlayedSequencer, TriggerRule
+from pulsed.simulator.instruments.qblox.shots import ProgramError
 from pulsed.simulator.instruments.scpi import ScpiError
 from pulsed.simulator.instruments.virtual_instrument import (
-    LIST_ENTRY,
     ListPlayer,
     RunState,
     TriggerBus,
@@ -52,7 +30,6 @@ _BLOCKS = re.compile(
 )
 """Queries that are answered with a block."""
 _RUNS = re.compile(r"(?:SLOT\d*:)?SEQuencer\d*:(START|STOP|ARM)")
-_FULL_GAIN = 32767
 _BUILDS = ("fw", "kmod", "sw", "cfgMan")
 _SCPI = "swSCPIVersion=1.0 cfgManSCPIVersion=1.0"
 """By which the maker's driver finds its layer; without, it asks for one firmware to the letter."""
@@ -91,25 +68,11 @@ class EmulatedTransport(ClusterDummyTransport):  # type: ignore[misc]  # qblox-i
         self._system_error.append(message)
 
 
-@dataclass
-class _Played:
-    """One sequencer in a run."""
-
-    slot: int
-    number: str
-    output: int
-    listens: bool
-    shots: list[Shots]
-    waveforms: dict[int, np.ndarray[Any, Any]]
-    weights: dict[int, np.ndarray[Any, Any]]
-    integration: int
-
-
 class VirtualCluster(ListPlayer):
     """One Cluster. ``models``: of the module in each slot."""
 
     COMMANDS = VirtualInstrument.COMMANDS
-    abilities = frozenset({"reference", "input"})
+    abilities = frozenset({"reference", "input", "blocks", "data"})
 
     def __init__(self, identity: VirtualIdentity, bus: TriggerBus, models: Mapping[int, str]) -> None:
         self.transport = EmulatedTransport(models)
@@ -176,7 +139,12 @@ class VirtualCluster(ListPlayer):
         if command == "STATus:GENeral:STATE?":
             flags = "".join(f"{_FLAGS[code]}," for code in self.faults.conditions)
             return f"{'ERROR' if flags else 'OKAY'};{flags}\n".encode()
+        modules = self.modules.values()
+        for module in modules:
+            module.cut = "short" in self.faults
         answer = self.transport.exchange(command, block)
+        if not all(module.cut for module in modules):
+            self.faults.take("short")
         done = _RUNS.fullmatch(command)
         if done:
             {"ARM": self._armed, "START": self._started, "STOP": self._stopped}[done[1]]()
@@ -202,7 +170,7 @@ class VirtualCluster(ListPlayer):
         if not running or self.state is not RunState.ARMED:
             return
         try:
-            self._part = ClusterPart(self, [self._execute(*one) for one in running])
+            self._part = ClusterPart(self, self.modules, [self._execute(*one) for one in running])
             self.list = self._part.entries()
             self.bus.start(self)
         except (ProgramError, ScpiError) as error:
@@ -213,7 +181,7 @@ class VirtualCluster(ListPlayer):
         if self.state in (RunState.ARMED, RunState.RUN) and not self._in("ARMED"):
             self.abort()
 
-    def _execute(self, slot: int, module: EmulatedModule, sequencer: str) -> _Played:
+    def _execute(self, slot: int, module: EmulatedModule, sequencer: str) -> PlayedSequencer:
         """Execute the program of a sequencer. Raises :class:`ProgramError`."""
         settings = module.settings(sequencer)
         if not settings["seq_proc"]["sync_en"]:
@@ -221,7 +189,11 @@ class VirtualCluster(ListPlayer):
         waveforms, weights = module.waveforms(sequencer), module.weights(sequencer)
         integration = int(settings["acq"][0]["th_acq"]["non_weighed_integration_len"])
         lengths = ({index: len(data) for index, data in table.items()} for table in (waveforms, weights))
-        machine = Sequencer(next(lengths), integration, next(lengths))
+        counters = settings["seq_proc"]["trg"]
+        if any(int(one["count_threshold"]) != 1 for one in counters):
+            raise ProgramError(f"slot {slot}, sequencer {sequencer}: counts triggers to another number than 1")
+        inverted = {k for k, one in enumerate(counters, 1) if one["threshold_invert"]}
+        machine = Sequencer(next(lengths), integration, next(lengths), inverted)
         try:
             shots = machine.run(module.programs[sequencer])
         except ProgramError as error:
@@ -230,9 +202,9 @@ class VirtualCluster(ListPlayer):
         played = any(shot.bursts for shot in shots)
         if played and not settings["awg"][0]["mixer"]["en"]:
             raise ProgramError(f"slot {slot}, sequencer {sequencer}: its oscillator is off, which is not emulated")
-        return _Played(
+        return PlayedSequencer(
             slot, sequencer, module.output_of(sequencer), module.listens(sequencer), shots, waveforms, weights,
-            integration,
+            integration, TriggerRule.of(settings["acq"][0]),
         )  # fmt: skip
 
     def step(self, event: str) -> None:
@@ -272,123 +244,6 @@ class _InnerLo:
     def on(self) -> bool:
         """Whether it is on."""
         return self.cluster.modules[self.slot].lo(self.number).on
-
-
-@dataclass
-class ClusterPart:
-    """What a Cluster does in a run, shot after shot of all its sequencers together."""
-
-    player: VirtualCluster
-    sequencers: list[_Played]
-    lines: Mapping[int, int] = field(default_factory=dict)
-    mode: Mode = "integrated"
-
-    def entries(self) -> np.ndarray[Any, Any]:
-        """Return the list of the run. Raises :class:`ProgramError` for sequencers that are not in step."""
-        for one, shots in zip(self.sequencers, side_by_side([one.shots for one in self.sequencers]), strict=True):
-            one.shots = shots
-        grid = self.sequencers[0].shots
-        if not grid:
-            raise ProgramError("nothing is played: no program has a shot")
-        return np.array([(0, shots.count, shots.period) for shots in grid], LIST_ENTRY)
-
-    def first(self, entry: int) -> int:
-        """Return the earliest time of anything."""
-        times = [burst.time for p in self.sequencers for burst in p.shots[entry].bursts]
-        times += [one.time for p in self.sequencers for one in p.shots[entry].integrals]
-        return min(times, default=TRIGGER_LATENCY)
-
-    def bursts(self, entry: int, shift: int, offset: int) -> tuple[np.ndarray, list[np.ndarray], list[bytes]]:
-        """Return what is played on the chip's clock."""
-        rows: list[tuple[Any, ...]] = []
-        envelopes: list[np.ndarray[Any, Any]] = []
-        keys: list[bytes] = []
-        index: dict[bytes, int] = {}
-        for p in self.sequencers:
-            line = self.lines.get(10 * p.slot + p.output, -1)
-            for burst in p.shots[entry].bursts if line >= 0 else ():
-                gains = np.array(burst.gain) / _FULL_GAIN
-                scale = float(np.abs(gains).max())
-                i, q = p.waveforms[burst.i], p.waveforms[burst.q]
-                z = (gains[0] * i - 1j * gains[1] * q) / (scale or 1.0)
-                key = hashlib.blake2b(z.tobytes(), digest_size=16).digest()
-                if key not in index:
-                    index[key] = offset + len(envelopes)
-                    envelopes.append(z)
-                    keys.append(key)
-                frequency = burst.frequency / 4
-                phase = 2 * np.pi * (frequency * 1e-9 * burst.time - burst.phase / QUARTERS + frequency * shift / RATE)
-                rows.append((line, burst.time + shift, index[key], scale, phase, frequency))
-        return np.array(rows, BURST), envelopes, keys
-
-    def conditional(self, entry: int) -> bool:
-        """Return False: conditions are not emulated."""
-        return False
-
-    def conditions(self, entry: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return that nothing waits for a bit."""
-        return [], [(0, burst.time) for p in self.sequencers for burst in p.shots[entry].bursts]
-
-    def conditional_turns(self, entry: int) -> list[tuple[int, int, float, np.ndarray]]:
-        """Return nothing."""
-        return []
-
-    def marks(self, entry: int) -> list[tuple[int, int, int, int, int]]:
-        """Return nothing: markers switch the outputs."""
-        return []
-
-    def _integrals(self, entry: int) -> dict[tuple[int, int], list[tuple[_Played, Integral]]]:
-        """Return the integrals of a shot by the start and length of their windows, in order of time."""
-        found: dict[tuple[int, int], list[tuple[_Played, Integral]]] = {}
-        for p in self.sequencers:
-            for one in p.shots[entry].integrals if p.listens else ():
-                length = p.integration if one.weights is None else max(len(p.weights[w]) for w in one.weights)
-                found.setdefault((one.time, length), []).append((p, one))
-        return dict(sorted(found.items()))
-
-    def windows(self, entry: int, shift: int) -> tuple[Window, ...]:
-        """Return what is integrated on the chip's clock: two kernels of each integral, that of I and that of Q."""
-        windows = []
-        for (start, length), integrals in self._integrals(entry).items():
-            kernels = []
-            for p, one in integrals:
-                frequency = one.frequency / 4
-                turns = one.phase / QUARTERS - frequency * (one.time + shift) * 1e-9
-                for weight in one.weights or (None, None):
-                    weights = np.zeros(length, complex)
-                    own = np.ones(length) if weight is None else p.weights[weight]
-                    weights[: len(own)] = own * np.exp(2j * np.pi * turns)
-                    kernels.append(IntegrationKernel(frequency, weights))
-            windows.append(Window(start + shift, length, tuple(kernels)))
-        for before, after in pairwise(windows):
-            if after.start < before.start + before.length:
-                raise ScpiError(-221, f"windows from {before.start} and {after.start} overlap, which is not emulated")
-        return tuple(windows)
-
-    def sent(self, entry: int) -> list[tuple[int, int, ClassifiedBit]]:
-        """Return nothing: triggers are not emulated."""
-        return []
-
-    def decisions(self, entry: int) -> Mapping[int, tuple[int, ...]]:
-        """Return nothing."""
-        return {}
-
-    def deliver(self, entry: int, outcome: AcquiredData) -> None:
-        """Add the integrals of an entry to their bins."""
-        values = outcome.integrated
-        column = 0
-        for integrals in self._integrals(entry).values():
-            for p, one in integrals:
-                module = self.player.modules[p.slot]
-                module.overrange = module.overrange or outcome.overrange or "overrange" in self.player.faults
-                bins = module.bins(p.number, one.acquisition)
-                if values is None or bins is None:
-                    continue
-                which = one.bin + one.step * np.arange(p.shots[entry].count)
-                good = (which >= 0) & (which < len(bins))
-                i, q = values[:, column].real, values[:, column + 1].imag
-                module.add(bins, which[good], (i - 1j * q)[good])
-                column += 2
 
 
 def models_of(options: Mapping[str, Any]) -> dict[int, str]:

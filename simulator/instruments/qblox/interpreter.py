@@ -1,91 +1,24 @@
 """Q1ASM executed: what one sequencer plays and integrates, shot by shot, identical shots once.
 
-Of the instruction set version 1 that of a sequencer without conditions, triggers and TTL. A shot begins where the phase
+Of the instruction set version 1 that of a sequencer without waits for triggers and TTL. A shot begins where the phase
 of the oscillator is reset. A loop whose turns differ in nothing but the bins of their integrals is executed twice; what
-is left of it is counted. Times are ns.
+is left of it is counted. What a condition decides is executed both ways, until both are alike again. Times are ns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+from pulsed.simulator.instruments.qblox.pipeline import SETTERS, WORD, Pipeline, joined, signed
+from pulsed.simulator.instruments.qblox.shots import Asked, Counted, PlayedBurst, ProgramError, Shots, merged
 
 INSTRUCTIONS, REGISTERS = 16384, 64
-MIN_WAIT, MAX_WAIT = 4, 65535
-QUARTERS = 4 * 10**9
-"""Steps of the oscillator's phase in a turn: a quarter of a Hz for a ns."""
-TURN = 10**9
-_WORD = 1 << 32
+ADDRESSES = 15
 _MOST_STEPS = 20_000_000
 _TOKEN = re.compile(r"^(?:(\w+):)?\s*(?:(\w+)\s*(.*))?$")
-
-
-class ProgramError(Exception):
-    """The sequencer stops: an instruction cannot be carried out, or not by this emulation."""
-
-
-@dataclass(frozen=True)
-class PlayedBurst:
-    """Waveforms ``i`` and ``q``, by index, at ``time`` since the shot's start."""
-
-    time: int
-    i: int
-    q: int
-    gain: tuple[int, int]
-    phase: int
-    """Of the oscillator at ``time``, in 1 / :data:`QUARTERS` turns."""
-    frequency: int
-    """Quarters of a Hz."""
-
-
-@dataclass(frozen=True)
-class Integral:
-    """An acquisition at ``time`` since the shot's start; ``weights``: indices of those of I and Q, None: unweighed."""
-
-    time: int
-    acquisition: int
-    bin: int
-    weights: tuple[int, int] | None
-    phase: int
-    frequency: int
-    step: int = 0
-    """From the bin of one shot to that of the next."""
-
-
-@dataclass(frozen=True)
-class Shots:
-    """``count`` shots that are alike but for their bins, each ``period`` long; the last one lasts until the end."""
-
-    start: int
-    bursts: tuple[PlayedBurst, ...]
-    integrals: tuple[Integral, ...]
-    marker: int
-    count: int = 1
-    period: int = 0
-
-    def split(self, at: int) -> tuple[Shots, Shots]:
-        """Return the first ``at`` shots, and those after them."""
-        later = tuple(replace(one, bin=one.bin + at * one.step) for one in self.integrals)
-        rest = replace(self, start=self.start + at * self.period, integrals=later, count=self.count - at)
-        return replace(self, count=at), rest
-
-    def alike(self, other: Shots) -> bool:
-        """Whether another one is the same but for its bins."""
-        mine, theirs = (tuple(replace(one, bin=0, step=0) for one in shots.integrals) for shots in (self, other))
-        return (self.bursts, mine, self.marker) == (other.bursts, theirs, other.marker)
-
-
-@dataclass
-class _Parameters:
-    """What is set and becomes effective with the next latch."""
-
-    frequency: int = 0
-    phase: int = 0
-    gain: tuple[int, int] = (32767, 32767)
-    marker: int = 0
-    reset: bool = False
 
 
 @dataclass
@@ -97,26 +30,36 @@ class _LoopTurn:
     time: int
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Condition:
+    """What instructions wait for: counters by the bits of ``mask`` under an operator, and ns if it does not hold."""
+
+    mask: int
+    operator: int
+    otherwise: int
+
+
 class Sequencer:
-    """One run of a program. ``lengths``: samples of the waveforms by index."""
+    """One run of a program.
 
-    lengths: dict[int, int]
-    integration: int = 1024
-    """Samples of an unweighed integral."""
-    weights: dict[int, int] = field(default_factory=dict)
-    """Samples of the weights by index."""
-    time: int = 0
-    shots: list[Shots] = field(default_factory=list)
+    ``lengths``: samples of the waveforms by index. ``integration``: of an unweighed integral. ``weights``: of the
+    weights by index. ``inverted``: addresses whose counters are. ``forgets``: whether what is set of the oscillator is
+    dropped with the instruction that a condition skips, else it waits for the next one.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self, lengths: Mapping[int, int], integration: int = 1024, weights: Mapping[int, int] | None = None,
+        inverted: Collection[int] = (), forgets: bool = False,
+    ) -> None:  # fmt: skip
+        self.shots: list[Shots] = []
+        self._inverted, self._forgets = inverted, forgets
+        self._ways = [Pipeline(lengths, weights or {}, integration)]
         self._registers = [0] * REGISTERS
-        self._next, self._now = _Parameters(), _Parameters()
-        self._zero, self._offset = 0, 0  # when the oscillator had which phase
-        self._busy, self._window = 0, 0  # until when a waveform sounds, and a window is open
         self._used: dict[int, set[int]] = {}  # registers that what is played depends on, by open loop
         self._turns: dict[int, _LoopTurn] = {}
-        self._origin: int | None = None
+        self._condition: _Condition | None = None
+        self._counts = False
+        self._since: int | None = None  # when the counters were set to 0 in this shot
 
     def run(self, text: str) -> list[Shots]:
         """Execute a program and return its shots. Raises :class:`ProgramError` with the line."""
@@ -140,15 +83,26 @@ class Sequencer:
     def _finished(self) -> list[Shots]:
         """Return the shots with their periods, those that are alike and follow each other evenly as one."""
         found: list[Shots] = []
-        ends = [shots.start for shots in self.shots[1:]] + [self.time]
+        ends = [shots.start for shots in self.shots[1:]] + [self._only_way().time]
         for one, end in zip(self.shots, ends, strict=True):
-            shots = replace(one, period=(end - one.start) // one.count)
+            bursts = _simplified(one.bursts)
+            shots = replace(one, bursts=bursts, period=(end - one.start) // one.count)
             last = found[-1] if found else None
-            if last is not None and (merged := _merged(last, shots)) is not None:
-                found[-1] = merged
+            together = None if last is None else merged(last, shots)
+            if together is not None:
+                found[-1] = together
             else:
                 found.append(shots)
         return found
+
+    def _only_way(self) -> Pipeline:
+        """Return the one way that a run can go."""
+        if len(self._ways) > 1:
+            one = joined(self._ways)
+            if one is None:
+                raise ProgramError("what a condition decides does not take equally long, which is not emulated")
+            self._ways = [one]
+        return self._ways[0]
 
     # --- instructions --------------------------------------------------------------------------------------------
 
@@ -156,11 +110,11 @@ class Sequencer:
         """Carry out one instruction and return the place of the next."""
         if name in _ARITHMETIC:
             a, b = self._classic(arguments[0]), self._classic(arguments[1])
-            self._registers[_register(arguments[2])] = _ARITHMETIC[name](a, b) % _WORD
+            self._registers[_register(arguments[2])] = _ARITHMETIC[name](a, b) % WORD
         elif name == "move":
-            self._registers[_register(arguments[1])] = self._classic(arguments[0]) % _WORD
+            self._registers[_register(arguments[1])] = self._classic(arguments[0]) % WORD
         elif name == "not":
-            self._registers[_register(arguments[1])] = self._classic(arguments[0]) ^ (_WORD - 1)
+            self._registers[_register(arguments[1])] = self._classic(arguments[0]) ^ (WORD - 1)
         elif name == "loop":
             return self._loop(at, _register(arguments[0]), _target(arguments[1], labels))
         elif name in ("jmp", "jge", "jlt"):
@@ -176,24 +130,111 @@ class Sequencer:
             self._acquire(arguments)
             return
         values = [self._value(one) for one in arguments]
-        if name in _SETTERS:
-            self._set(name, values)
-        elif name in ("wait", "wait_sync"):
-            self._wait(values[0])
-        elif name == "upd_param":
-            self._latch()
-            self._wait(values[0])
-        elif name == "play":
-            self._play(*values)
+        if name in SETTERS:
+            for way in self._ways:
+                way.set(name, values)
+        elif name == "set_cond":
+            self._ask(*values)
+        elif name in ("wait_sync", "set_latch_en", "latch_rst"):
+            self._unconditional(name, values)
+        elif name in ("wait", "upd_param", "play"):
+            for way in self._playing_ways():
+                self._carry_out(way, name, values)
         else:
             raise ProgramError("not carried out by this emulation")
 
+    def _carry_out(self, way: Pipeline, name: str, values: list[int]) -> None:
+        if name == "play":
+            burst = way.play(values[0], values[1])
+            self.shots[-1] = replace(self.shots[-1], bursts=(*self.shots[-1].bursts, burst))
+        elif name == "upd_param":
+            if way.next.reset and (len(self._ways) > 1 or self._condition):
+                raise ProgramError("a shot begins on a condition, which is not emulated")
+            if way.latch():
+                self.shots.append(Shots(way.time, (), (), way.now.marker))
+                self._since = None
+        way.wait(values[-1])
+
+    def _unconditional(self, name: str, values: list[int]) -> None:
+        """Carry out what no condition skips."""
+        way = self._only_way()
+        if name == "wait_sync":
+            if self.shots:
+                raise ProgramError("waits for the others after it has begun, which is not emulated")
+            way.time = way.zero = 0
+        elif name == "set_latch_en":
+            self._counts = bool(values[0])
+        else:
+            self._since = way.since
+        way.wait(values[-1])
+
+    def _acquire(self, arguments: list[str]) -> None:
+        acquisition = self._value(arguments[0])
+        index = self._registers[_register(arguments[1])] if arguments[1][:1] == "R" else self._value(arguments[1])
+        numbers = [self._value(one) for one in arguments[2:]]
+        weights = (numbers[0], numbers[1]) if len(numbers) == 3 else None
+        if self._condition:
+            raise ProgramError("an integral on a condition, which is not emulated")
+        way = self._only_way()
+        one = way.acquire(acquisition, index, weights)
+        self.shots[-1] = replace(self.shots[-1], integrals=(*self.shots[-1].integrals, one))
+        way.wait(numbers[-1])
+
+    # --- conditions ----------------------------------------------------------------------------------------------
+
+    def _ask(self, enabled: int, mask: int, operator: int, otherwise: int) -> None:
+        """Have what follows wait for counters, or no longer."""
+        self._condition = None
+        if enabled:
+            if not 0 < mask < 1 << ADDRESSES or operator >= len(_OPERATORS):
+                raise ProgramError(f"no such condition: mask {mask}, operator {operator}")
+            if not self._counts:
+                raise ProgramError("the counters of triggers are not enabled")
+            if self._since is None:
+                raise ProgramError("asks for counters that were not set to 0 in this shot, which is not emulated")
+            self._condition = _Condition(mask, operator, otherwise)
+        elif len(self._ways) > 1:
+            one = joined(self._ways)
+            self._ways = self._ways if one is None else [one]
+
+    def _playing_ways(self) -> list[Pipeline]:
+        """Return the ways on which the next instruction is carried out; on the others it is waited instead."""
+        condition = self._condition
+        if condition is None:
+            return self._ways
+        assert self._since is not None, "who asks has set the counters to 0"
+        counters = [Counted(k + 1, self._since) for k in range(ADDRESSES) if condition.mask >> k & 1]
+        ways: list[Pipeline] = []
+        for way in self._ways:
+            self._note(counters, way.since)
+            open_ = [one for one in counters if one not in way.known]
+            answers = product((False, True), repeat=len(open_))
+            ways += [way.way(dict(zip(open_, answer, strict=True))) for answer in answers] if open_ else [way]
+        self._ways = ways
+        playing = []
+        for way in ways:
+            if _OPERATORS[condition.operator]([way.known[c] != (c.address in self._inverted) for c in counters]):
+                playing.append(way)
+            else:
+                way.skip(condition.otherwise, self._forgets)
+        return playing
+
+    def _note(self, counters: list[Counted], time: int) -> None:
+        """Note when counters are asked for."""
+        asked = {one.counter: one for one in self.shots[-1].asked}
+        for counter in counters:
+            known = asked.get(counter, Asked(counter, time, time))
+            asked[counter] = Asked(counter, min(known.first, time), max(known.last, time))
+        self.shots[-1] = replace(self.shots[-1], asked=tuple(asked.values()))
+
+    # --- loops ---------------------------------------------------------------------------------------------------
+
     def _loop(self, at: int, register: int, target: int) -> int:
         """Go on with a loop; when its last two turns are alike, count the turns that are left."""
-        left = (self._registers[register] - 1) % _WORD
+        left = (self._registers[register] - 1) % WORD
         self._registers[register] = left
         before = self._turns.get(at)
-        self._turns[at] = _LoopTurn(list(self._registers), len(self.shots), self.time)
+        self._turns[at] = _LoopTurn(list(self._registers), len(self.shots), self._only_way().time)
         if left and before is not None and self._foldable(before, register, self._used.get(at, set())):
             self._fold(before, register, left)
             left = self._registers[register]
@@ -215,106 +256,18 @@ class Sequencer:
         if one.count + other.count > 2 or not one.alike(other):
             return False
         changed = {k for k in range(REGISTERS) if self._registers[k] != before.registers[k]} - {register}
-        return not changed & used and other.start - one.start == self.time - before.time
+        return not changed & used and other.start - one.start == self._ways[0].time - before.time
 
     def _fold(self, before: _LoopTurn, register: int, left: int) -> None:
         last, first = self.shots.pop(), self.shots.pop()
         steps = [b.bin - a.bin for a, b in zip(first.integrals, last.integrals, strict=True)]
         integrals = tuple(replace(one, step=step) for one, step in zip(first.integrals, steps, strict=True))
         self.shots.append(replace(first, integrals=integrals, count=left + 2))
-        period = self.time - before.time
         for k in range(REGISTERS):
             change = self._registers[k] - before.registers[k]
-            self._registers[k] = (self._registers[k] + left * change) % _WORD
+            self._registers[k] = (self._registers[k] + left * change) % WORD
         self._registers[register] = 0
-        self.time += left * period
-        self._zero += left * period
-        self._busy += left * period
-        self._window += left * period
-        if self._origin is not None:
-            self._origin += left * period
-
-    def _set(self, name: str, values: list[int]) -> None:
-        following = self._next
-        if name == "set_freq":
-            following.frequency = _signed(values[0])
-            if abs(following.frequency) > 2 * 10**9:
-                raise ProgramError("beyond 500 MHz")
-        elif name == "set_ph":
-            following.phase = values[0] % TURN
-        elif name == "set_ph_delta":
-            following.phase = (following.phase + values[0]) % TURN
-        elif name == "set_awg_gain":
-            gain = _signed(values[0]), _signed(values[1])
-            if not all(-32768 <= one <= 32767 for one in gain):
-                raise ProgramError("beyond 16 bits")
-            following.gain = gain
-        elif name == "set_mrk":
-            following.marker = values[0]
-        else:
-            following.reset, following.phase = True, 0
-
-    def _latch(self) -> None:
-        """Make effective what was set."""
-        now, following = self._now, self._next
-        changed = (now.frequency, now.phase) != (following.frequency, following.phase)
-        if following.reset or changed:
-            if self.time < self._busy or self.time < self._window:
-                raise ProgramError("the oscillator changes while a waveform sounds or a window is open")
-            self._offset = 0 if following.reset else self._turned(self.time)
-            self._zero = self.time
-        if following.reset:
-            self._origin = self.time
-            self.shots.append(Shots(self.time, (), (), following.marker))
-        self._now = replace(following, reset=False)
-        self._next = replace(self._now)
-
-    def _turned(self, time: int) -> int:
-        """Return the phase that the oscillator has run through at ``time``, without its offset."""
-        return (self._offset + self._now.frequency * (time - self._zero)) % QUARTERS
-
-    def _phase(self) -> int:
-        return (self._turned(self.time) + self._now.phase * (QUARTERS // TURN)) % QUARTERS
-
-    def _play(self, i: int, q: int, wait: int) -> None:
-        for index in (i, q):
-            if index not in self.lengths:
-                raise ProgramError(f"there is no waveform {index}")
-        if self.time < self._busy:
-            raise ProgramError("a waveform begins while another one sounds, which this emulation does not cut")
-        self._latch()
-        burst = PlayedBurst(self._since(), i, q, self._now.gain, self._phase(), self._now.frequency)
-        self._busy = self.time + max(self.lengths[i], self.lengths[q])
-        self.shots[-1] = replace(self.shots[-1], bursts=(*self.shots[-1].bursts, burst))
-        self._wait(wait)
-
-    def _acquire(self, arguments: list[str]) -> None:
-        acquisition = self._value(arguments[0])
-        index = self._registers[_register(arguments[1])] if arguments[1][:1] == "R" else self._value(arguments[1])
-        numbers = [self._value(one) for one in arguments[2:]]
-        weights = (numbers[0], numbers[1]) if len(numbers) == 3 else None
-        for weight in weights or ():
-            if weight not in self.weights:
-                raise ProgramError(f"there are no weights {weight}")
-        length = self.integration if weights is None else max(self.weights[weight] for weight in weights)
-        if self.time < self._window:
-            raise ProgramError("a window begins while another one is open")
-        self._latch()
-        one = Integral(self._since(), acquisition, index, weights, self._phase(), self._now.frequency)
-        self._window = self.time + length
-        self.shots[-1] = replace(self.shots[-1], integrals=(*self.shots[-1].integrals, one))
-        self._wait(numbers[-1])
-
-    def _since(self) -> int:
-        """Return the time since the shot's start."""
-        if self._origin is None:
-            raise ProgramError("nothing has reset the phase, so this is in no shot")
-        return self.time - self._origin
-
-    def _wait(self, duration: int) -> None:
-        if not MIN_WAIT <= duration <= MAX_WAIT:
-            raise ProgramError(f"waits {duration} ns, legal {MIN_WAIT} to {MAX_WAIT}")
-        self.time += duration
+        self._ways[0].shift(left * (self._ways[0].time - before.time))
 
     def _value(self, argument: str) -> int:
         """Return an argument of what is played: a register's then counts, whatever turn of a loop it is in."""
@@ -334,9 +287,30 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "or": lambda a, b: a | b,
     "xor": lambda a, b: a ^ b,
     "asl": lambda a, b: a << (b & 31),
-    "asr": lambda a, b: _signed(a) >> (b & 31),
+    "asr": lambda a, b: signed(a) >> (b & 31),
 }
-_SETTERS = {"set_freq", "set_ph", "set_ph_delta", "set_awg_gain", "set_mrk", "reset_ph"}
+_OPERATORS: tuple[Callable[[list[bool]], bool], ...] = (
+    any, lambda v: not any(v), all, lambda v: not all(v), lambda v: sum(v) % 2 == 1, lambda v: sum(v) % 2 == 0,
+)  # fmt: skip
+
+
+def _simplified(bursts: tuple[PlayedBurst, ...]) -> tuple[PlayedBurst, ...]:
+    """Return bursts in order of time, those as one that are alike whatever some counter says."""
+    found = list(bursts)
+    k = 0
+    while k < len(found):
+        one = found[k]
+        for counter, came in one.condition:
+            other = tuple((c, v != (c == counter)) for c, v in one.condition)
+            twin = replace(one, condition=other)
+            if twin in found:
+                found.remove(twin)
+                k = found.index(one)
+                found[k] = replace(one, condition=tuple(x for x in one.condition if x != (counter, came)))
+                k = -1
+                break
+        k += 1
+    return tuple(sorted(found, key=lambda burst: burst.time)) if any(b.condition for b in bursts) else bursts
 
 
 def parse(text: str) -> tuple[list[tuple[int, str, list[str]]], dict[str, int]]:
@@ -357,45 +331,6 @@ def parse(text: str) -> tuple[list[tuple[int, str, list[str]]], dict[str, int]]:
     return code, labels
 
 
-def side_by_side(runs: Sequence[list[Shots]]) -> list[list[Shots]]:
-    """Return the shots of several sequencers in groups of the same sizes.
-
-    Raises :class:`ProgramError` unless all have as many shots, each with the same start and period.
-    """
-    ends = sorted({end for run in runs for end in accumulate(shots.count for shots in run)})
-    found = []
-    for run in runs:
-        groups, at, left = [], 0, list(run)
-        for end in ends:
-            if not left:
-                break
-            first, count = left.pop(0), end - at
-            if count < first.count:
-                first, rest = first.split(count)
-                left.insert(0, rest)
-            groups.append(first)
-            at = end
-        found.append(groups)
-    grids = [[(shots.start, shots.count, shots.period) for shots in groups] for groups in found]
-    for number, grid in enumerate(grids):
-        if grid != grids[0]:
-            raise ProgramError(f"the shots of sequencer {number} are not those of sequencer 0, which is not emulated")
-    return found
-
-
-def _merged(first: Shots, second: Shots) -> Shots | None:
-    """Return two groups of shots as one where they are alike, evenly spaced, and so are their bins; else None."""
-    if first.period != second.period or not first.alike(second):
-        return None
-    integrals = []
-    for a, b in zip(first.integrals, second.integrals, strict=True):
-        step = a.step if first.count > 1 else b.bin - a.bin
-        if b.bin != a.bin + step * first.count or (second.count > 1 and b.step != step):
-            return None
-        integrals.append(replace(a, step=step))
-    return replace(first, integrals=tuple(integrals), count=first.count + second.count)
-
-
 def _register(text: str) -> int:
     number = int(text[1:]) if text[:1] == "R" and text[1:].isdigit() else REGISTERS
     if number >= REGISTERS:
@@ -407,8 +342,3 @@ def _target(text: str, labels: dict[str, int]) -> int:
     if text[:1] != "@" or text[1:] not in labels:
         raise ProgramError(f"no label {text}")
     return labels[text[1:]]
-
-
-def _signed(value: int) -> int:
-    value %= _WORD
-    return value - _WORD if value >= _WORD // 2 else value

@@ -44,6 +44,8 @@ class EmulatedModule(ModuleDummyTransport):  # type: ignore[misc]  # qblox-instr
         self.programs: dict[str, str] = {}
         self._integrals: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
         self.overrange = False
+        self.cut = False
+        """Whether half of the data that it sends next are missing."""
 
     # --- what an emulation asks of it ----------------------------------------------------------------------------
 
@@ -181,7 +183,9 @@ class EmulatedModule(ModuleDummyTransport):  # type: ignore[misc]  # qblox-instr
             for _ in range(2):
                 scope = (b"", struct.pack("?", self.overrange), struct.pack("I", 0))
                 pieces += [self._encode_bin(piece, False) for piece in scope]
-            pieces.append(self._encode_bin(bins.tobytes(), number == len(held)))
+            sent = bins[: len(bins) // 2] if self.cut else bins
+            self.cut = False
+            pieces.append(self._encode_bin(sent.tobytes(), number == len(held)))
         self._bin_out = b"".join(pieces)
 
     def _arm(self, params: list[Any], args: list[Any], block: bytes) -> None:

@@ -49,6 +49,10 @@ class ClusterServer:
                 if command:
                     await self._held_up()
                     answer = self.instrument.exchange(f"SLOT{slot}:{command}" if slot else command, block)
+                    if (block or (answer or b"").startswith(b"#")) and self.instrument.faults.take("drop"):
+                        writer.write((answer or b"")[: len(answer or b"") // 2])
+                        writer.transport.abort()
+                        return
                     if answer is not None:
                         writer.write(answer)
                         await writer.drain()

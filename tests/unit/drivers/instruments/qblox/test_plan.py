@@ -17,7 +17,8 @@ from pulsed.drivers.programs import Transceived
 from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.model.device import load_device
 from pulsed.model.errors import ConfigError, InstrumentLimitError
-from pulsed.simulator.instruments.qblox.interpreter import QUARTERS, Sequencer
+from pulsed.simulator.instruments.qblox.interpreter import Sequencer
+from pulsed.simulator.instruments.qblox.pipeline import QUARTERS
 from pulsed.testing.chunks import make_chunk
 
 DEVICE = load_device(Path(pulsed.configs.__file__).parent / "examples" / "qblox.toml")

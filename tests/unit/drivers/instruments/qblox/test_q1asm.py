@@ -1,18 +1,23 @@
 """Programs of one sequencer: as text, to the maker's assembler, and executed."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsed.drivers.instruments.qblox.q1asm import (
     LEAD,
+    TURN,
+    Growth,
     IntegralStep,
     SequencerEntry,
     WaveformStep,
     instructions,
     program,
 )
-from pulsed.simulator.instruments.qblox.interpreter import QUARTERS, Sequencer
+from pulsed.simulator.instruments.qblox.interpreter import Sequencer
+from pulsed.simulator.instruments.qblox.pipeline import QUARTERS
 
 LENGTH = 40
 
@@ -25,9 +30,9 @@ def test_a_shot_as_text():
     pulse = WaveformStep(24, 0, 1, 16000, 250_000_000, 400, "d0 at 24")
     text = program([SequencerEntry([pulse, IntegralStep(100, 0, 0, 0, 400)], 1000, 200)], marker=3)
     assert text.splitlines() == [
-        "wait_sync 4", "set_mrk 3", "upd_param 4", "move 0,R3", "move 0,R1", "move 1000,R0", "set_freq 400", "shot0:",
+        "set_mrk 3", "upd_param 4", "wait_sync 4", "move 0,R4", "move 0,R1", "move 1000,R0", "set_freq 400", "shot0:",
         "reset_ph", "upd_param 28", "set_ph 250000000", "set_awg_gain 16000,16000", "play 0,1,76  # d0 at 24",
-        "acquire_weighed 0,R1,R3,R3,96", "add R1,1,R1", "nop", "loop R0,@shot0", "stop",
+        "acquire_weighed 0,R1,R4,R4,96", "add R1,1,R1", "nop", "loop R0,@shot0", "stop",
     ]  # fmt: skip
     assert instructions(text) == 17
 
@@ -126,3 +131,68 @@ def test_a_wrong_program_does_not_assemble():
     good, log = assemble("wait_sync 4\nplay 0,1\nstop\n")
     assert not good
     assert "2" in log
+
+
+# --- sweeps ----------------------------------------------------------------------------------------------------------
+
+GROWTHS = st.lists(
+    st.tuples(
+        st.builds(Growth, st.integers(0, 40), st.floats(-90, 90).filter(lambda g: not g or abs(g) > 1e-3),
+                  st.integers(0, TURN - 1), st.sampled_from([0, 0, 1000, -4])),
+        st.integers(LENGTH + 8, 90_000), st.booleans(),
+    ), min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@given(GROWTHS, st.integers(2, 9), st.integers(1, 5), st.integers(0, 300), st.integers(200, 90_000))
+def test_a_sweep_is_executed_point_by_point(parts, points, shots, longer, rest):
+    """Times, gains (one step of the DAC), phases and frequencies of every point; and the time of all of it."""
+    steps, growth, time = [], [], 100
+    frequency, hop = 4000, parts[0][0].frequency
+    for number, (more, gap, records) in enumerate(parts):
+        own = replace(more, time=more.time + (growth[-1].time if growth else 0), frequency=hop)
+        own = replace(own, phase=0, gain=0.0) if records else own
+        pulse = WaveformStep(time, 0, 1, 1000 + number, 7 * number, frequency)
+        steps.append(IntegralStep(time, 0, 0, 0, frequency) if records else pulse)
+        growth.append(own)
+        time += gap
+    longer += growth[-1].time
+    entry = SequencerEntry(steps, shots, time + LEAD + rest, points, growth, longer)
+    found = executed(program([entry, replace(entry, points=1, growth=(), longer=0)]))
+    periods = [group.period for group in found for _ in range(group.count)]
+    wanted = [entry.period + k * longer for k in range(points) for _ in range(shots)] + [entry.period] * shots
+    assert periods == wanted
+    at = 0
+    for group in found:
+        k = at // shots if at < points * shots else 0
+        bursts, integrals = iter(group.bursts), iter(group.integrals)
+        for step, own in zip(steps, growth, strict=True):
+            one = next(integrals) if isinstance(step, IntegralStep) else next(bursts)
+            assert one.time - LEAD == step.time + k * own.time
+            assert one.frequency == step.frequency + k * own.frequency
+            if isinstance(step, WaveformStep):
+                assert abs(one.gain[0] - step.gain - k * own.gain) <= 0.51
+                offset = (step.phase + k * own.phase) * 4
+                assert one.phase == (one.frequency * one.time + offset) % QUARTERS
+        at += group.count
+
+
+def test_a_rabi_experiment_is_one_loop_around_another():
+    pulse, readout = WaveformStep(0, 0, 1, 0, 5, 400), IntegralStep(100, 0, 0, 0, 400)
+    growth = (Growth(gain=327.67), Growth())
+    text = program([SequencerEntry([pulse, readout], 1000, 1200, 101, growth)])
+    assert instructions(text) < 25
+    groups = executed(text)
+    assert [group.count for group in groups] == [1000] * 101
+    assert groups[-1].bursts[0].gain == (32767, 32767)
+    assert groups[-1].integrals[0].bin == 100_000
+
+
+@pytest.mark.parametrize(
+    ("growth", "longer", "points"),
+    [(Growth(time=1000), 1000, 100), (Growth(time=-1), 0, 100), (Growth(time=20), 0, 100)],
+)
+def test_waits_that_no_register_can_hold_are_refused(growth, longer, points):
+    pulse = WaveformStep(50, 0, 1, 0, 5, 400)
+    with pytest.raises(ValueError, match="a wait that grows"):
+        program([SequencerEntry([pulse], 5, 1200, points, (growth,), longer)])

@@ -2,14 +2,9 @@
 
 import pytest
 
-from pulsed.simulator.instruments.qblox.interpreter import (
-    QUARTERS,
-    ProgramError,
-    Sequencer,
-    Shots,
-    parse,
-    side_by_side,
-)
+from pulsed.simulator.instruments.qblox.interpreter import Sequencer, parse
+from pulsed.simulator.instruments.qblox.pipeline import QUARTERS
+from pulsed.simulator.instruments.qblox.shots import ProgramError, Shots, side_by_side
 
 SHOT = "reset_ph\nupd_param 4\n"
 
