@@ -27,8 +27,10 @@ class OwnDaemon:
     closes, so that it does not outlive a caller that is killed.
     """
 
-    def __init__(self, home: Path, config: str = "sim5") -> None:
+    def __init__(self, home: Path, config: str = "sim5", emulated: bool = False) -> None:
         self.home = home
+        self.emulated = emulated
+        """Whether the instruments of the configuration are emulated beside it."""
         self.config = config
         self.log = home / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,7 +55,7 @@ class OwnDaemon:
     def start(self) -> None:
         """Start the process; :meth:`wait` says when it answers."""
         command = [sys.executable, "-m", "pulsed.cli", "serve", "--config", self.config, "--home", str(self.home)]
-        command += ["--url", "tcp://127.0.0.1:*", "--exit-with-stdin"]
+        command += ["--url", "tcp://127.0.0.1:*", "--exit-with-stdin", *(["--emulated"] if self.emulated else [])]
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit, transpile
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 
 import pulsed.configs
 from pulsed.compiler.compile import Compiler
@@ -368,7 +368,7 @@ def teleportation():
 
 def both_bits():
     """x where one bit is 1 and the other 0."""
-    circuit = QuantumCircuit(3, 3)
+    circuit = QuantumCircuit(QuantumRegister(3), ClassicalRegister(2), ClassicalRegister(1))
     circuit.x(0)
     circuit.measure([0, 1], [0, 1])
     with circuit.if_test((circuit.cregs[0], 1)):
@@ -427,7 +427,7 @@ def test_bursts_on_bits_are_those_on_awg8s(behind, rack, calibration, awg8s, cir
         known, bit = theirs.bits[index], mine.bits[first[tone]]
         # The kernels differ by the phase and the scale with which they are integrated.
         scale = theirs.windows[0].kernels[known.kernel].weights[0] / mine.windows[0].kernels[bit.kernel].weights[0]
-        turn = np.exp(2j * np.pi * 1e-9 * later * mine.windows[0].kernels[bit.kernel].frequency)
+        turn = np.exp(-2j * np.pi * 1e-9 * later * mine.windows[0].kernels[bit.kernel].frequency)
         assert abs(bit.threshold * abs(scale) - known.threshold) < 1e-4
         assert abs(np.exp(1j * (bit.angle + np.angle(scale * turn) - known.angle)) - 1) < 2e-3
 

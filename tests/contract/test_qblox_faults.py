@@ -97,8 +97,9 @@ def check(rack, behind, caught, kind, expected):
     behind.ask("clear")
     for module in behind.servers["cluster"].instrument.modules.values():
         module.overrange = False
-    rack.reconnect(after(30))
-    rack.play(chunk_of(rack), deadline=after(30))
+    if isinstance(error, InstrumentTimeoutError | InstrumentUnreachableError | WrongInstrumentError):
+        rack.reconnect(after(60))
+    rack.play(chunk_of(rack), deadline=after(60))
 
 
 @pytest.mark.parametrize("kind", ERRORS)

@@ -262,7 +262,7 @@ class ClusterDriver:
         wanted = {one.place for one in plan.sequencers}
         for place in [place for place in self._held if place not in wanted]:
             del self._held[place]
-            self._do(deadline, "taking a sequencer out", partial(self._take_out, place))
+            self._do(deadline, "taking a sequencer out", partial(self.frame.take_out, place))
         for one in plan.sequencers:
             if self._held.get(one.place) != one.name:
                 self._held.pop(one.place, None)
@@ -271,10 +271,6 @@ class ClusterDriver:
         self._step(_S.IDLE)
         self._uploaded = plan.name, work, plan
         return Handle(self.name, plan.name, self.epoch, tuple(range(len(entries_of(work)))))
-
-    def _take_out(self, place: Place) -> None:
-        """Have a sequencer start with the others no longer."""
-        self.frame.sequencer(place).sync_en(False)
 
     def verify(self, handle: Handle, deadline: float) -> None:
         """Ask whether the sequencers of ``handle`` hold something. Raises :class:`InstrumentMemoryLostError`."""

@@ -16,7 +16,7 @@ from itertools import chain, combinations, product
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.drivers.instruments.qblox.q1asm import MIN_WAIT, TURN, Predicate
+from pulsed.drivers.instruments.qblox.steps import MIN_WAIT, TURN, Predicate
 from pulsed.drivers.programs import Playback, Recording
 
 ADDRESSES = 15

@@ -35,6 +35,8 @@ class ClusterFrame:
     def __init__(self, connection: ClusterConnection, modules: Mapping[int, ModuleModel]) -> None:
         self.connection, self.modules = connection, modules
         self.subject = connection.subject
+        self._set_up: dict[Place, tuple[object, ...]] = {}
+        """What each sequencer that is used was set up for since all were disconnected."""
 
     @property
     def cluster(self) -> Any:
@@ -68,6 +70,7 @@ class ClusterFrame:
 
     def switch_off(self) -> None:
         """Stop, disconnect all outputs and inputs, switch the LOs off."""
+        self._set_up.clear()
         self.stop()
         for slot, model in self.modules.items():
             module = self.cluster.modules[slot - 1]
@@ -91,8 +94,29 @@ class ClusterFrame:
 
     def send(self, plan: SequencerPlan) -> None:
         """Set one sequencer up and send its sequence; an error of the assembler names line and pulse."""
+        wanted = plan.connection, plan.trigger, plan.counters
+        if self._set_up.get(plan.place) != wanted:
+            self._set_up.pop(plan.place, None)
+            self._prepare(plan)
+            self._set_up[plan.place] = wanted
         sequencer, module = self.sequencer(plan.place), self.cluster.modules[plan.slot - 1]
-        model = self.modules[plan.slot]
+        sequencer.sequence(plan.sequence())
+        if not module.get_assembler_status():
+            log = " ".join(str(module.get_assembler_log()).split())
+            self.connection.drain_errors()
+            raise InstrumentRefusedError(
+                f"{plan.title}: the program does not assemble", subject=self.subject, value=log[-400:]
+            )
+        self.check_queue()
+
+    def take_out(self, place: Place) -> None:
+        """Have a sequencer start with the others no longer."""
+        self._set_up.pop(place, None)
+        self.sequencer(place).sync_en(False)
+
+    def _prepare(self, plan: SequencerPlan) -> None:
+        """Connect a sequencer, and set all that its programs rely on."""
+        sequencer, model = self.sequencer(plan.place), self.modules[plan.slot]
         outputs = range(model.outputs if model.rf else 2 * model.outputs)
         ways = [f"connect_out{number}" for number in outputs]
         for way in [*ways, *(["connect_acq"] if model.rf and model.inputs else [])]:
@@ -105,15 +129,7 @@ class ClusterFrame:
             getattr(sequencer, name)(value)
         for address, inverted in plan.counters:
             sequencer.set_trigger_thresholding(address, 1, inverted)
-        sequencer.sequence(plan.sequence())
-        if not module.get_assembler_status():
-            log = " ".join(str(module.get_assembler_log()).split())
-            self.connection.drain_errors()
-            raise InstrumentRefusedError(
-                f"{plan.title}: the program does not assemble", subject=self.subject, value=log[-400:]
-            )
         sequencer.sync_en(True)
-        self.check_queue()
 
     @staticmethod
     def _of_input(plan: SequencerPlan) -> list[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pulsed.drivers.instruments.qblox.q1asm import FULL_GAIN, TURN, Growth, IntegralStep, Step, WaveformStep
+from pulsed.drivers.instruments.qblox.steps import FULL_GAIN, TURN, Growth, IntegralStep, Step, WaveformStep
 
 _PHASE = 10_000
 """Units of phase that a point may be off: 6e-5 rad."""

@@ -10,7 +10,7 @@ from pulsed.drivers.instruments.qblox.contents import ClusterPlan, Column, Draft
 from pulsed.drivers.instruments.qblox.feedback import FeedbackError, FeedbackPlan, plan_feedback
 from pulsed.drivers.instruments.qblox.modules import SEQUENCERS, ModuleModel, slot_of
 from pulsed.drivers.instruments.qblox.program_maker import ProgramMaker
-from pulsed.drivers.instruments.qblox.q1asm import MIN_WAIT
+from pulsed.drivers.instruments.qblox.steps import MIN_WAIT
 from pulsed.drivers.programs import Playback, PlayerWork, Recording, Rows, Transceived
 from pulsed.model.errors import InstrumentLimitError
 
@@ -34,8 +34,7 @@ def make_plan(work: PlayerWork, modules: Mapping[int, ModuleModel], subject: str
                 subject=subject, value=f"{number + 1} channels", legal=f"up to {SEQUENCERS} at once",
             )  # fmt: skip
         name = f"module {draft.slot} ({draft.model.name}), sequencer {number}"
-        maker = ProgramMaker(draft, number, envelopes, recording, feedback, name, subject)
-        plan, found = maker.make(entries)
+        plan, found = ProgramMaker(draft, number, entries, envelopes, recording, feedback, name, subject).make()
         sequencers.append(plan)
         columns |= found
     per_entry: list[list[Column]] = [[] for _ in range(len(entries))]

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -31,7 +30,9 @@ from pulsed.drivers.instruments.qblox.modules import (
     WEIGHT_SAMPLES,
     WEIGHTS,
 )
-from pulsed.drivers.instruments.qblox.q1asm import (
+from pulsed.drivers.instruments.qblox.q1asm import instructions, program
+from pulsed.drivers.instruments.qblox.shot_maker import Shot, ShotMaker, turned_back
+from pulsed.drivers.instruments.qblox.steps import (
     LEAD,
     MIN_WAIT,
     ChoiceStep,
@@ -39,10 +40,7 @@ from pulsed.drivers.instruments.qblox.q1asm import (
     ResetStep,
     SequencerEntry,
     WaveformStep,
-    instructions,
-    program,
 )
-from pulsed.drivers.instruments.qblox.shot_maker import EVENT, ROW, Shot, ShotMaker, turned_back
 from pulsed.drivers.programs import Envelopes, Recording, Rows
 from pulsed.drivers.sweeps import SHORTEST, Sweep, find_sweeps
 from pulsed.model.errors import InstrumentLimitError
@@ -57,45 +55,39 @@ class _Part:
     shot: Shot
     """The first one."""
     entry: SequencerEntry
-    factors: list[list[complex]]
-    """Of the integrals of each."""
+    integrals: list[tuple[list[int], list[complex]]]
+    """Of each of them: rows of the recording, and the factor of each."""
 
 
 class ProgramMaker:
     """Makes the program of one sequencer."""
 
     def __init__(
-        self, draft: Draft, number: int, envelopes: Envelopes, recording: Recording | None, feedback: FeedbackPlan,
-        name: str, subject: str,
+        self, draft: Draft, number: int, entries: Rows, envelopes: Envelopes, recording: Recording | None,
+        feedback: FeedbackPlan, name: str, subject: str,
     ) -> None:  # fmt: skip
         self.draft, self.number, self.envelopes = draft, number, envelopes
         self.recording, self.feedback = recording, feedback
-        self.maker = ShotMaker(draft, envelopes, feedback, name, subject)
-        self._list: list[tuple[int, int]] = []
-        self._events: list[list[Any]] = []
-        self._rows: list[list[Any]] = []
+        self._list: list[tuple[int, int]] = [(shots, period) for _, shots, period in entries.tolist()]
+        self._entries = entries
+        self.maker = ShotMaker(draft, envelopes, recording, feedback, entries["period"], name, subject)
 
     def refuse(self, message: str, value: object, legal: object) -> InstrumentLimitError:
         """Return the error about a limit of this sequencer."""
         return self.maker.refuse(message, value, legal)
 
-    def make(self, entries: Rows) -> tuple[SequencerPlan, dict[int, Column]]:
+    def make(self) -> tuple[SequencerPlan, dict[int, Column]]:
         """Return the plan, and the column of each row of the recording."""
-        self._list = [(shots, period) for _, shots, period in entries.tolist()]
         numbers, events = self.draft.numbers, self.draft.events
         recorded = None if self.recording is None or not len(numbers) else self.recording.rows[numbers]
-        self._events = _by_entry(events, EVENT, len(self._list))
-        self._rows = _by_entry(recorded, ROW, len(self._list), numbers.tolist())
         tables = [rows for rows in (events, recorded) if rows is not None]
-        parts = [part for sweep in find_sweeps(entries, *tables) for part in self._parts(sweep)]
-        columns, bins, entry = {}, 0, 0
+        parts = [part for sweep in find_sweeps(self._entries, *tables) for part in self._parts(sweep)]
+        columns, bins = {}, 0
         for part in parts:
-            for factors in part.factors:
-                own = self._rows[entry]
-                for place, (row, factor) in enumerate(zip(own, factors, strict=True)):
-                    columns[row[0]] = Column((self.draft.slot, self.number), bins + place, len(own), factor)
-                bins += self._list[entry][0] * len(own)
-                entry += 1
+            for rows, factors in part.integrals:
+                for place, (row, factor) in enumerate(zip(rows, factors, strict=True)):
+                    columns[row] = Column((self.draft.slot, self.number), bins + place, len(rows), factor)
+                bins += part.entry.shots * len(rows)
         try:
             counters = self._decide(parts)
         except FeedbackError as error:
@@ -107,16 +99,13 @@ class ProgramMaker:
 
     # --- sweeps --------------------------------------------------------------------------------------------------
 
-    def _shot(self, entry: int) -> Shot:
-        return self.maker.shot(entry, self._events[entry], self._rows[entry], self._list[entry][1])
-
     def _parts(self, sweep: Sweep) -> list[_Part]:
         """Return a sweep as one part where a loop can make it, else as several."""
         first, count = sweep.first, sweep.count
         if count == 1:
-            shot = self._shot(first)
+            shot = self.maker.shot(first)
             factors = [turned_back(*one) for one in shot.found]
-            return [_Part(shot, SequencerEntry(shot.steps, *self._list[first]), [factors])]
+            return [_Part(shot, SequencerEntry(shot.steps, *self._list[first]), [(shot.rows, factors)])]
         part = self._swept(sweep)
         if part is not None:
             return [part]
@@ -130,7 +119,7 @@ class ProgramMaker:
         """Return a sweep as a loop; None where its values, which are whole there, or its waits do not allow it."""
         first, count = sweep.first, sweep.count
         which = (0, 1, count // 2, count - 1)
-        shots = [self._shot(first + k) for k in which]
+        shots = [self.maker.shot(first + k) for k in which]
         growth = None if any(shot.choices for shot in shots) else growths([shot.steps for shot in shots], which)
         if growth is None:
             return None
@@ -147,7 +136,12 @@ class ProgramMaker:
             step = slope([value for _, value in own], which, 1.0)
             for k in range(count):
                 factors[k].append(turned_back(scale, found + k * step))
-        return _Part(shots[0], entry, factors)
+        # Rows are in order of entry, those of one entry in order of time.
+        count_of = len(shots[0].rows)
+        numbers = self.draft.numbers.tolist()
+        at = numbers.index(shots[0].rows[0]) if count_of else 0
+        rows = [numbers[at + k * count_of : at + (k + 1) * count_of] for k in range(count)]
+        return _Part(shots[0], entry, list(zip(rows, factors, strict=True)))
 
     # --- decisions -----------------------------------------------------------------------------------------------
 
@@ -169,14 +163,14 @@ class ProgramMaker:
             if uses:
                 self._check_room(shot, period)
                 busy = [(step.begin, step.begin + step.duration) for step in shot.steps]
-                frequency = shot.frequency or 0
+                frequency = shot.steps[0].frequency
                 times = resets(uses, [*busy, (period - LEAD, period)])
                 steps = sorted([*shot.steps, *(ResetStep(t, frequency) for t in times)], key=lambda step: step.begin)
                 part.entry = replace(part.entry, steps=steps)
         return tuple((a, a in inverted) for a in sorted({a for choice in choices for a in choice.addresses}))
 
     def _check_room(self, shot: Shot, period: int) -> None:
-        if any(step.frequency != shot.frequency for step in shot.steps):
+        if len({step.frequency for step in shot.steps}) > 1:
             raise self.refuse(
                 "its frequency changes where bits decide, and it is not known by how much the oscillator has turned",
                 "2 frequencies", "one frequency in a program that waits for bits",
@@ -237,17 +231,5 @@ class ProgramMaker:
 
 
 def _choice_step(step: WaveformStep, choice: Choice, asked: dict[int | None, Predicate]) -> ChoiceStep:
-    pulses = tuple((asked[phase], replace(step, phase=phase)) for phase in choice.phases)
+    pulses = tuple((asked[phase], step._replace(phase=phase)) for phase in choice.phases)
     return ChoiceStep(step.time, pulses, asked.get(None))
-
-
-def _by_entry(
-    rows: Rows | None, names: tuple[str, ...], count: int, numbers: Sequence[int] | None = None
-) -> list[list[Any]]:
-    """Return the fields ``names`` of the rows of each entry, after its number where there are ``numbers``."""
-    found: list[list[Any]] = [[] for _ in range(count)]
-    if rows is not None and len(rows):
-        fields = [rows[name].tolist() for name in names]
-        for entry, *own in zip(rows["entry"].tolist(), *([] if numbers is None else [numbers]), *fields, strict=True):
-            found[entry].append(own)
-    return found

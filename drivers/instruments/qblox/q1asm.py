@@ -7,233 +7,30 @@ integrated follows in order of time; each instruction waits until the next one. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
-LEAD = 4
-"""ns from where the oscillator has phase 0 to sample 0 of the shot: the shortest wait of an instruction."""
-MIN_WAIT, MAX_WAIT = 4, 65535
-"""ns that one instruction can wait."""
-FULL_GAIN = 32767
-TURN = 10**9
-"""Units of phase in a turn."""
-REGISTERS = 64
+from pulsed.drivers.instruments.qblox.registers import Grows, Registers
+from pulsed.drivers.instruments.qblox.steps import (
+    CONSTANT,
+    LEAD,
+    MAX_WAIT,
+    MIN_WAIT,
+    TURN,
+    ChoiceStep,
+    Growth,
+    IntegralStep,
+    Predicate,
+    ResetStep,
+    SequencerEntry,
+    Step,
+    WaveformStep,
+)
+
 _LONG = 65532
 """ns of one turn of a loop that waits."""
 _SHOTS, _BIN, _WAIT, _POINTS, _FIRST_WEIGHT = 0, 1, 2, 3, 4
 """Registers: shots left, the next bin, turns of a wait, points left, the numbers of weights, and then what is swept."""
-_WORD = 1 << 32
 _NO_CONDITION = "set_cond 0,0,0,0"
-
-
-@dataclass(frozen=True)
-class WaveformStep:
-    """A pair of waveforms, by their indices, from ``time`` on: ns since sample 0."""
-
-    time: int
-    i: int
-    q: int
-    gain: int
-    """Of :data:`FULL_GAIN`, for both paths."""
-    phase: int
-    """Of the oscillator's offset, in 1 / :data:`TURN` turns."""
-    frequency: int
-    """Of the oscillator, quarters of a Hz."""
-    comment: str = ""
-
-    @property
-    def begin(self) -> int:
-        """When its first instruction is carried out."""
-        return self.time
-
-    @property
-    def duration(self) -> int:
-        """The least from there to the next step."""
-        return MIN_WAIT
-
-
-@dataclass(frozen=True)
-class IntegralStep:
-    """A weighed integral into the next bin of an acquisition. Weights by their indices, for I and Q."""
-
-    time: int
-    acquisition: int
-    i: int
-    q: int
-    frequency: int
-    comment: str = ""
-    phase: int | None = None
-    """Of the oscillator's offset; None: as the step before it has left it."""
-
-    begin = WaveformStep.begin
-    duration = WaveformStep.duration
-
-
-@dataclass(frozen=True)
-class Predicate:
-    """What is asked of the counters of triggers: those of ``mask`` (bit 0: address 1) under an ``operator``."""
-
-    mask: int
-    operator: int
-    """0 any, 1 none, 2 all, 3 not all, 4 an odd number, 5 an even number of them."""
-
-
-@dataclass(frozen=True)
-class ChoiceStep:
-    """One of several pulses at ``time``, or none, as the counters of triggers say; the predicates exclude each other.
-
-    The processor skips nothing: where a condition does not hold, each instruction under it waits for 4 ns instead. So
-    what is chosen from takes the same time in all cases: waits before and after the pulse make up for the others.
-    """
-
-    time: int
-    pulses: tuple[tuple[Predicate, WaveformStep], ...]
-    silent: Predicate | None = None
-    """When nothing is played; None for a single pulse, and where one of the pulses always is."""
-
-    @property
-    def frequency(self) -> int:
-        """Of the oscillator, quarters of a Hz."""
-        return self.pulses[0][1].frequency
-
-    @property
-    def blocks(self) -> int:
-        """How many conditions there are."""
-        return len(self.pulses) + (self.silent is not None)
-
-    @property
-    def begin(self) -> int:
-        """When the first condition is asked for."""
-        return self.time - 2 * MIN_WAIT * (self.blocks - 1)
-
-    @property
-    def duration(self) -> int:
-        """From there until it is over."""
-        return self.time - self.begin + max(MIN_WAIT, 2 * MIN_WAIT * (self.blocks - 1))
-
-    def lines(self) -> Iterator[str]:
-        """Yield its instructions."""
-        last, end = self.blocks - 1, self.begin + self.duration - self.time
-        blocks: list[tuple[Predicate, WaveformStep | None]] = [*self.pulses]
-        if self.silent is not None:
-            blocks.append((self.silent, None))
-        for number, (asked, pulse) in enumerate(blocks):
-            yield f"set_cond 1,{asked.mask},{asked.operator},{MIN_WAIT}"
-            if pulse is not None:
-                yield from _settings(pulse)
-            if number < last:
-                yield f"wait {2 * MIN_WAIT * (last - number)}"
-                end_of_this = end - MIN_WAIT * (2 * (last - number) - 1)
-            else:
-                end_of_this = end
-            note = f"  # {pulse.comment}" if pulse is not None and pulse.comment else ""
-            yield f"wait {end_of_this}" if pulse is None else f"play {pulse.i},{pulse.q},{end_of_this}{note}"
-        yield _NO_CONDITION
-
-
-@dataclass(frozen=True)
-class ResetStep:
-    """All counters of triggers are set to 0."""
-
-    time: int
-    frequency: int
-
-    begin = WaveformStep.begin
-    duration = WaveformStep.duration
-
-
-Step: TypeAlias = WaveformStep | IntegralStep | ChoiceStep | ResetStep
-
-
-@dataclass(frozen=True)
-class Growth:
-    """By how much a step grows from point to point of a sweep, in the units of the step."""
-
-    time: int = 0
-    gain: float = 0.0
-    phase: int = 0
-    frequency: int = 0
-
-
-@dataclass(frozen=True)
-class SequencerEntry:
-    """What is done in each of ``shots`` shots, ``period`` ns apart; steps in order of time.
-
-    With ``points`` it is done for so many points of a sweep, of which each step has its ``growth``.
-    """
-
-    steps: Sequence[Step]
-    shots: int
-    period: int
-    points: int = 1
-    growth: Sequence[Growth] = ()
-    """Of each step."""
-    longer: int = 0
-    """By how much the period grows, ns."""
-
-    def growth_of(self, step: int) -> Growth:
-        """Return by how much a step grows."""
-        return self.growth[step] if self.growth else Growth()
-
-
-class RegistersError(ValueError):
-    """There are more values in a sweep than registers."""
-
-
-class _Registers:
-    """The registers of one sweep: each has a value that grows from point to point."""
-
-    def __init__(self, number: int, taken: int, points: int) -> None:
-        self.number, self.points, self.free = number, points, list(range(REGISTERS - 1, taken - 1, -1))
-        self.before: list[str] = []
-        """Done once."""
-        self.first: list[str] = []
-        """Done at the beginning of each point."""
-        self.after: list[str] = []
-        """Done at the end of each point."""
-        self._known: dict[tuple[str, int, float], str] = {}
-
-    def value(self, kind: str, start: int, step: float) -> str:
-        """Return what stands for a value in an instruction: itself, or a register. Raises :class:`RegistersError`."""
-        if not step:
-            return str(start)
-        key = kind, start, step
-        if key not in self._known:
-            self._known[key] = self._gain(start, step) if kind == "gain" else self._whole(kind, start, round(step))
-        return self._known[key]
-
-    def _take(self) -> str:
-        if not self.free:
-            raise RegistersError(f"more than {REGISTERS} registers")
-        return f"R{self.free.pop()}"
-
-    def _gain(self, start: int, step: float) -> str:
-        """A gain grows in steps of 1 / 65536 of its own."""
-        exact, shown = self._take(), self._take()
-        self.before.append(f"move {(start << 16) + (1 << 15)},{exact}")
-        self.first.append(f"asr {exact},16,{shown}")
-        self.after.append(_added(exact, round(step * 65536)))
-        return shown
-
-    def _whole(self, kind: str, start: int, step: int) -> str:
-        """Anything else in whole steps of what it is counted in."""
-        register = self._take()
-        if kind != "phase":
-            self.before.append(f"move {start % _WORD},{register}")
-            self.after.append(_added(register, step))
-            return register
-        label = f"turn{self.number}_{register}"
-        self.before.append(f"move {start % TURN},{register}")
-        self.after += [
-            f"add {register},{step % TURN},{register}", "nop", f"jlt {register},{TURN},@{label}",
-            f"sub {register},{TURN},{register}", f"{label}:",
-        ]  # fmt: skip
-        return register
-
-
-def _added(register: str, step: int) -> str:
-    return f"{'add' if step >= 0 else 'sub'} {register},{abs(step)},{register}"
 
 
 def program(entries: Iterable[SequencerEntry], marker: int = 0) -> str:
@@ -254,13 +51,13 @@ def program(entries: Iterable[SequencerEntry], marker: int = 0) -> str:
         lines.append(f"move 0,R{_BIN}")
     frequency: int | None = None
     for number, entry in enumerate(entries):
-        registers = _Registers(number, _FIRST_WEIGHT + len(weights), entry.points)
+        registers = Registers(number, _FIRST_WEIGHT + len(weights), entry.points)
         body, frequency, once = _shot(number, entry, weights, frequency, registers)
         lines += _points(number, entry, registers, [*once, f"shot{number}:", *body, f"loop R{_SHOTS},@shot{number}"])
     return "\n".join([*lines, "stop", ""])
 
 
-def _points(number: int, entry: SequencerEntry, registers: _Registers, shots: list[str]) -> Iterator[str]:
+def _points(number: int, entry: SequencerEntry, registers: Registers, shots: list[str]) -> Iterator[str]:
     """Yield the loop over the points of a sweep around that over the shots of one, where there is more than one."""
     if entry.points > 1:
         yield from registers.before
@@ -275,11 +72,11 @@ def _points(number: int, entry: SequencerEntry, registers: _Registers, shots: li
 
 
 def _shot(
-    number: int, entry: SequencerEntry, weights: dict[int, int], frequency: int | None, registers: _Registers
+    number: int, entry: SequencerEntry, weights: dict[int, int], frequency: int | None, registers: Registers
 ) -> tuple[list[str], int | None, list[str]]:
     """Return the lines of one shot, the oscillator's frequency at its end, and what is set once before the loop."""
     steps = entry.steps
-    growth = [entry.growth_of(k) for k in range(len(steps))]
+    growth = entry.growth or [CONSTANT] * len(steps)
     tuned = [(step.frequency, own.frequency) for step, own in zip(steps, growth, strict=True)]
     start = tuned[0] if tuned else (frequency, 0)
     hops = any(one != start for one in tuned)
@@ -290,14 +87,22 @@ def _shot(
     spare = _spare(number, entry)
     grows = [later - earlier for earlier, later in pairwise([0, *(own.time for own in growth), entry.longer])]
     lines = ["reset_ph", *(setting if hops else [])]
-    lines += _waiting("upd_param", LEAD + spare[0], f"wait{number}_0", _Grows(registers, grows[0]))
+    lines += _waiting("upd_param", LEAD + spare[0], f"wait{number}_0", Grows(registers, grows[0]))
     at = start
     for k, (step, wait) in enumerate(zip(steps, spare[1:], strict=True), 1):
         own = growth[k - 1]
+        if type(step) is WaveformStep and own is CONSTANT and tuned[k - 1] == at and wait <= MAX_WAIT - MIN_WAIT:
+            # What most programs consist of, without the ifs.
+            _, i, q, gain, phase, _, channel = step
+            note = f"  # {channel} at {step.time}" if channel else ""
+            lines += (
+                f"set_ph {phase % TURN}", f"set_awg_gain {gain},{gain}", f"play {i},{q},{wait + MIN_WAIT}{note}",
+            )  # fmt: skip
+            continue
         if tuned[k - 1] != at:
             at = tuned[k - 1]
             lines.append(f"set_freq {registers.value('frequency', step.frequency, own.frequency)}")
-        lines += _step_lines(step, wait, f"wait{number}_{k}", weights, own, _Grows(registers, grows[k]))
+        lines += _step_lines(step, wait, f"wait{number}_{k}", weights, own, Grows(registers, grows[k]))
     return lines, None if swept else at[0], [] if hops else setting
 
 
@@ -315,49 +120,58 @@ def _spare(number: int, entry: SequencerEntry) -> list[int]:
     return spare
 
 
-@dataclass(frozen=True)
-class _Grows:
-    """By how many ns a wait grows from point to point."""
-
-    registers: _Registers
-    step: int = 0
-
-    def split(self, wait: int) -> tuple[int, str]:
-        """Return what is waited at every point, and what stands for the rest; ValueError when that is too long."""
-        span = self.step * (self.registers.points - 1)
-        always = min(wait, wait + span) - MIN_WAIT
-        if always < MIN_WAIT or abs(span) > MAX_WAIT - MIN_WAIT:
-            raise ValueError(f"a wait that grows from {wait} ns by {span} ns")
-        return always, self.registers.value("wait", wait - always, self.step)
-
-
 def _step_lines(
-    step: Step, spare: int, label: str, weights: dict[int, int], growth: Growth, grows: _Grows
+    step: Step, spare: int, label: str, weights: dict[int, int], growth: Growth, grows: Grows
 ) -> Iterator[str]:
     """Yield the lines of a step, with ``spare`` ns between its end and the next one."""
     wait = step.duration + spare
     if isinstance(step, ChoiceStep):
-        yield from step.lines()
+        yield from _choice_lines(step)
         if 0 < spare < MIN_WAIT:
             raise ValueError(f"{spare} ns after what is chosen at {step.time} ns, none or at least {MIN_WAIT} ns")
         if spare:
             yield from _waiting("wait", spare, label, grows)
         return
-    note = "" if isinstance(step, ResetStep) or not step.comment else f"  # {step.comment}"
     if isinstance(step, ResetStep):
         yield from _waiting("latch_rst", wait, label, grows)
     elif isinstance(step, WaveformStep):
         yield f"set_ph {grows.registers.value('phase', step.phase % TURN, growth.phase)}"
         gain = grows.registers.value("gain", step.gain, growth.gain)
         yield f"set_awg_gain {gain},{gain}"
-        yield from _waiting(f"play {step.i},{step.q},", wait, label, grows, note)
+        yield from _waiting(f"play {step.i},{step.q},", wait, label, grows, _note(step))
     else:
         if step.phase is not None:
             yield f"set_ph {step.phase % TURN}"
         numbers = ",".join(f"R{_FIRST_WEIGHT + weights[w]}" for w in (step.i, step.q))
         # The processor needs an instruction between the change of a register and its use.
         after = [f"add R{_BIN},1,R{_BIN}", "nop"]
-        yield from _waiting(f"acquire_weighed {step.acquisition},R{_BIN},{numbers},", wait, label, grows, note, after)
+        acquire = f"acquire_weighed {step.acquisition},R{_BIN},{numbers},"
+        yield from _waiting(acquire, wait, label, grows, _note(step), after)
+
+
+def _choice_lines(step: ChoiceStep) -> Iterator[str]:
+    """Yield its instructions."""
+    last, end = step.blocks - 1, step.begin + step.duration - step.time
+    blocks: list[tuple[Predicate, WaveformStep | None]] = [*step.pulses]
+    if step.silent is not None:
+        blocks.append((step.silent, None))
+    for number, (asked, pulse) in enumerate(blocks):
+        yield f"set_cond 1,{asked.mask},{asked.operator},{MIN_WAIT}"
+        if pulse is not None:
+            yield from _settings(pulse)
+        if number < last:
+            yield f"wait {2 * MIN_WAIT * (last - number)}"
+            end_of_this = end - MIN_WAIT * (2 * (last - number) - 1)
+        else:
+            end_of_this = end
+        note = _note(pulse) if pulse is not None else ""
+        yield f"wait {end_of_this}" if pulse is None else f"play {pulse.i},{pulse.q},{end_of_this}{note}"
+    yield _NO_CONDITION
+
+
+def _note(step: WaveformStep | IntegralStep) -> str:
+    """Return the comment that says which pulse or window this is."""
+    return f"  # {step.channel} at {step.time}" if step.channel else ""
 
 
 def _settings(step: WaveformStep) -> tuple[str, str]:
@@ -365,7 +179,7 @@ def _settings(step: WaveformStep) -> tuple[str, str]:
 
 
 def _waiting(
-    instruction: str, wait: int, label: str, grows: _Grows, note: str = "", after: Sequence[str] = ()
+    instruction: str, wait: int, label: str, grows: Grows, note: str = "", after: Sequence[str] = ()
 ) -> Iterator[str]:
     """Yield an instruction that waits ``wait`` ns, with a loop behind it when that is longer than one can wait."""
     more = ""

@@ -7,73 +7,60 @@ both. What a sequencer integrates is the conjugate of what a Program asks for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import cmath
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pulsed.drivers.instruments.qblox.contents import Draft
 from pulsed.drivers.instruments.qblox.feedback import BitTurn, Choice, FeedbackError, FeedbackPlan, choose
-from pulsed.drivers.instruments.qblox.q1asm import (
-    FULL_GAIN,
-    LEAD,
-    MIN_WAIT,
-    TURN,
-    IntegralStep,
-    Step,
-    WaveformStep,
-)
+from pulsed.drivers.instruments.qblox.steps import FULL_GAIN, LEAD, MIN_WAIT, TURN, IntegralStep, Step, WaveformStep
 from pulsed.drivers.limits import real_phase
-from pulsed.drivers.programs import Envelopes
+from pulsed.drivers.programs import PLAYED, RECORDED, Envelopes, Recording, Rows
 from pulsed.model.errors import InstrumentLimitError
 
 _QUARTERS = 4 * 10**9
 """Steps of phase in a turn: a quarter of a Hz for a ns."""
 _ALIKE = 1e-6
 """Between the factors of two integrals whose bits have one threshold."""
-EVENT = ("envelope", "time", "amplitude", "phase", "frequency", "condition")
-Event: TypeAlias = tuple[int, int, float, float, float, int]
-"""These fields of a row of a playback."""
-ROW = ("kernel", "time", "length", "frequency", "feedback", "angle", "threshold")
-Row: TypeAlias = tuple[int, int, int, int, float, int, float, float]
-"""The number of a row of a recording, and these fields."""
+_ENTRY = 1 << 44
+"""More ns than a shot has."""
+_PLAYED, _INTEGRATED = 0, 1
 
 
 @dataclass
 class Shot:
-    """One entry in the making."""
+    """One entry."""
 
     entry: int
-    steps: list[Step] = field(default_factory=list)
-    found: list[tuple[complex, float]] = field(default_factory=list)
+    steps: list[Step]
+    rows: list[int]
+    """Numbers of the rows of the recording that are integrated."""
+    found: list[tuple[complex, float]]
     """Of each integral, what its weights were divided by, and the oscillator's phase less that of its row, turns."""
     choices: list[tuple[int, Choice]] = field(default_factory=list)
     """By place in ``steps``, where each has a pulse with the phase of no turn as yet."""
-    turns: list[BitTurn] = field(default_factory=list)
-    """What has turned the oscillator, on a bit or in all shots."""
-    frequency: int | None = None
-    phase: int = 0
-    turned: int = 0
-    """What the oscillator has run through at ``at``."""
-    at: int = -LEAD
-    busy: int = 0
-    uncertain: bool = False
-    """Whether the phase that the oscillator was left with depends on bits."""
 
 
 def turned_back(scale: complex, found: float) -> complex:
     """Return the factor of an integral whose weights were divided by ``scale``, ``found`` turns ahead of its row."""
-    return complex(scale * np.exp(-2j * np.pi * (found % 1.0)))
+    return scale * cmath.exp(-2j * cmath.pi * (found % 1.0))
 
 
 class ShotMaker:
-    """Makes the shots of one sequencer, and what they need: waveforms and weights. ``name``: of it, for errors."""
+    """Makes the shots of one sequencer, and what they need: waveforms and weights.
+
+    ``periods``: of each entry, ns. ``name``: of the sequencer, for errors.
+    """
 
     def __init__(
-        self, draft: Draft, envelopes: Envelopes, feedback: FeedbackPlan, name: str, subject: str
+        self, draft: Draft, envelopes: Envelopes, recording: Recording | None, feedback: FeedbackPlan,
+        periods: npt.NDArray[np.int64], name: str, subject: str,
     ) -> None:  # fmt: skip
-        self.draft, self.envelopes, self.feedback, self.name, self.subject = draft, envelopes, feedback, name, subject
+        self.draft, self.envelopes, self.recording, self.feedback = draft, envelopes, recording, feedback
+        self.name, self.subject = name, subject
         self.waveforms: dict[int, int] = {}
         """Row of the envelope table → index of its I."""
         self.weights: dict[tuple[int, int, int], int] = {}
@@ -82,6 +69,10 @@ class ShotMaker:
         """What the weights were divided by."""
         self.boundary: tuple[complex, float, float] | None = None
         """Factor, angle and threshold of the integrals that become bits."""
+        self._bounds = [0] * (len(periods) + 1)
+        self._turns: dict[int, list[BitTurn]] = {}
+        self._deciding = False
+        self._lay_out(periods)
 
     def refuse(self, message: str, value: object, legal: object) -> InstrumentLimitError:
         """Return the error about a limit of this sequencer."""
@@ -90,93 +81,152 @@ class ShotMaker:
             value=str(value), legal=str(legal),
         )  # fmt: skip
 
-    def shot(self, entry: int, played: Sequence[Event], rows: Sequence[Row], period: int) -> Shot:
-        """Return what is done in a shot in order of time, and the factor of each integral."""
-        order: list[tuple[int, int, int, Any]] = []
-        for event in played:
-            order.append((event[1], -1 if event[0] < 0 else 0, 0, event))
-        order += [(row[2], 1, row[0], row) for row in rows]
-        order.sort(key=lambda item: item[:2])
-        shot, last = Shot(entry), -LEAD
-        for time, kind, _, item in order:
-            if kind < 0:
-                shot.turns.append(BitTurn(item[5], time, round(-item[3] / (2 * np.pi) * TURN)))
-                continue
-            if time - last < MIN_WAIT:
-                raise self.refuse(
-                    f"at sample {time} something follows too closely", f"{time - last} ns", f"from {MIN_WAIT} ns"
-                )
-            last = time
-            if kind == 0:
-                self._play(shot, item)
-            else:
-                self._integrate(shot, item)
-        if period - LEAD - last < MIN_WAIT:
+    # --- all entries at once -------------------------------------------------------------------------------------
+
+    def _lay_out(self, periods: npt.NDArray[np.int64]) -> None:
+        """Put what is played and integrated in order, and follow the oscillator through it."""
+        events = np.empty(0, PLAYED) if self.draft.events is None else self.draft.events
+        turn = events["envelope"] < 0
+        for entry, time, phase, condition in zip(
+            *(events[name][turn].tolist() for name in ("entry", "time", "phase", "condition")), strict=True
+        ):
+            units = round(-phase / (2 * np.pi) * TURN)
+            self._turns.setdefault(entry, []).append(BitTurn(condition, time, units))
+        events, numbers = events[~turn], self.draft.numbers
+        rows = np.empty(0, RECORDED) if self.recording is None else self.recording.rows[numbers]
+        self._deciding = bool(self._turns) or bool(events["condition"].any())
+        both = {name: np.concatenate([events[name], rows[name]]) for name in ("entry", "time", "frequency")}
+        kind = np.repeat([_PLAYED, _INTEGRATED], [len(events), len(rows)])
+        order = np.lexsort((kind, both["time"], both["entry"]))
+        entry, time, frequency = (both[name][order] for name in ("entry", "time", "frequency"))
+        kind = kind[order]
+        self._bounds = np.searchsorted(entry, np.arange(len(periods) + 1)).tolist()
+        first = np.diff(entry, prepend=-1) != 0
+        tuned = np.rint(4 * frequency).astype(np.int64)
+        passed = np.where(first, time + LEAD, np.diff(time, prepend=0))
+        self._check_gaps(passed, time, entry, first, periods)
+        turned = np.cumsum(np.where(first, tuned, np.roll(tuned, 1)) * passed % _QUARTERS)
+        began = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+        turned = (turned - np.concatenate([[0], turned])[began]) % _QUARTERS
+        angle = np.concatenate([events["phase"], np.zeros(len(rows))])[order]
+        turns = -angle / (2 * np.pi) + frequency * time * 1e-9 - turned / _QUARTERS
+        own = np.rint((turns % 1.0) * TURN).astype(np.int64) % TURN
+        # A window is integrated with the phase of the pulse before it.
+        last = np.maximum.accumulate(np.where(kind == _PLAYED, np.arange(len(kind)), -1))
+        phase = np.where((last >= 0) & (last >= began), own[last], 0)
+        self._check_changes(first, kind, time, tuned, phase, self._ends(events, rows, order, entry, time))
+        self._kinds, self._times, self._tuned = kind.tolist(), time.tolist(), tuned.tolist()
+        self._phases = phase.tolist()
+        self._found = (turned / _QUARTERS + phase / TURN - frequency * time * 1e-9).tolist()
+        where = order - np.where(kind == _PLAYED, 0, len(events))
+        self._pulses = self._of_pulses(events)
+        self._rows = self._of_rows(rows, numbers)
+        self._at = where.tolist()
+
+    def _check_gaps(
+        self, passed: npt.NDArray[np.int64], time: npt.NDArray[np.int64], entry: npt.NDArray[np.int32],
+        first: npt.NDArray[np.bool_], periods: npt.NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        if (passed < MIN_WAIT).any():
+            at = int(np.argmax(passed < MIN_WAIT))
             raise self.refuse(
-                "the shot ends too early after its last event", f"{period} ns", f"from {last + LEAD + MIN_WAIT} ns"
+                f"at sample {time[at]} something follows too closely", f"{passed[at]} ns", f"from {MIN_WAIT} ns"
             )
+        last = np.append(first[1:], True)[: len(first)]
+        ends = np.full(len(periods), -LEAD)
+        ends[entry[last]] = time[last]
+        if (periods - LEAD - ends < MIN_WAIT).any():
+            at = int(np.argmax(periods - LEAD - ends < MIN_WAIT))
+            legal = f"from {ends[at] + LEAD + MIN_WAIT} ns"
+            raise self.refuse("the shot ends too early after its last event", f"{periods[at]} ns", legal)
+
+    def _ends(
+        self, events: Rows, rows: Rows, order: npt.NDArray[np.intp], entry: npt.NDArray[np.int32],
+        time: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.int64]:  # fmt: skip
+        """Return until when something sounds or is integrated of all that came before, by row."""
+        padded = np.array([self.feedback.padded.get(number, 0) for number in self.draft.numbers.tolist()], np.int64)
+        lengths = np.concatenate([self.envelopes.lengths[events["envelope"]], rows["length"] + padded])[order]
+        ends = np.maximum.accumulate(time + lengths + entry.astype(np.int64) * _ENTRY)
+        return np.concatenate([[0], ends[:-1]]) - entry.astype(np.int64) * _ENTRY if len(ends) else ends
+
+    def _check_changes(
+        self, first: npt.NDArray[np.bool_], kind: npt.NDArray[np.int64], time: npt.NDArray[np.int64],
+        tuned: npt.NDArray[np.int64], phase: npt.NDArray[np.int64], busy: npt.NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """Nothing may sound, and no window be open, while the oscillator changes."""
+        changes = ~first & ((tuned != np.roll(tuned, 1)) | (phase != np.roll(phase, 1))) & (time < busy)
+        if changes.any():
+            at = int(np.argmax(changes))
+            raise self.refuse(
+                f"at sample {time[at]} the oscillator would change within a pulse or a window", f"sample {time[at]}",
+                f"from sample {busy[at]}",
+            )  # fmt: skip
+
+    def _of_pulses(self, events: Rows) -> list[tuple[int, int, int]]:
+        """Return index of the waveform, gain and condition of each pulse."""
+        for envelope in events["envelope"].tolist():
+            if envelope not in self.waveforms:
+                self.waveforms[envelope] = 2 * len(self.waveforms)
+        gains = np.minimum(np.rint(events["amplitude"] * FULL_GAIN), FULL_GAIN).astype(np.int64)
+        known = self.waveforms
+        indices = [known[envelope] for envelope in events["envelope"].tolist()]
+        return list(zip(indices, gains.tolist(), events["condition"].tolist(), strict=True))
+
+    def _of_rows(self, rows: Rows, numbers: npt.NDArray[np.intp]) -> list[tuple[Any, ...]]:
+        """Return number, index of the weights, scale and the rule of its bit of each integral."""
+        found = []
+        for number, kernel, length, told, angle, threshold in zip(
+            numbers.tolist(), *(rows[name].tolist() for name in ("kernel", "length", "feedback", "angle", "threshold")),
+            strict=True,
+        ):  # fmt: skip
+            key = kernel, length, self.feedback.padded.get(number, 0)
+            if key not in self.weights:
+                self.weights[key] = len(self.weights)
+                weights = np.full(length, 1 / length, complex) if kernel < 0 else self.envelopes.read(kernel)
+                self.scales[key] = complex(np.abs(weights).max() * np.exp(1j * real_phase(weights)))
+            found.append((number, self.weights[key], self.scales[key], told, angle, threshold))
+        return found
+
+    # --- one entry -----------------------------------------------------------------------------------------------
+
+    def shot(self, entry: int) -> Shot:
+        """Return what is done in a shot in order of time. Raises :class:`InstrumentLimitError` for bits."""
+        begin, end = self._bounds[entry], self._bounds[entry + 1]
+        shot, played, recorded = Shot(entry, [], [], []), self.draft.channels[0], self.draft.channels[-1]
+        uncertain = False
+        for k in range(begin, end):
+            time, frequency, phase = self._times[k], self._tuned[k], self._phases[k]
+            if self._kinds[k] == _PLAYED:
+                index, gain, condition = self._pulses[self._at[k]]
+                if self._deciding:
+                    phase, uncertain = self._decided(shot, time, condition, phase)
+                shot.steps.append(WaveformStep(time, index, index + 1, gain, phase, frequency, played))
+                continue
+            number, index, scale, told, angle, threshold = self._rows[self._at[k]]
+            if told and self.feedback.addresses:
+                self._tell(turned_back(scale, self._found[k]), angle, threshold)
+            shot.rows.append(number)
+            shot.found.append((scale, self._found[k]))
+            own = phase if uncertain else None
+            shot.steps.append(IntegralStep(time, 0, index, index, frequency, recorded, own))
+            uncertain = False
         return shot
 
-    def _go_on(self, shot: Shot, time: int, frequency: float) -> int:
-        """Take the oscillator to ``time``; return its new frequency in quarters of a Hz."""
-        wanted = round(4 * frequency)
-        if shot.frequency is None:
-            shot.frequency = wanted
-        shot.turned, shot.at = (shot.turned + shot.frequency * (time - shot.at)) % _QUARTERS, time
-        return wanted
-
-    def _change(self, shot: Shot, time: int, frequency: int, phase: int) -> None:
-        """Set the oscillator; nothing may sound, and no window be open, while it changes."""
-        if time < shot.busy and (frequency, phase) != (shot.frequency, shot.phase):
-            raise self.refuse(
-                f"at sample {time} the oscillator would change within a pulse or a window", f"sample {time}",
-                f"from sample {shot.busy}",
-            )  # fmt: skip
-        shot.frequency, shot.phase = frequency, phase
-
-    def _play(self, shot: Shot, event: Event) -> None:
-        envelope, time, amplitude, angle, frequency, condition = event
-        wanted = self._go_on(shot, time, frequency)
-        turns = -angle / (2 * np.pi) + frequency * time * 1e-9 - shot.turned / _QUARTERS
-        phase = round((turns % 1.0) * TURN) % TURN
-        index = self.waveforms.setdefault(envelope, 2 * len(self.waveforms))
-        gain = min(FULL_GAIN, round(amplitude * FULL_GAIN))
-        comment = f"{self.draft.channels[0]} at {time}"
-        phase = (phase + sum(turn.phase for turn in shot.turns if not turn.condition)) % TURN
-        turned = [turn for turn in shot.turns if turn.condition]
-        decided = bool(condition or turned)
-        if decided:
-            try:
-                choice = choose(self.feedback, shot.entry, time, condition, turned, phase)
-            except FeedbackError as error:
-                program_ = f"at sample {time} of program {shot.entry}"
-                raise self.refuse(f"{program_}: {error.message}", error.value, error.legal) from None
-            shot.choices.append((len(shot.steps), choice))
-        self._change(shot, time, wanted, phase)
-        shot.uncertain = decided
-        shot.steps.append(WaveformStep(time, index, index + 1, gain, phase, wanted, comment))
-        shot.busy = max(shot.busy, time + int(self.envelopes.lengths[envelope]))
-
-    def _integrate(self, shot: Shot, row: Row) -> None:
-        number, kernel, time, length, frequency, told, angle, threshold = row
-        wanted = self._go_on(shot, time, frequency)
-        self._change(shot, time, wanted, shot.phase)
-        padded = self.feedback.padded.get(number, 0)
-        key = kernel, length, padded
-        if key not in self.weights:
-            self.weights[key] = len(self.weights)
-            weights = np.full(length, 1 / length, complex) if kernel < 0 else self.envelopes.read(kernel)
-            self.scales[key] = float(np.abs(weights).max()) * np.exp(1j * real_phase(weights))
-        found = shot.turned / _QUARTERS + shot.phase / TURN - frequency * time * 1e-9
-        factor = turned_back(self.scales[key], found)
-        if told and self.feedback.addresses:
-            self._tell(factor, angle, threshold)
-        shot.found.append((self.scales[key], found))
-        index, comment = self.weights[key], f"{self.draft.channels[-1]} at {time}"
-        phase = shot.phase if shot.uncertain else None
-        shot.steps.append(IntegralStep(time, 0, index, index, wanted, comment, phase))
-        shot.uncertain = False
-        shot.busy = max(shot.busy, time + length + padded)
+    def _decided(self, shot: Shot, time: int, condition: int, phase: int) -> tuple[int, bool]:
+        """Return the phase of a pulse after the turns that are no question, and whether there are questions."""
+        before = [turn for turn in self._turns.get(shot.entry, ()) if turn.time <= time]
+        phase = (phase + sum(turn.phase for turn in before if not turn.condition)) % TURN
+        asked = [turn for turn in before if turn.condition]
+        if not condition and not asked:
+            return phase, False
+        try:
+            choice = choose(self.feedback, shot.entry, time, condition, asked, phase)
+        except FeedbackError as error:
+            program = f"at sample {time} of program {shot.entry}"
+            raise self.refuse(f"{program}: {error.message}", error.value, error.legal) from None
+        shot.choices.append((len(shot.steps), choice))
+        return phase, True
 
     def _tell(self, factor: complex, angle: float, threshold: float) -> None:
         """Note what makes a bit of an integral: the settings of a sequencer hold one rule."""

@@ -18,7 +18,8 @@ from pulsed.drivers.instruments.qblox.feedback import (
     predicates,
     resets,
 )
-from pulsed.drivers.instruments.qblox.q1asm import (
+from pulsed.drivers.instruments.qblox.q1asm import program
+from pulsed.drivers.instruments.qblox.steps import (
     LEAD,
     TURN,
     ChoiceStep,
@@ -27,7 +28,6 @@ from pulsed.drivers.instruments.qblox.q1asm import (
     ResetStep,
     SequencerEntry,
     WaveformStep,
-    program,
 )
 from pulsed.simulator.instruments.qblox.interpreter import Sequencer
 

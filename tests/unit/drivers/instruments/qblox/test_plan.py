@@ -12,7 +12,7 @@ from pulsed.drivers.instruments.qblox.driver import capabilities_of
 from pulsed.drivers.instruments.qblox.limits import check_work
 from pulsed.drivers.instruments.qblox.modules import MODELS, read_modules, slot_of
 from pulsed.drivers.instruments.qblox.plan import make_plan
-from pulsed.drivers.instruments.qblox.q1asm import FULL_GAIN, LEAD
+from pulsed.drivers.instruments.qblox.steps import FULL_GAIN, LEAD
 from pulsed.drivers.programs import Transceived
 from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.model.device import load_device
@@ -26,9 +26,10 @@ MODULES = read_modules("cluster", DEVICE.instruments["cluster"].options)
 CAN = capabilities_of(MODULES)
 
 
-def made(shift=60, **options):
+def made(shift=60, points=2, **options):
     """Return a chunk's work with windows ``shift`` ns after their pulses."""
-    programs = partition_chunk(make_chunk(DEVICE, (0.1, 0.2), **options), DEVICE)
+    amplitudes = tuple(0.1 + 0.1 * k for k in range(2)) if points == 2 else (0.1,) * points
+    programs = partition_chunk(make_chunk(DEVICE, amplitudes, **options), DEVICE)
     recording = programs.recordings["cluster"]
     rows, entries = recording.rows.copy(), recording.entries.copy()
     rows["time"] += shift
@@ -80,6 +81,56 @@ def test_phases_and_frequencies_are_those_of_the_events_turned_over():
             assert abs(burst.gain[0] / FULL_GAIN - event["amplitude"]) <= 0.5 / FULL_GAIN
             wanted = 2 * np.pi * event["frequency"] * event["time"] * 1e-9 - event["phase"]
             assert abs(np.angle(np.exp(1j * (2 * np.pi * burst.phase / QUARTERS - wanted)))) < 1e-6
+
+
+@pytest.mark.parametrize("field", ["amplitude", "phase", "frequency", "time", "nothing"])
+def test_a_sweep_plays_and_integrates_what_each_of_its_programs_would(field):
+    """One loop; every point within a step of the DAC, and the integrals' factors as well."""
+    work = made(points=40, shots=10)
+    playback, recording = work.playback, work.recording
+    number = np.repeat(np.arange(40), len(playback.events) // 40)
+    rows = np.repeat(np.arange(40), len(recording.rows) // 40)
+    step = {"amplitude": 0.017, "phase": 2.2, "frequency": 1_000_000.25, "time": 24}.get(field, 0)
+    playback.events["amplitude"] = 0.1
+    if step:
+        drive = np.array([playback.channels[slot][0] == "d" for slot in playback.events["slot"]])
+        moved = drive | (field == "time")
+        playback.events[field][moved] += (step * number)[moved].astype(playback.events[field].dtype)
+    if field == "time":  # a wait has to be at least twice the shortest to grow
+        playback.events["time"] += 8
+        recording.rows["time"] += 8 + step * rows
+        for entries in (playback.entries, recording.entries):
+            entries["length"] += 8 + step * np.arange(40)
+            entries["period"] += 8 + step * np.arange(40)
+    plan = plan_of(work)
+    for one in plan.sequencers:
+        assert one.text.count("loop R0") == 1
+        mine = playback.events[[playback.channels[slot] == one.channels[0] for slot in playback.events["slot"]]]
+        bursts = [burst for shots in executed(one) for _ in range(shots.count // 10) for burst in shots.bursts]
+        for burst, event in zip(bursts, mine, strict=True):
+            assert burst.time - LEAD == event["time"]
+            assert abs(burst.frequency / 4 - event["frequency"]) <= 0.25
+            assert abs(burst.gain[0] / FULL_GAIN - event["amplitude"]) <= 1.01 / FULL_GAIN
+            wanted = 2 * np.pi * event["frequency"] * event["time"] * 1e-9 - event["phase"]
+            assert abs(np.angle(np.exp(1j * (2 * np.pi * burst.phase / QUARTERS - wanted)))) < 2e-4
+    for entry in range(40):
+        alone = plan_of(entry_of(work, entry))
+        for column, other in zip(plan.columns[entry], alone.columns[0], strict=True):
+            assert abs(column.factor - other.factor) < 2e-4 * abs(other.factor)
+            assert column.first == 10 * entry
+
+
+def entry_of(work, entry):
+    """Return one entry of ``work``."""
+
+    def part(whole, rows, name):
+        own = rows[rows["entry"] == entry].copy()
+        own["entry"] = 0
+        one = slice(entry, entry + 1)
+        return replace(whole, entries=whole.entries[one].copy(), programs=whole.programs[one], **{name: own})
+
+    playback, recording = work.playback, work.recording
+    return Transceived(part(playback, playback.events, "events"), part(recording, recording.rows, "rows"))
 
 
 def test_columns_say_where_the_integrals_of_a_row_are():

@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulsed.drivers.instruments.qblox.q1asm import (
-    LEAD,
-    TURN,
-    Growth,
-    IntegralStep,
-    SequencerEntry,
-    WaveformStep,
-    instructions,
-    program,
-)
+from pulsed.drivers.instruments.qblox.q1asm import instructions, program
+from pulsed.drivers.instruments.qblox.steps import LEAD, TURN, Growth, IntegralStep, SequencerEntry, WaveformStep
 from pulsed.simulator.instruments.qblox.interpreter import Sequencer
 from pulsed.simulator.instruments.qblox.pipeline import QUARTERS
 
@@ -27,7 +19,7 @@ def executed(text):
 
 
 def test_a_shot_as_text():
-    pulse = WaveformStep(24, 0, 1, 16000, 250_000_000, 400, "d0 at 24")
+    pulse = WaveformStep(24, 0, 1, 16000, 250_000_000, 400, "d0")
     text = program([SequencerEntry([pulse, IntegralStep(100, 0, 0, 0, 400)], 1000, 200)], marker=3)
     assert text.splitlines() == [
         "set_mrk 3", "upd_param 4", "wait_sync 4", "move 0,R4", "move 0,R1", "move 1000,R0", "set_freq 400", "shot0:",
