@@ -177,6 +177,7 @@ class ClusterDriver:
     def _forget(self) -> None:
         """Take nothing for held, and no setting for sent."""
         self.epoch += 1
+        self.frame.forget()
         self._held.clear()
         self._set.clear()
         self._changed.clear()

@@ -43,6 +43,10 @@ class ClusterFrame:
         """The maker's object."""
         return self.connection.cluster
 
+    def forget(self) -> None:
+        """Take no sequencer for set up."""
+        self._set_up.clear()
+
     def sequencer(self, place: Place) -> Any:
         """Return the maker's object of a sequencer."""
         slot, number = place
@@ -70,7 +74,7 @@ class ClusterFrame:
 
     def switch_off(self) -> None:
         """Stop, disconnect all outputs and inputs, switch the LOs off."""
-        self._set_up.clear()
+        self.forget()
         self.stop()
         for slot, model in self.modules.items():
             module = self.cluster.modules[slot - 1]
