@@ -47,6 +47,8 @@ from pulsed.model.errors import (
     InstrumentChangedError,
     InstrumentError,
     InstrumentMemoryLostError,
+    InstrumentOverheatedError,
+    InstrumentReferenceLostError,
     InstrumentTimeoutError,
     InstrumentUnreachableError,
     WrongInstrumentError,
@@ -120,11 +122,23 @@ class ClusterDriver:
         except InstrumentError as error:
             if isinstance(error, InstrumentTimeoutError | InstrumentUnreachableError):
                 self.connection.close()  # what it still answers is not to be taken for another answer
-            else:
-                with suppress(Exception):  # what is left in the queue would fail whatever is asked next
-                    self.connection.drain_errors()
+                self._step(_S.FAULT)
+                raise
+            with suppress(Exception):  # what is left in the queue would fail whatever is asked next
+                self.connection.drain_errors()
             self._step(_S.FAULT)
+            self._raise_condition(deadline)  # a frame that is unwell refuses this and that
             raise
+
+    def _raise_condition(self, deadline: float) -> None:
+        """Raise the error of what the frame itself says is wrong, if anything."""
+        try:
+            with self.connection.talking(deadline, "its status"):
+                self.frame.check_conditions()
+        except (InstrumentOverheatedError, InstrumentReferenceLostError):
+            raise
+        except InstrumentError:  # it is the first error that counts
+            pass
 
     # --- connection ----------------------------------------------------------------------------------------------
 

@@ -68,7 +68,9 @@ class ProgramMaker:
     ) -> None:  # fmt: skip
         self.draft, self.number, self.envelopes = draft, number, envelopes
         self.recording, self.feedback = recording, feedback
-        self._list: list[tuple[int, int]] = [(shots, period) for _, shots, period in entries.tolist()]
+        self._list: list[tuple[int, int]] = list(
+            zip(entries["shots"].tolist(), entries["period"].tolist(), strict=True)
+        )
         self._entries = entries
         self.maker = ShotMaker(draft, envelopes, recording, feedback, entries["period"], name, subject)
 
