@@ -19,7 +19,7 @@ export MKL_NUM_THREADS := 1
 # Where it is set, each of the hundreds of processes that the tests start would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: environments demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools test-web clean help
+.PHONY: environments demo findings test test-legacy test-oldest mutants fuzz fuzz-wire laws month blind bringup imports chaos check docs bench peers test-peers test-tools test-vendors test-web clean help
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -122,6 +122,7 @@ laws: $(STAMP) ## every property of hypothesis with fresh examples, LAWS_ROUNDS=
 	@for round in $$(seq $(LAWS_ROUNDS)); do seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "round $$round, SEED=$$seed"; \
 		$(BIN)/python -m pytest -q $(PARALLEL) -m hypothesis --hypothesis-seed=$$seed tests/unit tests/contract || exit 1; done
 
+VENDOR_PROGRAMS ?= 200
 BLIND_SEEDS ?= 2 3 4 6 7 8 9 10
 FUZZ_FRAMES ?= 1000000
 fuzz-wire: $(STAMP) ## FUZZ_FRAMES=1000000 mutated frames at both sockets of a daemon, before and after the key (six minutes); `make test` has 20,000
@@ -138,6 +139,10 @@ chaos: $(STAMP) ## kill and stop processes while jobs are played: CHAOS_FAULTS=2
 BRINGUP_SEEDS ?= 1 2 3 4 5 6 7 8
 BRINGUP_QUBITS ?= 5
 BRINGUP_KILLS ?= 20
+test-vendors: $(STAMP) ## 200 random circuits to the assemblers of makers and to other people's simulators (VENDOR_PROGRAMS=N)
+	@$(BIN)/pip install -q --no-deps --upgrade --target build/vendors q1simulator==1.3.4
+	@PYTHONPATH=build/vendors VENDOR_PROGRAMS="$(VENDOR_PROGRAMS)" $(BIN)/python -m pytest -q tests/vendors
+
 bringup: $(STAMP) ## bring up chips that nobody has tuned to, with kills (BRINGUP_SEEDS="1 2 ...", about 15 min each)
 	@BRINGUP_SEEDS="$(BRINGUP_SEEDS)" BRINGUP_QUBITS="$(BRINGUP_QUBITS)" BRINGUP_KILLS="$(BRINGUP_KILLS)" $(BIN)/python -m pytest -q -s tests/system/test_bringup.py
 

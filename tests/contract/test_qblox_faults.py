@@ -136,8 +136,8 @@ def test_every_kind_is_in_the_matrix():
 def test_a_firmware_that_the_package_does_not_know_is_named(behind):
     """It says so when connecting, which leaves no socket behind; the maker's driver alone leaves one."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        answer = "Qblox,Cluster MM,7," + " ".join(f"{b}Version=0.1.0 {b}Build=01/12/2026-00:00:00 {b}Hash=0x1 {b}Dirty=0" for b in
-                                                  ("fw", "kmod", "sw", "cfgMan"))  # fmt: skip
+        build = "{0}Version=0.1.0 {0}Build=01/12/2026-00:00:00 {0}Hash=0x1 {0}Dirty=0"
+        answer = "Qblox,Cluster MM,7," + " ".join(build.format(one) for one in ("fw", "kmod", "sw", "cfgMan"))
         left = []
 
         def serve():
