@@ -23,21 +23,21 @@ _KEPT = ("envelope", "condition", "kernel", "length", "feedback", "angle", "thre
 
 
 @dataclass(frozen=True)
-class Sweep:
+class EntrySweep:
     """Entries ``first`` to ``first + count - 1``: the rows of the first one grow by equal steps from entry to entry."""
 
     first: int
     count: int
 
 
-def find_sweeps(entries: Rows, *tables: Rows) -> list[Sweep]:
+def find_sweeps(entries: Rows, *tables: Rows) -> list[EntrySweep]:
     """Return all entries as sweeps, of one entry each where nothing is regular.
 
     ``entries``: :data:`~pulsed.drivers.programs.LIST`. ``tables``: rows sorted by entry, of what is played or recorded.
     """
     count = len(entries)
     if count < 2:
-        return [Sweep(first, 1) for first in range(count)]
+        return [EntrySweep(first, 1) for first in range(count)]
     # Whether each entry but the first can follow the one before it, and by which steps.
     can = entries["shots"][1:] == entries["shots"][:-1]
     steps = [np.diff(entries["period"].astype(float))[:, None]]
@@ -67,7 +67,7 @@ def find_sweeps(entries: Rows, *tables: Rows) -> list[Sweep]:
 
 def _runs(
     can: npt.NDArray[np.bool_], steps: npt.NDArray[np.float64], tolerance: npt.NDArray[np.float64]
-) -> list[Sweep]:
+) -> list[EntrySweep]:
     """Return the longest runs in which each entry can follow by the same step."""
     same = can[1:] & can[:-1] & (np.abs(np.diff(steps, axis=0)) <= tolerance).all(axis=1)
     found, first, count = [], 0, len(can) + 1
@@ -78,10 +78,10 @@ def _runs(
             while stop < count and same[stop - 2]:
                 stop += 1
         if stop - first < SHORTEST:
-            found.append(Sweep(first, 1))
+            found.append(EntrySweep(first, 1))
             first += 1
         else:
-            found.append(Sweep(first, stop - first))
+            found.append(EntrySweep(first, stop - first))
             first = stop
     return found
 
@@ -92,7 +92,7 @@ def _alike(sizes: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
-def _of_part(entries: Rows, tables: tuple[Rows, ...], part: tuple[int, int]) -> list[Sweep]:
+def _of_part(entries: Rows, tables: tuple[Rows, ...], part: tuple[int, int]) -> list[EntrySweep]:
     """Return the sweeps of the entries ``part``."""
     first, stop = part
     own = []
@@ -101,4 +101,4 @@ def _of_part(entries: Rows, tables: tuple[Rows, ...], part: tuple[int, int]) -> 
         mine = rows[low:high].copy()
         mine["entry"] -= first
         own.append(mine)
-    return [Sweep(first + one.first, one.count) for one in find_sweeps(entries[first:stop], *own)]
+    return [EntrySweep(first + one.first, one.count) for one in find_sweeps(entries[first:stop], *own)]

@@ -144,11 +144,9 @@ def test_a_firmware_that_the_package_does_not_know_is_named(behind):
             for _ in range(2):
                 peer, _ = server.accept()
                 with peer:
-                    peer.recv(100)
-                    peer.sendall(answer.encode() + b"\n")
-                    peer.settimeout(10)
+                    peer.settimeout(30)
                     while peer.recv(100):  # ends when the driver closes its socket
-                        pass
+                        peer.sendall(answer.encode() + b"\n")
                 left.append(peer)
 
         thread = threading.Thread(target=serve, daemon=True)

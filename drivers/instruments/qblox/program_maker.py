@@ -42,7 +42,7 @@ from pulsed.drivers.instruments.qblox.steps import (
     WaveformStep,
 )
 from pulsed.drivers.programs import Envelopes, Recording, Rows
-from pulsed.drivers.sweeps import SHORTEST, Sweep, find_sweeps
+from pulsed.drivers.sweeps import SHORTEST, EntrySweep, find_sweeps
 from pulsed.model.errors import InstrumentLimitError
 
 Counters: TypeAlias = tuple[tuple[int, bool], ...]
@@ -101,7 +101,7 @@ class ProgramMaker:
 
     # --- sweeps --------------------------------------------------------------------------------------------------
 
-    def _parts(self, sweep: Sweep) -> list[_Part]:
+    def _parts(self, sweep: EntrySweep) -> list[_Part]:
         """Return a sweep as one part where a loop can make it, else as several."""
         first, count = sweep.first, sweep.count
         if count == 1:
@@ -112,12 +112,12 @@ class ProgramMaker:
         if part is not None:
             return [part]
         half = count // 2 if count >= 2 * SHORTEST else 1
-        pieces = [Sweep(first, half), Sweep(first + half, count - half)]
+        pieces = [EntrySweep(first, half), EntrySweep(first + half, count - half)]
         if half == 1:
-            pieces = [Sweep(first + k, 1) for k in range(count)]
+            pieces = [EntrySweep(first + k, 1) for k in range(count)]
         return [part for piece in pieces for part in self._parts(piece)]
 
-    def _swept(self, sweep: Sweep) -> _Part | None:
+    def _swept(self, sweep: EntrySweep) -> _Part | None:
         """Return a sweep as a loop; None where its values, which are whole there, or its waits do not allow it."""
         first, count = sweep.first, sweep.count
         which = (0, 1, count // 2, count - 1)

@@ -178,7 +178,7 @@ class VirtualCluster(ListPlayer):
             self.step("fail")
 
     def _stopped(self) -> None:
-        if self.state in (RunState.ARMED, RunState.RUN) and not self._in("ARMED"):
+        if self.state in (RunState.ARMED, RunState.RUN, RunState.FAULT) and not self._in("ARMED"):
             self.abort()
 
     def _execute(self, slot: int, module: EmulatedModule, sequencer: str) -> PlayedSequencer:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsed.drivers.programs import LIST, PLAYED, RECORDED
-from pulsed.drivers.sweeps import SHORTEST, SWEPT, Sweep, find_sweeps
+from pulsed.drivers.sweeps import SHORTEST, SWEPT, EntrySweep, find_sweeps
 
 
 def listed(count, shots=100, period=1000, longer=0):
@@ -24,47 +24,51 @@ def rows_of(sizes, dtype=PLAYED):
 def test_a_rabi_experiment_is_one_sweep():
     rows = rows_of([2] * 101)
     rows["amplitude"][::2] = np.linspace(0, 0.9, 101)
-    assert find_sweeps(listed(101), rows) == [Sweep(0, 101)]
+    assert find_sweeps(listed(101), rows) == [EntrySweep(0, 101)]
 
 
 @pytest.mark.parametrize("field", SWEPT)
 def test_each_field_may_grow(field):
     rows = rows_of([1] * 20)
     rows[field] = 3 * np.arange(20)
-    assert find_sweeps(listed(20, longer=8), rows) == [Sweep(0, 20)]
+    assert find_sweeps(listed(20, longer=8), rows) == [EntrySweep(0, 20)]
 
 
 @pytest.mark.parametrize("field", ["envelope", "condition"])
 def test_what_does_not_grow_ends_a_sweep(field):
     rows = rows_of([1] * 20)
     rows[field][7:] = 1
-    assert find_sweeps(listed(20), rows) == [Sweep(0, 7), Sweep(7, 13)]
+    assert find_sweeps(listed(20), rows) == [EntrySweep(0, 7), EntrySweep(7, 13)]
 
 
 def test_phases_grow_through_a_turn():
     rows = rows_of([1] * 20)
     rows["phase"] = np.remainder(2.1 * np.arange(20) + np.pi, 2 * np.pi) - np.pi
-    assert find_sweeps(listed(20), rows) == [Sweep(0, 20)]
+    assert find_sweeps(listed(20), rows) == [EntrySweep(0, 20)]
 
 
 def test_another_number_of_rows_begins_another():
     """In any of the tables; nothing is played in the first entry of a Rabi experiment that begins at 0."""
     rows = rows_of([0, *[1] * 10, *[2] * 5])
     recorded = rows_of([1] * 14 + [2] * 2, RECORDED)
-    assert find_sweeps(listed(16), rows, recorded) == [Sweep(0, 1), Sweep(1, 10), *(Sweep(k, 1) for k in range(11, 16))]
+    assert find_sweeps(listed(16), rows, recorded) == [
+        EntrySweep(0, 1),
+        EntrySweep(1, 10),
+        *(EntrySweep(k, 1) for k in range(11, 16)),
+    ]
 
 
 def test_other_shots_and_uneven_periods_end_a_sweep():
     entries = listed(12)
     entries["shots"][6:] = 7
-    assert find_sweeps(entries) == [Sweep(0, 6), Sweep(6, 6)]
+    assert find_sweeps(entries) == [EntrySweep(0, 6), EntrySweep(6, 6)]
     entries = listed(12)
     entries["period"][6:] += 1
-    assert find_sweeps(entries) == [Sweep(0, 6), Sweep(6, 6)]
+    assert find_sweeps(entries) == [EntrySweep(0, 6), EntrySweep(6, 6)]
 
 
 def test_two_or_three_points_are_no_sweep():
-    assert find_sweeps(listed(SHORTEST - 1)) == [Sweep(k, 1) for k in range(SHORTEST - 1)]
+    assert find_sweeps(listed(SHORTEST - 1)) == [EntrySweep(k, 1) for k in range(SHORTEST - 1)]
     assert find_sweeps(listed(0)) == []
 
 
