@@ -100,7 +100,7 @@ class ClusterPlan:
 
 
 @dataclass
-class Draft:
+class SequencerDraft:
     """A sequencer in the making."""
 
     slot: int

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pulsed.drivers.instruments.qblox.contents import ClusterPlan, Column, Draft, SequencerPlan
+from pulsed.drivers.instruments.qblox.contents import ClusterPlan, Column, SequencerDraft, SequencerPlan
 from pulsed.drivers.instruments.qblox.feedback import FeedbackError, FeedbackPlan, plan_feedback
 from pulsed.drivers.instruments.qblox.modules import SEQUENCERS, ModuleModel, slot_of
 from pulsed.drivers.instruments.qblox.program_maker import ProgramMaker
@@ -53,15 +53,17 @@ def _feedback(playback: Playback | None, recording: Recording | None, subject: s
         ) from None
 
 
-def _drafts(playback: Playback | None, recording: Recording | None, modules: Mapping[int, ModuleModel]) -> list[Draft]:
+def _drafts(
+    playback: Playback | None, recording: Recording | None, modules: Mapping[int, ModuleModel]
+) -> list[SequencerDraft]:
     """Return the sequencers that are needed: one for each channel, which also integrates where it can."""
-    drafts: dict[tuple[int, str], Draft] = {}
+    drafts: dict[tuple[int, str], SequencerDraft] = {}
     if playback is not None:
         for slot in np.unique(playback.events["slot"]).tolist():
             events = playback.events[playback.events["slot"] == slot]
             module, pair = slot_of(int(events["pair"][0]))
             channel = playback.channels[slot]
-            drafts[module, channel] = Draft(module, modules[module], pair, 0, [channel], events)
+            drafts[module, channel] = SequencerDraft(module, modules[module], pair, 0, [channel], events)
     for slot in [] if recording is None else np.unique(recording.rows["slot"]).tolist():
         assert recording is not None
         numbers = np.flatnonzero(recording.rows["slot"] == slot)
@@ -69,7 +71,7 @@ def _drafts(playback: Playback | None, recording: Recording | None, modules: Map
         channel = recording.channels[slot]
         partner = drafts.get((module, f"m{channel[1:]}"))
         if partner is None or partner.events is None or _too_close(partner.events, recording.rows[numbers]):
-            partner = drafts[module, channel] = Draft(module, modules[module])
+            partner = drafts[module, channel] = SequencerDraft(module, modules[module])
         partner.input = pair
         partner.channels.append(channel)
         partner.numbers = numbers

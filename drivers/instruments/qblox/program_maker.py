@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pulsed.drivers.instruments.qblox.contents import Column, Draft, SequencerPlan, Trigger
+from pulsed.drivers.instruments.qblox.contents import Column, SequencerDraft, SequencerPlan, Trigger
 from pulsed.drivers.instruments.qblox.feedback import (
     Choice,
     FeedbackError,
@@ -63,7 +63,7 @@ class ProgramMaker:
     """Makes the program of one sequencer."""
 
     def __init__(
-        self, draft: Draft, number: int, entries: Rows, envelopes: Envelopes, recording: Recording | None,
+        self, draft: SequencerDraft, number: int, entries: Rows, envelopes: Envelopes, recording: Recording | None,
         feedback: FeedbackPlan, name: str, subject: str,
     ) -> None:  # fmt: skip
         self.draft, self.number, self.envelopes = draft, number, envelopes

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pulsed.drivers.instruments.qblox.contents import Draft
+from pulsed.drivers.instruments.qblox.contents import SequencerDraft
 from pulsed.drivers.instruments.qblox.feedback import BitTurn, Choice, FeedbackError, FeedbackPlan, choose
 from pulsed.drivers.instruments.qblox.steps import FULL_GAIN, LEAD, MIN_WAIT, TURN, IntegralStep, Step, WaveformStep
 from pulsed.drivers.limits import real_phase
@@ -56,7 +56,7 @@ class ShotMaker:
     """
 
     def __init__(
-        self, draft: Draft, envelopes: Envelopes, recording: Recording | None, feedback: FeedbackPlan,
+        self, draft: SequencerDraft, envelopes: Envelopes, recording: Recording | None, feedback: FeedbackPlan,
         periods: npt.NDArray[np.int64], name: str, subject: str,
     ) -> None:  # fmt: skip
         self.draft, self.envelopes, self.recording, self.feedback = draft, envelopes, recording, feedback
