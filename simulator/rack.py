@@ -144,18 +144,54 @@ def _check_flux(name: str, port: PortDescription, chip: Chip, instruments: dict[
         )
 
 
+def _connect_inputs(
+    device: DeviceDescription, chip: Chip, inputs: list[str], instruments: dict[str, VirtualInstrument]
+) -> dict[ListPlayer, int]:
+    """Return which section of the chip each digitizer hears: that of the readout line of the qubits on its input."""
+    lines, found = [line for line, _ in chip.sections], dict[ListPlayer, int]()
+    if len(inputs) != len(lines):
+        raise ConfigError(
+            "each readout line of the chip has one output line", subject="ports", value=", ".join(inputs),
+            legal="one input" if len(lines) == 1 else f"{len(lines)} inputs",
+        )  # fmt: skip
+    for name in inputs:
+        port, instrument = device.ports[name], instruments[device.ports[name].instrument]
+        used = sorted({qubit.readout for qubit in device.qubits if qubit.acquire == name})
+        if len(used) != 1 or used[0] not in lines:
+            raise ConfigError(
+                "an input hears one readout line", subject=f"ports.{name}", value=", ".join(used) or "none",
+                legal=f"qubits on one of {', '.join(lines)}",
+            )  # fmt: skip
+        for q, qubit in enumerate(device.qubits):
+            if qubit.acquire == name and q not in chip.sections[lines.index(used[0])].qubits:
+                line = chip.qubits[q].feedline
+                raise ConfigError(
+                    "the resonator is on another line", subject=f"qubits.{q}.readout", value=used[0], legal=line
+                )
+        if device.ports[used[0]].lo != port.lo:
+            raise ConfigError(
+                "readout is mixed up and down with one LO", subject=f"ports.{name}.lo",
+                value=f"{device.ports[used[0]].lo}, {port.lo}",
+                legal="the same LO for the readout line and the input",
+            )  # fmt: skip
+        if not isinstance(instrument, ListPlayer) or instrument in found:
+            raise ConfigError(
+                "a digitizer here hears one readout line", subject=f"ports.{name}.instrument", value=port.instrument,
+                legal="an instrument of its own",
+            )  # fmt: skip
+        found[instrument] = lines.index(used[0])
+    return found
+
+
 def connect_cables(
     device: DeviceDescription, chip: Chip, instruments: dict[str, VirtualInstrument], conductor: Conductor
 ) -> None:
     """Connect the instruments to the chip and to each other's triggers. ConfigError for an impossible cable."""
-    outputs, inputs, readout_los = [], [], set()
-    readout_ports = {qubit.readout for qubit in device.qubits}
+    outputs, inputs = [], []
     for name, port in device.ports.items():
         instrument = instruments[port.instrument]
         lo = _carrier(device, name, instruments)
         _check_port(f"ports.{name}", port, instrument)
-        if name in readout_ports or port.direction == "input":
-            readout_los.add(port.lo)
         if port.direction == "input" or not isinstance(instrument, Playing):
             inputs.append(name)
         elif lo is not None:
@@ -167,17 +203,8 @@ def connect_cables(
             outputs.append(
                 OutputCable(name, instrument, port.pair, None, bias if isinstance(bias, VirtualGs200) else None)
             )
-    if len(inputs) != 1:
-        raise ConfigError("the chip has one output line", subject="ports", value=", ".join(inputs), legal="one input")
-    if len(readout_los) != 1:
-        subject = f"ports.{inputs[0]}.lo"
-        raise ConfigError(
-            "readout is mixed up and down with one LO",
-            subject=subject,
-            value=", ".join(sorted(map(str, readout_los))),
-            legal="the same LO for the readout lines and the input",
-        )
     conductor.outputs = tuple(outputs)
+    conductor.sections = _connect_inputs(device, chip, inputs, instruments)
     taps = {
         output.line: Tap(output, output.lo, chip.wire(output.line), device.ports[output.line].full_scale)
         for output in outputs

@@ -66,16 +66,23 @@ def _become_rack(config: str, ports: str) -> None:
 @click.command()
 @click.argument("folder", metavar="DIR")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
-@click.option("--qubits", type=int, default=5, show_default=True, help="How many, at most as sim5 has.")
+@click.option("--qubits", type=int, default=5, show_default=True, help="How many, up to 127.")
+@click.option(
+    "--layout",
+    type=click.Choice(["line", "heavy-hex"]),
+    default="line",
+    show_default=True,
+    help="Which of them are coupled.",
+)
 @click.option("--collisions", is_flag=True, help="Keep pairs that cross resonance cannot use.")
-def random(folder: str, seed: int, qubits: int, collisions: bool) -> None:
+def random(folder: str, seed: int, qubits: int, layout: Any, collisions: bool) -> None:
     """Write a chip drawn around sim5's design sheet, and a rack for it that nobody has calibrated.
 
     The daemon starts on DIR/rack.toml from the design sheet's frequencies alone: no gate, no readout is known yet.
     """
     from pulsed.simulator.chip.random_rack import write_rack
 
-    path = write_rack(Path(folder), seed, qubits, collisions=collisions)
+    path = write_rack(Path(folder), seed, qubits, collisions=collisions, layout=layout)
     say(f"wrote {path} and {path.with_name('chip.toml')}: pulsed serve --config {path}")
 
 

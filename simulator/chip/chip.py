@@ -7,6 +7,8 @@ this is what a calibration can find. Frequencies are in Hz, times in seconds, am
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 from pulsed.model.errors import ConfigError
 from pulsed.simulator.chip.components import Amplifier, Coupling, Qubit, Wire
@@ -14,6 +16,13 @@ from pulsed.simulator.chip.drift_settings import NOTHING, Drift
 from pulsed.simulator.chip.effects import ALL, Effects
 from pulsed.simulator.chip.feedline import PLAIN, Feedline
 from pulsed.simulator.chip.truncation import DEFAULT, Truncation
+
+
+class Section(NamedTuple):
+    """A readout line of a chip with the qubits whose resonators are on it; what passes them has a digitizer's input."""
+
+    line: str
+    qubits: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,22 @@ class Chip:
     truncation: Truncation = DEFAULT
     feedline: Feedline = PLAIN
     effects: Effects = ALL
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The readout lines with the qubits on each, in the order of the lines; all qubits where there is but one."""
+        lines = [wire.name for wire in self.wires if wire.reads]
+        if len(lines) < 2:
+            return (Section(lines[0] if lines else "", tuple(range(len(self.qubits)))),)
+        found = {line: tuple(q for q, one in enumerate(self.qubits) if one.feedline == line) for line in lines}
+        return tuple(Section(line, qubits) for line, qubits in found.items() if qubits)
+
+    def section(self, number: int) -> Chip:
+        """Return the part of the chip that one readout line sees, its qubits counted from 0."""
+        if len(self.sections) == 1:
+            return self
+        own = tuple(self.qubits[q] for q in self.sections[number].qubits)
+        return replace(self, qubits=own, couplings=(), crosstalk=())
 
     def coupled(self, a: int, b: int) -> Coupling | None:
         """Return the coupling between two qubits with its sides in this order, or None."""

@@ -54,6 +54,13 @@ def _check_flux(wire: Wire, couplings: list[Coupling], subject: str) -> None:
         check(0 < tau <= 2e-7, "the time constant is out of range", f"{subject}.distortion", tau, "0 < tau <= 2e-7 s")
 
 
+def _check_feedlines(qubits: tuple[Qubit, ...], lines: list[str]) -> None:
+    for i, qubit in enumerate(qubits):
+        good = qubit.feedline in lines or (not qubit.feedline and len(lines) < 2)
+        legal = ", ".join(lines) or "none: the chip has no readout line"
+        check(good, "a resonator is on a readout line", f"qubits.{i}.feedline", qubit.feedline, legal)
+
+
 def load_chip(path: str | Path) -> Chip:
     """Read a chip from TOML.
 
@@ -87,6 +94,7 @@ def load_chip(path: str | Path) -> Chip:
         wire = read_record(Wire, values, f"wires.{i}")
         _check_flux(wire, couplings, f"wires.{i}")
         wires.append(wire)
+    _check_feedlines(qubits, [wire.name for wire in wires if wire.reads])
     n = len(qubits)
     amplitude = np.array(data.get("crosstalk", {}).get("amplitude", np.eye(n)), dtype=float)
     phase = np.array(data.get("crosstalk", {}).get("phase", np.zeros((n, n))), dtype=float)

@@ -16,7 +16,8 @@ class Qubit:
     ``t2_echo`` holds T1 and white dephasing; ``t2_star`` has the quasi-static detuning on top. ``readout_frequency``
     lies midway between the resonances for 0 and 1, ``f_r(1) - f_r(0) = 2 chi``. ``drive_rate`` is the Rabi frequency at
     full scale of its line and a carrier at the LO (hold and low-pass take a part of it elsewhere),
-    ``readout_drive`` the resonator's drive epsilon/2pi at full scale of the readout line.
+    ``readout_drive`` the resonator's drive epsilon/2pi at full scale of the readout line. ``feedline`` is the name of
+    the readout line that the resonator is on; empty on a chip that has one.
     """
 
     frequency: float
@@ -30,6 +31,7 @@ class Qubit:
     kappa: float
     chi: float
     readout_drive: float
+    feedline: str = ""
 
     @property
     def detuning_sigma(self) -> float:
@@ -132,7 +134,7 @@ class Coupling:
 class Wire:
     """One line into the fridge: what it reaches, its bandwidth, and the mixer in front of it.
 
-    A line with neither ``qubit`` nor ``flux`` is the readout line. ``flux`` is the coupling whose coupler the line
+    A line with neither ``qubit`` nor ``flux`` is a readout line. ``flux`` is the coupling whose coupler the line
     tunes, by real samples without carrier or mixer; its step response is 1 + sum a exp(-t/tau) with ``distortion`` the
     pairs of a and tau (s). A direct current of ``idle_bias`` (A) has the coupler at its idle, ``bias_quantum`` more are
     a flux quantum. ``gain`` (1 as designed, 0 for a dead line) and ``phase`` (rad) are what drift changes.
@@ -153,7 +155,7 @@ class Wire:
 
     @property
     def reads(self) -> bool:
-        """Whether this is the readout line."""
+        """Whether this is a readout line."""
         return self.qubit is None and self.flux is None
 
     def quanta(self, bias: float | None) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -57,11 +57,15 @@ class IntegrationKernel:
 
 @dataclass(frozen=True)
 class Window:
-    """One acquisition window as the digitizer sees it: start and length in samples from the shot's start."""
+    """One acquisition window as a digitizer sees it: start and length in samples from the shot's start.
+
+    ``section``: of the chip whose readout line it hears.
+    """
 
     start: int
     length: int
     kernels: tuple[IntegrationKernel, ...] = ()
+    section: int = 0
 
     def same(self, other: Window) -> bool:
         """Return whether another window has the same content."""
@@ -123,7 +127,7 @@ class PulseSequence:
         bursts: array of BURST.
         envelopes: complex samples in full scales, as quantised by the AWG.
         keys: content hash of each envelope.
-        windows: acquisition windows, in order of time, not overlapping.
+        windows: acquisition windows, in order of time; those of one section do not overlap.
         period: samples from one shot's start to the next.
         bits: what the digitizer tells the AWGs during the shot.
         conditions: (bursts,) 0 for a burst that is always played, else 1 + the index of the bit that must be 1, or
@@ -162,7 +166,7 @@ class AcquiredData:
         integrated: complex64 (shots, kernels of all windows), in ADC full scales; None in the other modes.
         raw: int16 (shots, samples of all windows, 2), ADC codes, I then Q.
         averaged: float64 (samples of all windows, 2), ADC codes averaged over the shots.
-        overrange: whether the ADC clipped.
+        clipped: the sections whose ADC clipped.
         report: how it was simulated; no instrument reports it.
 
     """
@@ -170,8 +174,24 @@ class AcquiredData:
     integrated: NDArray[np.complex64] | None = None
     raw: NDArray[np.int16] | None = None
     averaged: NDArray[np.float64] | None = None
-    overrange: bool = False
+    clipped: frozenset[int] = frozenset()
     report: Report | None = None
+
+    @property
+    def overrange(self) -> bool:
+        """Whether an ADC clipped."""
+        return bool(self.clipped)
+
+    def of_section(self, section: int, windows: Sequence[Window]) -> AcquiredData:
+        """Return what the digitizer of one section gets; ``windows``: those of the sequence."""
+        wide = [len(w.kernels) if self.integrated is not None else w.length for w in windows]
+        mine = np.repeat([w.section == section for w in windows], wide)
+        return AcquiredData(
+            None if self.integrated is None else self.integrated[:, mine],
+            None if self.raw is None else self.raw[:, mine],
+            None if self.averaged is None else self.averaged[mine],
+            self.clipped & {section},
+        )
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ class BranchPlan:
         self._known: dict[tuple[tuple[int, bool], ...], list[PlacedPulse]] = {}
         delay = chip.amplifier.delay
         needed = [_needed(w, measurements, delay) for w in sequence.windows]
+        needed = np.maximum.accumulate(np.array(needed, int)).tolist()  # windows are taken in order of time
         self._waiting = {i: self._bursts_of(i) for i in range(len(sequence.bits))}
         used = [i for i, bursts in self._waiting.items() if len(bursts)]
         told = {i: needed[sequence.bits[i].window] for i in used}

@@ -82,7 +82,10 @@ def plan(
 
 def measurements_in(sequence: PulseSequence, readouts: ReadoutCache) -> list[Measurement]:
     """Return the measurements of a sequence in order of time."""
-    read = [measurements_of(Stretch(r.start, r.stop, r.response, r.choices), r.spans) for r in readouts.find(sequence)]
+    read = [
+        measurements_of(Stretch(r.start, r.stop, r.response, r.choices, parts=r.parts), r.spans)
+        for r in readouts.find(sequence)
+    ]
     return sorted((m for found in read for m in found), key=lambda m: m.start)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,7 +54,9 @@ class Tuneup:
         drive_lo: float = 5.10e9,
         readout_lo: float = 7.11e9,
         cr_amplitude: float = CR_AMPLITUDE,
+        inputs: Sequence[str] = ("in",),
     ) -> None:
+        self.inputs = inputs
         self.chip = chip
         self.cr_amplitude = cr_amplitude
         self.engine = Engine(chip, seed)
@@ -91,7 +93,8 @@ class Tuneup:
             correction, offset = ideal_correction(wire)
             self.put(f"{wire.name}.mixer.correction", correction)
             self.put(f"{wire.name}.mixer.offset", offset)
-        self.put("in.delay", self.chip.amplifier.delay, "dt")
+        for name in self.inputs:
+            self.put(f"{name}.delay", self.chip.amplifier.delay, "dt")
         for index, coupling in enumerate(self.chip.couplings):
             control, target = sorted(coupling.qubits, key=lambda q: -self.chip.qubits[q].frequency)
             if coupling.coupler is None:
@@ -298,33 +301,37 @@ class Tuneup:
         return np.asarray(pulse.envelope(), dtype=complex)
 
     def readout(self) -> None:
-        """Find amplitude, discriminator and errors of all qubits read out at once."""
-        count = len(self.chip.qubits)
+        """Find amplitude, discriminator and errors of all qubits of a readout line read out at once."""
+        for number in range(len(self.chip.sections)):
+            self._readout_of(number)
+
+    def _readout_of(self, number: int) -> None:
+        line, qubits = self.chip.sections[number]
+        wire, section = self.chip.wire(line), self.chip.section(number)
         amplitudes = []
-        for q, qubit in enumerate(self.chip.qubits):
+        for i, qubit in enumerate(section.qubits):
             offset = qubit.readout_frequency - self.readout_lo
-            wire = next(w for w in self.chip.wires if w.reads)
             n = np.arange(20_000)
             z = low_pass(0.1 * np.exp(-2e-9j * np.pi * offset * n), wire.bandwidth, offset, 0)
-            response = respond(self.chip, z, self.readout_lo)
-            photons = float(np.abs(response.alpha[response.measured.index(q), 0, -1]) ** 2)
+            response = respond(section, z, self.readout_lo)
+            photons = float(np.abs(response.alpha[response.measured.index(i), 0, -1]) ** 2)
             amplitudes.append(0.1 * math.sqrt(PHOTONS / photons))
-        flips = [self.values[f"Q{q}.x.{k}"].value for q in range(count) for k in ("amplitude", "beta", "angle")]
-        x = np.array(flips, dtype=float).reshape(count, 3)
-        ground = self._calibration(amplitudes, [])
-        excited = self._calibration(amplitudes, [self.drag(q, x[q]) for q in range(count)])
+        flips = [self.values[f"Q{q}.x.{k}"].value for q in qubits for k in ("amplitude", "beta", "angle")]
+        x = np.array(flips, dtype=float).reshape(len(qubits), 3)
+        ground = self._calibration(number, amplitudes, [])
+        excited = self._calibration(number, amplitudes, [self.drag(q, x[i]) for i, q in enumerate(qubits)])
         variance = (self.chip.amplifier.noise_lsb**2 + 1 / 12) / self.chip.amplifier.full_scale**2 / READOUT_LENGTH
-        for q, qubit in enumerate(self.chip.qubits):
-            zero, one = _centroids(ground[:, q], excited[:, q])
+        for i, q in enumerate(qubits):
+            qubit, (zero, one) = self.chip.qubits[q], _centroids(ground[:, i], excited[:, i])
             axis = one - zero
             threshold = (abs(one) ** 2 - abs(zero) ** 2) / 2
-            wrong0 = float(np.mean((ground[:, q] * axis.conjugate()).real > threshold))
-            wrong1 = float(np.mean((excited[:, q] * axis.conjugate()).real <= threshold))
+            wrong0 = float(np.mean((ground[:, i] * axis.conjugate()).real > threshold))
+            wrong1 = float(np.mean((excited[:, i] * axis.conjugate()).real <= threshold))
             name = f"Q{q}.readout"
             self.put(f"{name}.frequency", qubit.readout_frequency, "Hz")
             self.put(f"{name}.resonance", qubit.readout_frequency - qubit.chi, "Hz")
             self.put(f"{name}.kappa", qubit.kappa, "Hz")
-            self.put(f"{name}.amplitude", amplitudes[q], "full scale")
+            self.put(f"{name}.amplitude", amplitudes[i], "full scale")
             self.put(f"{name}.duration", READOUT_LENGTH, "dt")
             self.put(f"{name}.sigma", READOUT_SIGMA, "dt")
             self.put(f"{name}.width", READOUT_WIDTH, "dt")
@@ -336,18 +343,19 @@ class Tuneup:
             spread = math.sqrt((wrong0 * (1 - wrong0) + wrong1 * (1 - wrong1)) / SHOTS) / 2
             self.put(f"{name}.error", (wrong0 + wrong1) / 2, "", spread)
 
-    def _calibration(self, amplitudes: list[float], flips: list[Burst]) -> Complex:
-        """Return (shots, qubits) integrated IQ after ``flips``, all qubits read out at once."""
+    def _calibration(self, number: int, amplitudes: list[float], flips: list[Burst]) -> Complex:
+        """Return (shots, qubits) integrated IQ after ``flips``, all qubits of a readout line read out at once."""
         start = 64
-        line = next(i for i, w in enumerate(self.chip.wires) if w.reads)
+        name, qubits = self.chip.sections[number]
+        line = next(i for i, w in enumerate(self.chip.wires) if w.name == name)
         bursts, envelopes = self.gates.rows(flips)
         kernels = []
-        for q, amplitude in enumerate(amplitudes):
+        for q, amplitude in zip(qubits, amplitudes, strict=True):
             offset = self.chip.qubits[q].readout_frequency - self.readout_lo
             bursts.append((line, start, len(envelopes), 1.0, 0.0, offset))
             envelopes.append(self._readout_pulse(amplitude))
             kernels.append(IntegrationKernel(offset, np.full(READOUT_LENGTH, 1 / READOUT_LENGTH, complex)))
-        window = Window(start + self.chip.amplifier.delay, READOUT_LENGTH, tuple(kernels))
+        window = Window(start + self.chip.amplifier.delay, READOUT_LENGTH, tuple(kernels), number)
         keys = tuple(e.tobytes() for e in envelopes)
         sequence = PulseSequence(self.lines, np.array(bursts, BURST), tuple(envelopes), keys, (window,), PERIOD)
         outcome = self.engine.play(sequence, SHOTS, (len(flips),), "integrated")
@@ -375,7 +383,9 @@ def main() -> None:
     device = load_device(arguments.device)
     chip = load_chip(arguments.device.parent / str(device.simulator))
     first = device.qubits[0]
-    values = Tuneup(chip, 0, device.lo_frequency(first.drive), device.lo_frequency(first.readout)).run()
+    los = device.lo_frequency(first.drive), device.lo_frequency(first.readout)
+    inputs = list(dict.fromkeys(qubit.acquire for qubit in device.qubits))
+    values = Tuneup(chip, 0, *los, inputs=inputs).run()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     arguments.out.write_bytes(CalibrationSet(device.name, values, created, made_for=basis_of(device)).to_json())
 

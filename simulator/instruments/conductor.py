@@ -17,6 +17,7 @@ from pulsed.simulator.dynamics.sequence import (
     Mode,
     Prediction,
     PulseSequence,
+    Window,
 )
 from pulsed.simulator.instruments.parts import RATE, Acquiring, PlayedPart, Playing
 from pulsed.simulator.instruments.run import OutputCable, Run
@@ -50,12 +51,16 @@ class Conductor:
         post: calls a function with arguments in the thread of the instruments, soon.
         real_time: a shot takes its period, instead of as long as the computation takes.
 
+    Attributes:
+        sections: of the chip, which each digitizer hears; the first where nothing is said.
+
     """
 
     def __init__(self, physics: Physics, post: Callable[..., object], real_time: bool = False) -> None:
         self.physics = physics
         self.outputs: tuple[OutputCable, ...] = ()
         self.followers: dict[ListPlayer, tuple[ListPlayer, ...]] = {}
+        self.sections: dict[ListPlayer, int] = {}
         self.last: Run | None = None
         self._post = post
         self._real_time = real_time
@@ -74,7 +79,10 @@ class Conductor:
         for follower in ready:
             _check_alike(leader, follower)
         members = (leader, *ready)
-        recording = [player.recorded() for player in members if isinstance(player, Acquiring)]
+        recording = [(player, player.recorded()) for player in members if isinstance(player, Acquiring)]
+        recorded = {self.sections.get(player, 0): part for player, part in recording if part is not None}
+        if len({part.mode for part in recorded.values()}) > 1:
+            raise ScpiError(-221, "two digitizers of the run want to have data of different kinds")
         run = Run(
             number=self._count,
             leader=leader,
@@ -82,7 +90,7 @@ class Conductor:
             entries=leader.list,
             lines=tuple(output.setting() for output in self.outputs),
             played=tuple(self._played(player) for player in members if isinstance(player, Playing)),
-            recorded=next((part for part in recording if part is not None), None),
+            recorded=recorded,
         )
         run.check_feedback()
         self._count += 1
@@ -102,7 +110,7 @@ class Conductor:
         if run is None:
             return
         run.left.add(player)
-        if player is run.leader or (run.recorded is not None and player is run.recorded.player):
+        if player is run.leader or (run.recorded and not run.reading):
             run.stop.set()
 
     def seed(self, seed: int) -> None:
@@ -138,7 +146,8 @@ class Conductor:
             outcome = None
             if run.recorded and not run.stop.is_set():
                 stream = (run.number, entry)
-                outcome = self.physics.play(run.sequence(entry), shots, stream, run.recorded.mode)
+                sequence = run.sequence(entry)
+                outcome = self.physics.play(sequence, shots, stream, next(iter(run.recorded.values())).mode)
                 run.reports.append(outcome.report)
             if self._real_time:
                 due += shots * period / RATE
@@ -146,12 +155,11 @@ class Conductor:
             if run.stop.is_set():
                 return
             if outcome is not None:
-                self._post(self._deliver, run, entry, outcome)
+                self._post(self._deliver, run, entry, sequence.windows, outcome)
 
-    def _deliver(self, run: Run, entry: int, outcome: AcquiredData) -> None:
-        part = run.recorded
-        if part and part.player not in run.left:
-            part.deliver(entry, outcome)
+    def _deliver(self, run: Run, entry: int, windows: tuple[Window, ...], outcome: AcquiredData) -> None:
+        for section, part in run.reading.items():
+            part.deliver(entry, outcome if len(run.recorded) == 1 else outcome.of_section(section, windows))
 
     def _end(self, run: Run, error: BaseException | None) -> None:
         """Bring the instruments to DONE or FAULT. Followers whose leader has stopped go on waiting for triggers."""

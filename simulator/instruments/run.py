@@ -57,7 +57,7 @@ class OutputCable:
 
 @dataclass
 class Run:
-    """One run: what the instruments held when it started."""
+    """One run: what the instruments held when it started. ``recorded`` is by the section of the chip that is heard."""
 
     number: int
     leader: ListPlayer
@@ -65,18 +65,21 @@ class Run:
     entries: np.ndarray
     lines: tuple[LineSettings, ...]
     played: tuple[PlayedPart, ...]
-    recorded: RecordedPart | None
+    recorded: Mapping[int, RecordedPart]
     left: set[ListPlayer] = field(default_factory=set)
     reports: list[Report | None] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def reading(self) -> dict[int, RecordedPart]:
+        """What is recorded by the digitizers that are still there."""
+        return {section: part for section, part in self.recorded.items() if part.player not in self.left}
+
     def sequence(self, entry: int) -> PulseSequence:
         """Return what the chip is given in one entry of the list."""
         parts = [part for part in self.played if part.player not in self.left]
-        reader = self.recorded
         first = [part.first(entry) for part in parts if part.player is self.leader]
-        if reader and reader.player is self.leader:
-            first.append(reader.first(entry))
+        first += [reader.first(entry) for reader in self.recorded.values() if reader.player is self.leader]
         begin = 0 if min(first, default=TRIGGER_LATENCY) < TRIGGER_LATENCY else TRIGGER_LATENCY
         bursts = [np.empty(0, BURST)]
         envelopes: list[np.ndarray] = []
@@ -86,9 +89,7 @@ class Run:
             bursts.append(found)
             envelopes += waveforms
             keys += hashes
-        windows: tuple[Window, ...] = ()
-        if reader:
-            windows = reader.windows(entry, self._shift(reader.player, begin))
+        windows = tuple(window for window, _ in self._windows(entry, begin))
         period = int(self.entries[entry]["period"])
         plain = PulseSequence(self.lines, np.concatenate(bursts), tuple(envelopes), tuple(keys), windows, period)
         if not any(part.conditional(entry) for part in parts):
@@ -99,15 +100,29 @@ class Run:
         """Return the sample of the chip's clock, which begins at ``begin``, that is an instrument's sample 0."""
         return (0 if player is self.leader else TRIGGER_LATENCY) - begin
 
+    def _windows(self, entry: int, begin: int) -> list[tuple[Window, int]]:
+        """Return the windows of all digitizers in order of time, each with its number among those of its digitizer."""
+        found = [
+            (replace(window, section=section) if section else window, own)
+            for section, reader in self.recorded.items()
+            for own, window in enumerate(reader.windows(entry, self._shift(reader.player, begin)))
+        ]
+        return sorted(found, key=lambda one: (one[0].start, one[0].section))
+
     def _branching(self, plain: PulseSequence, parts: list[PlayedPart], entry: int, begin: int) -> PulseSequence:
         """Return a sequence with its conditions on the digitizer's bits; ScpiError (-221) for a missing bit.
 
         A bit holds until its number is sent again.
         """
-        told, reader = _SentBits(), self.recorded
-        if reader:
+        place = {(w.section, own): k for k, (w, own) in enumerate(self._windows(entry, begin))}
+        sent: list[tuple[int, int, ClassifiedBit]] = []
+        decisions: dict[int, tuple[int, ...]] = {}
+        for section, reader in self.recorded.items():
             shift = self._shift(reader.player, begin)
-            told = _SentBits([(n, at + shift, bit) for n, at, bit in reader.sent(entry)], reader.decisions(entry))
+            for number, at, bit in reader.sent(entry):
+                sent.append((number, at + shift, replace(bit, window=place[section, bit.window])))
+            decisions |= reader.decisions(entry)
+        told = _SentBits(sent, decisions)
         conditions, turns, first = [], [], 0
         for part in parts:
             who = part.player.identity

@@ -107,13 +107,17 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def readout_field(chip: Chip, sequence: PulseSequence, start: int, stop: int) -> tuple[Complex, float]:
-    """Return the samples at the chip, (stop - start,), behind mixer and line, and the readout LO (Hz)."""
+    """Return the samples at the chip, (stop - start,), behind mixer and line, and the readout LO (Hz).
+
+    ``chip``: a section, of which the readout line counts.
+    """
     z = np.zeros(stop - start, complex)
     lo = float(np.mean([q.readout_frequency for q in chip.qubits]))
+    (own, _), *_ = chip.sections
     for index, line in enumerate(sequence.lines):
-        wire = chip.wire(line.name)
-        if not wire.reads:
+        if line.name != own:
             continue
+        wire = chip.wire(own)
         lo = line.lo_frequency
         if not line.on:
             continue
@@ -135,7 +139,7 @@ def owner(window: Window, stretches: list[Stretch], delay: int) -> Stretch:
     """Return the readout that a window lies in, ``delay`` samples before; the spans were made to hold every window."""
     start = window.start - delay
     for stretch in stretches:
-        if stretch.start <= start and start + window.length <= stretch.stop:
+        if window.section in stretch.parts and stretch.start <= start and start + window.length <= stretch.stop:
             return stretch
     raise InvalidValueError("an acquisition window lies outside the shot", subject="window", value=f"{window.start} ns")
 
@@ -225,12 +229,12 @@ class Acquisition:
         self._pairs = [(w, owner(w, stretches, chip.amplifier.delay)) for w in sequence.windows]
         self._before = {id(s): leftovers(stretches[:k], s) for k, s in enumerate(stretches) if chip.feedline.carry}
         # Integrals come from the sufficient statistic, or from records when one of them could clip.
-        self._drawn = mode == "integrated" and not any(self._may_clip(s) for _, s in self._pairs)
+        self._drawn = mode == "integrated" and not any(self._may_clip(w, s) for w, s in self._pairs)
         samples = sum(w.length for w, _ in self._pairs)
         self._raw = np.empty((shots if mode == "raw" else 0, samples, 2), dtype=np.int16)
         self._total = np.zeros((samples, 2))
         self._values: list[NDArray[np.complex64]] = []
-        self._column, self._overrange = 0, False
+        self._column, self._clipped = 0, set[int]()
 
     def take(self, windows: int) -> None:
         """Record the first ``windows`` windows, of which the readouts must have been followed in every shot."""
@@ -240,11 +244,12 @@ class Acquisition:
                 values = self._recorded(window, stretch)
             elif window.kernels:
                 values = np.empty((self._shots, len(window.kernels)), complex)
-                for shots, response in stretch.responses:
+                own, responses = stretch.heard(window.section)
+                for shots, response in responses:
                     sums = self._integrals(window, stretch, response)
-                    jumps = [jump.among(shots) for jump in stretch.jumps]
-                    values[shots] = integrate(response, sums, stretch.levels[shots], jumps, self._rng)
-                for left in self._before.get(id(stretch), ()):
+                    jumps = [jump.among(shots) for jump in stretch.jumps[own]]
+                    values[shots] = integrate(response, sums, stretch.levels[shots][:, own], jumps, self._rng)
+                for left in self._left(window, stretch):
                     values += left.fields(slice(None))[:, None] * left.sums(self._weights(window, stretch))
             else:
                 values = np.zeros((self._shots, 0), complex)
@@ -284,11 +289,12 @@ class Acquisition:
         """Take all windows and return what the digitizer gets."""
         self.take(len(self._pairs))
         if self._mode == "raw":
-            return AcquiredData(raw=self._raw, overrange=self._overrange)
+            return AcquiredData(raw=self._raw, clipped=frozenset(self._clipped))
         if self._mode == "averaged":
-            return AcquiredData(averaged=self._total / self._shots, overrange=self._overrange)
+            return AcquiredData(averaged=self._total / self._shots, clipped=frozenset(self._clipped))
         nothing = np.zeros((self._shots, 0), np.complex64)
-        return AcquiredData(integrated=np.concatenate([nothing, *self._values], axis=1), overrange=self._overrange)
+        integrated = np.concatenate([nothing, *self._values], axis=1)
+        return AcquiredData(integrated, clipped=frozenset(self._clipped))
 
     def _first(self, window: Window, stretch: Stretch) -> int:
         return window.start - self._amplifier.delay - stretch.start
@@ -331,11 +337,12 @@ class Acquisition:
     def _codes(self, window: Window, stretch: Stretch, part: slice) -> tuple[NDArray[np.int16], bool]:
         numbers = np.arange(self._shots)[part]
         means = np.empty((len(numbers), stretch.stop - stretch.start), complex)
-        for shots, response in stretch.responses:
+        columns, responses = stretch.heard(window.section)
+        for shots, response in responses:
             own = numbers[np.isin(numbers, np.arange(self._shots)[shots])]
-            jumps = [jump.among(own) for jump in stretch.jumps]
-            means[own - part.start] = trajectories(response, stretch.levels[own], jumps)
-        for left in self._before.get(id(stretch), ()):
+            jumps = [jump.among(own) for jump in stretch.jumps[columns]]
+            means[own - part.start] = trajectories(response, stretch.levels[own][:, columns], jumps)
+        for left in self._left(window, stretch):
             means += left.fields(part)[:, None] * left.decays(means.shape[1], part)
         first = self._first(window, stretch)
         return digitize(means[:, first : first + window.length], self._amplifier, self._rng)
@@ -347,7 +354,8 @@ class Acquisition:
         values = np.zeros((self._shots, len(window.kernels)), complex)
         for part in self._blocks():
             codes, over = self._codes(window, stretch, part)
-            self._overrange |= over
+            if over:
+                self._clipped.add(window.section)
             if self._mode == "raw":
                 self._raw[part, self._column : stop] = codes
             elif self._mode == "averaged":
@@ -357,9 +365,16 @@ class Acquisition:
         self._column = stop
         return values
 
-    def _may_clip(self, stretch: Stretch) -> bool:
+    def _left(self, window: Window, stretch: Stretch) -> list[Leftover]:
+        """Return what earlier readouts have left on the line of a window."""
+        _, response = stretch.parts[window.section]
+        left = self._before.get(id(stretch), [])
+        return [one for one in left if stretch.response.measured[one.j] in response.measured]
+
+    def _may_clip(self, window: Window, stretch: Stretch) -> bool:
         """Return whether a record could leave the ADC's range: six standard deviations from the largest mean."""
-        largest = stretch.response.largest + sum(left.largest for left in self._before.get(id(stretch), ()))
+        _, response = stretch.parts[window.section]
+        largest = response.largest + sum(left.largest for left in self._left(window, stretch))
         return bool(largest + 6 * self._amplifier.noise_lsb / self._amplifier.full_scale > 1)
 
 

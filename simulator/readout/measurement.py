@@ -52,7 +52,8 @@ class Stretch:
 
     ``levels`` and ``jumps`` are filled measurement by measurement and cluster by cluster: (shots, measured) initial
     levels, jumps per qubit. ``response`` is that to all tones; when some wait for bits, which each shot has is in
-    ``responses``, shots and response, once that is known.
+    ``responses``, shots and response, once that is known. ``parts`` says for each section of the chip that is read
+    which of the measured qubits are on its line, and what the resonators on it do; of several, no tone waits for a bit.
     """
 
     start: int
@@ -62,6 +63,17 @@ class Stretch:
     responses: list[tuple[Ints | slice, Response]] = field(default_factory=list)
     levels: Ints = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     jumps: list[Jumps] = field(default_factory=list)
+    parts: Mapping[int, tuple[slice, Response]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.parts = self.parts or {0: (slice(None), self.response)}
+
+    def heard(self, section: int) -> tuple[slice, list[tuple[Ints | slice, Response]]]:
+        """Return which of the measured qubits a digitizer hears, and the response of their resonators by shots."""
+        if len(self.parts) < 2:
+            return slice(None), self.responses
+        columns, response = self.parts[section]
+        return columns, [(slice(None), response)]
 
     def clear(self, shots: int) -> None:
         """Make room for what so many shots do."""

@@ -115,7 +115,9 @@ COMMANDS: dict[str, Case] = {
     "web": ([], {"--port": ["8811"], "--host": ["192.0.2.7"], "--certificate": ["c.pem"], "--private-key": ["k.pem"],
                  "--no-browser": []}),
     "rack": ([], {"--config": ["coupler2"], "--ports": ["ephemeral"]}),
-    "rack random": (["chip"], {"--seed": ["7"], "--qubits": ["3"], "--collisions": []}),
+    "rack random": (
+        ["chip"], {"--seed": ["7"], "--qubits": ["3"], "--layout": ["heavy-hex"], "--collisions": []},
+    ),
     "rack truth": ([], {"--control": ["127.0.0.1:1"], "--json": []}),
     "rack report": ([], {"--control": ["127.0.0.1:1"], "--json": []}),
     "rack inject-fault": (["awg1", "late"], {"--seconds": ["3"], "--control": ["127.0.0.1:1"]}),

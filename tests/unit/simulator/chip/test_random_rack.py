@@ -1,5 +1,8 @@
 """Files of a random chip and its rack: what is written is what is read."""
 
+import math
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +12,11 @@ from pulsed.cli import config_check
 from pulsed.cli.main import invoke
 from pulsed.model.calibration import design_sheet
 from pulsed.model.device import load_device
-from pulsed.model.errors import InvalidValueError
+from pulsed.model.errors import ConfigError, InvalidValueError
 from pulsed.simulator.chip.chip_file import load_chip
 from pulsed.simulator.chip.random_chip import random_chip
 from pulsed.simulator.chip.random_rack import write_rack
+from pulsed.simulator.rack import wire_up
 
 CHIPS = Path(pulsed.configs.__file__).parent / "chips"
 
@@ -51,11 +55,52 @@ def test_the_design_sheet_is_a_set_to_start_from(tmp_path):
     assert {value.quality for value in sheet.values.values()} == {"design"}
 
 
-@pytest.mark.parametrize("qubits", [0, 6])
-def test_the_rack_has_lines_for_five(qubits, tmp_path):
-    with pytest.raises(InvalidValueError, match="1 to 5"):
+@pytest.mark.parametrize("qubits", [0, 128])
+def test_a_rack_has_up_to_127_qubits(qubits, tmp_path):
+    with pytest.raises(InvalidValueError, match="1 to 127"):
         write_rack(tmp_path / "new", 1, qubits)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("qubits", "layout"), [(6, "line"), (20, "heavy-hex"), (127, "heavy-hex")])
+def test_a_larger_rack_has_as_many_instruments_as_that_takes(qubits, layout, tmp_path):
+    path = write_rack(tmp_path, 11, qubits, layout=layout)
+    device, problems = config_check.problems(path)
+    assert problems == []
+    chip = load_chip(path.parent / device.simulator)
+    lines = math.ceil(qubits / 5)
+    assert len(chip.sections) == lines
+    assert {(p.control, p.target) for p in device.couplings} == {
+        side for c in chip.couplings for side in (c.qubits, c.qubits[::-1])
+    }
+    drivers = Counter(one.driver for one in device.instruments.values())
+    assert drivers["digitizer"] == lines
+    assert drivers["awg"] == math.ceil((qubits + lines) / 4)
+    assert len({one.address for one in device.instruments.values()}) == len(device.instruments)
+    assert len({one.identity.serial for one in device.instruments.values() if one.driver == "awg"}) == drivers["awg"]
+    for qubit, true in zip(device.qubits, chip.qubits, strict=True):
+        assert qubit.readout == true.feedline
+        assert 0 < abs(qubit.design_frequency - true.frequency) <= 60e6
+        assert 0 < abs(qubit.design_readout_frequency - true.readout_frequency) <= 5e6
+        assert device.ports[qubit.acquire].lo == device.ports[qubit.readout].lo
+    conductor, instruments = wire_up(device, chip)
+    heard = {instruments[device.ports[qubit.acquire].instrument]: qubit.readout for qubit in device.qubits}
+    assert {p: chip.sections[k].line for p, k in conductor.sections.items()} == heard
+    conductor.close()
+
+
+def test_an_input_that_hears_another_line_is_refused(tmp_path):
+    path = write_rack(tmp_path, 11, 6)
+    text, chip = path.read_text(), load_chip(tmp_path / "chip.toml")
+    crossed = text.replace('acquire = "in2"', 'acquire = "in1"')
+    assert crossed != text
+    path.write_text(crossed)
+    with pytest.raises(ConfigError, match=r"an input hears one readout line.*ro1, ro2"):
+        wire_up(load_device(path), chip)
+    other = replace(chip, qubits=(*chip.qubits[:5], replace(chip.qubits[5], feedline="ro1")))
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        wire_up(load_device(path), other)
 
 
 def test_the_command_says_how_to_start_it(tmp_path, capsys):

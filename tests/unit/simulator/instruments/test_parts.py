@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pulsed.simulator.dynamics.sequence import BURST, IntegrationKernel, Window
+from pulsed.simulator.dynamics.sequence import BURST, AcquiredData, ClassifiedBit, IntegrationKernel, Window
 from pulsed.simulator.instruments.awg8 import PairSettings
 from pulsed.simulator.instruments.parts import TRIGGER_LATENCY, Acquiring, Playing
 from pulsed.simulator.instruments.run import OutputCable
+from pulsed.simulator.instruments.scpi import ScpiError
 from pulsed.simulator.instruments.virtual_instrument import (
     LIST_ENTRY,
     ListPlayer,
@@ -137,3 +138,95 @@ def test_a_box_that_is_aborted_gets_no_more_data(bench, box):
         function, args = bench.posted.get(timeout=10)
         function(*args)
     assert (box.state, len(box.taken)) == (RunState.IDLE, 0)
+
+
+class Ear(Box):
+    """Records two windows, of which the second is told to the AWGs, under a number that its maker has set."""
+
+    pair_numbers = ()
+    number, late = 1, 0
+
+    def windows(self, entry, shift):
+        kernel = IntegrationKernel(0.0, np.ones(16, complex))
+        return tuple(Window(start + self.late + shift, 16, (kernel,)) for start in (40, 80))
+
+    def sent(self, entry):
+        return [(self.number, 200 + self.late, ClassifiedBit(1, 0, 0.0, 0.0))]
+
+    def decisions(self, entry):
+        return {}
+
+    def bursts(self, entry, shift, offset):
+        return np.zeros(0, BURST), [], []
+
+    def conditions(self, entry):
+        return [], []
+
+    def conditional_turns(self, entry):
+        return []
+
+
+@pytest.fixture
+def ears(bench, box):
+    """Two digitizers behind a box, each of which hears a line of its own; the second one's windows are between."""
+    found = []
+    for number in (1, 2):
+        ear = Ear(VirtualIdentity("other", "EAR", str(number)), bench.conductor)
+        ear.number, ear.late, ear.taken, ear.external = number, 20 * (number - 1), [], True
+        ear.table_length = lambda table: 200
+        ear.list = box.list
+        found.append(ear)
+    box.recorded = lambda: None
+    bench.conductor.followers = {box: tuple(found)}
+    bench.conductor.sections = {found[0]: 1, found[1]: 0}
+    return found
+
+
+def outcome_of(sequence, shots, *_):
+    values = [window.start + 1000 * window.section for window in sequence.windows]
+    return AcquiredData(np.full((shots, len(values)), values, np.complex64), clipped=frozenset({1}))
+
+
+def test_two_digitizers_hear_a_line_each(bench, box, ears, monkeypatch):
+    monkeypatch.setattr(bench.chip, "play", outcome_of)
+    run(bench, box, *ears)
+    early = TRIGGER_LATENCY - 24
+    for ear, section in zip(ears, (1, 0), strict=True):
+        assert [entry for entry, _ in ear.taken] == [0, 1]
+        (_, outcome), *_ = ear.taken
+        shift = ear.late + 1000 * section + early
+        starts = outcome.integrated[0].real.tolist()
+        assert np.diff(starts).tolist() == [40]
+        assert starts[0] - shift in (40, 40 + TRIGGER_LATENCY)
+        assert outcome.overrange == (section == 1)
+
+
+def test_a_bit_is_that_of_the_digitizer_that_sends_it(bench, box, ears):
+    box.conditional = lambda entry: True
+    box.conditions = lambda entry: ([], [(2, 400)])
+    box.conditional_turns = lambda entry: []
+    run(bench, box, *ears)
+    (sequence, *_), *_ = bench.chip.played
+    assert [window.section for window in sequence.windows] == [1, 0, 1, 0]
+    (condition,) = sequence.conditions.tolist()
+    assert sequence.windows[sequence.bits[condition - 1].window].section == 0
+    assert sequence.bits[condition - 1].window == 3
+
+
+def test_digitizers_that_want_different_data_are_no_run(bench, box, ears):
+    ears[1].mode = "raw"
+    for player in (*ears, box):
+        player.step("arm")
+    with pytest.raises(ScpiError, match="different kinds"):
+        bench.conductor.start(box)
+
+
+def test_a_run_goes_on_until_its_last_digitizer_leaves(bench, box, ears):
+    for player in (*ears, box):
+        player.step("arm")
+    bench.conductor.start(box)
+    last = bench.conductor.last
+    ears[0].abort()
+    assert not last.stop.is_set()
+    ears[1].abort()
+    assert last.stop.is_set()
