@@ -148,12 +148,16 @@ def test_tones_that_are_loud_in_different_bindings_are_not_too_loud_together():
         msgspec.structs.replace(slot, oscillator=1) if slot.channel == "d1" else slot for slot in chunk.head.slots
     )
     chunk = Chunk(msgspec.structs.replace(chunk.head, slots=slots), chunk.parts)
+    port = DEVICE.qubits[0].drive
+    kept = {**device.ports, port: device.ports[port].model_copy(update={"safety": PortSafety(amplitude=0.97)})}
+    safe = device.model_copy(update={"ports": kept})
     amplitude = field("amplitude")
     rows = [(0, amplitude, 0, 1.0), (2, amplitude, 1, 1.0)]
     for bindings, fine in (([(0.9, 0.0), (0.0, 0.9), (0.4, 0.4)], True), ([(0.9, 0.0), (0.0, 0.9), (0.6, 0.6)], False)):
         work = partition_chunk(swept_chunk(chunk, {0: (rows, np.array(bindings))}), device).playbacks["awg1"]
         assert (refusal(work) == "") is fine
         assert refusal(work) == refusal(work.unrolled())
+        assert (list(check_safety(chunk, safe, {"awg1": work})) == []) is fine
 
 
 @pytest.mark.parametrize("name", ["amplitude", "frequency", "phase"])
