@@ -65,6 +65,8 @@ class Site:
         self.lab, self.sign_in, self.notices, self.cookie, self.secure = lab, sign_in, notices, cookie, secure
         self.templates = Jinja2Templates(HERE / "templates")
         wording.fill(self.templates.env)
+        for name in self.templates.env.list_templates():  # now, and not when somebody waits for the page
+            self.templates.env.get_template(name)
         self._said: dict[str, str] = {}
 
     def page(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:

@@ -183,8 +183,11 @@ def routes(site: Site) -> list[Route]:
         qubits, pairs = names(device)
         of_qubits, of_pairs = chosen_from(calibration, qubits), chosen_from(calibration, pairs)
         where = layout(device)
-        first = layer(calibration, qubits, chosen(request, "qubit", of_qubits), now)
-        second = layer(calibration, pairs, chosen(request, "pair", of_pairs), now)
+        by_qubit, by_pair = chosen(request, "qubit", of_qubits), chosen(request, "pair", of_pairs)
+        first, second = (
+            lab.keep(f"calibration layer {what} {by}", lambda _, s=names_, by=by: layer(calibration, s, by, now), 30.0)
+            for what, names_, by in (("qubits", qubits, by_qubit), ("pairs", pairs, by_pair))
+        )
         xs, ys = zip(*where.values(), strict=True)
         box = min(xs) - 0.75, min(ys) - 0.75, max(xs) - min(xs) + 1.5, max(ys) - min(ys) + 1.5
         return site.page(
