@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulsed.compute.numba_start import begin_without_linear_algebra
 from pulsed.model.device import DeviceDescription, InstrumentDescription, PortDescription, load_device
 from pulsed.model.errors import ConfigError, PulsedError
 from pulsed.simulator.chip.chip import Chip
@@ -366,6 +367,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--real-time", action="store_true", help="a shot takes as long as it takes")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input does")
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    begin_without_linear_algebra()
     try:
         asyncio.run(serve(RackOptions(**vars(parser.parse_args(argv)))))
     except PulsedError as error:

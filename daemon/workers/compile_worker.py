@@ -156,10 +156,12 @@ class CompileWorker:
         from qiskit import QuantumCircuit, qpy
 
         from pulsed.compiler.gates import gate_table
+        from pulsed.compute.numba_start import begin_without_linear_algebra
 
         calibrated = gate_table(self._device, calibration)
         if ("measure", (0,)) not in calibrated:
             return  # no circuit brings back anything yet
+        begin_without_linear_algebra()
         circuit = QuantumCircuit(1, 1)
         if ("x", (0,)) in calibrated:
             circuit.x(0)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, types
 
+from pulsed.compute.numba_start import begin_without_linear_algebra
 from pulsed.model.errors import InvalidValueError
 
 Rule = npt.NDArray[np.float32]
@@ -66,6 +67,9 @@ def _scaled(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 _POINTS = types.Array(types.float32, 1, "C", readonly=True)
 _COEFFICIENTS = types.Array(types.float32, 2, "C", readonly=True)
+
+
+begin_without_linear_algebra()
 
 
 # With its signature it is ready when the module is, not when the first job waits for its result.
