@@ -121,7 +121,7 @@ def _rabi(lab: _Lab, shots: int) -> Chunk:
         schedule.insert(64, Play(Constant(_READOUT, lab.amplitude), MeasureChannel(0)), inplace=True)
         schedule.insert(64, Acquire(_READOUT, AcquireChannel(0), MemorySlot(0)), inplace=True)
         schedules.append(schedule)
-    (chunk,) = lab.compiler.compile(schedules, RunOptions(shots=shots, meas_level=1, meas_return="avg"))
+    (chunk,) = lab.compiler.compile(schedules, RunOptions(shots=shots, rep_delay=2e-5, meas_level=1, meas_return="avg"))
     return chunk
 
 

@@ -201,6 +201,5 @@ def _waiting(
 
 
 def instructions(text: str) -> int:
-    """Return how many instructions a program has."""
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return sum(bool(line) and not line.endswith(":") for line in lines)
+    """Return how many instructions a program that :func:`program` made has: lines that are no labels."""
+    return text.count("\n") - text.count(":\n")
