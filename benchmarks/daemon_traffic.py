@@ -21,8 +21,10 @@ from benchmarks.references import echo
 from pulsed.cli.processes import OwnDaemon
 from pulsed.client import Client
 from pulsed.client.keys import LOCAL, client_path, load_key
+from pulsed.compiler.compile import Compiler
 from pulsed.daemon.main import RACK
-from pulsed.model.job import FINAL_STATES
+from pulsed.drivers.rack.partition import partition_chunk
+from pulsed.model.job import FINAL_STATES, RunOptions
 from pulsed.provider import PulsedBackend, PulsedProvider
 from pulsed.provider.target import build_target
 from pulsed.testing.daemon_process import DaemonProcess
@@ -204,18 +206,20 @@ def _real_time() -> Iterator[Figure]:
         daemon = DaemonProcess(Path(directory), rack=RACK, addresses=instruments.addresses).start()
         try:
             with daemon.client() as client:
-                target = build_target(client.device(), client.calibration())
-                circuit = packed(transpile(bell(), target, seed_transpiler=1))
-                rep_delay = client.device().limits.rep_delay
+                device, calibration = client.device(), client.calibration()
+                circuit = transpile(bell(), build_target(device, calibration), seed_transpiler=1)
+                (chunk,) = Compiler(device, calibration).compile([circuit], RunOptions(shots=1))
+                (period,) = partition_chunk(chunk, device).playbacks["awg1"].entries["period"] * 1e-9
                 for (seconds, count), most in zip(_PULSES.items(), (1.005, 1.03), strict=True):
-                    ratio = _stream(client, circuit, round(seconds / rep_delay), count, rep_delay)
+                    ratio = _stream(client, packed(circuit), round(seconds / period), float(period), count)
                     yield limit(f"wall over pulses, jobs of {seconds} s", ratio, "", at_most=most)
         finally:
             daemon.stop()
             instruments.close()
 
 
-def _stream(client: Client, circuit: bytes, shots: int, count: int, rep_delay: float) -> float:
+def _stream(client: Client, circuit: bytes, shots: int, period: float, count: int) -> float:
+    """Return the wall time of ``count`` jobs over what their shots take on the instruments, ``period`` seconds each."""
     submit: Callable[[], str] = lambda: client.submit(job(shots=shots), [circuit]).job_id  # noqa: E731
     first = submit()
     client.result(first, PATIENCE)
@@ -225,4 +229,4 @@ def _stream(client: Client, circuit: bytes, shots: int, count: int, rep_delay: f
         raise AssertionError("a job has not ended")
     # From the end of the first to the end of the last: all but the first lie between.
     wall = done[-1].times["done"] - done[0].times["done"]
-    return wall / ((count - 1) * shots * rep_delay)
+    return wall / ((count - 1) * shots * period)

@@ -2,7 +2,8 @@
 
 Orders are carried out one after the other, with as few transactions as may be: a transaction waits for the disk.
 Submissions that wait together are stored in one. A write that nobody waits for is put off, for some milliseconds at
-most, and shares the transaction of the next write of its kind that somebody does wait for.
+most, and shares the transaction of the next write of its kind that somebody does wait for; until then the thread is not
+even woken.
 
 While another process keeps the database from being written, writes that must not be lost wait for it, however long, in
 their order. What clients ask for meanwhile, new jobs above all, is refused within two seconds.
@@ -48,8 +49,16 @@ class _Call:
 
 
 @dataclass(frozen=True, eq=False)
-class _Write(_Call):
-    soon: bool = True
+class _Write:
+    future: asyncio.Future[Any]
+    function: Callable[[], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Together:
+    """Writes of one transaction."""
+
+    writes: list[_Write]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +70,7 @@ class _Add:
     payload: bytes
 
 
-_Task = _Call | _Add
+_Task = _Call | _Together | _Add
 
 
 class StoreThread:
@@ -76,7 +85,8 @@ class StoreThread:
         """Since when (Unix time) the database has been locked by another process; None when it is not."""
         self._stopping: float | None = None
         self._late: list[_Write] = []
-        self._late_since = 0.0
+        """Writes that were put off, which the thread does not know of yet."""
+        self._timer: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._loop = asyncio.get_running_loop()
 
@@ -107,6 +117,7 @@ class StoreThread:
 
     def _call(self, function: Callable[[], T], *, patient: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
+        self._hand_over()
         self._tasks.put(_Call(future, function, patient))
         return future
 
@@ -125,8 +136,21 @@ class StoreThread:
 
     def _write(self, function: Callable[[], T], *, soon: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
-        self._tasks.put(_Write(future, function, soon=soon))
+        self._late.append(_Write(future, function))
+        if soon or len(self._late) >= _GROUP:
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_PUT_OFF, self._hand_over)
         return future
+
+    def _hand_over(self) -> None:
+        """Give the thread what was put off."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._late:
+            self._tasks.put(_Together(self._late))
+            self._late = []
 
     def add(self, info: JobInfo, payload: bytes) -> asyncio.Future[JobInfo]:
         """Store a submission; it is durable when the future is done."""
@@ -137,27 +161,19 @@ class StoreThread:
     async def stop(self) -> None:
         """Carry out what was ordered, then end the thread. A database that stays locked is not waited for long."""
         self._stopping = time.monotonic()
+        self._hand_over()
         self._tasks.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        while True:
-            try:
-                task = self._next()
-            except queue.Empty:
-                self._write_late()
-                continue
+        while (task := self._back.popleft() if self._back else self._tasks.get()) is not None:
             if isinstance(task, _Add):
                 self._add(self._group(task))
-                continue
-            if isinstance(task, _Write):
-                self._put_off(task)
-                continue
-            self._write_late()
-            if task is None:
-                return
-            function = partial(_single, task.function)
-            self._do([task.future], partial(self._patiently, function) if task.patient else function)
+            elif isinstance(task, _Together):
+                self._write_together(task.writes)
+            else:
+                function = partial(_single, task.function)
+                self._do([task.future], partial(self._patiently, function) if task.patient else function)
 
     def _patiently(self, function: Callable[[], T], *, writes: bool = False) -> T:
         """Carry out what must not be lost; while the database is locked, refuse what clients ask for."""
@@ -193,45 +209,26 @@ class StoreThread:
             self._back.append(self._tasks.get())
         kept: deque[_Task | None] = deque()
         for task in self._back:
-            if isinstance(task, _Add) or (type(task) is _Call and not task.patient):
+            if isinstance(task, _Add) or (isinstance(task, _Call) and not task.patient):
                 self._tell([task.future], [], error)
             else:
                 kept.append(task)
         self._back = kept
 
-    def _next(self) -> _Task | None:
-        """Return what was put back, else wait for a task. Raises ``queue.Empty`` when late writes are due."""
-        if self._back:
-            return self._back.popleft()
-        if not self._late:
-            return self._tasks.get()
-        return self._tasks.get(timeout=max(0.0, self._late_since + _PUT_OFF - time.monotonic()))
-
-    def _put_off(self, task: _Write) -> None:
-        if not self._late:
-            self._late_since = time.monotonic()
-        self._late.append(task)
-        overdue = time.monotonic() - self._late_since > _PUT_OFF
-        if task.soon or overdue or len(self._late) >= _GROUP:
-            self._write_late()
-
-    def _write_late(self) -> None:
-        """Carry out the writes that were put off, in one transaction."""
-        late, self._late = self._late, []
-        if not late:
-            return
+    def _write_together(self, writes: list[_Write]) -> None:
+        """Carry out writes in one transaction."""
 
         def together() -> list[Any]:
             with self.store.together():
-                return [task.function() for task in late]
+                return [write.function() for write in writes]
 
         try:
             results = self._patiently(together, writes=True)
         except Exception:  # noqa: BLE001 - found again below, by whom it belongs to
-            for task in late:
-                self._do([task.future], partial(self._patiently, partial(_single, task.function)))
+            for write in writes:
+                self._do([write.future], partial(self._patiently, partial(_single, write.function)))
             return
-        self._do([task.future for task in late], lambda: results)
+        self._do([write.future for write in writes], lambda: results)
 
     def _group(self, first: _Add) -> list[_Add]:
         """Return the submissions that wait behind ``first``, up to the next order of another kind."""

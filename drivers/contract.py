@@ -355,6 +355,14 @@ class Runnable(Protocol):
 
 
 @runtime_checkable
+class StartsAndWaits(Protocol):
+    """Is started and waited for in one exchange, where it leads."""
+
+    def start_and_wait(self, deadline: float) -> bool:
+        """As :meth:`Runnable.start`, then :meth:`Runnable.wait_done`."""
+
+
+@runtime_checkable
 class Fetching(Protocol):
     """Brings data back."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import msgspec
 from sqlalchemy import (
@@ -50,6 +50,14 @@ class Changes(TypedDict, total=False):
     tags: tuple[str, ...]
     log: tuple[JobLogEntry, ...]
     """What is added to its log; no field of the job itself."""
+
+
+class Step(NamedTuple):
+    """One step of a job: to a state (None: it stays), when (Unix time), and what changes with it."""
+
+    state: JobState | None
+    now: float
+    changes: Changes
 
 
 LIMIT = 10
@@ -172,37 +180,43 @@ def by_ids(connection: Connection, rack: str, ids: Iterable[str]) -> dict[str, J
     return {row.job_id: decode_info(row.info) for row in rows}
 
 
-def change(
-    connection: Connection, rack: str, job_id: str, state: JobState | None, now: float, changes: Changes
-) -> JobInfo:
-    """Take the step to ``state`` (None: stay) and make ``changes``; a final state deletes chunks that are no result.
+def change(connection: Connection, rack: str, job_id: str, steps: Sequence[Step]) -> JobInfo:
+    """Take ``steps`` one after the other; a final state at their end deletes chunks that are no result.
 
     Raises :class:`NotFoundError`, :class:`IllegalStepError` or :class:`InvalidValueError`; then nothing changes.
     """
-    number, old = _find(connection, rack, job_id)
-    unknown = changes.keys() - Changes.__annotations__.keys()
-    if unknown:
-        legal = ", ".join(Changes.__annotations__)
-        raise InvalidValueError("this cannot change", subject=f"job {job_id}", value=min(unknown), legal=legal)
-    values: dict[str, Any] = dict(changes)
-    _add_log(connection, rack, number, values.pop("log", ()))
-    times = {**old.times, **changes.get("times", {})}
-    if state is not None:
-        check_step(job_id, old.state, state)
-        times[state.value] = now
-        values["state"] = state
-    values["times"] = times
-    new = msgspec.structs.replace(old, **values)
+    return _change(connection, rack, *_find(connection, rack, job_id), steps)
+
+
+def _change(connection: Connection, rack: str, number: int, old: JobInfo, steps: Sequence[Step]) -> JobInfo:
+    new = old
+    for step in steps:
+        new = _after(new, step)
+    _add_log(connection, rack, number, [entry for step in steps for entry in step.changes.get("log", ())])
     _UPDATE.run(connection, {"r": rack, "n": number, **_columns(new)})
     if new.tags != old.tags:
         connection.execute(_DELETE_TAGS, {"r": rack, "n": number})
         if new.tags:
             _INSERT_TAG.run_many(connection, _tag_rows(rack, number, new.tags))
-    if state in FINAL_STATES and new.result_chunks:
+    if steps[-1].state in FINAL_STATES and new.result_chunks:
         connection.execute(_DELETE_BEYOND, {"r": rack, "n": number, "k": new.result_chunks})
-    elif state in FINAL_STATES:
+    elif steps[-1].state in FINAL_STATES:
         _DELETE_CHUNKS.run(connection, {"r": rack, "n": number})
     return new
+
+
+def _after(old: JobInfo, step: Step) -> JobInfo:
+    unknown = step.changes.keys() - Changes.__annotations__.keys()
+    if unknown:
+        legal = ", ".join(Changes.__annotations__)
+        raise InvalidValueError("this cannot change", subject=f"job {old.job_id}", value=min(unknown), legal=legal)
+    values: dict[str, Any] = {name: value for name, value in step.changes.items() if name != "log"}
+    times = {**old.times, **step.changes.get("times", {})}
+    if step.state is not None:
+        check_step(old.job_id, old.state, step.state)
+        times[step.state.value] = step.now
+        values["state"] = step.state
+    return msgspec.structs.replace(old, **{**values, "times": times})
 
 
 def get(connection: Connection, rack: str, job_id: str) -> JobInfo:
@@ -290,17 +304,16 @@ def _put_chunk(connection: Connection, rack: str, number: int, index: int, data:
 
 
 def finish(
-    connection: Connection, rack: str, job_id: str, data: bytes, last: tuple[int, bytes] | None, now: float,
-    changes: Changes,
-) -> JobInfo:  # fmt: skip
-    """Store the result and take the step to DONE; with ``result_chunks`` among the changes the chunks are part of it.
+    connection: Connection, rack: str, job_id: str, data: bytes, last: tuple[int, bytes] | None, steps: Sequence[Step]
+) -> JobInfo:
+    """Store the result and take ``steps``, the last one to DONE; with ``result_chunks`` the chunks are part of it.
 
     Raises :class:`NotFoundError`, :class:`IllegalStepError`, and :class:`StoreError` when one of them is missing.
     """
-    number, _ = _find(connection, rack, job_id)
+    number, old = _find(connection, rack, job_id)
     if last is not None:
-        _put_chunk(connection, rack, number, *last, now)
-    info = change(connection, rack, job_id, JobState.DONE, now, changes)
+        _put_chunk(connection, rack, number, *last, steps[-1].now)
+    info = _change(connection, rack, number, old, steps)
     if info.result_chunks:
         found = connection.execute(_COUNT_CHUNKS, {"r": rack, "n": number}).scalar_one()
         if found != info.result_chunks:
@@ -342,8 +355,9 @@ def get_result(connection: Connection, rack: str, job_id: str) -> bytes:
 
 
 def _add_log(connection: Connection, rack: str, number: int, entries: Iterable[JobLogEntry]) -> None:
-    for entry in entries:
-        _INSERT_LOG.run(connection, {"r": rack, "n": number, **msgspec.structs.asdict(entry)})
+    rows = [{"r": rack, "n": number, **msgspec.structs.asdict(entry)} for entry in entries]
+    if rows:
+        _INSERT_LOG.run_many(connection, rows)
 
 
 def _blob(connection: Connection, rack: str, job_id: str, table: Table) -> bytes:

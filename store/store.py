@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Unpack
 
@@ -34,7 +34,7 @@ from pulsed.store import (
 )
 from pulsed.store.disk import DiskWatch, path_of
 from pulsed.store.errors import LeaseLostError
-from pulsed.store.jobs import Changes, Conditions
+from pulsed.store.jobs import Changes, Conditions, Step
 
 _OPENING = 10.0
 """Seconds that opening waits for another process that writes."""
@@ -151,18 +151,27 @@ class Store:
         Raises :class:`NotFoundError`, :class:`IllegalStepError`.
         """
         with self._write() as connection:
-            return jobs.change(connection, self.rack, job_id, new_state, now, changes)
+            return jobs.change(connection, self.rack, job_id, [Step(new_state, now, changes)])
+
+    def steps(self, job_id: str, close: Callable[[], Sequence[Step]]) -> None:
+        """Take the steps of a job that ``close`` returns, if any, one after the other.
+
+        It is called when they are written, again when that has to be tried again: see :class:`LateSteps`.
+        """
+        if taken := close():
+            with self._write() as connection:
+                jobs.change(connection, self.rack, job_id, taken)
 
     def update(self, job_id: str, **changes: Unpack[Changes]) -> JobInfo:
         """Change a job without a step and return it. Raises :class:`NotFoundError`."""
         with self._write() as connection:
-            return jobs.change(connection, self.rack, job_id, None, 0.0, changes)
+            return jobs.change(connection, self.rack, job_id, [Step(None, 0.0, changes)])
 
     def finish(
         self, job_id: str, result_blob: bytes, now: float, last: tuple[int, bytes] | None = None,
-        **changes: Unpack[Changes],
+        before: Sequence[Step] = (), **changes: Unpack[Changes],
     ) -> JobInfo:  # fmt: skip
-        """Store the result and take the step to DONE, all at once or not at all.
+        """Store the result, take the steps ``before`` and the step to DONE, all at once or not at all.
 
         The chunks are deleted, unless ``result_chunks`` says that they are the result: then ``last``, an index and a
         chunk, is stored with them. Raises :class:`NotFoundError`, :class:`IllegalStepError`, :class:`StoreError` when
@@ -170,7 +179,8 @@ class Store:
         """
         self.disk.check_room(len(result_blob) + (0 if last is None else len(last[1])))
         with self._write() as connection:
-            return jobs.finish(connection, self.rack, job_id, result_blob, last, now, changes)
+            steps = (*before, Step(JobState.DONE, now, changes))
+            return jobs.finish(connection, self.rack, job_id, result_blob, last, steps)
 
     def save_chunk(self, job_id: str, index: int, blob: bytes, now: float, log: Sequence[JobLogEntry] = ()) -> JobInfo:
         """Store a finished chunk, in place of an older one of that index, and count ``chunks_done`` again.

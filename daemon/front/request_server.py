@@ -38,6 +38,7 @@ from pulsed.daemon.front.sockets import (
 from pulsed.daemon.jobs.jobs import Jobs
 from pulsed.model.device import NOT_TOLD, DeviceDescription
 from pulsed.model.errors import NotAllowedError, ProtocolError, PulsedError
+from pulsed.model.job import FINAL_STATES
 from pulsed.model.payload import Part
 from pulsed.store.store import Store
 from pulsed.wire import messages as m
@@ -55,8 +56,9 @@ _SAID = 1000
 """Letters of an error in the log."""
 _LOOK = 0.1
 """Seconds between two looks at the keys."""
-_GATHER = 0.001
-"""Seconds that a job's event waits for others, which go out in one message with it: it takes several steps at once."""
+_GATHER, _GATHER_END = 0.01, 0.001
+"""Seconds that a job's event waits for others, which go out in one message with it: a short job takes all its steps
+within them. The second is for the end of a job, for which whoever waits shall not wait longer."""
 _SPARE = 16 * 2**20
 """Bytes by which one frame may exceed the largest submission and still get an answer instead of a closed door."""
 
@@ -83,6 +85,7 @@ class RequestServer:
         self._last_event = time.monotonic()
         self._next_key = next_public(clients.directory.parent)
         self._gathered: list[m.AnyEvent] = []
+        self._gathering: asyncio.TimerHandle | None = None
         self.handlers: dict[type[m.AnyRequest], Handler] = {
             m.Hello: self._hello,
             m.GetStatus: self._tell_status,
@@ -154,10 +157,25 @@ class RequestServer:
         self._gathered.append(event)
         if not isinstance(event, m.JobChanged | m.Progress):
             self._send_gathered()
+        elif isinstance(event, m.JobChanged) and event.job.state in FINAL_STATES:
+            self._send_in(_GATHER_END)
         elif len(self._gathered) == 1:
-            asyncio.get_running_loop().call_later(_GATHER, self._send_gathered)
+            self._send_in(_GATHER)
+
+    def _send_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._gathering is not None and self._gathering.when() <= loop.time() + seconds:
+            return
+        self._stop_gathering()
+        self._gathering = loop.call_later(seconds, self._send_gathered)
+
+    def _stop_gathering(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
 
     def _send_gathered(self) -> None:
+        self._stop_gathering()
         gathered, self._gathered = self._gathered, []
         if gathered:
             self._publisher.send([self._events.frame(event) for event in gathered])

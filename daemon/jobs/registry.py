@@ -17,6 +17,7 @@ import msgspec
 
 from pulsed.daemon import logs
 from pulsed.daemon.jobs.accounts import Accounts
+from pulsed.daemon.jobs.late_steps import LateSteps
 from pulsed.daemon.jobs.scheduler import Scheduler
 from pulsed.daemon.jobs.sessions import Sessions
 from pulsed.daemon.store_thread import StoreThread
@@ -25,7 +26,7 @@ from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.errors import ErrorInfo, JobFailedError, PulsedError, StoreError, StoreLockedError, from_info
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, check_step
 from pulsed.model.payload import Part, pack_frames
-from pulsed.store.jobs import Changes
+from pulsed.store.jobs import Changes, Step
 from pulsed.store.store import Store
 from pulsed.wire.messages import AnyEvent, JobChanged
 
@@ -81,6 +82,8 @@ class ActiveJob:
     """Its result is on the way to the store."""
     resumed: bool = False
     """An earlier daemon accepted it."""
+    late: LateSteps = field(default_factory=LateSteps)
+    """Steps that need not be written at once."""
 
     def spent(self, what: str, seconds: float) -> None:
         """Add to ``times["seconds.WHAT"]``."""
@@ -155,20 +158,30 @@ class JobRegistry:
         # A start counts as an attempt, of which a job has few that ends the daemon each time. Only the first one may
         # wait some milliseconds, so that a short job is written twice: as it comes, and with its result.
         again = state is JobState.RUNNING and (job.resumed or job.info.attempts > 1)
-        write = self.store.write if again or state in FINAL_STATES else self.store.write_later
-        self.must_succeed(write(Store.step, job.info.job_id, state, now, **changes))
+        if again or state in FINAL_STATES:
+            self.must_succeed(self.store.write(Store.step, job.info.job_id, state, now, **changes))
+            job.late.close()
+        else:
+            self._write_later(job, Step(state, now, changes))
         self.changed(job)
+
+    def _write_later(self, job: ActiveJob, step: Step) -> None:
+        """Have a step written with what else is, in some milliseconds at most."""
+        if not job.late.add(step):
+            job.late = LateSteps(step)
+            self.must_succeed(self.store.write_later(Store.steps, job.info.job_id, job.late.close))
 
     def update(self, job: ActiveJob, **changes: Unpack[Changes]) -> None:
         """Change a job without a step."""
         job.info = msgspec.structs.replace(job.info, **_fields(changes))
         self.must_succeed(self.store.write(Store.update, job.info.job_id, **changes))
+        job.late.close()
         self.changed(job)
 
     def note(self, job: ActiveJob, what: str, detail: str) -> None:
         """Write something down about a job."""
         entry = JobLogEntry(time.time(), what, detail)
-        self.must_succeed(self.store.write_later(Store.update, job.info.job_id, log=(entry,)))
+        self._write_later(job, Step(None, 0.0, {"log": (entry,)}))
 
     def end(self, job: ActiveJob, state: JobState, error: ErrorInfo, by: str = "") -> None:
         """End a job that has no result; ``by`` is the user who did it."""
@@ -198,6 +211,9 @@ class JobRegistry:
         def durable(future: asyncio.Future[Any]) -> None:
             if future.cancelled() or future.exception() is not None:
                 job.finishing = False
+                if before and not future.cancelled():
+                    job.late = LateSteps(*before)
+                    self.must_succeed(self.store.write_later(Store.steps, info.job_id, job.late.close))
                 return
             took = time.perf_counter() - began
             done = _after(job.info, JobState.DONE, now, changes)
@@ -206,7 +222,8 @@ class JobRegistry:
             self._tell(job.info, parts)
             self.changed(job)
 
-        finishing = self.store.write(Store.finish, info.job_id, pack_frames(parts), now, last, **changes)
+        before = job.late.withdraw()
+        finishing = self.store.write(Store.finish, info.job_id, pack_frames(parts), now, last, before, **changes)
         finishing.add_done_callback(durable)
         self.keep(job, "result", finishing)
 
@@ -250,6 +267,7 @@ class JobRegistry:
                 failure = JobFailedError(f"its {what} could not be stored: {error}", subject=f"job {job.info.job_id}")
                 self.end(job, JobState.FAILED, failure.to_info())
 
+        job.late.close()  # what follows is written after it
         write.add_done_callback(written)
 
     def must_succeed(self, write: asyncio.Future[Any]) -> None:

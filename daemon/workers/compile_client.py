@@ -12,6 +12,7 @@ import msgspec
 from pulsed.daemon import logs
 from pulsed.daemon.workers import messages
 from pulsed.daemon.workers.confinement import lend_kernels, own_environment, own_folder
+from pulsed.daemon.workers.kept_compilations import KeptCompilations
 from pulsed.daemon.workers.rpc import WorkerRpc
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import NOT_TOLD, DeviceDescription
@@ -45,6 +46,7 @@ class CompileWorkerClient:
         """Lowest and highest QPY version that the worker reads."""
         self._device, self._active, self._factory, self._log = device, active, factory, log
         self._private = tuple(map(str, private))
+        self._kept = KeptCompilations()
         self._sent = ""
         """The set that the worker was sent last."""
         self._aborted = ""
@@ -77,9 +79,14 @@ class CompileWorkerClient:
     ) -> tuple[messages.Compiled, Sequence[Part]]:
         """Compile one job, when the worker is ready. A submission may be compiled before it has its place in the queue.
 
+        What was compiled lately of the same content is not compiled again.
+
         Raises its error, :class:`WorkerDiedError`, :class:`JobFailedError` out of time, or :class:`JobCancelledError`
         when it was aborted.
         """
+        key = self._kept.key(request, parts)
+        if (found := self._kept.find(key, request.job_id)) is not None:
+            return found
         async with self.rpc.turn:
             await self.rpc.ready.wait()
             if self._aborted == request.job_id:
@@ -90,12 +97,14 @@ class CompileWorkerClient:
                 parts = [*parts, calibration.to_json()]
             seconds = self._device.limits.compile_seconds
             try:
-                return await self.rpc.exchange(request, parts, seconds, messages.Compiled)
+                compiled = await self.rpc.exchange(request, parts, seconds, messages.Compiled)
             except TimeoutError:
                 raise JobFailedError(
                     "compiling took too long: split the job into smaller ones", subject=f"job {request.job_id}",
                     legal=f"{seconds:g} s",
                 ) from None  # fmt: skip
+        self._kept.keep(key, compiled)
+        return compiled
 
     def abort(self, job_id: str) -> None:
         """Stop compiling a job: the worker leaves it, or is ended when it does not within a moment."""

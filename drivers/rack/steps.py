@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 from pulsed.compiler.program import Chunk
-from pulsed.drivers.contract import Digitizer, Fetched, Generator, Handle, after, remaining
+from pulsed.drivers.contract import Digitizer, Fetched, Generator, Handle, StartsAndWaits, after, remaining
 from pulsed.drivers.programs import InstrumentPrograms
 from pulsed.drivers.rack.assembly import Recorded, check_discriminators
 from pulsed.drivers.rack.connections import Connections
@@ -177,10 +177,12 @@ def _run(connections: Connections, prepared: PreparedChunk, watch: Watch) -> Non
     players, waiting = connections.players, list(prepared.handles)
     leaders = connections.leaders(waiting)
     waits: dict[str, Callable[[], bool]] = {n: partial(players[n].wait_done, watch.deadline) for n in waiting}
-    # A leader is waited for as soon as it has started, and followers from the beginning on.
-    first = {
-        n: InTurn(partial(players[n].start, watch.deadline), waits[n]) if n in leaders else waits[n] for n in waits
-    }
+    # Followers are waited for from the beginning on, a leader as soon as it has started: with what it is started with.
+    first = {n: waits[n] for n in waits if n not in leaders}
+    for name in leaders:
+        leader, start = players[name], partial(players[name].start, watch.deadline)
+        together = isinstance(leader, StartsAndWaits)
+        first[name] = partial(leader.start_and_wait, watch.deadline) if together else InTurn(start, waits[name])
     done, patience = connections.gather(first), 0.0
     while waiting := [name for name in waiting if not done[name]]:
         if leaders and not set(waiting) & set(leaders):

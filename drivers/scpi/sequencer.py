@@ -222,6 +222,17 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
             raise self.missed_trigger("was told to start and did not", state)
         self._step(InstrumentState.RUNNING)
 
+    @io_coroutine
+    def start_and_wait(self, deadline: float) -> IoCoroutine[bool]:
+        """Start a leader that is armed, and wait as :meth:`wait_done` does, in one exchange."""
+        check_step(self.name, self._state, InstrumentState.RUNNING)
+        state = yield from self._waiting(("*TRG",), deadline)
+        if state is InstrumentState.ARMED:
+            self._fault()
+            raise self.missed_trigger("was told to start and did not", "ARMED")
+        self._step(InstrumentState.RUNNING)
+        return self._waited(state)
+
     def missed_trigger(self, message: str, state: str) -> InstrumentTriggerMissedError:
         """Return the error about a trigger that was not taken."""
         return InstrumentTriggerMissedError(message, subject=self.subject, value=state, legal="RUN or DONE")
@@ -244,18 +255,25 @@ class SequencerDriver(ScpiDriver, Generic[WorkT]):
         if self._state is InstrumentState.DONE:
             return True
         check_step(self.name, self._state, InstrumentState.DONE)
+        return self._waited((yield from self._waiting((), deadline)))
+
+    def _waiting(self, commands: Sequence[ScpiCommand], deadline: float) -> IoCoroutine[InstrumentState]:
+        """Send ``commands`` and wait until the run has ended, or a fraction of a second; return where it is then."""
         left = remaining(deadline)
         if left == 0:
             raise InstrumentTimeoutError("the run is not done within the deadline", subject=self.subject)
         # The answer shall be here before the deadline.
         milliseconds = max(1, int(1000 * min(_WAIT_SLICE, left / 2)))
-        (answer,) = yield from self._talking((), (f"WAIT? {milliseconds}",), deadline)
-        state = self._parse_state(answer)
+        (answer,) = yield from self._talking(commands, (f"WAIT? {milliseconds}",), deadline)
+        return self._parse_state(answer)
+
+    def _waited(self, state: InstrumentState) -> bool:
+        """Take note of where a wait has found the instrument; return whether it is done."""
         if state is InstrumentState.DONE:
             self._step(state)
         elif state not in (InstrumentState.ARMED, InstrumentState.RUNNING):
             self._fault()
-            raise InstrumentError("the run ended by itself", subject=self.subject, value=answer, legal="DONE")
+            raise InstrumentError("the run ended by itself", subject=self.subject, value=state.name, legal="DONE")
         return state is InstrumentState.DONE
 
     @io_coroutine

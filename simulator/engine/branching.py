@@ -20,7 +20,7 @@ from pulsed.simulator.dynamics.report import ClusterReport
 from pulsed.simulator.dynamics.sequence import AcquiredData, Mode, Prediction, PulseSequence
 from pulsed.simulator.engine.branch_plan import BranchPlan
 from pulsed.simulator.engine.chip_model import ChipModel
-from pulsed.simulator.engine.evolution import Cluster
+from pulsed.simulator.engine.evolution import Cluster, distinct
 from pulsed.simulator.engine.plan import SequencePlan
 from pulsed.simulator.engine.steady_state import InitialPopulations
 from pulsed.simulator.readout.acquisition import Acquisition
@@ -178,9 +178,9 @@ class BranchedClusters:
                         continue
                     known = {**group.known, bit: value}
                     self._branch_plan.check_past(group.known, known, qubits, stop)
-                    members, member = np.unique(group.owner[mine], return_inverse=True)
-                    cluster = group.cluster.branch(members)
-                    divided.append(ShotGroup(cluster, group.shots[mine], member.ravel().astype(np.int64), known))
+                    own = group.owner[mine]
+                    first, member = distinct(own)
+                    divided.append(ShotGroup(group.cluster.branch(own[first]), group.shots[mine], member, known))
             self.groups[which] = divided
 
 
@@ -198,12 +198,14 @@ def _united(groups: list[ShotGroup]) -> list[ShotGroup]:
 
 
 class Branching:
-    """Plays a sequence with conditions; ``plan`` is that of all its bursts."""
+    """Plays a sequence with conditions, as often as wanted; ``plan`` is that of all its bursts."""
 
     def __init__(self, model: ChipModel, sequence: PulseSequence, plan: SequencePlan) -> None:
         self._model = model
         self._sequence = sequence
-        self._plan = plan
+        self.plan = plan
+        self.nbytes = sum(stretch.response.nbytes for stretch in stretches_of(plan.measurements))
+        """Memory of what the readouts do."""
         self._trials, self._still = TRIALS, False
         self._branch_plan = BranchPlan(sequence, model.chip, plan.measurements, model.pulses, model.reached)
 
@@ -226,7 +228,7 @@ class Branching:
         start = self._model.thermal()
         if not self._model.chip.effects.memory:
             return InitialPopulations(start)
-        t1 = max((self._model.chip.qubits[q].t1 for qubits in self._plan.clusters for q in qubits), default=1.0)
+        t1 = max((self._model.chip.qubits[q].t1 for qubits in self.plan.clusters for q in qubits), default=1.0)
         left = math.exp(-self._sequence.period * 1e-9 / t1)
         if left < SETTLED:
             return InitialPopulations(start)
@@ -262,7 +264,7 @@ class Branching:
     def predict(self) -> Prediction:
         """Return the populations before the last readout, the mean over a number of shots."""
         initial = self.initial()
-        last = next((m for m in reversed(self._plan.measurements) if m.places), None)
+        last = next((m for m in reversed(self.plan.measurements) if m.places), None)
         branches, _ = self._follow(TRIALS, (_TRIAL_STREAM + 1,), "integrated", initial, watched=last)
         order = [q for which in branches.seen for q in branches.measured(which)]
         total = np.zeros(3 ** len(order))
@@ -286,7 +288,7 @@ class Branching:
         watched: Measurement | None = None,
         still: bool = False,
     ) -> tuple[BranchedClusters, Acquisition]:
-        model, plan = self._model, self._plan
+        model, plan = self._model, self.plan
         clear(plan.measurements, shots)
         groups, rngs = [], []
         for index, (qubits, ends) in enumerate(zip(plan.clusters, plan.ends, strict=True)):

@@ -131,11 +131,13 @@ class Engine:
         self._bias(sequence.lines)
         model = self.model(reference_of(self.chip, sequence.lines))
         if sequence.conditions is not None:
-            plan = model.plan(sequence)
-            branching = Branching(model, sequence, plan)
-            initial = self._kept.find(content_of(sequence), branching.initial)
+            content = content_of(sequence)
+            branching = self._kept.find(
+                (*content, self.seed), lambda: Branching(model, sequence, model.plan(sequence))
+            )  # fmt: skip
+            initial = self._kept.find(content, branching.initial)
             branches, outcome = branching.play(shots, stream, mode, initial)
-            return replace(outcome, report=Report(branches.report(), model.dropped_zz(plan)))
+            return replace(outcome, report=Report(branches.report(), model.dropped_zz(branching.plan)))
         content = content_of(sequence)
         plan, initial = self._planned(model, sequence, shots, content)
         clear(plan.measurements, shots)

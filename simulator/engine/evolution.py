@@ -29,6 +29,9 @@ ZZ_STEP = 2000.0
 MARK_DIGITS = 9
 """Members of a batch count as equal when their fingerprints agree to this many digits."""
 
+_TABLE = 8
+"""Keys in a table for each of those that are looked up."""
+
 MOST_BYTES = 2 << 30
 """Bytes of a batch of density matrices that readouts may split it into; copies take twice as much meanwhile."""
 
@@ -248,11 +251,12 @@ class Cluster:
         if not collapse:
             return owner, found
         after = np.ravel_multi_index(tuple(final.T), (LEVELS,) * len(qubits))
-        whence = np.stack([owner, before, after])
+        levels = LEVELS ** len(qubits)
         # When every qubit is in a known level, only the slow noise still distinguishes shots.
-        key = np.stack([self.realisation[owner], after]) if len(qubits) == len(self.qubits) else whence
-        _, first, new_owner = np.unique(key, axis=1, return_index=True, return_inverse=True)
-        groups = whence[:, first]
+        whole = len(qubits) == len(self.qubits)
+        key = self.realisation[owner] * levels + after if whole else (owner * levels + before) * levels + after
+        first, new_owner = distinct(key)
+        groups = np.stack([owner[first], before[first], after[first]])
         if isinstance(self.state, DensityMatrix):  # other states look themselves
             check_branches(len(self.qubits), groups.shape[1], self.state.bytes_of(1), MOST_BYTES)
         self.state = self.state.collapsed(sites, groups[0], groups[1], groups[2])
@@ -264,8 +268,7 @@ class Cluster:
             photons = measurement.photons(found[k].place)[left[k]]
             self.photons.leave(qubit, photons, measurement.stop)
             self.clock[qubit] = measurement.stop
-        new_owner = np.asarray(new_owner, dtype=np.int64).ravel()
-        return new_owner if len(qubits) == len(self.qubits) else self._joined(new_owner), found
+        return new_owner if whole else self._joined(new_owner), found
 
     def _joined(self, owner: NDArray[np.int64]) -> NDArray[np.int64]:
         """Merge members that a readout has left equal, whatever was found before; return the new owners."""
@@ -353,6 +356,22 @@ class Cluster:
             p = every.mean(axis=0) if weights is None else weights @ every
             out.append(self._idles[qubit].populations(until - self.clock[qubit]) @ p)
         return np.array(out)
+
+
+def distinct(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each distinct one of ``keys`` (n,) comes first, in rising order, and (n,) which of these each is.
+
+    As ``numpy.unique`` does, without a sort where a table of all keys that there might be is not much longer. None may
+    be negative.
+    """
+    most = int(keys.max(initial=0))
+    if most > _TABLE * len(keys):
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        return first.astype(np.int64), which.astype(np.int64).ravel()
+    places = np.full(most + 1, -1, np.int64)
+    places[keys[::-1]] = np.arange(len(keys) - 1, -1, -1)
+    there = places >= 0
+    return places[there], (np.cumsum(there) - 1)[keys]
 
 
 def jumped(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -174,7 +176,7 @@ class Leftover:
         old[jumps.shots] = jumps.after  # in order of time, so the last one stays
         new = self.after.levels[part, self.j]
         rate = np.log(self.before.response.decay[self.i])
-        passed = np.exp(0.5 * self._gap * (rate[old[part]] + rate[new]))
+        passed = np.exp(0.5 * self._gap * (rate[:, None] + rate))[old[part], new]
         left = np.empty(len(old), complex)
         for shots, response in self.before.responses:
             left[shots] = response.alpha[self.i, old[shots], -1]
@@ -187,11 +189,22 @@ class Leftover:
         out: Complex = every[self.after.levels[part, self.j]]
         return out
 
-    def sums(self, weights: Complex) -> Complex:
-        """Return the integral of a field that starts at 1 under kernels (K, samples) in each shot, (shots, K)."""
-        every = self.after.response.decay[self.j][:, None] ** np.arange(1, weights.shape[1] + 1)
-        out: Complex = (every @ weights.T)[self.after.levels[:, self.j]]
-        return out
+    def sums(self, window: Window, first: int, weights: Callable[[], Complex]) -> Complex:
+        """Return the integral of a field that starts at 1 under a window's kernels in each shot, (shots, K).
+
+        ``weights`` (K, samples) are those of the kernels, the ``first`` of them that of the window's; they are asked
+        for once.
+        """
+        response, levels = self.after.response, self.after.levels[:, self.j]
+        for before, offset, qubit, sums in response.fading:
+            if (offset, qubit) == (first, self.j) and before.same(window):
+                return sums[levels]
+        along = weights()
+        every = response.decay[self.j][:, None] ** np.arange(1, along.shape[1] + 1)
+        found: Complex = every @ along.T
+        response.fading.append((window, first, self.j, found))
+        del response.fading[:-KEPT_INTEGRALS]
+        return found[levels]
 
 
 def leftovers(before: list[Stretch], after: Stretch) -> list[Leftover]:
@@ -249,8 +262,9 @@ class Acquisition:
                     sums = self._integrals(window, stretch, response)
                     jumps = [jump.among(shots) for jump in stretch.jumps[own]]
                     values[shots] = integrate(response, sums, stretch.levels[shots][:, own], jumps, self._rng)
+                weights, first = partial(self._weights, window, stretch), self._first(window, stretch)
                 for left in self._left(window, stretch):
-                    values += left.fields(slice(None))[:, None] * left.sums(self._weights(window, stretch))
+                    values += left.fields(slice(None))[:, None] * left.sums(window, first, weights)
             else:
                 values = np.zeros((self._shots, 0), complex)
             self._values.append(values.astype(np.complex64))

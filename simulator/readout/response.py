@@ -66,6 +66,7 @@ class Response:
         scale: (measured,) ADC full scales per sqrt(photon).
         background: (samples,) what passes by the resonators and what undriven ones add, ADC full scales.
         kept: windows, their first samples and the sums under them, by :mod:`pulsed.simulator.readout.acquisition`.
+        fading: the same of a field that fades away, with the qubit by index into ``measured``.
         hazards: what :func:`pulsed.simulator.readout.jumps.hazards` returned.
         transfers: what :func:`pulsed.simulator.readout.jumps.transfer` returned.
         base: the same at the shot's start, if this was made from it.
@@ -81,6 +82,7 @@ class Response:
     base: Response | None = None
     turn: complex = 1.0
     kept: list[tuple[Window, int, Integrals]] = field(default_factory=list)
+    fading: list[tuple[Window, int, int, Complex]] = field(default_factory=list)
     hazards: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     transfers: dict[tuple[int, int, int], NDArray[np.float64]] = field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from pulsed.drivers.programs import InstrumentPrograms
 from pulsed.drivers.rack.partition import partition_chunk
 from pulsed.drivers.scpi.sequencer import parse_catalog
 from pulsed.model.errors import (
+    IllegalStepError,
     InstrumentChangedError,
     InstrumentLimitError,
     InstrumentMemoryLostError,
@@ -122,6 +123,18 @@ class TestAwgLeader(GeneratorContract):
             driver.arm(first, after(5))
         driver.verify(driver.upload(work, after(5)), after(5))
         assert len(looked) == 5
+
+    def test_a_leader_is_started_and_waited_for_in_one_exchange(self, driver, work):
+        with pytest.raises(IllegalStepError):
+            driver.start_and_wait(after(5))
+        driver.arm(driver.upload(work, after(5)), after(5))
+        trips = driver.session.round_trips
+        done = driver.start_and_wait(after(5))
+        assert driver.session.round_trips == trips + 1
+        assert driver.state is (InstrumentState.DONE if done else InstrumentState.RUNNING)
+        while not done:
+            done = driver.wait_done(after(5))
+        assert driver.status(after(5)) is InstrumentState.DONE
 
     def test_a_new_driver_finds_what_is_there(self, driver, work, make_driver):
         first = driver.upload(work, after(5))

@@ -141,6 +141,20 @@ async def test_late_writes_are_written_in_a_moment_and_before_whoever_reads() ->
     assert store.calls == ["begin", "late", "commit", "begin", "later", "commit", "read", "begin", "last", "commit"]
 
 
+async def test_what_is_put_off_does_not_wake_the_thread() -> None:
+    thread, store = await made()
+    late = thread.write_later(RecordingStore.note, "late")
+    time.sleep(0.05)  # the thread has had all the time, and the event loop none
+    assert (late.done(), store.calls) == (False, [])
+    assert await thread.write(RecordingStore.note, "soon") == "soon"
+    assert late.done()
+    many = [thread.write_later(RecordingStore.note, str(i)) for i in range(100)]
+    time.sleep(0.05)
+    assert store.calls[-1] == "commit"  # so many do not wait
+    await asyncio.gather(*many)
+    await thread.stop()
+
+
 async def test_write_that_fails_does_not_take_the_others_along() -> None:
     thread, _ = await made()
     outcomes = await asyncio.gather(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import create_engine, event
 
@@ -18,6 +19,7 @@ from pulsed.model.errors import (
 )
 from pulsed.model.job import JobLogEntry, JobState, RunOptions
 from pulsed.store import Store
+from pulsed.store.jobs import Step
 from pulsed.testing import postgres
 
 
@@ -146,6 +148,43 @@ def test_chunks_then_the_result(store, make_job):
     with pytest.raises(IllegalStepError):
         store.finish("a", b"twice", 4.0)
     assert store.result("a") == b"result"
+
+
+def test_steps_taken_together_are_those_taken_one_by_one(store, make_job):
+    store.add_jobs([(make_job("a"), b""), (make_job("b"), b"")], 0.0)
+    steps = [
+        Step(state, now, {"log": (JobLogEntry(now, str(state)),), **more})
+        for state, now, more in [
+            (JobState.COMPILING, 1.0, {"calibration_id": "set"}),
+            (JobState.READY, 2.0, {"chunks": 1}),
+            (None, 0.0, {}),
+            (JobState.RUNNING, 3.0, {"attempts": 1, "times": {"seconds.queue": 0.5}}),
+        ]
+    ]
+    for step in steps:
+        if step.state is None:
+            store.update("a", **step.changes)
+        else:
+            store.step("a", step.state, step.now, **step.changes)
+    store.finish("a", b"result", 4.0)
+    store.steps("b", lambda: steps[:2])
+    store.steps("b", list)  # none are left
+    store.finish("b", b"result", 4.0, None, steps[2:])
+    one, other = store.job("a"), store.job("b")
+    assert other == msgspec.structs.replace(one, job_id="b")
+    assert store.job_log("b") == store.job_log("a")
+    assert len(store.job_log("b")) == 4
+
+
+def test_of_steps_of_which_one_is_illegal_none_is_taken(store, make_job):
+    store.add_jobs([(make_job("a"), b"")], 0.0)
+    with pytest.raises(IllegalStepError):
+        store.steps("a", lambda: [Step(JobState.COMPILING, 1.0, {}), Step(JobState.RUNNING, 2.0, {})])
+    with pytest.raises(IllegalStepError):
+        store.finish("a", b"result", 2.0, None, [Step(JobState.COMPILING, 1.0, {})])
+    assert store.job("a").state is JobState.QUEUED
+    with pytest.raises(NotFoundError):
+        store.result("a")
 
 
 def test_a_job_that_ends_otherwise_leaves_no_chunks(store, make_job):

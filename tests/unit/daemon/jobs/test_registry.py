@@ -82,13 +82,13 @@ async def test_a_chunk_that_cannot_be_written_fails_its_job_alone() -> None:
 
 @pytest.mark.parametrize(
     ("method", "error"),
-    [(Store.step, FULL), (Store.step, LeaseLostError("another daemon owns the rack now")),
+    [(Store.steps, FULL), (Store.steps, LeaseLostError("another daemon owns the rack now")),
      (Store.finish, LeaseLostError("another daemon owns the rack now"))],
 )  # fmt: skip
 async def test_a_state_that_cannot_be_written_ends_the_daemon(method: Any, error: PulsedError) -> None:
     scene = Scene(method, error)
     job = scene.running("any")
-    if method is Store.step:
+    if method is Store.steps:
         scene.registry.step(job, JobState.INTERRUPTED)
     else:
         scene.registry.finish(job, [b"result"])
@@ -97,29 +97,88 @@ async def test_a_state_that_cannot_be_written_ends_the_daemon(method: Any, error
 
 
 class Timed(Failing):
-    """A store that takes all, and writes down what may wait."""
+    """A store that takes all, and writes down which steps may wait."""
+
+    def __init__(self) -> None:
+        super().__init__(None, FULL)
+        self.late: list[Any] = []
+        self.before: list[JobState | None] = []
+
+    def write(self, method: Any, *args: Any, **changes: Any) -> asyncio.Future[Any]:
+        if method is Store.finish:
+            self.before = [step.state for step in args[4]]
+        return super().write(method, *args, **changes)
 
     def write_later(self, method: Any, *args: Any, **changes: Any) -> asyncio.Future[Any]:
-        written = self.write(method, *args, **changes)
-        self.taken[-1] += " later"
-        return written
+        assert method is Store.steps
+        self.late.append(args[1])
+        return self.write(method, *args, **changes)
+
+    def steps(self) -> list[list[JobState | None]]:
+        """Write what may wait, in the order of the orders."""
+        return [[step.state for step in close()] for close in self.late]
+
+
+def timed(state: JobState, attempts: int = 0, *, resumed: bool = False) -> tuple[Timed, JobRegistry, ActiveJob]:
+    store = Timed()
+    registry = JobRegistry(cast("StoreThread", store), lambda _: None, lambda _: None)
+    info = JobInfo(job_id="any", backend="sim5", state=state, owner="me", created=0.0, attempts=attempts)
+    job = ActiveJob(info, resumed=resumed)
+    registry.enter(job)
+    return store, registry, job
 
 
 @pytest.mark.parametrize(
-    ("resumed", "before", "written"),
-    [(False, 0, "step running later"), (True, 0, "step running"), (False, 1, "step running")],
+    ("resumed", "before", "written", "late"),
+    [
+        (False, 0, ["steps", "step cancelled"], [[JobState.RUNNING, JobState.INTERRUPTED]]),
+        (True, 0, ["step running", "steps", "step cancelled"], [[JobState.INTERRUPTED]]),
+        (False, 1, ["step running", "steps", "step cancelled"], [[JobState.INTERRUPTED]]),
+    ],
 )
 async def test_only_the_first_start_of_a_job_that_came_to_this_daemon_may_wait(
-    resumed: bool, before: int, written: str
+    resumed: bool, before: int, written: list[str], late: list[list[JobState]]
 ) -> None:
     """A job that ends the daemon each time has few attempts: from the second on they are counted before it plays."""
-    scene = Scene(None, FULL)
-    scene.store = Timed(None, FULL)
-    registry = JobRegistry(cast("StoreThread", scene.store), lambda _: None, scene.failures.append)
-    info = JobInfo(job_id="any", backend="sim5", state=JobState.READY, owner="me", created=0.0, attempts=before)
-    job = ActiveJob(info, resumed=resumed)
-    registry.enter(job)
+    store, registry, job = timed(JobState.READY, before, resumed=resumed)
     registry.step(job, JobState.RUNNING, attempts=before + 1)
     registry.step(job, JobState.INTERRUPTED)
     registry.step(job, JobState.CANCELLED)
-    assert scene.store.taken == [written, "step interrupted later", "step cancelled"]
+    assert store.taken == written
+    assert store.steps() == late
+
+
+async def test_steps_that_wait_are_written_with_the_result_unless_the_store_has_them() -> None:
+    for taken in (False, True):
+        store, registry, job = timed(JobState.QUEUED)
+        registry.step(job, JobState.COMPILING)
+        if taken:
+            assert store.steps() == [[JobState.COMPILING]]
+        registry.step(job, JobState.READY)
+        registry.note(job, "refused", "cancel by another")
+        registry.step(job, JobState.RUNNING)
+        registry.finish(job, [b"result"])
+        rest = [JobState.READY, None, JobState.RUNNING]
+        assert store.before == (rest if taken else [JobState.COMPILING, *rest])
+        assert store.steps() == ([[JobState.COMPILING], []] if taken else [[]])
+
+
+async def test_what_comes_after_a_write_of_another_kind_is_written_after_it() -> None:
+    store, registry, job = timed(JobState.READY)
+    registry.step(job, JobState.RUNNING)
+    registry.keep(job, "chunk", store.write(Store.save_chunk, "any", 0, b"", 0.0))
+    registry.step(job, JobState.INTERRUPTED)
+    registry.update(job, name="other")
+    registry.step(job, JobState.QUEUED)
+    assert store.taken == ["steps", "save_chunk", "steps", "update", "steps"]
+    assert store.steps() == [[JobState.RUNNING], [JobState.INTERRUPTED], [JobState.QUEUED]]
+
+
+async def test_steps_are_written_when_the_result_cannot_be() -> None:
+    store, registry, job = timed(JobState.READY)
+    store.method, store.error = Store.finish, FULL
+    registry.step(job, JobState.RUNNING)
+    registry.finish(job, [b"result"])
+    await settled()
+    assert store.taken == ["steps", "steps", "step failed"]
+    assert store.steps() == [[], [JobState.RUNNING]]

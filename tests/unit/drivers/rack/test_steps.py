@@ -198,6 +198,19 @@ def test_only_the_leader_is_started_and_data_come_with_their_recording(connectio
     assert {"play", "fetch"} <= set(watch[0].times)
 
 
+def test_a_leader_that_can_is_started_and_waited_for_at_once_when_the_others_are_waited_for(connections, lab, watch):
+    leader = connections.generators["awg1"]
+
+    def start_and_wait(deadline):
+        leader.did("start_and_wait")
+        return False
+
+    leader.start_and_wait = start_and_wait
+    played(connections, lab, watch[0])
+    assert (lab.who("start"), lab.who("start_and_wait")) == ([], ["awg1"])
+    assert sorted(lab.who("wait_done")) == ["awg1", "digitizer"]
+
+
 def test_what_was_set_is_asked_whether_it_was_well_all_the_time(connections, lab, watch):
     lab.fails["gs1", "status"] = [InstrumentOverheatedError("is too hot", subject="instrument gs1")]
     with pytest.raises(InstrumentOverheatedError):
