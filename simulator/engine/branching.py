@@ -18,6 +18,7 @@ from pulsed.simulator.dynamics import noise
 from pulsed.simulator.dynamics.hamiltonian import LEVELS
 from pulsed.simulator.dynamics.report import ClusterReport
 from pulsed.simulator.dynamics.sequence import AcquiredData, Mode, Prediction, PulseSequence
+from pulsed.simulator.dynamics.state import DensityMatrix
 from pulsed.simulator.engine.branch_plan import BranchPlan
 from pulsed.simulator.engine.chip_model import ChipModel
 from pulsed.simulator.engine.evolution import Cluster, distinct
@@ -44,6 +45,9 @@ SAMPLED = 5e-5
 
 _TRIAL_STREAM = 1 << 22
 
+KEPT_BEGINNING = 4 << 20
+"""Bytes of the largest state that is kept."""
+
 
 @dataclass
 class ShotGroup:
@@ -53,6 +57,8 @@ class ShotGroup:
     shots: NDArray[np.int64]
     owner: NDArray[np.int64]
     known: dict[int, bool]
+    begun: float = -math.inf
+    """The pulses that start before this time have been played."""
 
 
 class BranchedClusters:
@@ -131,6 +137,8 @@ class BranchedClusters:
         if number > until and not self._to_the_end:
             return
         pulses = self._branch_plan.pulses(group.known, cluster.qubits, stage)
+        if number == 0:
+            pulses = [p for p in pulses if p.start >= group.begun]
         if not self._to_the_end and last is not None:
             pulses = [p for p in pulses if p.start < last.start]
 
@@ -198,14 +206,31 @@ def _united(groups: list[ShotGroup]) -> list[ShotGroup]:
 
 
 class Branching:
-    """Plays a sequence with conditions, as often as wanted; ``plan`` is that of all its bursts."""
+    """Plays a sequence with conditions, as often as wanted.
 
-    def __init__(self, model: ChipModel, sequence: PulseSequence, plan: SequencePlan) -> None:
+    The slow noise is drawn by what is played, not by when: what comes before the first readout is followed once.
+
+    Args:
+        model: the chip.
+        sequence: with conditions.
+        plan: that of all its bursts.
+        content: a hash of the sequence.
+
+    """
+
+    def __init__(
+        self, model: ChipModel, sequence: PulseSequence, plan: SequencePlan, content: tuple[int, ...] = ()
+    ) -> None:
         self._model = model
         self._sequence = sequence
+        self._content = content
+        self._begun: dict[tuple[int, int], Cluster] = {}
+        """By cluster and members, what the first readout begins with."""
         self.plan = plan
-        self.nbytes = sum(stretch.response.nbytes for stretch in stretches_of(plan.measurements))
-        """Memory of what the readouts do."""
+        states = [8 * model.batch(len(qubits)) * LEVELS ** (2 * len(qubits)) for qubits in plan.clusters]
+        room = sum(size for size in states if size <= KEPT_BEGINNING)
+        self.nbytes = room + sum(stretch.response.nbytes for stretch in stretches_of(plan.measurements))
+        """Memory of what the readouts do and, at most, of what they begin with."""
         self._trials, self._still = TRIALS, False
         self._branch_plan = BranchPlan(sequence, model.chip, plan.measurements, model.pulses, model.reached)
 
@@ -213,7 +238,7 @@ class Branching:
         self, shots: int, stream: tuple[int, ...], mode: Mode, initial: InitialPopulations
     ) -> tuple[BranchedClusters, AcquiredData]:
         """Play the shots, which begin with ``initial``, and record them."""
-        branches, acquisition = self._follow(shots, stream, mode, initial)
+        branches, acquisition = self._follow(shots, stream, mode, initial, again=bool(self._content))
         return branches, acquisition.outcome()
 
     def initial(self) -> InitialPopulations:
@@ -287,16 +312,40 @@ class Branching:
         to_the_end: bool = False,
         watched: Measurement | None = None,
         still: bool = False,
+        again: bool = False,
     ) -> tuple[BranchedClusters, Acquisition]:
         model, plan = self._model, self.plan
         clear(plan.measurements, shots)
         groups, rngs = [], []
         for index, (qubits, ends) in enumerate(zip(plan.clusters, plan.ends, strict=True)):
-            begun = model.begin(qubits, ends, shots, (*stream, index), initial, still)
-            groups.append(ShotGroup(begun[0], np.arange(shots), begun[1], {}))
-            rngs.append(begun[2])
+            content = (*self._content, index) if again else ()
+            cluster, owner, rng = model.begin(qubits, ends, shots, (*stream, index), initial, still, content)
+            group = ShotGroup(cluster, np.arange(shots), owner, {})
+            if again:
+                self._go_ahead(index, group)
+            groups.append(group)
+            rngs.append(rng)
         branches = BranchedClusters(self._branch_plan, groups, rngs, to_the_end, watched)
         rng = noise.generator(model.seed, *stream, 1 << 20)
         acquisition = Acquisition(model.chip, self._sequence, stretches_of(plan.measurements), shots, rng, mode)
         branches.follow(acquisition)
         return branches, acquisition
+
+    def _go_ahead(self, index: int, group: ShotGroup) -> None:
+        """Take a density matrix up to its first readout, which is followed once for all runs."""
+        cluster, stage = group.cluster, self._branch_plan.stages[0]
+        first = next((m for m in stage.measurements if cluster.measured(m)), None)
+        if first is None or not isinstance(cluster.state, DensityMatrix):
+            return
+        key = index, cluster.members
+        found = self._begun.get(key)
+        if found is None:
+            pulses = self._branch_plan.pulses({}, cluster.qubits, stage)
+            cluster.walk([p for p in pulses if p.start < first.start], [], lambda _: None)
+            if cluster.state.bytes_of(cluster.members) > KEPT_BEGINNING:
+                group.begun = first.start
+                return
+            found = self._begun[key] = cluster
+            while len(self._begun) > len(self.plan.clusters):
+                del self._begun[next(iter(self._begun))]
+        group.cluster, group.begun = found.branch(np.arange(found.members)), first.start

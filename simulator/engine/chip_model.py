@@ -33,6 +33,9 @@ MAX_VECTOR = 10
 _BLOCKS = {1: 32, 2: 32, 3: 16, 4: 8, 5: 4, 6: 4, 7: 64, 8: 64, 9: 32, 10: 16} | dict.fromkeys(range(11, 17), 64)
 """Members of a state's batch, each for a block of shots: of the slow noise; from seven transmons on, trajectories."""
 
+_SLOW = 1 << 24
+"""Ends the name of the stream of slow noise that belongs to what is played."""
+
 _WIDE_BLOCKS = 32
 """The same for more: with bonds of 64 they take 200 MB."""
 
@@ -128,15 +131,18 @@ class ChipModel:
         stream: tuple[int, ...],
         initial: InitialPopulations,
         still: bool = False,
+        content: tuple[int, ...] = (),
     ) -> tuple[Cluster, NDArray[np.int64], np.random.Generator]:
         """Return one cluster at the start of its shots, each shot's member of its batch, and the source of draws.
 
-        ``still``: without slow noise, where that is a density matrix.
+        ``still``: without slow noise, where that is a density matrix; there ``content`` names what draws the noise: the
+        same of each run of a sequence.
         """
         rng = noise.generator(self.seed, *stream)
         still = still and len(qubits) <= MAX_EXACT
         blocks = 1 if still else min(self.batch(len(qubits)) if ends else 1, shots)
-        spread = np.zeros((1, len(self.chip.qubits))) if still else noise.detunings(self.chip, blocks, rng)
+        slow = noise.generator(self.seed, *content, _SLOW) if content and len(qubits) <= MAX_EXACT else rng
+        spread = np.zeros((1, len(self.chip.qubits))) if still else noise.detunings(self.chip, blocks, slow)
         return self.cluster(qubits, initial, spread, stream, ends), np.arange(shots) * blocks // shots, rng
 
     def dropped_zz(self, plan: SequencePlan) -> tuple[DroppedZz, ...]:

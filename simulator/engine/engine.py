@@ -133,7 +133,7 @@ class Engine:
         if sequence.conditions is not None:
             content = content_of(sequence)
             branching = self._kept.find(
-                (*content, self.seed), lambda: Branching(model, sequence, model.plan(sequence))
+                (*content, self.seed), lambda: Branching(model, sequence, model.plan(sequence), content)
             )  # fmt: skip
             initial = self._kept.find(content, branching.initial)
             branches, outcome = branching.play(shots, stream, mode, initial)

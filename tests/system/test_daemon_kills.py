@@ -301,7 +301,7 @@ def test_compile_worker_killed_is_started_again(daemon: DaemonProcess) -> None:
         pid = pids(client)["compile"]
         os.kill(pid, signal.SIGKILL)
         request = job()
-        client.submit(request, [packed(flip())])
+        client.submit(request, [packed(flip("killed"))])  # a name of its own: it was not compiled before
         check_whole(client, request.job_id, 10)
         assert pids(client)["compile"] != pid
 
@@ -311,7 +311,7 @@ def test_hung_compile_worker_is_replaced_and_its_job_compiled_again(daemon: Daem
         status = client.status().workers["compile"]
         os.kill(status.pid, signal.SIGSTOP)
         request, began = job(), time.monotonic()
-        client.submit(request, [packed(flip())])
+        client.submit(request, [packed(flip("hung"))])
         eventually(lambda: client.status().workers["compile"].pid not in (0, status.pid), "another one has taken over")
         check_whole(client, request.job_id, 10)
         assert not alive(status.pid)

@@ -84,7 +84,7 @@ def test_rack_worker_killed_in_the_middle_of_a_job(killable: DaemonProcess, clie
 
 def test_compile_worker_killed(client: Client) -> None:
     os.kill(pid(client, "compile"), signal.SIGKILL)
-    assert ones(client, submit(client, shots=SHOTS)) > 0.9
+    assert ones(client, submit(client, shots=SHOTS + 1)) > 0.9  # so many were not compiled before
 
 
 def test_rack_that_stays_away_fails_the_job_by_an_instrument(killable: DaemonProcess, client: Client) -> None:

@@ -23,7 +23,7 @@ from pulsed.simulator.dynamics.sequence import (
     Window,
 )
 from pulsed.simulator.dynamics.trajectories import SimulationLimitError
-from pulsed.simulator.engine import evolution
+from pulsed.simulator.engine import branching, evolution
 from pulsed.simulator.engine.branching import BranchedClusters
 from pulsed.simulator.engine.engine import Engine
 from pulsed.simulator.engine.tuneup import Tuneup
@@ -242,6 +242,28 @@ def test_the_same_seed_gives_the_same_shots(quiet, gates):
     first, again, other = (Engine(quiet, seed).play(sequence, 50, (1,), "integrated").integrated for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("kept", [4 << 20, 0])
+def test_what_comes_before_the_first_readout_is_followed_once(gates, monkeypatch, kept):
+    """The shots are those of a chip that has not played it before, whether or not what they begin with is kept."""
+    monkeypatch.setattr(branching, "KEPT_BEGINNING", kept)
+    begun, walk = [], evolution.Cluster.walk
+
+    def counted(self, pulses, measurements, act):
+        begun.append(sum(pulse.start == 0 for pulse in pulses))
+        walk(self, pulses, measurements, act)
+
+    monkeypatch.setattr(evolution.Cluster, "walk", counted)
+    chip = load_chip(CHIP)
+    sequence = resets(chip, gates, 1, other=True)
+    fresh, again = Engine(chip), Engine(chip)
+    again.play(sequence, SHOTS, (7,), "integrated")
+    again.set_drift({"time": 0.0})
+    begun.clear()
+    found = again.play(sequence, SHOTS, (8,), "integrated").integrated
+    assert bool(sum(begun)) is not bool(kept)
+    np.testing.assert_array_equal(found, fresh.play(sequence, SHOTS, (8,), "integrated").integrated)
 
 
 def test_a_condition_that_always_holds_is_none(quiet, gates):
