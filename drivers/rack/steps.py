@@ -178,11 +178,13 @@ def _run(connections: Connections, prepared: PreparedChunk, watch: Watch) -> Non
     leaders = connections.leaders(waiting)
     waits: dict[str, Callable[[], bool]] = {n: partial(players[n].wait_done, watch.deadline) for n in waiting}
     # Followers are waited for from the beginning on, a leader as soon as it has started: with what it is started with.
-    first = {n: waits[n] for n in waits if n not in leaders}
+    first: dict[str, Callable[[], bool]] = {n: waits[n] for n in waits if n not in leaders}
     for name in leaders:
-        leader, start = players[name], partial(players[name].start, watch.deadline)
-        together = isinstance(leader, StartsAndWaits)
-        first[name] = partial(leader.start_and_wait, watch.deadline) if together else InTurn(start, waits[name])
+        leader: object = players[name]
+        if isinstance(leader, StartsAndWaits):
+            first[name] = partial(leader.start_and_wait, watch.deadline)
+        else:
+            first[name] = InTurn(partial(players[name].start, watch.deadline), waits[name])
     done, patience = connections.gather(first), 0.0
     while waiting := [name for name in waiting if not done[name]]:
         if leaders and not set(waiting) & set(leaders):
