@@ -100,7 +100,7 @@ def content_of(sequence: PulseSequence) -> tuple[int, int]:
         for turn in sequence.turns:
             content.update(repr((turn.condition, turn.phase)).encode() + turn.bursts.tobytes())
         for window in sequence.windows:
-            content.update(repr((window.start, window.length)).encode())
+            content.update(repr((window.start, window.length, window.section)).encode())
             for kernel in window.kernels:
                 content.update(repr(kernel.frequency).encode() + kernel.weights.tobytes())
     digest = content.digest()
