@@ -52,7 +52,7 @@ class Changes(TypedDict, total=False):
     """What is added to its log; no field of the job itself."""
 
 
-class Step(NamedTuple):
+class JobStep(NamedTuple):
     """One step of a job: to a state (None: it stays), when (Unix time), and what changes with it."""
 
     state: JobState | None
@@ -180,7 +180,7 @@ def by_ids(connection: Connection, rack: str, ids: Iterable[str]) -> dict[str, J
     return {row.job_id: decode_info(row.info) for row in rows}
 
 
-def change(connection: Connection, rack: str, job_id: str, steps: Sequence[Step]) -> JobInfo:
+def change(connection: Connection, rack: str, job_id: str, steps: Sequence[JobStep]) -> JobInfo:
     """Take ``steps`` one after the other; a final state at their end deletes chunks that are no result.
 
     Raises :class:`NotFoundError`, :class:`IllegalStepError` or :class:`InvalidValueError`; then nothing changes.
@@ -188,7 +188,7 @@ def change(connection: Connection, rack: str, job_id: str, steps: Sequence[Step]
     return _change(connection, rack, *_find(connection, rack, job_id), steps)
 
 
-def _change(connection: Connection, rack: str, number: int, old: JobInfo, steps: Sequence[Step]) -> JobInfo:
+def _change(connection: Connection, rack: str, number: int, old: JobInfo, steps: Sequence[JobStep]) -> JobInfo:
     new = old
     for step in steps:
         new = _after(new, step)
@@ -205,7 +205,7 @@ def _change(connection: Connection, rack: str, number: int, old: JobInfo, steps:
     return new
 
 
-def _after(old: JobInfo, step: Step) -> JobInfo:
+def _after(old: JobInfo, step: JobStep) -> JobInfo:
     unknown = step.changes.keys() - Changes.__annotations__.keys()
     if unknown:
         legal = ", ".join(Changes.__annotations__)
@@ -304,7 +304,12 @@ def _put_chunk(connection: Connection, rack: str, number: int, index: int, data:
 
 
 def finish(
-    connection: Connection, rack: str, job_id: str, data: bytes, last: tuple[int, bytes] | None, steps: Sequence[Step]
+    connection: Connection,
+    rack: str,
+    job_id: str,
+    data: bytes,
+    last: tuple[int, bytes] | None,
+    steps: Sequence[JobStep],
 ) -> JobInfo:
     """Store the result and take ``steps``, the last one to DONE; with ``result_chunks`` the chunks are part of it.
 

@@ -34,7 +34,7 @@ from pulsed.store import (
 )
 from pulsed.store.disk import DiskWatch, path_of
 from pulsed.store.errors import LeaseLostError
-from pulsed.store.jobs import Changes, Conditions, Step
+from pulsed.store.jobs import Changes, Conditions, JobStep
 
 _OPENING = 10.0
 """Seconds that opening waits for another process that writes."""
@@ -151,9 +151,9 @@ class Store:
         Raises :class:`NotFoundError`, :class:`IllegalStepError`.
         """
         with self._write() as connection:
-            return jobs.change(connection, self.rack, job_id, [Step(new_state, now, changes)])
+            return jobs.change(connection, self.rack, job_id, [JobStep(new_state, now, changes)])
 
-    def steps(self, job_id: str, close: Callable[[], Sequence[Step]]) -> None:
+    def steps(self, job_id: str, close: Callable[[], Sequence[JobStep]]) -> None:
         """Take the steps of a job that ``close`` returns, if any, one after the other.
 
         It is called when they are written, again when that has to be tried again: see :class:`LateSteps`.
@@ -165,11 +165,11 @@ class Store:
     def update(self, job_id: str, **changes: Unpack[Changes]) -> JobInfo:
         """Change a job without a step and return it. Raises :class:`NotFoundError`."""
         with self._write() as connection:
-            return jobs.change(connection, self.rack, job_id, [Step(None, 0.0, changes)])
+            return jobs.change(connection, self.rack, job_id, [JobStep(None, 0.0, changes)])
 
     def finish(
         self, job_id: str, result_blob: bytes, now: float, last: tuple[int, bytes] | None = None,
-        before: Sequence[Step] = (), **changes: Unpack[Changes],
+        before: Sequence[JobStep] = (), **changes: Unpack[Changes],
     ) -> JobInfo:  # fmt: skip
         """Store the result, take the steps ``before`` and the step to DONE, all at once or not at all.
 
@@ -179,7 +179,7 @@ class Store:
         """
         self.disk.check_room(len(result_blob) + (0 if last is None else len(last[1])))
         with self._write() as connection:
-            steps = (*before, Step(JobState.DONE, now, changes))
+            steps = (*before, JobStep(JobState.DONE, now, changes))
             return jobs.finish(connection, self.rack, job_id, result_blob, last, steps)
 
     def save_chunk(self, job_id: str, index: int, blob: bytes, now: float, log: Sequence[JobLogEntry] = ()) -> JobInfo:

@@ -26,7 +26,7 @@ from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.errors import ErrorInfo, JobFailedError, PulsedError, StoreError, StoreLockedError, from_info
 from pulsed.model.job import FINAL_STATES, JobInfo, JobLogEntry, JobState, check_step
 from pulsed.model.payload import Part, pack_frames
-from pulsed.store.jobs import Changes, Step
+from pulsed.store.jobs import Changes, JobStep
 from pulsed.store.store import Store
 from pulsed.wire.messages import AnyEvent, JobChanged
 
@@ -162,10 +162,10 @@ class JobRegistry:
             self.must_succeed(self.store.write(Store.step, job.info.job_id, state, now, **changes))
             job.late.close()
         else:
-            self._write_later(job, Step(state, now, changes))
+            self._write_later(job, JobStep(state, now, changes))
         self.changed(job)
 
-    def _write_later(self, job: ActiveJob, step: Step) -> None:
+    def _write_later(self, job: ActiveJob, step: JobStep) -> None:
         """Have a step written with what else is, in some milliseconds at most."""
         if not job.late.add(step):
             job.late = LateSteps(step)
@@ -181,7 +181,7 @@ class JobRegistry:
     def note(self, job: ActiveJob, what: str, detail: str) -> None:
         """Write something down about a job."""
         entry = JobLogEntry(time.time(), what, detail)
-        self._write_later(job, Step(None, 0.0, {"log": (entry,)}))
+        self._write_later(job, JobStep(None, 0.0, {"log": (entry,)}))
 
     def end(self, job: ActiveJob, state: JobState, error: ErrorInfo, by: str = "") -> None:
         """End a job that has no result; ``by`` is the user who did it."""

@@ -19,7 +19,7 @@ from pulsed.model.errors import (
 )
 from pulsed.model.job import JobLogEntry, JobState, RunOptions
 from pulsed.store import Store
-from pulsed.store.jobs import Step
+from pulsed.store.jobs import JobStep
 from pulsed.testing import postgres
 
 
@@ -153,7 +153,7 @@ def test_chunks_then_the_result(store, make_job):
 def test_steps_taken_together_are_those_taken_one_by_one(store, make_job):
     store.add_jobs([(make_job("a"), b""), (make_job("b"), b"")], 0.0)
     steps = [
-        Step(state, now, {"log": (JobLogEntry(now, str(state)),), **more})
+        JobStep(state, now, {"log": (JobLogEntry(now, str(state)),), **more})
         for state, now, more in [
             (JobState.COMPILING, 1.0, {"calibration_id": "set"}),
             (JobState.READY, 2.0, {"chunks": 1}),
@@ -179,9 +179,9 @@ def test_steps_taken_together_are_those_taken_one_by_one(store, make_job):
 def test_of_steps_of_which_one_is_illegal_none_is_taken(store, make_job):
     store.add_jobs([(make_job("a"), b"")], 0.0)
     with pytest.raises(IllegalStepError):
-        store.steps("a", lambda: [Step(JobState.COMPILING, 1.0, {}), Step(JobState.RUNNING, 2.0, {})])
+        store.steps("a", lambda: [JobStep(JobState.COMPILING, 1.0, {}), JobStep(JobState.RUNNING, 2.0, {})])
     with pytest.raises(IllegalStepError):
-        store.finish("a", b"result", 2.0, None, [Step(JobState.COMPILING, 1.0, {})])
+        store.finish("a", b"result", 2.0, None, [JobStep(JobState.COMPILING, 1.0, {})])
     assert store.job("a").state is JobState.QUEUED
     with pytest.raises(NotFoundError):
         store.result("a")

@@ -6,9 +6,11 @@ import threading
 
 from pulsed.daemon.jobs.late_steps import LateSteps
 from pulsed.model.job import JobState
-from pulsed.store.jobs import Step
+from pulsed.store.jobs import JobStep
 
-COMPILING, READY, RUNNING = (Step(state, 1.0, {}) for state in (JobState.COMPILING, JobState.READY, JobState.RUNNING))
+COMPILING, READY, RUNNING = (
+    JobStep(state, 1.0, {}) for state in (JobState.COMPILING, JobState.READY, JobState.RUNNING)
+)
 
 
 def test_without_steps_nothing_is_taken() -> None:
