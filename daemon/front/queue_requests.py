@@ -27,18 +27,21 @@ class QueueHandlers:
         return self._reply(message.id, message.limit), ()
 
     async def _set(self, message: SetQueue, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
-        running, ended = self.jobs.running if message.stop else "", False
-        if message.stop and message.mode is not QueueMode.PAUSED:
+        if not message.stop:
+            await self.jobs.modes.set(message.mode, message.reason, peer.named)
+            return self._reply(message.id, 1), ()
+        if message.mode is not QueueMode.PAUSED:
             raise InvalidValueError("only a queue that is paused is stopped", subject="queue", value=str(message.mode),
                                     legal=str(QueueMode.PAUSED))  # fmt: skip
-        try:
-            await self.jobs.modes.set(message.mode, message.reason, peer.named)
-        finally:  # what plays is stopped even when the mode cannot be written down
-            if message.stop:
-                running = self.jobs.running or running
-                ended = bool(running) and self.jobs.cancel(running, peer.named)
-        reply = self._reply(message.id, 1)
-        return (msgspec.structs.replace(reply, stopped=running) if ended else reply), ()
+        ended = list[str]()
+
+        def stop() -> None:
+            running = self.jobs.running
+            if running and self.jobs.cancel(running, peer.named):
+                ended.append(running)
+
+        await self.jobs.modes.pause_now(message.reason, peer.named, stop)
+        return msgspec.structs.replace(self._reply(message.id, 1), stopped="".join(ended)), ()
 
     def _reply(self, number: int, limit: int) -> QueueReply:
         entries, total = self.jobs.entries(limit)

@@ -29,18 +29,36 @@ class QueueModes:
 
     async def set(self, mode: QueueMode, reason: str, user: str) -> QueueControl:
         """Begin a mode; it is durable when this returns. Raises :class:`InvalidValueError` for what is no reason."""
+        control = self._control(mode, reason, user)
+        await self._registry.store.write(Store.put_queue_control, control)
+        self._begin(control)
+        return control
+
+    async def pause_now(self, reason: str, user: str, stop: Callable[[], None]) -> QueueControl:
+        """Pause and call ``stop``, both at once; then write it down, for which the store may take its time.
+
+        Raises :class:`InvalidValueError` for what is no reason; then nothing is stopped.
+        """
+        control = self._control(QueueMode.PAUSED, reason, user)
+        self._begin(control)
+        stop()
+        await self._registry.store.write(Store.put_queue_control, control)
+        return control
+
+    @staticmethod
+    def _control(mode: QueueMode, reason: str, user: str) -> QueueControl:
         if len(reason) > _LONGEST or not (reason.isprintable() or not reason):
             raise InvalidValueError(
                 "not a reason", subject="reason", value=reason[:_LONGEST],
                 legal=f"up to {_LONGEST} letters on one line",
             )  # fmt: skip
-        control = QueueControl(mode, reason, user, time.time())
-        await self._registry.store.write(Store.put_queue_control, control)
-        self.control, self._registry.queue.mode = control, mode
-        logs.get("queue").info("mode", mode=str(mode), reason=reason, user=user)
+        return QueueControl(mode, reason, user, time.time())
+
+    def _begin(self, control: QueueControl) -> None:
+        self.control, self._registry.queue.mode = control, control.mode
+        logs.get("queue").info("mode", mode=str(control.mode), reason=control.reason, user=control.by)
         self._registry.turns_changed()
         self._changed()
-        return control
 
     def check_accepts(self, user: str) -> None:
         """Raise :class:`QueueClosedError` when the queue takes no job of ``user``."""

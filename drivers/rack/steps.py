@@ -211,9 +211,15 @@ def _fetch(connections: Connections, prepared: PreparedChunk, deadline: float) -
     for name, (_, data) in zip(recordings, recorded, strict=True):
         if chunk.settings.meas_level == 2 and any(data.overrange):
             raise InstrumentOverrangeError(
-                f"the input was beyond full scale in program {chunk.programs[data.overrange.index(True)].name}, "
+                f"the input was beyond full scale in {_at(chunk, data.overrange.index(True))}, "
                 "so its points cannot be classified",
                 subject=f"instrument {name}",
                 legal="a weaker readout, or meas_level 0 or 1, which report overrange in the result",
             )
     return recorded
+
+
+def _at(chunk: Chunk, place: int) -> str:
+    """Return what is at a place of the list, which has one per binding."""
+    program, binding = [(program, k) for program in chunk.programs for k in range(program.count)][place]
+    return f"program {program.name}" + (f" with binding {binding}" if program.count > 1 else "")

@@ -102,7 +102,7 @@ class FakeDigitizer(FakePlayer):
 
     def fetch(self, handle, deadline):
         self.did("fetch")
-        return Fetched("integrate", (np.ones((64, 2), np.complex64),), "full scale", (self.lab.overrange,))
+        return Fetched("integrate", (np.ones((64, 2), np.complex64),), "full scale", self.lab.overrange)
 
 
 class FakeAnalyser(FakeInstrument):
@@ -118,7 +118,7 @@ class FakeLab:
 
     def __init__(self):
         self.device = load_device(Path(pulsed.configs.__file__).parent / "coupler2.toml")
-        self.log, self.fails, self.late, self.overrange = [], {}, set(), False
+        self.log, self.fails, self.late, self.overrange = [], {}, set(), (False,)
         self.classes = {
             "awg": FakeAwg, "digitizer": FakeDigitizer, "sgs100a": FakeSource, "gs200": FakeSource,
             "n9030b": FakeAnalyser,

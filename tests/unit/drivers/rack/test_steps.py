@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 
 from pulsed.compiler.program import Block, Branch, Chunk
@@ -19,7 +20,7 @@ from pulsed.model.errors import (
     InstrumentOverrangeError,
     InstrumentTriggerMissedError,
 )
-from pulsed.testing.chunks import READOUT, make_chunk
+from pulsed.testing.chunks import READOUT, make_chunk, swept_chunk
 
 
 @pytest.fixture
@@ -243,12 +244,26 @@ def test_a_follower_that_still_waits_after_the_leader_has_missed_a_trigger(conne
 
 
 def test_bits_are_not_told_from_what_was_beyond_full_scale(connections, lab, watch):
-    lab.overrange = True
+    lab.overrange = (True,)
     with pytest.raises(InstrumentOverrangeError, match="in program circuit-0") as caught:
         played(connections, lab, watch[0])
     assert caught.value.subject == "instrument digitizer"
     ((_, data),) = played(connections, lab, watch[0], meas_level=1)
     assert data.overrange == (True,)
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [(0, "program circuit-0,"), (1, "program circuit-1 with binding 0,"), (3, "program circuit-1 with binding 2,"),
+     (4, "program circuit-2,")],
+)  # fmt: skip
+def test_what_was_beyond_full_scale_is_named_by_its_place_in_the_list(connections, lab, watch, place, found):
+    chunk = make_chunk(lab.device, angles=(0.1, 0.2, 0.3))
+    chunk = swept_chunk(chunk, {1: ([], np.zeros((3, 0)))})
+    lab.overrange = tuple(k == place for k in range(5))
+    prepared = prepare(connections, validate(connections, chunk, partition_chunk(chunk, lab.device)), watch[0])
+    with pytest.raises(InstrumentOverrangeError, match=found):
+        play(connections, prepared, watch[0])
 
 
 def test_the_seconds_of_a_stage_add_up_also_when_it_fails(watch):
