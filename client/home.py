@@ -25,6 +25,8 @@ class RunningDaemon(msgspec.Struct, frozen=True):
     started: float
     metrics: str = ""
     """Where the page of metrics is, empty when there is none."""
+    instance: str = ""
+    """What its greeting says too, another at each start; empty of a daemon that does not write it."""
 
 
 def home_directory(home: Path | str | None = None) -> Path:

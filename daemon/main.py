@@ -138,7 +138,7 @@ class Daemon:
             self._start_self_test(stack, endpoint)
             observed = Observed(self.device, self.home, self.status, self._jobs, self._rack, server)
             await stack.enter_async_context(self._observers.watching(observed, endpoint))
-            stack.enter_context(self._announced(endpoint))
+            stack.enter_context(self._announced(endpoint, server.instance))
             logs.get("daemon").info("ready", url=endpoint, seconds=time.time() - self.started)
             self._observers.ready()
             if ready is not None:
@@ -298,10 +298,12 @@ class Daemon:
             self._publish(StatusChanged(0, self.status()))
 
     @contextlib.contextmanager
-    def _announced(self, endpoint: str) -> Iterator[None]:
+    def _announced(self, endpoint: str, instance: str) -> Iterator[None]:
         path = self.home / "daemon.json"
         metrics = self._observers.metrics_url
-        here = RunningDaemon(endpoint, os.getpid(), self.device.name, pulsed.__version__, self.started, metrics)
+        here = RunningDaemon(
+            endpoint, os.getpid(), self.device.name, pulsed.__version__, self.started, metrics, instance
+        )
         write_private(path, msgspec.json.encode(here))
         try:
             yield

@@ -17,7 +17,7 @@ from pulsed.client.home import find_url, home_directory
 from pulsed.client.keys import key_path
 from pulsed.model.calibration import CalibrationSet
 from pulsed.model.device import DeviceDescription
-from pulsed.model.errors import ConnectionFailedError, PulsedError
+from pulsed.model.errors import ConnectionFailedError, NotAllowedError, PulsedError
 from pulsed.model.measurement import MeasurementInfo
 from pulsed.model.notes import Note
 from pulsed.web.access.sign_in import Visitor
@@ -152,11 +152,19 @@ class Lab:
     # --- what is done ------------------------------------------------------------------------------------------
 
     def role(self, visitor: Visitor) -> Role:
-        """Return what a visitor may do: what their link allows and the key of the page does."""
+        """Return what a visitor may do: what their link allows and the key of the page does.
+
+        While there is no daemon, which says what the key may do, they only look.
+        """
         try:
             return min(visitor.role, parse_role(self.greeting.role))
         except ConnectionFailedError:
-            return visitor.role
+            return Role.VIEWER
+
+    def check_role(self, visitor: Visitor, least: Role) -> None:
+        """Raise :class:`NotAllowedError` for who may less, :class:`ConnectionFailedError` while there is no daemon."""
+        if (role := min(visitor.role, parse_role(self.greeting.role))) < least:
+            raise NotAllowedError(f"the role {role} may not do this", value=str(role), legal=f"from {least} on")
 
     def may(self, visitor: Visitor, request: AnyRequest) -> bool:
         """Whether the table of rights lets a visitor send this."""

@@ -79,7 +79,8 @@ class RequestServer:
         self._protocol = DaemonProtocol(device.limits.max_payload)
         self._events = EventSource()
         self._description = device.model_dump(mode="json", exclude=NOT_TOLD)
-        self._instance = uuid.uuid4().hex
+        self.instance = uuid.uuid4().hex
+        """Of this start; clients are greeted with it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._authenticator: ZapAuthenticator | None = None
         self._last_event = time.monotonic()
@@ -331,7 +332,7 @@ class RequestServer:
     def _hello(self, message: m.Hello, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         greeting = m.Greeting(
             message.id, PROTOCOL, pulsed.__version__, self.jobs.qpy, (self.device.name,), peer.user,
-            str(peer.role), self._events_at, self._events.number, self._instance, self.device.limits.max_payload,
+            str(peer.role), self._events_at, self._events.number, self.instance, self.device.limits.max_payload,
             REVISION, self._next_key,
         )  # fmt: skip
         return greeting, ()

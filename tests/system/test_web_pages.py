@@ -106,6 +106,8 @@ def test_what_a_viewer_may_not(viewer, client):
         ("/calibration/measure", {"what": "run", "routine": "t1", "targets": "Q0"}),
         ("/calibration/value", {"name": "Q0.t1", "value": "20us", "reason": "so", "expected": calibration}),
         ("/calibration/fault", {"subject": "Q0", "reason": "so", "expected": calibration}),
+        ("/calibration/look", {}),
+        (f"/calibration/sets/{calibration}/rollback", {"reason": "so", "expected": calibration}),
         ("/keys/add", {"name": "eve"}),
         ("/audit/verify", {}),
         ("/tasks/1/stop", {}),

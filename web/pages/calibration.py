@@ -18,6 +18,7 @@ from pulsed.web.site import Site, field
 from pulsed.web.tasks import Tasks
 from pulsed.wire.messages import CommitCalibration
 from pulsed.wire.note_messages import AddNote
+from pulsed.wire.roles import Role
 
 SETS_SHOWN = 50
 RUNS_SHOWN = 100
@@ -127,6 +128,7 @@ def routes(site: Site, graph: GraphLook, tasks: Tasks) -> list[Route]:
         )  # fmt: skip
 
     def look(request: Request) -> Response:
+        lab.check_role(request.state.visitor, Role.EXPERIMENTER)
         graph.look()
         return site.done("/calibration", "The graph is looked at; this page shows it when that is done.")
 

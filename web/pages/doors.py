@@ -41,13 +41,13 @@ def routes(site: Site) -> list[Route]:
         return response
 
     def new_link(request: Request) -> Response:
-        mine, wanted = site.lab.role(request.state.visitor), parse_role(field(request.state.form, "role", "viewer"))
+        visitor = request.state.visitor
+        site.lab.check_role(visitor, Role.EXPERIMENTER)  # a viewer lets nobody in
+        mine, wanted = site.lab.role(visitor), parse_role(field(request.state.form, "role", "viewer"))
         if wanted > mine:
             raise NotAllowedError(
                 "nobody lets others do more than they may do themselves", value=str(wanted), legal=f"up to {mine}"
             )
-        if mine < Role.EXPERIMENTER:
-            raise NotAllowedError("a viewer lets nobody in", value=str(mine), legal=f"from {Role.EXPERIMENTER} on")
         person = check_person(field(request.state.form, "person", "who will be there, or what the screen is"))
         secret = site.sign_in.new_link(wanted, person)
         link = f"{request.url.scheme}://{request.headers['host']}/sign-in?link={secret}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -12,8 +13,7 @@ from starlette.routing import Route
 
 from pulsed.client.home import announced, home_directory
 from pulsed.client.speaking import check_person
-from pulsed.model.errors import InvalidValueError, NotAllowedError
-from pulsed.web.access.sign_in import Visitor
+from pulsed.model.errors import InvalidValueError
 from pulsed.web.site import Site, field, number
 from pulsed.wire.roles import Role
 
@@ -28,18 +28,18 @@ def routes(site: Site) -> list[Route]:
     """Return the routes."""
     lab = site.lab
 
-    def check(visitor: Visitor, least: Role) -> None:
-        if (role := lab.role(visitor)) < least:
-            raise NotAllowedError(f"the role {role} may not do this", value=str(role), legal=f"from {least} on")
-
-    def local(*words: str) -> Any:
-        """Return what a command says of the files of the daemon, which are those of this machine."""
-        if announced(home_directory(lab.home)) is None:
+    def ask(*words: str, good: Sequence[int] = (0,)) -> bytes:
+        """Return what a command says of the files of the page's daemon, if that runs on this machine."""
+        here = announced(home_directory(lab.home))
+        if here is None or here.instance != lab.greeting.instance:
             raise InvalidValueError(
                 "these are files of the daemon's machine, and it does not run here", subject="this page",
                 value=str(home_directory(lab.home)), legal="a page that runs beside the daemon",
             )  # fmt: skip
-        return json.loads(lab.commands.ask(None, *words, "--json"))
+        return lab.commands.ask(None, *words, good=good)
+
+    def local(*words: str) -> Any:
+        return json.loads(ask(*words, "--json"))
 
     def users(request: Request) -> Response:
         role = lab.role(request.state.visitor)
@@ -55,18 +55,18 @@ def routes(site: Site) -> list[Route]:
         )  # fmt: skip
 
     def change(request: Request) -> Response:
-        check(request.state.visitor, MAKES)
+        lab.check_role(request.state.visitor, MAKES)
         form, what = request.state.form, request.path_params["what"]
         name = check_person(field(form, "name", "the name of a key"))
         role = form.get("role", "experimenter")
         words = {"add": (f"--role={role}", "--", name), "revoke": ("--", name), "rotate": ("--", name)}.get(what)
         if words is None:
             raise InvalidValueError("no such thing to do", subject="keys", value=what, legal="add, revoke, rotate")
-        said = lab.commands.ask(None, "keys", what, *words).decode().strip()
+        said = ask("keys", what, *words).decode().strip()
         return site.done("/users", f"{shlex.join(('pulsed', 'keys', what, name))}: {said}")
 
     def audit(request: Request) -> Response:
-        check(request.state.visitor, LOOKS)
+        lab.check_role(request.state.visitor, LOOKS)
         wanted = {name: request.query_params.get(name, "").strip() for name in ("who", "what", "about")}
         refused = request.query_params.get("refused") == "1"
         words = [f"--{name}={text}" for name, text in wanted.items() if text] + (["--refused"] if refused else [])
@@ -77,14 +77,14 @@ def routes(site: Site) -> list[Route]:
         )  # fmt: skip
 
     def verify(request: Request) -> Response:
-        check(request.state.visitor, LOOKS)
-        report = json.loads(lab.commands.ask(None, "audit", "verify", "--json", good=(0, 1)))
+        lab.check_role(request.state.visitor, LOOKS)
+        report = json.loads(ask("audit", "verify", "--json", good=(0, 1)))
         faults = report.get("faults", [])
         said = f"The log is whole: {report['records']} records." if not faults else f"It was changed: {faults[0]}"
         return site.done("/audit", said)
 
     def logs(request: Request) -> Response:
-        check(request.state.visitor, LOOKS)
+        lab.check_role(request.state.visitor, LOOKS)
         query = request.query_params
         level, grep = query.get("level", "info"), query.get("grep", "").strip()
         if level not in LEVELS:
