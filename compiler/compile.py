@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
@@ -174,8 +175,10 @@ class Compiler:
 
     def preview(self, program: Runnable, options: RunOptions | None = None, gates: Gates | None = None) -> Preview:
         """Return the waveforms of ``program`` as the ports will play them, without touching an instrument."""
-        (chunk,) = self.compile([program], options or RunOptions(shots=1), gates)
-        return Preview(chunk, self.device)
+        wanted = options or RunOptions(shots=1)
+        # All shots may be more than the instruments take at once; each plays the same.
+        (chunk,) = self.compile([program], msgspec.structs.replace(wanted, shots=1), gates)
+        return Preview(chunk, self.device, wanted.shots)
 
     def _walk(
         self,

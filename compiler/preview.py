@@ -29,8 +29,8 @@ class Preview:
     Of blocks that wait for a bit it shows all, with the phases that they have when no bit has turned a frame.
     """
 
-    def __init__(self, chunk: Chunk, device: DeviceDescription, program: int = 0) -> None:
-        self._chunk = chunk
+    def __init__(self, chunk: Chunk, device: DeviceDescription, shots: int, program: int = 0) -> None:
+        self._chunk, self._shots = chunk, shots
         self._device = device
         self.program: Program = chunk.programs[program]
         events = self._unrolled(chunk.array(self.program.events), [b.events for b in self.program.blocks])
@@ -113,7 +113,7 @@ class Preview:
     def run_time(self) -> float:
         """Seconds that all shots take, repetition delay included."""
         settings = self._chunk.settings
-        return settings.shots * float(self.program.duration * self._device.dt + settings.rep_delay)
+        return self._shots * float(self.program.duration * self._device.dt + settings.rep_delay)
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -160,6 +160,14 @@ def test_a_preview_tells_memory_time_and_what_is_too_loud(compiler):
     assert "1.8" in found or "1.7" in found
 
 
+def test_a_preview_of_more_shots_than_fit_at_once_is_of_one_and_tells_the_time_of_all(compiler):
+    options = RunOptions(shots=100_000, meas_level=0)
+    assert len(compiler.compile([measured()], options)) > 1
+    preview = compiler.preview(measured(), options)
+    assert preview.run_time == pytest.approx(100_000 * (800e-6 + preview.duration))
+    assert preview.pulses("d0") == compiler.preview(measured()).pulses("d0")
+
+
 def test_an_own_gate_is_played_for_its_job_only(compiler):
     circuit = QuantumCircuit(1, 1)
     circuit.x(0)
