@@ -16,6 +16,8 @@ from pulsed.cli.screens.text import say
 from pulsed.model.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
     from pulsed.model.sheet import PulseSheet
     from pulsed.provider import PulsedBackend, PulsedJob
 
@@ -25,12 +27,13 @@ if TYPE_CHECKING:
 @click.option("--program", type=click.IntRange(0), default=0, show_default=True, help="Number of the circuit.")
 @click.option("--channels", is_flag=True, help="A row per channel, with its frames, instead of one per port.")
 @click.option("--transpile/--no-transpile", default=True, show_default=True, help="Fit a file's circuit to the chip.")
+@click.option("--includes/--no-includes", default=True, help="Whether an OpenQASM 2 file may read others it names.")
 @click.option("--html", metavar="FILE", help="Write a page that one can zoom and that needs nothing else.")
 @daemon_options
 @as_json_option
 def pulses(
-    what: str, program: int, channels: bool, transpile: bool, html: str | None, url: str | None, key: str | None,
-    as_json: bool,
+    what: str, program: int, channels: bool, transpile: bool, includes: bool, html: str | None, url: str | None,
+    key: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what a job or a file of circuits plays: a row per port, or per channel, that one can zoom.
 
@@ -42,7 +45,9 @@ def pulses(
         provider = PulsedProvider(url, key)
         (backend,) = provider.backends()
         if Path(what).suffix:
-            found, number = _of_file(backend, Path(what), program, channels=channels, transpile=transpile)
+            circuits = read_circuits(Path(what), includes=includes)
+            circuit, number = _chosen(circuits, program, what), len(circuits)
+            found = _of_circuit(backend, circuit, channels=channels, transpile=transpile)
         else:
             found, number = _of_job(provider.job(what), program, channels=channels)
     if html is not None:
@@ -58,17 +63,15 @@ def _of_job(job: PulsedJob, program: int, *, channels: bool) -> tuple[PulseSheet
     return (one.draw(interactive=True, dt=dt) if channels else one.sheet()), len(made)
 
 
-def _of_file(
-    backend: PulsedBackend, path: Path, program: int, *, channels: bool, transpile: bool
-) -> tuple[PulseSheet, int]:
+def _of_circuit(backend: PulsedBackend, circuit: QuantumCircuit, *, channels: bool, transpile: bool) -> PulseSheet:
     from qiskit import transpile as fit
 
-    circuits = read_circuits(path)
-    circuit = _chosen(circuits, program, str(path))
     circuit = fit(circuit, backend) if transpile else circuit
-    if channels:
-        return backend.schedule(circuit).draw(interactive=True, dt=backend.dt), len(circuits)
-    return backend.preview(circuit).sheet(), len(circuits)
+    return (
+        backend.schedule(circuit).draw(interactive=True, dt=backend.dt)
+        if channels
+        else backend.preview(circuit).sheet()
+    )
 
 
 def _chosen(among: Sequence[Any], program: int, what: str) -> Any:

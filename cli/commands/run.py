@@ -41,8 +41,11 @@ _AGAIN = 4.0
 """Seconds in which a second Ctrl-C cancels the job."""
 
 
-def read_circuits(path: Path) -> list[QuantumCircuit]:
+def read_circuits(path: Path, *, includes: bool = True) -> list[QuantumCircuit]:
     """Read the circuits of an OpenQASM 2 or 3 file, or of a QPY file.
+
+    Without ``includes``, OpenQASM reads no other file than its standard ones: a text that somebody sent would else show
+    what it names.
 
     Raises :class:`IncompatibleError` for an old QPY file or none, :class:`CircuitError` for a damaged one and
     :class:`InvalidValueError` for another kind of file.
@@ -50,7 +53,7 @@ def read_circuits(path: Path) -> list[QuantumCircuit]:
     if path.suffix == ".qpy":
         return _read_qpy(path)
     if path.suffix in {".qasm", ".qasm2", ".qasm3", ".inc"}:
-        return [_read_qasm(path)]
+        return [_read_qasm(path, includes=includes)]
     raise InvalidValueError("not a file of circuits", subject=str(path), value=path.suffix, legal=".qasm, .qpy")
 
 
@@ -81,12 +84,12 @@ def _boxes(keyword: str, name: str) -> dict[str, Any]:
         return {}
 
 
-def _read_qasm(path: Path) -> QuantumCircuit:
+def _read_qasm(path: Path, *, includes: bool) -> QuantumCircuit:
     # a byte-order mark is none of the language's characters
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     version, why = _language(text, path.suffix)
     try:
-        circuit = (_read_qasm3 if version == 3 else _read_qasm2)(text, path)
+        circuit = _read_qasm3(text, path) if version == 3 else _read_qasm2(text, path, includes=includes)
     except CircuitError as error:
         if why:
             what = f"{error.message} (read as OpenQASM {version}, since {why})"
@@ -111,13 +114,14 @@ def _language(text: str, suffix: str) -> tuple[int, str]:
     return 3, "it has no version line, and nothing else in it tells"
 
 
-def _read_qasm2(text: str, path: Path) -> QuantumCircuit:
+def _read_qasm2(text: str, path: Path, *, includes: bool) -> QuantumCircuit:
     from qiskit import qasm2
     from qiskit.exceptions import QiskitError
 
     known = qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+    folders = (path.parent,) if includes else ()  # without any, a name from the root on is not found either
     try:
-        return qasm2.loads(text, include_path=(path.parent,), custom_instructions=known)
+        return qasm2.loads(text, include_path=folders, custom_instructions=known)
     except QiskitError as error:
         raise CircuitError(f"is not OpenQASM: {error.message}", subject=str(path)) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -22,10 +23,30 @@ _KEPT = 16
 """Sheets, and circuits that were sent: each sheet takes a process that loads the compiler."""
 
 
+class _Sent:
+    """The texts of the circuits that were sent last, by a name made of each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._texts: OrderedDict[str, str] = OrderedDict()
+
+    def add(self, text: str) -> str:
+        name = f"circuit-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        with self._lock:
+            self._texts[name] = text
+            self._texts.move_to_end(name)
+            while len(self._texts) > _KEPT:
+                self._texts.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> str | None:
+        with self._lock:
+            return self._texts.get(name)
+
+
 def routes(site: Site) -> list[Route]:
     """Return the routes."""
-    lab, sheets = site.lab, Answers(_KEPT)
-    circuits: OrderedDict[str, str] = OrderedDict()
+    lab, sheets, circuits = site.lab, Answers(_KEPT), _Sent()
 
     def wanted(request: Request) -> tuple[str, int, bool]:
         query = request.query_params
@@ -38,13 +59,14 @@ def routes(site: Site) -> list[Route]:
     def show(request: Request) -> Response:
         of, program, channels = wanted(request)
         jobs = lab.keep("queue jobs", lambda client: client.jobs(limit=100))
-        job = None if not of or of in circuits else lab.client.job(of)
-        shown = of if of and of not in circuits else "JOB|FILE"
+        circuit, may_look = circuits.get(of), lab.may(request.state.visitor, GetSubmission(0, ""))
+        job = lab.client.job(of) if of and circuit is None else None
+        shown = of if of and circuit is None else "JOB|FILE"
         options = f"{' --channels' if channels else ''}{f' --program {program}' if program else ''}"
         return site.page(
             request, "pulses.html", of=of, program=program, channels=channels, jobs=jobs[:40], job=job,
-            circuit=circuits.get(of, ""), command_line=f"pulsed pulses {shown}{options}",
-            may_look=lab.may(request.state.visitor, GetSubmission(0, "")),
+            circuit=circuit if circuit and may_look else "", command_line=f"pulsed pulses {shown}{options}",
+            may_look=may_look,
         )  # fmt: skip
 
     def check(visitor: Visitor, job_id: str) -> str:
@@ -54,28 +76,32 @@ def routes(site: Site) -> list[Route]:
             check_owner(job.job_id, job.owner, client.greeting.user, role)
         return job.job_id
 
-    def run(of: str, *words: str) -> bytes:
+    def run(of: str, circuit: str | None, *words: str) -> bytes:
         """Return what `pulsed pulses` prints of a job, or of a circuit that was sent."""
-        if of not in circuits:
+        if circuit is None:
             return lab.ask("pulses", *words, "--", of)
         with tempfile.TemporaryDirectory(prefix="pulsed-web-") as folder:
             path = Path(folder) / "circuit.qasm"
-            path.write_text(circuits[of], encoding="utf-8")
-            return lab.ask("pulses", *words, "--", str(path))
+            path.write_text(circuit, encoding="utf-8")
+            return lab.ask("pulses", "--no-includes", *words, "--", str(path))
 
-    def asked(request: Request) -> tuple[str, tuple[str, ...]]:
-        """Return what is to be shown, if the visitor may see it, and with which options."""
+    def asked(request: Request) -> tuple[str, str | None, tuple[str, ...]]:
+        """Return what is to be shown, if the visitor may see it: its name, its text if it was sent, and the options."""
         of, program, channels = wanted(request)
         if not of:
             raise InvalidValueError("has to be chosen", subject="job", value="nothing", legal="the id of a job")
-        of = of if of in circuits else check(request.state.visitor, of)
-        return of, (f"--program={program}", *(("--channels",) if channels else ()))
+        circuit = circuits.get(of)
+        if circuit is None:
+            of = check(request.state.visitor, of)
+        else:
+            lab.check(request.state.visitor, GetSubmission(0, ""))
+        return of, circuit, (f"--program={program}", *(("--channels",) if channels else ()))
 
     def data(request: Request) -> Response:
         try:
-            of, words = asked(request)
-            name = f"{of} {words} {lab.calibration().calibration_id if of in circuits else ''}"
-            made = sheets.get(name, lambda: run(of, *words, "--json"))
+            of, circuit, words = asked(request)
+            name = f"{of} {words} {'' if circuit is None else lab.calibration().calibration_id}"
+            made = sheets.get(name, lambda: run(of, circuit, *words, "--json"))
             return Response(made, media_type="application/json")
         except PulsedError as error:
             return JSONResponse({"error": str(error)}, 403 if error.code == "not_allowed" else 400)
@@ -83,17 +109,13 @@ def routes(site: Site) -> list[Route]:
     def send(request: Request) -> Response:
         text = field(request.state.form, "circuit", "OpenQASM 2 or 3", longest=12_000)
         lab.check(request.state.visitor, GetSubmission(0, ""))
-        name = f"circuit-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-        circuits[name] = text
-        while len(circuits) > _KEPT:
-            circuits.popitem(last=False)
-        return site.go(f"/pulses?of={name}")
+        return site.go(f"/pulses?of={circuits.add(text)}")
 
     def alone(request: Request) -> Response:
-        of, words = asked(request)
+        of, circuit, words = asked(request)
         with tempfile.TemporaryDirectory(prefix="pulsed-web-") as folder:
             path = Path(folder) / "pulses.html"
-            run(of, *words, f"--html={path}")
+            run(of, circuit, *words, f"--html={path}")
             content = path.read_bytes()
         return Response(content, media_type="text/html; charset=utf-8", headers={
             "Content-Disposition": f'attachment; filename="pulses-{of[:12]}.html"',

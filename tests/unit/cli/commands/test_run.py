@@ -184,3 +184,21 @@ def test_another_kind_of_file_lists_the_known_ones(tmp_path):
     path.write_text(BELL)
     with pytest.raises(InvalidValueError, match=r"got .txt; legal: .qasm, .qpy"):
         read_circuits(path)
+
+
+@pytest.mark.parametrize("name", ["mine.inc", "{folder}/mine.inc", "../{parent}/mine.inc"])
+def test_what_was_sent_reads_no_other_file(tmp_path, name):
+    (tmp_path / "mine.inc").write_text("gate own a { }\n")
+    path = tmp_path / "sent.qasm"
+    name = name.format(folder=tmp_path, parent=tmp_path.name)
+    path.write_text(f'OPENQASM 2.0; include "{name}"; qreg q[1]; own q[0];')
+    (circuit,) = read_circuits(path)
+    assert circuit.count_ops() == {"own": 1}
+    with pytest.raises(CircuitError, match=r"unable to find '[^']*mine.inc'"):
+        read_circuits(path, includes=False)
+    path.write_text(f'OPENQASM 3; include "{name}"; qubit q; own q;')
+    with pytest.raises(CircuitError, match="non-stdgates"):
+        read_circuits(path, includes=False)
+    for text in (BELL, BELL3):
+        path.write_text(text)
+        assert read_circuits(path, includes=False)
