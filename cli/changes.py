@@ -11,6 +11,7 @@ from pulsed.cli.screens.calibration import change_screen
 from pulsed.cli.screens.terminal import show_answer
 from pulsed.client import Client
 from pulsed.model.calibration import CalibrationSet
+from pulsed.model.errors import ConflictError
 from pulsed.model.parameters import parameter_of
 
 CURRENT = "current"
@@ -32,6 +33,16 @@ def known_name(client: Client, name: str) -> None:
     """Raise :class:`InvalidValueError` for a name that neither the active set nor the rack knows."""
     if name not in client.calibration().values:
         parameter_of(name, client.device())
+
+
+def active_set(client: Client, expected: str | None) -> CalibrationSet:
+    """Return the active set. Raises :class:`ConflictError` when it is another one than ``expected``, unless None."""
+    current = client.calibration()
+    if expected not in (None, current.calibration_id):
+        raise ConflictError(
+            "is not the active set any more", subject="calibration set", value=expected, legal=current.calibration_id
+        )
+    return current
 
 
 def commit_set(client: Client, current: CalibrationSet, wanted: CalibrationSet, why: str, *, as_json: bool) -> None:

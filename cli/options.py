@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a screen.")
 why_option = click.option("--why", metavar="TEXT", required=True, help="Kept in the log.")
+expected_option = click.option("--expected", metavar="ID", help="Only while this is the active set.")
 live_option = click.option("--live", is_flag=True, help="Let others see how it grows: at the page, in `pulsed events`.")
 yes_option = click.option("--yes", is_flag=True, help="Run it even if it takes longer than limits.rack_time.")
 config_option = click.option(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pulsed.cli.changes import LOOKED_THROUGH, commit_set, known_name, now
-from pulsed.cli.options import as_json_option, daemon_options, why_option
+from pulsed.cli.changes import LOOKED_THROUGH, active_set, commit_set, known_name, now
+from pulsed.cli.options import as_json_option, daemon_options, expected_option, why_option
 from pulsed.cli.screens.calibration import history_screen
 from pulsed.cli.screens.terminal import show_answer
 from pulsed.client import Client
@@ -67,16 +67,18 @@ def history(name: str, limit: int, url: str | None, key: str | None, as_json: bo
 @why_option
 @click.option("--stderr", metavar="VALUE", help="Standard error, in the same unit.")
 @click.option("--force", is_flag=True, help="Also a value that is out of bounds or far from the one before.")
+@expected_option
 @daemon_options
 @as_json_option
 def set_value(
-    name: str, value: str, why: str, stderr: str | None, force: bool, url: str | None, key: str | None, as_json: bool
-) -> None:
+    name: str, value: str, why: str, stderr: str | None, force: bool, expected: str | None, url: str | None,
+    key: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Set one value by hand: `set Q2.f01 4.91GHz`, `set d0.mixer.offset 0.001,-0.003`."""
     from pulsed.calibration.runner.transaction import refusal
 
     with Client(url, key) as client:
-        device, current = client.device(), client.calibration()
+        device, current = client.device(), active_set(client, expected)
         parameter = parameter_of(name, device)
         number = parse_numbers(name, value, parameter)
         error = None
@@ -109,12 +111,13 @@ def _measured(client: Client, name: str, current: CalibrationSet) -> Calibration
 @click.command()
 @click.argument("subject")
 @why_option
+@expected_option
 @daemon_options
 @as_json_option
-def disable(subject: str, why: str, url: str | None, key: str | None, as_json: bool) -> None:
+def disable(subject: str, why: str, expected: str | None, url: str | None, key: str | None, as_json: bool) -> None:
     """Mark a qubit or a pair as faulty: it leaves the Target, and is not calibrated any more."""
     with Client(url, key) as client:
-        current = client.calibration()
+        current = active_set(client, expected)
         legal = [one for one, kind in subjects(client.device()).items() if kind != "port"]
         if subject not in legal:
             raise InvalidValueError("no such qubit or pair", subject="subject", value=subject, legal=", ".join(legal))
@@ -125,12 +128,13 @@ def disable(subject: str, why: str, url: str | None, key: str | None, as_json: b
 @click.command()
 @click.argument("subject")
 @click.option("--why", metavar="TEXT", default="", help="Kept in the log.")
+@expected_option
 @daemon_options
 @as_json_option
-def enable(subject: str, why: str, url: str | None, key: str | None, as_json: bool) -> None:
+def enable(subject: str, why: str, expected: str | None, url: str | None, key: str | None, as_json: bool) -> None:
     """Take the mark of a faulty qubit or pair away."""
     with Client(url, key) as client:
-        current = client.calibration()
+        current = active_set(client, expected)
         if subject not in current.faults:
             raise NotFoundError(
                 "is not marked as faulty", subject="subject", value=subject, legal=", ".join(current.faults) or "none"

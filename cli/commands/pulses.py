@@ -67,11 +67,9 @@ def _of_circuit(backend: PulsedBackend, circuit: QuantumCircuit, *, channels: bo
     from qiskit import transpile as fit
 
     circuit = fit(circuit, backend) if transpile else circuit
-    return (
-        backend.schedule(circuit).draw(interactive=True, dt=backend.dt)
-        if channels
-        else backend.preview(circuit).sheet()
-    )
+    if channels:
+        return backend.schedule(circuit).draw(interactive=True, dt=backend.dt)
+    return backend.preview(circuit).sheet()
 
 
 def _chosen(among: Sequence[Any], program: int, what: str) -> Any:

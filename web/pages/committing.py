@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pulsed.model.errors import ConflictError
+from pulsed.model.errors import ConflictError, InvalidValueError
 from pulsed.web.lab import Lab
 from pulsed.web.pages.chip import names
 from pulsed.web.site import Site, field
@@ -41,32 +41,40 @@ def routes(site: Site) -> list[Route]:
     """Return the routes."""
     lab = site.lab
 
-    def checked(request: Request) -> tuple[dict[str, str], str]:
-        """Return the form and its reason, if the visitor may commit and nobody else has meanwhile."""
+    def checked(request: Request) -> tuple[dict[str, str], str, str]:
+        """Return the form, its reason and the set it was made for, if that is active and the visitor may commit."""
         form: dict[str, str] = request.state.form
         why = field(form, "reason", "a sentence, kept in the log")
         expected = field(form, "expected", "the active set")
         lab.check(request.state.visitor, CommitCalibration(0, "", expected, why))
         check_unchanged(lab, expected)
-        return form, why
+        return form, why, expected
+
+    def change(what: str, why: str, expected: str, *words: str) -> None:
+        """Let a command change the set that the visitor saw, or say what somebody else changed in that moment."""
+        try:
+            lab.ask("cal", what, f"--why={why}", f"--expected={expected}", *words)
+        except InvalidValueError:
+            check_unchanged(lab, expected)
+            raise
 
     def set_value(request: Request) -> Response:
-        form, why = checked(request)
+        form, why, expected = checked(request)
         name = field(form, "name", "a value, such as Q0.f01")
         value = field(form, "value", "a number with its unit, such as 4.91GHz")
         force = ("--force",) if form.get("force") == "1" else ()
-        lab.ask("cal", "set", f"--why={why}", *force, "--", name, value)
+        change("set", why, expected, *force, "--", name, value)
         subject = name.partition(".")[0]
         of_chip = subject in set().union(*names(lab.device()))
         return site.done(f"/chip/{subject}" if of_chip else "/calibration", f"{name} is {value} now.")
 
     def fault(request: Request) -> Response:
-        form, why = checked(request)
+        form, why, expected = checked(request)
         subject = field(form, "subject", "a qubit or a pair")
         if form.get("what") == "enable":
-            lab.ask("cal", "enable", f"--why={why}", "--", subject)
+            change("enable", why, expected, "--", subject)
             return site.done(f"/chip/{subject}", f"{subject} is used again.")
-        lab.ask("cal", "disable", f"--why={why}", "--", subject)
+        change("disable", why, expected, "--", subject)
         return site.done(f"/chip/{subject}", f"{subject} is marked as faulty: it is not used.")
 
     return [
