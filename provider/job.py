@@ -125,21 +125,22 @@ class PulsedJob(SubmittedJob):
         device, calibration = self.backend().device, self._client.calibration(self.calibration_id)
         return Properties(device, calibration, gate_table(device, calibration))
 
-    def schedules(self) -> list[Schedule]:
+    def schedules(self, results: range | None = None) -> list[Schedule]:
         """Return the pulse schedule of each result, made of what was sent with the calibration set of the run.
 
+        ``results``: only of those with these numbers; what is not asked for is not compiled.
         Raises :class:`pulsed.model.errors.CircuitError` for a circuit that branches: it has no single schedule.
         """
         return [
             compiler.schedule(one, gates, options=options) if isinstance(one, QuantumCircuit) else one
-            for compiler, options, gates, one in self._compilable()
+            for compiler, options, gates, one in self._compilable(results)
         ]
 
-    def previews(self) -> list[Preview]:
+    def previews(self, results: range | None = None) -> list[Preview]:
         """Return the waveforms of each result as the ports played them, made as :meth:`schedules` are."""
-        return [compiler.preview(one, options, gates) for compiler, options, gates, one in self._compilable()]
+        return [compiler.preview(one, options, gates) for compiler, options, gates, one in self._compilable(results)]
 
-    def _compilable(self) -> Iterator[tuple[Compiler, RunOptions, Any, Any]]:
+    def _compilable(self, results: range | None) -> Iterator[tuple[Compiler, RunOptions, Any, Any]]:
         """Yield compiler, options, pulse gates and program of each result."""
         from pulsed.compiler.compile import Compiler
         from pulsed.provider.programs import adopt
@@ -147,8 +148,14 @@ class PulsedJob(SubmittedJob):
         compiler = Compiler(self.backend().device, self._client.calibration(self.calibration_id))
         options = self._sent()[0].options
         programs, gates = self._sent_programs()
+        number = 0
         for program, table in programs:
-            for one in [program] if table is None else compiler.assigned(program, *table):
+            count = 1 if table is None else len(table[1])
+            wanted = [k for k in range(count) if results is None or number + k in results]
+            number += count
+            for one in (
+                [program] * len(wanted) if table is None else compiler.assigned(program, table[0], table[1][wanted])
+            ):
                 yield compiler, options, gates, one if isinstance(one, QuantumCircuit) else adopt(one)
 
     def metrics(self) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import RenderableType
@@ -46,8 +45,9 @@ def pulses(
         (backend,) = provider.backends()
         if Path(what).suffix:
             circuits = read_circuits(Path(what), includes=includes)
-            circuit, number = _chosen(circuits, program, what), len(circuits)
-            found = _of_circuit(backend, circuit, channels=channels, transpile=transpile)
+            number = len(circuits)
+            _check(program, number, what)
+            found = _of_circuit(backend, circuits[program], channels=channels, transpile=transpile)
         else:
             found, number = _of_job(provider.job(what), program, channels=channels)
     if html is not None:
@@ -57,10 +57,14 @@ def pulses(
 
 
 def _of_job(job: PulsedJob, program: int, *, channels: bool) -> tuple[PulseSheet, int]:
-    dt = job.backend().dt
-    made: Sequence[Any] = job.schedules() if channels else job.previews()
-    one = _chosen(made, program, f"job {job.job_id()}")
-    return (one.draw(interactive=True, dt=dt) if channels else one.sheet()), len(made)
+    number = job.info().num_programs
+    _check(program, number, f"job {job.job_id()}")
+    wanted = range(program, program + 1)
+    if channels:
+        (schedule,) = job.schedules(wanted)
+        return schedule.draw(interactive=True, dt=job.backend().dt), number
+    (preview,) = job.previews(wanted)
+    return preview.sheet(), number
 
 
 def _of_circuit(backend: PulsedBackend, circuit: QuantumCircuit, *, channels: bool, transpile: bool) -> PulseSheet:
@@ -72,11 +76,9 @@ def _of_circuit(backend: PulsedBackend, circuit: QuantumCircuit, *, channels: bo
     return backend.preview(circuit).sheet()
 
 
-def _chosen(among: Sequence[Any], program: int, what: str) -> Any:
-    if program >= len(among):
-        legal = f"0 to {len(among) - 1}"
-        raise InvalidValueError("has no such circuit", subject=what, value=program, legal=legal)
-    return among[program]
+def _check(program: int, number: int, what: str) -> None:
+    if program >= number:
+        raise InvalidValueError("has no such circuit", subject=what, value=program, legal=f"0 to {number - 1}")
 
 
 def _screen(sheet: PulseSheet) -> RenderableType:

@@ -21,6 +21,7 @@ from qiskit.providers import JobStatus, JobV1
 from qiskit.providers.exceptions import JobError, JobTimeoutError
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
+from pulsed.compiler.compile import Compiler
 from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.errors import (
     ConfigError,
@@ -339,6 +340,16 @@ class TestFacts:
             [schedule.duration * backend.dt for schedule in again.schedules()]
         )
         assert previews[3].pulses("d1")[0].amplitude == pytest.approx(0.1)
+
+        compiled = []
+        preview = Compiler.preview
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Compiler, "preview", lambda self, *what: compiled.append(1) or preview(self, *what))
+            for first, last in ((0, 1), (2, 3), (1, 4), (3, 9), (4, 5)):
+                some = again.previews(range(first, last))
+                assert [one.pulses("d1") for one in some] == [one.pulses("d1") for one in previews[first:last]]
+                assert again.schedules(range(first, last)) == again.schedules()[first:last]
+        assert len(compiled) == 1 + 1 + 3 + 1 + 0, "what is not asked for is not compiled"
 
     def test_headers_of_a_job_of_another_process(self, backend: PulsedBackend, ready: QuantumCircuit, daemon) -> None:
         ran = backend.run(ready, shots=5)
