@@ -39,7 +39,7 @@ from pulsed.model.result import ProgramResult, pack_bits
 
 
 class ScriptedRack:
-    """Every bit is the parity of its shot, counted from the start of the job."""
+    """Every bit is the parity of its shot, counted from the start of the job; at level 1 0 is -0.5 and 1 is 0.5."""
 
     def __init__(self, device: DeviceDescription) -> None:
         self.device = device
@@ -118,10 +118,16 @@ class ScriptedRack:
         for program in head.programs:
             shots = np.arange(head.first_shot, head.first_shot + settings.shots)
             bits = np.repeat((shots % 2 == 1)[:, None], program.memory_slots, axis=1)
+            iq = (bits - 0.5).astype(np.complex64)
+            averaged = settings.meas_level == 1 and settings.meas_return == "avg"
+            data = (
+                {"iq": writer.add(iq.mean(axis=0) if averaged else iq)} if settings.meas_level == 1
+                else {"bits": writer.add(pack_bits(bits))}
+            )  # fmt: skip
             results.append(
                 ProgramResult(
-                    program.name, settings.shots, 2, "single", program.memory_slots, program.creg_sizes,
-                    program.metadata, bits=writer.add(pack_bits(bits)),
+                    program.name, settings.shots, 1 if settings.meas_level == 1 else 2,
+                    "avg" if averaged else "single", program.memory_slots, program.creg_sizes, program.metadata, **data,
                 )
             )  # fmt: skip
         progress("play", 1.0)

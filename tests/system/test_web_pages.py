@@ -266,7 +266,7 @@ def test_a_scan_is_started_drawn_and_stopped(operator, client):
     assert "pulsed scan Q0 --axis wait=0:4us:5 --play &#39;x wait&#39; --shots 50" in text
     found = eventually(
         lambda: next((one for one in operator.get("/measurements?scan=1").json() if one.get("outcome")), None),
-        "it is drawn to its end", 60,
+        "it is drawn to its end",
     )  # fmt: skip
     assert (found["outcome"], found["by"]) == ("good", "anna (web)")
     assert len(found["plot"]["traces"][0]["x"]) == 5
