@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
 
 from pulsed.client.speaking import VARIABLE, person
 from pulsed.model.errors import BusyError, InvalidValueError
@@ -17,8 +24,12 @@ _LONGEST = 300.0
 """Seconds that a question may take."""
 _AT_ONCE = threading.BoundedSemaphore(2)
 """Questions: each is a process that loads much."""
+_WAITING = threading.BoundedSemaphore(2 + 4)
+"""Questions, with those that wait for their turn; who comes then is told so at once."""
 _PATIENCE = 60.0
 """Seconds that a question waits for its turn."""
+_THREADS = anyio.CapacityLimiter(12)
+"""Of pages that ask; those of all others are the server's, which none of these can take away."""
 
 
 class CommandLine:
@@ -53,8 +64,10 @@ class CommandLine:
 
     def ask(self, url: str | None, *words: str, good: Sequence[int] = (0,)) -> bytes:
         """Return what a command prints. Raises :class:`InvalidValueError` with what it says when it fails."""
-        if not _AT_ONCE.acquire(timeout=_PATIENCE):
-            raise BusyError("too much is asked for at once: try it again in a moment", subject=f"pulsed {words[0]}")
+        with _turn(words[0]):
+            return self._answer(url, *words, good=good)
+
+    def _answer(self, url: str | None, *words: str, good: Sequence[int]) -> bytes:
         try:
             done = subprocess.run(
                 self.words(url, *words), stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST, check=False,
@@ -62,21 +75,45 @@ class CommandLine:
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise BusyError(f"took longer than {_LONGEST:g} s", subject=f"pulsed {words[0]}") from error
-        finally:
-            _AT_ONCE.release()
         if done.returncode not in good:
             said = visible(done.stderr.decode(errors="replace").strip()).removeprefix("error: ")
             raise InvalidValueError(said.rpartition("\n")[2] or f"exit code {done.returncode}", subject="the command")
         return done.stdout
 
 
-class Answers:
-    """What commands printed, the last ones; one that is asked for twice at once runs once."""
+@contextlib.contextmanager
+def _turn(name: str) -> Iterator[None]:
+    """Wait for a turn. Raises :class:`BusyError` when many wait already, or when it does not come."""
+    busy = BusyError("too much is asked for at once: try it again in a moment", subject=f"pulsed {name}")
+    if not _WAITING.acquire(blocking=False):
+        raise busy
+    try:
+        if not _AT_ONCE.acquire(timeout=_PATIENCE):
+            raise busy
+        try:
+            yield
+        finally:
+            _AT_ONCE.release()
+    finally:
+        _WAITING.release()
 
-    def __init__(self, most: int = 16) -> None:
-        self._most = most
+
+def asking(endpoint: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that asks as one that waits in a thread of its own kind: Stop now never waits for it."""
+
+    async def asked(request: Request) -> Response:
+        return await anyio.to_thread.run_sync(endpoint, request, limiter=_THREADS)
+
+    return asked
+
+
+class Answers:
+    """What commands printed in the last ``seconds``, the last ones; one that is asked for twice at once runs once."""
+
+    def __init__(self, most: int = 16, seconds: float = float("inf")) -> None:
+        self._most, self._seconds = most, seconds
         self._lock = threading.Lock()
-        self._made: OrderedDict[str, tuple[threading.Lock, list[bytes]]] = OrderedDict()
+        self._made: OrderedDict[str, tuple[threading.Lock, list[tuple[float, bytes]]]] = OrderedDict()
 
     def get(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Return what ``make`` printed under this name, now or before."""
@@ -86,9 +123,14 @@ class Answers:
             while len(self._made) > self._most:
                 self._made.popitem(last=False)
         with turn:
-            if not made:
-                made.append(make())
-            return made[0]
+            if not made or time.monotonic() - made[0][0] > self._seconds:
+                made[:] = [(time.monotonic(), make())]
+            return made[0][1]
+
+    def forget(self) -> None:
+        """Make all anew from now on."""
+        with self._lock:
+            self._made.clear()
 
 
 def _depth(words: Sequence[str]) -> int:

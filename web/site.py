@@ -87,7 +87,7 @@ class Site:
     def failed(self, request: Request, error: Exception) -> Response:
         """Return the page of an error that the daemon answered, or of its silence."""
         assert isinstance(error, errors.PulsedError)
-        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 502)
+        status = status_of(error)
         heading = HEADINGS.get(status, "The daemon could not do this")
         return self.page(request, "error.html", status, heading=heading, error=error)
 
@@ -102,6 +102,11 @@ class Site:
     def go(self, path: str, **query: str) -> Response:
         """Return the way to another page."""
         return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
+
+
+def status_of(error: errors.PulsedError, otherwise: int = 502) -> int:
+    """Return HTTP's status for an error."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), otherwise)
 
 
 Endpoint = Callable[[Request], Response]

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pulsed.model.errors import ConflictError, InvalidValueError
+from pulsed.web.children import asking
 from pulsed.web.lab import Lab
 from pulsed.web.pages.chip import names
 from pulsed.web.site import Site, field
@@ -78,6 +79,6 @@ def routes(site: Site) -> list[Route]:
         return site.done(f"/chip/{subject}", f"{subject} is marked as faulty: it is not used.")
 
     return [
-        Route("/calibration/value", set_value, methods=["POST"]),
-        Route("/calibration/fault", fault, methods=["POST"]),
+        Route("/calibration/value", asking(set_value), methods=["POST"]),
+        Route("/calibration/fault", asking(fault), methods=["POST"]),
     ]

@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from pulsed.model.errors import InvalidValueError, PulsedError
 from pulsed.web.access.sign_in import Visitor
-from pulsed.web.children import Answers
-from pulsed.web.site import Site, field, number
+from pulsed.web.children import Answers, asking
+from pulsed.web.site import Site, field, number, status_of
 from pulsed.wire.job_messages import GetSubmission
 from pulsed.wire.roles import OTHERS_JOBS, check_owner
 
@@ -104,7 +104,7 @@ def routes(site: Site) -> list[Route]:
             made = sheets.get(name, lambda: run(of, circuit, *words, "--json"))
             return Response(made, media_type="application/json")
         except PulsedError as error:
-            return JSONResponse({"error": str(error)}, 403 if error.code == "not_allowed" else 400)
+            return JSONResponse({"error": str(error)}, status_of(error, 400))
 
     def send(request: Request) -> Response:
         text = field(request.state.form, "circuit", "OpenQASM 2 or 3", longest=12_000)
@@ -123,7 +123,7 @@ def routes(site: Site) -> list[Route]:
 
     return [
         Route("/pulses", show),
-        Route("/pulses/data", data),
-        Route("/pulses/alone.html", alone),
+        Route("/pulses/data", asking(data)),
+        Route("/pulses/alone.html", asking(alone)),
         Route("/pulses/circuit", send, methods=["POST"]),
     ]

@@ -13,9 +13,10 @@ from starlette.routing import Route
 from pulsed.client.home import home_directory
 from pulsed.model.calibration import RunRecord
 from pulsed.model.errors import NotFoundError, PulsedError
-from pulsed.web.children import Answers
-from pulsed.web.site import Site
+from pulsed.web.children import Answers, asking
+from pulsed.web.site import Site, status_of
 from pulsed.wire.note_messages import AddNote
+from pulsed.wire.roles import Role
 
 SHOWN = 200
 SEARCHED = 1000
@@ -63,7 +64,11 @@ def routes(site: Site) -> list[Route]:
         return path
 
     def settings(request: Request) -> tuple[str, ...]:
-        return tuple(request.query_params.get("set", "").split())
+        """Return the changed parameters. Raises :class:`NotAllowedError` for who only looks: each takes a process."""
+        changes = tuple(request.query_params.get("set", "").split())
+        if changes:
+            lab.check_role(request.state.visitor, Role.EXPERIMENTER)
+        return changes
 
     def analysed(run: RunRecord, changes: tuple[str, ...]) -> bytes:
         words, path = [f"--set={change}" for change in changes], str(data_file(run))
@@ -88,13 +93,14 @@ def routes(site: Site) -> list[Route]:
         try:
             return Response(analysed(record(request), settings(request)), media_type="application/json")
         except PulsedError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return JSONResponse({"error": str(error)}, status_of(error, 400))
 
     def netcdf(request: Request) -> Response:
         path = data_file(record(request))
         return FileResponse(path, media_type="application/x-netcdf", filename=path.name)
 
     def png(request: Request) -> Response:
+        lab.check_role(request.state.visitor, Role.EXPERIMENTER)
         run = record(request)
         with tempfile.TemporaryDirectory(prefix="pulsed-web-") as folder:
             path = Path(folder) / "figure.png"
@@ -107,8 +113,8 @@ def routes(site: Site) -> list[Route]:
 
     return [
         Route("/runs", show),
-        Route("/runs/{id:path}/figure", figure),
+        Route("/runs/{id:path}/figure", asking(figure)),
         Route("/runs/{id:path}/data.nc", netcdf),
-        Route("/runs/{id:path}/figure.png", png),
+        Route("/runs/{id:path}/figure.png", asking(png)),
         Route("/runs/{id:path}", one),
     ]

@@ -1,6 +1,7 @@
 """The pages over HTTP without a daemon: its greeting is made up, and so is what commands print."""
 
 import asyncio
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,13 +17,13 @@ from pulsed.testing.daemon_process import CONFIGS
 from pulsed.web.access.sign_in import SignIn
 from pulsed.web.app import make_app
 from pulsed.web.lab import Lab
-from pulsed.web.notices import Notices
+from pulsed.web.notices import TOPICS, Notices
 from pulsed.wire.messages import Greeting
 from pulsed.wire.queue_messages import QueueReply
 from pulsed.wire.roles import Role
 
 DEVICE = load_device(CONFIGS / "sim5.toml")
-GREETING = Greeting(0, 1, "0", (1, 2), ("sim5",), "web", "admin", "tcp://*:2", 0, "this start", 1000)
+GREETING = Greeting(0, 1, "0", (1, 2), ("sim5",), "web", "admin", "tcp://*:2", 0, "", 1000)
 
 
 class MadeUpLab(Lab):
@@ -30,13 +31,14 @@ class MadeUpLab(Lab):
 
     def __init__(self, home):
         super().__init__("tcp://127.0.0.1:1", "web", Notices(), str(home))
-        self.commands.ask = self._ask
         self.begin()
 
     def begin(self):
         """Begin anew."""
-        self.problem, self.asked = "", []
-        self.daemon = SimpleNamespace(greeting=GREETING, url="tcp://127.0.0.1:1", device=lambda: DEVICE)
+        self.problem, self.asked, self.commands.ask = "", [], self._ask
+        self._forget(*TOPICS)
+        greeting = msgspec.structs.replace(GREETING, instance=uuid.uuid4().hex)
+        self.daemon = SimpleNamespace(greeting=greeting, url="tcp://127.0.0.1:1", device=lambda: DEVICE)
 
     @property
     def client(self):
@@ -93,9 +95,9 @@ def app(made_up_lab, sign_in):
 @pytest.fixture
 def lab(app, made_up_lab):
     """The lab of the pages, beside its daemon."""
-    here = RunningDaemon("tcp://127.0.0.1:1", 1, "sim5", "0", 0.0, instance=GREETING.instance)
-    Path(made_up_lab.home, "daemon.json").write_bytes(msgspec.json.encode(here))
     made_up_lab.begin()
+    here = RunningDaemon("tcp://127.0.0.1:1", 1, "sim5", "0", 0.0, instance=made_up_lab.greeting.instance)
+    Path(made_up_lab.home, "daemon.json").write_bytes(msgspec.json.encode(here))
     return made_up_lab
 
 

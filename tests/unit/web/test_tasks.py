@@ -69,6 +69,40 @@ def test_a_question_fails_with_what_the_command_says():
         commands().ask(None, "import sys; sys.exit('error: no such thing')")
 
 
+def test_more_questions_than_a_few_are_refused_at_once(tmp_path):
+    gate, said = tmp_path / "gate", []
+    code = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\nprint('yes')"
+
+    def ask():
+        try:
+            said.append(commands().ask(None, code))
+        except BusyError as error:
+            said.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(9)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(said) == 3, "those that are too many are told so")
+    assert all("too much" in str(one) for one in said)
+    gate.touch()
+    for thread in threads:
+        thread.join()
+    assert said[3:] == [b"yes\n"] * 6, "two at once, and the four that waited for them"
+
+
+def test_an_answer_is_as_old_as_it_may_be():
+    for seconds, times in ((60.0, 1), (0.0, 2)):
+        made = []
+        answers = Answers(seconds=seconds)
+        for _ in range(2):
+            answers.get("a", lambda made=made: made.append(1) or b"x")
+            time.sleep(0.001)
+        assert len(made) == times
+        answers.forget()
+        answers.get("a", lambda made=made: made.append(1) or b"x")
+        assert len(made) == times + 1
+
+
 def test_an_answer_is_made_once():
     answers, made = Answers(2), []
 
