@@ -74,7 +74,8 @@
     button("←", "Earlier", () => move(-0.4));
     button("→", "Later", () => move(0.4));
     button("All", "All of it", () => show(...whole));
-    tools.append(make("span", "Drag over a part to come closer; the wheel zooms, a double click shows all.", {class: "dim"}), reading);
+    tools.append(make("span", "Drag over a part to come closer; the wheel zooms, a double click shows all.", {class: "dim"}),
+      make("span", "I", {class: "of-i"}), make("span", "Q", {class: "of-q"}), reading);
     place.append(tools, rows);
     rows.addEventListener("keydown", (event) => {
       const act = {ArrowLeft: () => move(-0.25), ArrowRight: () => move(0.25), "+": () => zoom(0.5), "=": () => zoom(0.5),
@@ -144,7 +145,7 @@
         cursor: {sync: {key}, drag: {x: true, y: false, setScale: false}, points: {show: false}, y: false},
         scales: {x: {time: false, range: (u, min, max) => [min, max]}, y: {range: [-1.12 * row.scale, 1.62 * row.scale]}},
         axes: [
-          {show: last, stroke: () => css("--dim"), grid: {stroke: () => css("--line"), width: 1}, ticks: {show: false}, size: 36,
+          {show: last, stroke: () => css("--dim"), grid: {stroke: () => css("--line"), width: 1}, ticks: {show: false}, size: 36, space: 80,
             values: (u, splits) => splits.map((t) => said(t, data, range[1] - range[0]))},
           {stroke: () => css("--dim"), grid: {stroke: () => css("--line"), width: 1}, ticks: {show: false}, size: 58,
             splits: () => [-row.scale, 0, row.scale], values: (u, splits) => splits.map((v) => +v.toPrecision(3))},
