@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from pulsed.cli.audited import user_name
 from pulsed.cli.main import invoke
 from pulsed.client.keys import client_path, load_key, make_keys
 
@@ -25,7 +26,7 @@ def test_it_becomes_the_process_of_the_page_with_a_key_of_its_own(started, tmp_p
     assert (path, command[:3]) == (sys.executable, [sys.executable, "-m", "pulsed.web"])
     assert json.loads(command[3]) == {
         "url": None, "key": "web", "port": 0, "host": "127.0.0.1", "certificate": None, "private_key": None,
-        "browser": False,
+        "browser": False, "person": user_name(),
     }  # fmt: skip
     assert invoke(["web"]) == 0
     assert load_key(client_path(tmp_path, "web")) == key, "the key that is there is kept"

@@ -1,5 +1,6 @@
 """Changes by hand from the page: of the set that the visitor saw, and of no other."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +49,6 @@ def test_what_is_committed_between_two_looks_is_seen(path, first):
     form = {**PATHS[path], "reason": "so", "expected": "seen"}
     request = SimpleNamespace(state=SimpleNamespace(form=form, visitor=None))
     with pytest.raises(ConflictError if first else InvalidValueError, match=r"Q3\.f01" if first else "no such value"):
-        found[path.rstrip("?")](request)
+        asyncio.run(found[path.rstrip("?")](request))
     (words,) = lab.asked
     assert "--expected=seen" in words

@@ -1,5 +1,6 @@
 """Circuits that visitors send: who may see them, which are kept, and what they can read."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,7 +60,8 @@ def site(lab):
 
     def ask(path, role=Role.EXPERIMENTER, **fields):
         state = SimpleNamespace(visitor=Visitor(role, "anna", "", 0.0), form=fields)
-        return found[path](SimpleNamespace(query_params=fields, state=state))
+        answer = found[path](SimpleNamespace(query_params=fields, state=state))
+        return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
     return ask
 
