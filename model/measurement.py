@@ -6,6 +6,10 @@ import msgspec
 
 MOST_NUMBERS = 20_000
 """In one message about a measurement."""
+MOST_TRACES = 8
+"""Lines in one plot."""
+LONGEST = 255
+"""Of a name, and of what is written at an axis or a line."""
 
 
 class PlotTrace(msgspec.Struct, frozen=True, omit_defaults=True):

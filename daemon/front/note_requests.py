@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 import msgspec
 
 from pulsed.daemon.front.handlers import Handler, HandlerReply, Peer, check_limit
 from pulsed.daemon.store_thread import StoreThread
+from pulsed.model.calibration import RunKind, RunOutcome
 from pulsed.model.device import DeviceDescription
 from pulsed.model.errors import InvalidValueError, NotAllowedError
-from pulsed.model.measurement import MOST_NUMBERS, MeasurementInfo, numbers_of
+from pulsed.model.measurement import LONGEST, MOST_NUMBERS, MOST_TRACES, MeasurementInfo, numbers_of
 from pulsed.model.notes import MOST_LETTERS, Note
 from pulsed.model.payload import Part
 from pulsed.store.store import Store
@@ -28,8 +30,6 @@ _KEPT = 64
 """Measurements that are told of, the last."""
 _OLD = 24 * 3600.0
 """Seconds after which one is no longer."""
-_LONGEST = 255
-"""Letters of a name."""
 
 
 class NoteHandlers:
@@ -50,7 +50,7 @@ class NoteHandlers:
             raise InvalidValueError(
                 "not a note", subject="text", value=f"{len(text)} letters", legal=f"1 to {MOST_LETTERS} letters"
             )
-        note = Note(message.about[:_LONGEST], text, peer.named, time.time())
+        note = Note(message.about[:LONGEST], text, peer.named, time.time())
         await self._store.call(Store.add_note, note, known=note.about in self._subjects)
         self._publish(NoteAdded(0, note))
         return NotesReply(message.id, (note,)), ()
@@ -61,16 +61,7 @@ class NoteHandlers:
 
     def _told(self, message: TellMeasurement, _parts: Sequence[Part], peer: Peer) -> HandlerReply:
         told = message.measurement
-        for what, text in (("run_id", told.run_id), ("routine", told.routine), ("target", told.target)):
-            if not (0 < len(text) <= _LONGEST and text.isprintable()):
-                raise InvalidValueError(
-                    "not a name", subject=what, value=text[:_LONGEST], legal=f"1 to {_LONGEST} letters"
-                )
-        if (number := numbers_of(told.plot)) > MOST_NUMBERS:
-            raise InvalidValueError(
-                "more numbers than are shown", subject=f"measurement {told.run_id}", value=number,
-                legal=f"up to {MOST_NUMBERS}",
-            )  # fmt: skip
+        _check(told)
         before = self._measurements.pop(told.run_id, (peer.user, told))
         if before[0] != peer.user:
             self._measurements[told.run_id] = before
@@ -79,7 +70,7 @@ class NoteHandlers:
                 legal=before[0],
             )  # fmt: skip
         now = time.time()
-        told = msgspec.structs.replace(told, by=peer.named, changed=now, said=told.said[:_LONGEST])
+        told = msgspec.structs.replace(told, by=peer.named, changed=now, said=told.said[:LONGEST])
         self._measurements[told.run_id] = peer.user, told
         for run_id, (_, other) in list(self._measurements.items()):
             if len(self._measurements) > _KEPT or other.changed < now - _OLD:
@@ -91,3 +82,24 @@ class NoteHandlers:
 
     def _measured(self, message: GetMeasurements, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
         return MeasurementsReply(message.id, tuple(told for _, told in reversed(self._measurements.values()))), ()
+
+
+def _check(told: MeasurementInfo) -> None:
+    """Raise :class:`InvalidValueError` for a measurement that cannot be, or has more than is shown."""
+    for what, text in (("run_id", told.run_id), ("routine", told.routine), ("target", told.target)):
+        if not (0 < len(text) <= LONGEST and text.isprintable()):
+            raise InvalidValueError("not a name", subject=what, value=text[:LONGEST], legal=f"1 to {LONGEST} letters")
+    known = (("kind", told.kind, get_args(RunKind)), ("outcome", told.outcome, ("", *get_args(RunOutcome))))
+    for what, text, legal in known:
+        if text not in legal:
+            words = ", ".join(word or "empty" for word in legal)
+            raise InvalidValueError(f"no such {what}", subject=what, value=text[:LONGEST], legal=words)
+    plot, subject = told.plot, f"measurement {told.run_id}"
+    labels = (plot.x_label, plot.y_label, plot.z_label, *(trace.label for trace in plot.traces))
+    for what, number, most in (
+        ("lines", len(plot.traces), MOST_TRACES),
+        ("letters at an axis or a line", max(map(len, labels)), LONGEST),
+        ("numbers", numbers_of(plot), MOST_NUMBERS),
+    ):
+        if number > most:
+            raise InvalidValueError(f"more {what} than are shown", subject=subject, value=number, legal=f"up to {most}")
