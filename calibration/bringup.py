@@ -17,9 +17,9 @@ from pulsed.calibration.graph.maintenance import Action, CheckResult, OnAction, 
 from pulsed.calibration.graph.status import CalibrationContext, Event, NodeStatus, states
 from pulsed.calibration.routine import find_routine
 from pulsed.calibration.runner.commit import commit_and_verify
-from pulsed.calibration.runner.live import Tell
 from pulsed.calibration.runner.result import RunResult
 from pulsed.calibration.runner.runner import run
+from pulsed.calibration.runner.telling import Tell
 from pulsed.calibration.runner.transaction import committed
 from pulsed.model.calibration import CalibrationSet, Fault, RunKind, RunRecord
 from pulsed.model.chip_map import directions

@@ -52,7 +52,7 @@ def _fitted(data: xarray.Dataset, fit: Fit) -> Plot:
     sigma = None if fit.sigma is None else up.factor * np.abs(fit.sigma)
     parts = [(up.label or "data", np.real)] if not np.iscomplexobj(y) else [("I", np.real), ("Q", np.imag)]
     traces = tuple(
-        _trace(label, across(fit.x), up(part(y)), sigma, across(smooth) if curve.size else None,
+        trace(label, across(fit.x), up(part(y)), sigma, across(smooth) if curve.size else None,
                up(part(curve)) if curve.size else None)
         for label, part in parts
     )  # fmt: skip
@@ -72,7 +72,7 @@ def _plain(data: xarray.Dataset) -> Plot:
     if name == "i" and data["i"].ndim == 1 and "discriminator" in data.attrs:
         population, sigma = signal(data)
         what = "population of 1"
-        return Plot(across.label, what, (_trace(what, across(at), population, sigma),))
+        return Plot(across.label, what, (trace(what, across(at), population, sigma),))
     names = ["i", "q"] if name == "i" and "q" in data else [name]
     unit = str(data[name].attrs.get("units", ""))
     up = engineering("mean" if name == "i" else name, [data[n] for n in names], unit)
@@ -82,7 +82,7 @@ def _plain(data: xarray.Dataset) -> Plot:
         for number, line in enumerate(lines[:_MOST_TRACES]):
             sigma = None if error is None else up.factor * error.to_numpy().reshape(len(at), -1).T[number]
             label = one.upper() if len(one) == 1 else one
-            traces.append(_trace(label if len(lines) == 1 else f"{label} {number}", across(at), up(line), sigma))
+            traces.append(trace(label if len(lines) == 1 else f"{label} {number}", across(at), up(line), sigma))
     return Plot(across.label, up.label, tuple(traces[:_MOST_TRACES]))
 
 
@@ -102,7 +102,8 @@ def _mapped(data: xarray.Dataset) -> Plot:
     return Plot(across.label, up.label, (), heat, what)
 
 
-def _trace(label: str, x: Any, y: Any, sigma: Any = None, fit_x: Any = None, fit_y: Any = None) -> PlotTrace:
+def trace(label: str, x: Any, y: Any, sigma: Any = None, fit_x: Any = None, fit_y: Any = None) -> PlotTrace:
+    """Return a line in order of ``x``, thinned to what an eye sees, without points that are no numbers."""
     x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
     seen = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     order = seen[np.argsort(x[seen], kind="stable")]

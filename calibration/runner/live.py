@@ -15,14 +15,13 @@ import xarray
 
 from pulsed.calibration.measurement import Measurement, MeasurementRequest, MeasurementResponse
 from pulsed.calibration.outcome import Outcome
-from pulsed.calibration.results.plots import plot_of, said_of
+from pulsed.calibration.results.plots import plot_of, said_of, trace
 from pulsed.calibration.routine import Routine
 from pulsed.calibration.runner.result import RunResult
+from pulsed.calibration.runner.telling import Tell, Telling
 from pulsed.model.calibration import RunKind
-from pulsed.model.errors import PulsedError
-from pulsed.model.measurement import MeasurementInfo, Plot, PlotTrace
+from pulsed.model.measurement import MeasurementInfo, Plot
 
-Tell = Callable[[MeasurementInfo], None]
 _SPENT = 0.25
 """Seconds that one look at all targets may take; those that are left are looked at first the next time."""
 
@@ -44,7 +43,7 @@ class Live:
     time with what is there, and NaN for the rest; what it returns is cut to what is there, and analysed.
 
     Args:
-        tell: told of each measurement; an error of the daemon ends the telling, not the measurement.
+        tell: told of each measurement; see :class:`Telling` for errors.
         routine: with its parameters.
         kind: of the run.
         begin: begins the measurement of a target once more.
@@ -52,7 +51,7 @@ class Live:
     """
 
     def __init__(self, tell: Tell, routine: Routine, kind: RunKind, begin: Callable[[str], Measurement]) -> None:
-        self._tell, self._routine, self._kind, self._begin = tell, routine, kind, begin
+        self._tell, self._routine, self._kind, self._begin = Telling(tell), routine, kind, begin
         self._next = 0
 
     def grown(self, turns: Sequence[Growing], shares: Sequence[MeasurementResponse]) -> None:
@@ -83,10 +82,7 @@ class Live:
         self._say(info, plot, said_of(result.outcome) or record.reason)
 
     def _say(self, info: MeasurementInfo, plot: Plot, said: str) -> None:
-        try:
-            self._tell(msgspec.structs.replace(info, plot=plot, said=said))
-        except PulsedError:
-            self._tell = lambda _: None
+        self._tell(msgspec.structs.replace(info, plot=plot, said=said))
 
     def _plot(self, turn: Growing, share: MeasurementResponse, total: int) -> tuple[Plot, str]:
         data = self._so_far(turn, share, total)
@@ -142,8 +138,8 @@ def _raw(share: MeasurementResponse) -> Plot:
     if share.iq is None or not share.iq.size:
         return Plot()
     iq: npt.NDArray[np.complex64] = share.iq if share.iq.ndim == 2 else share.iq.mean(axis=1)
-    x = tuple(map(float, range(len(iq))))
-    traces = (PlotTrace("I", x, tuple(map(float, iq[:, 0].real))), PlotTrace("Q", x, tuple(map(float, iq[:, 0].imag))))
+    x = np.arange(len(iq))
+    traces = (trace("I", x, iq[:, 0].real), trace("Q", x, iq[:, 0].imag))
     return Plot("schedule", "mean (full scale)", traces)
 
 

@@ -28,8 +28,9 @@ from pulsed.calibration.executor import Executor, Played, schedule_hash
 from pulsed.calibration.results import data as files
 from pulsed.calibration.routine import Measurement, MeasurementRequest, MeasurementResponse, Outcome, Routine, qubits_of
 from pulsed.calibration.runner.analyses import Analysed, analyse_all, words
-from pulsed.calibration.runner.live import Live, Tell
+from pulsed.calibration.runner.live import Live
 from pulsed.calibration.runner.result import RunResult, RunResults
+from pulsed.calibration.runner.telling import Tell
 from pulsed.calibration.schedules import memory_slots, together
 from pulsed.model.calibration import RunKind, RunOutcome, RunRecord, Value
 from pulsed.model.device import DeviceDescription

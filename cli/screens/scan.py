@@ -19,6 +19,7 @@ from pulsed.calibration.results.plots import plot_of
 from pulsed.calibration.results.run_plots import axis_of, save_figure
 from pulsed.calibration.routine import Outcome
 from pulsed.calibration.routines.scan_plots import shown
+from pulsed.calibration.runner.telling import Telling
 from pulsed.model.measurement import MeasurementInfo
 from pulsed.model.visible import visible
 
@@ -121,7 +122,8 @@ class ScanScreen:
     def __init__(self, live: Live | None, pictures: Path, tell: Callable[[MeasurementInfo], None] | None) -> None:
         self.latest: dict[str, xarray.Dataset] = {}
         self.drawn: dict[str, Path] = {}
-        self._live, self._pictures, self._tell = live, pictures, tell
+        self._live, self._pictures = live, pictures
+        self._tell = tell and Telling(tell)
         self._started = time.time()
         self._when = 0.0
         self._began = time.strftime("%Y%m%d-%H%M%S")

@@ -7,7 +7,9 @@ import pytest
 import xarray
 from rich.console import Console
 
-from pulsed.cli.screens.scan import scan_screen
+from pulsed.cli.screens.scan import ScanScreen, scan_screen
+from pulsed.model.calibration import RunRecord
+from pulsed.model.errors import NotAllowedError
 
 
 def scan(*axes):
@@ -64,3 +66,17 @@ def test_what_has_not_been_measured_is_blank():
         data[name][3:] = np.nan
     rows = [line.split("│")[1].strip() for line in shown(data, height=10) if "│" in line]
     assert rows == ["", "▄", "▄"]
+
+
+def test_nobody_who_listens_can_end_a_scan(tmp_path):
+    asked = []
+
+    def refusing(info):
+        asked.append(info.target)
+        raise NotAllowedError("the measurement is somebody else's")
+
+    screen = ScanScreen(None, tmp_path, refusing)
+    screen.latest["Q0"] = scan(WAIT)
+    records, record = [], RunRecord("r", "scan", "Q0", "scan", "good", 1.0, 2.0)
+    screen.ended(records, record)
+    assert (asked, records) == (["Q0"], [record])
