@@ -1,8 +1,8 @@
 """What may be forgotten: old records of measurements and calibration sets that nothing refers to any more.
 
 Functions on one connection, within the transaction that the caller has opened. Kept are, however old: every set that
-was ever active, is tagged, or is named by a job or by a record that is kept, with all its parents; every record
-that a value of a kept set came from; and the newest of each routine, target, kind and outcome, which is what the graph
+was ever active, is tagged, has a note, or is named by a job or by a record that is kept, with all its parents; every
+record that has a note, or that a value of a kept set came from; and the newest of each routine, target, kind and outcome, which is what the graph
 knows the rack by.
 """
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, delete, select
 
 from pulsed.model.calibration import Pruned, RunRecord
 from pulsed.store.calibrations import read_value
-from pulsed.store.tables import calibration_change, calibration_current, calibration_set, calibration_tag, job, run
+from pulsed.store.tables import calibration_change, calibration_current, calibration_set, calibration_tag, job, note, run
 
 _AT_ONCE = 500
 """Rows of one statement: databases bound the number of parameters."""
@@ -43,8 +43,9 @@ def prune(connection: Connection, rack: str, before: float, *, dry: bool) -> Pru
     the data files that the deleted records named.
     """
     records = _records(connection, rack)
-    old = _old(records, before)
-    sets = _Sets(connection, rack, before)
+    noted = set(connection.execute(select(note.c.about).where(note.c.rack == rack)).scalars())
+    old = {number for number in _old(records, before) if records[number].run_id not in noted}
+    sets = _Sets(connection, rack, before, noted)
     # A record that stays keeps the sets it names, and a set that stays the records of its values: until nothing moves.
     kept_runs = records.keys() - old
     while True:
@@ -78,14 +79,14 @@ def _old(records: Mapping[int, RunRecord], before: float) -> set[int]:
 
 
 class _Sets:
-    """The sets of a rack by number, and what refers to them."""
+    """The sets of a rack by number, and what refers to them; ``noted``: ids of which somebody wrote something down."""
 
-    def __init__(self, connection: Connection, rack: str, before: float) -> None:
+    def __init__(self, connection: Connection, rack: str, before: float, noted: Iterable[str]) -> None:
         c = calibration_set.c
         rows = connection.execute(select(c.number, c.calibration_id, c.parent, c.stored).where(c.rack == rack)).all()
         self.parents: dict[int, int | None] = {row.number: row.parent for row in rows}
         self._numbers = {row.calibration_id: row.number for row in rows}
-        self._roots = {row.number for row in rows if row.stored >= before}
+        self._roots = {row.number for row in rows if row.stored >= before} | self._known(noted)
         for table in (calibration_current, calibration_tag):
             self._roots |= set(connection.execute(select(table.c.calibration).where(table.c.rack == rack)).scalars())
         for info in connection.execute(select(job.c.info).where(job.c.rack == rack)).scalars():

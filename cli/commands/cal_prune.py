@@ -46,8 +46,8 @@ def prune(
     """Forget old measurements and candidate sets that nothing refers to.
 
     Every set stays that was ever active, is tagged or is named by a job; every measurement stays that a value of
-    such a set came from, and the newest of each routine on each target. Jobs and their results stay unless asked for;
-    those with a tag of `retention.keep` stay always.
+    such a set came from, and the newest of each routine on each target. What has a note stays. Jobs and their results
+    stay unless asked for; those with a tag of `retention.keep` stay always.
     """
     if data is not None and not with_files:
         raise InvalidValueError("does nothing without --files: no file is deleted", subject="--data", value=data)

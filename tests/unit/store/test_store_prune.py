@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pulsed.model.calibration import CalibrationSet, Pruned, RunRecord, Value
 from pulsed.model.errors import NotFoundError
 from pulsed.model.job import JobInfo, JobState, RunOptions
+from pulsed.model.notes import Note
 from pulsed.store import Store
 
 OLD, NOW = 100.0, 1000.0
@@ -101,6 +102,23 @@ def test_a_record_that_stays_keeps_its_sets_and_a_set_the_records_of_its_values(
     assert store.prune(BEFORE) == Pruned(0, 0)
     store.put_run(record("newer still"))
     assert store.prune(BEFORE) == Pruned(2, 2)
+
+
+def test_what_somebody_wrote_a_note_about_stays(store, first):
+    parent = nudged(first, 1.0)
+    noted, idle = nudged(parent, 2.0), nudged(first, 3.0)
+    for one in (parent, noted, idle):
+        store.put_calibration(one, OLD)
+    for one in (record("noted", file="n.nc"), record("idle"), record("newest")):
+        store.put_run(one)
+    notes = [Note("noted", "a TLS", "anna", OLD), Note(noted.calibration_id, "try again", "anna", OLD)]
+    for one in notes:
+        store.add_note(one)
+    assert store.prune(BEFORE, dry=True) == store.prune(BEFORE) == Pruned(1, 1)
+    assert not any(gone(store, one) for one in (parent, noted))
+    assert gone(store, idle)
+    assert [one.run_id for one in store.runs()] == ["newest", "noted"]
+    assert store.notes() == notes[::-1]
 
 
 def test_another_rack_in_the_same_store_is_left_alone(store, first, url):
