@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -205,6 +206,10 @@ _ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_special)
 _DECODER = msgspec.msgpack.Decoder(ChunkHead, dec_hook=_decode_special)
 
 
+_SMALL_LIST = 1 << 20
+"""Bytes of a list of values that are sent whatever they are for."""
+
+
 class Chunk:
     """The programs and shots that the instruments hold at once: a head and the arrays it refers to."""
 
@@ -236,11 +241,12 @@ class Chunk:
         ``binding``: they can. Programs then stay as they are, but for those with a time that is bound, and those whose
         parameters are more than the events that they save.
         """
-        if all(program.bindings is None or (binding and self._binds_well(program)) for program in self.programs):
+        bound = self._bound() if binding else set[int]()
+        if all(program.bindings is None or number in bound for number, program in enumerate(self.programs)):
             return self
         parts, programs = list(self.parts), []
-        for program in self.programs:
-            if program.bindings is None or (binding and self._binds_well(program)):
+        for number, program in enumerate(self.programs):
+            if program.bindings is None or number in bound:
                 programs.append(program)
                 continue
             bindings = self.array(program.bindings)
@@ -256,6 +262,24 @@ class Chunk:
                 for i in range(program.count)
             ]
         return Chunk(msgspec.structs.replace(self.head, programs=tuple(programs)), parts)
+
+    def _bound(self) -> set[int]:
+        """Return the programs that are sent with the values of their bindings.
+
+        A list of values has a row for each entry and the columns of the widest program: one with many parameters beside
+        many entries is cheaper binding by binding.
+        """
+        columns = {
+            number: program.bindings.shape[1] for number, program in enumerate(self.programs)
+            if program.bindings is not None and self._binds_well(program)
+        }  # fmt: skip
+        order = sorted(columns, key=lambda number: -columns[number])
+        each = (self.programs[number] for number in order)
+        events = [0, *accumulate(p.count * p.events.shape[0] * EVENT.itemsize for p in each)]
+        row = 8 * sum(program.count for program in self.programs)
+        values = [*(max(0, row * columns[number] - _SMALL_LIST) for number in order), 0]
+        cut = min(range(len(order) + 1), key=lambda k: events[k] + values[k])
+        return set(order[cut:])
 
     def _binds_well(self, program: Program) -> bool:
         """Whether events, parameters and bindings are less than the events of all bindings, for any of the events."""

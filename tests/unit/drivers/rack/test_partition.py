@@ -102,6 +102,26 @@ def test_what_would_be_more_as_values_is_not_handed_down():
         assert len(chunk.unrolled().programs) == bindings
 
 
+def test_a_wide_sweep_beside_many_entries_is_not_handed_down():
+    """A row of values for each entry, as wide as the widest sweep, would be more than its events one by one."""
+    columns, many = 300, 6000
+    wide = [(column % 4, field("phase"), column, 1.0) for column in range(columns)]
+    narrow = [(0, field("phase"), 0, 1.0)]
+    alone = swept_chunk(make_chunk(DEVICE), {0: (wide, np.zeros((100, columns)))})
+    assert len(alone.unrolled(binding=True).programs) == 1
+    programs = {0: (wide, np.zeros((100, columns))), 1: (narrow, np.zeros((many, 1)))}
+    both = swept_chunk(make_chunk(DEVICE, (0.1, 0.2)), programs)
+    sent = both.unrolled(binding=True)
+    assert [program.count for program in sent.programs] == [1] * 100 + [many]
+    for name, playback in partition_chunk(sent, DEVICE).playbacks.items():
+        values = int(playback.entries["bindings"].sum()) * max(
+            (s.values.shape[1] for s in playback.sweeps.values()), default=0
+        )
+        assert values < 2 * many, name
+    few = {index: (wide, np.zeros((100, columns))) for index in range(2)}
+    assert len(swept_chunk(make_chunk(DEVICE, (0.1, 0.2)), few).unrolled(binding=True).programs) == 2
+
+
 def swept(rows, bindings):
     """Return what awg1 plays of one program with parameters; event 0 is the pulse on d0, of amplitude 0.1."""
     values = np.array(bindings, float).reshape(len(bindings), -1)
