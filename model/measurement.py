@@ -59,6 +59,8 @@ class MeasurementInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     total: int = 0
     outcome: str = ""
     """Empty while it goes on; then that of the run's record."""
+    silent: float = 0.0
+    """Seconds, where it goes on and nothing has been told of it for minutes: whoever measures may be gone."""
     said: str = ""
     """The fitted values or the reason, in words."""
     plot: Plot = Plot()

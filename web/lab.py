@@ -46,6 +46,8 @@ QUEUE_SHOWN = 1000
 """Jobs of the queue that a page shows."""
 _QUEUE_SECONDS = 5.0
 """For which a queue is kept: when its jobs may start changes with the time alone."""
+_SILENCE = 60.0
+"""Seconds after which measurements are asked for again: one that is not heard of any longer sends no event."""
 _log = logging.getLogger(__name__)
 
 
@@ -131,7 +133,7 @@ class Lab:
 
     def measurements(self) -> list[MeasurementInfo]:
         """Return the measurements that grow, and those that ended last."""
-        return self.keep("measurement all", lambda client: client.measurements())
+        return self.keep("measurement all", Client.measurements, _SILENCE)
 
     def ask(self, *words: str) -> bytes:
         """Return what a command prints that asks the daemon; see :meth:`CommandLine.ask`."""

@@ -30,6 +30,8 @@ _KEPT = 64
 """Measurements that are told of, the last."""
 _OLD = 24 * 3600.0
 """Seconds after which one is no longer."""
+_SILENT = 300.0
+"""Seconds without a word after which one that has not ended may have been left alone: its process was killed, say."""
 
 
 class NoteHandlers:
@@ -70,7 +72,7 @@ class NoteHandlers:
                 legal=before[0],
             )  # fmt: skip
         now = time.time()
-        told = msgspec.structs.replace(told, by=peer.named, changed=now, said=told.said[:LONGEST])
+        told = msgspec.structs.replace(told, by=peer.named, changed=now, silent=0.0, said=told.said[:LONGEST])
         self._measurements[told.run_id] = peer.user, told
         for run_id, (_, other) in list(self._measurements.items()):
             if len(self._measurements) > _KEPT or other.changed < now - _OLD:
@@ -81,7 +83,15 @@ class NoteHandlers:
         return DoneReply(message.id), ()
 
     def _measured(self, message: GetMeasurements, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
-        return MeasurementsReply(message.id, tuple(told for _, told in reversed(self._measurements.values()))), ()
+        now = time.time()
+        found = (_heard(told, now) for _, told in reversed(self._measurements.values()))
+        return MeasurementsReply(message.id, tuple(found)), ()
+
+
+def _heard(told: MeasurementInfo, now: float) -> MeasurementInfo:
+    """Return a measurement with the time since it was heard of, where that is long."""
+    silent = now - told.changed
+    return told if told.outcome or silent < _SILENT else msgspec.structs.replace(told, silent=silent)
 
 
 def _check(told: MeasurementInfo) -> None:

@@ -176,10 +176,11 @@
         if (next) next.before(card); else place.append(card);
         card.querySelector(".figure-plot").reading = card.querySelector("output");
       }
-      const [tone, mark] = WORDS[m.outcome || ""] || WORDS.failed;
+      const quiet = m.silent ? `not heard of for ${Math.round(m.silent / 60)} min` : "";
+      const [tone, mark] = quiet ? ["warn", "◌"] : WORDS[m.outcome || ""] || WORDS.failed;
       const state = card.querySelector(".state");
       state.className = `state ${tone}`;
-      state.textContent = `${mark} ${m.outcome || "running"}`;
+      state.textContent = `${mark} ${m.outcome || quiet || "running"}`;
       card.querySelector(".counted").textContent = [m.outcome ? "" : `${m.done} of ${m.total}`, m.by ? `by ${m.by}` : ""].filter(Boolean).join(", ");
       const bar = card.querySelector("progress");
       bar.hidden = !!m.outcome;
@@ -187,7 +188,7 @@
       card.querySelector(".found").textContent = m.said || "";
       const plot = card.querySelector(".figure-plot");
       if (m.plot && (m.plot.heat || (m.plot.traces || []).length)) draw(plot, m.plot, number < 2 ? 330 : 230);
-      plot.setAttribute("aria-label", `${m.routine} ${m.target}: ${m.outcome || `${m.done} of ${m.total} points`}. ${m.said || ""}`);
+      plot.setAttribute("aria-label", `${m.routine} ${m.target}: ${m.outcome || quiet || `${m.done} of ${m.total} points`}. ${m.said || ""}`);
     });
     for (const card of there.values()) card.remove();
     place.dataset.drawn = "yes";
@@ -203,6 +204,7 @@
       asking = false;
     };
     look();
+    setInterval(() => { if (!document.hidden) look(); }, 60000); // who is not heard of sends no event
     for (const topic of ["lab:measurement", "lab:daemon"]) document.body.addEventListener(topic, look);
   }
   // The command below a form is what the form does.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
 import pytest
 
+from pulsed.daemon.front import note_requests
 from pulsed.daemon.front.handlers import Peer
 from pulsed.daemon.front.note_requests import NoteHandlers
 from pulsed.daemon.store_thread import StoreThread
@@ -94,6 +96,21 @@ def test_a_run_is_told_of_by_who_began(desk: Desk) -> None:
         desk.tell(told(done=2), OTHER)
     desk.tell(told(done=3))
     assert [(one.done, one.by) for one in desk.seen()] == [(3, "me")]
+
+
+def test_one_that_is_not_heard_of_for_minutes_says_so_until_it_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(note_requests, "time", SimpleNamespace(time=lambda: now[0]))
+    desk.tell(told(run_id="ended", outcome="good"))
+    desk.tell(told(run_id="killed", silent=7.0))
+    desk.tell(told(run_id="slow"))
+    now[0] += 299
+    assert [one.silent for one in desk.seen()] == [0.0] * 3, "nor is it for who tells to say"
+    desk.tell(told(run_id="slow", done=1))
+    now[0] += 200
+    assert {one.run_id: one.silent for one in desk.seen()} == {"ended": 0.0, "killed": 499.0, "slow": 0.0}
+    desk.tell(told(run_id="killed", done=2))
+    assert all(one.silent == 0.0 for one in desk.seen())
 
 
 def test_only_the_last_are_kept(desk: Desk) -> None:
