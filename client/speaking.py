@@ -35,6 +35,11 @@ def person() -> str:
     return os.environ.get(VARIABLE, "") if found is None else found
 
 
+def named(user: str, speaker: str) -> str:
+    """Return who it was, for others to read: the person, and the key that vouches for the name."""
+    return f"{speaker} ({user})" if speaker else user
+
+
 def check_person(name: str) -> str:
     """Return a name that a request may carry. Raises :class:`InvalidValueError`."""
     if len(name) > LONGEST or not (name.isprintable() and name == name.strip()):

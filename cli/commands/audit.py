@@ -13,6 +13,7 @@ from rich.text import Text
 from pulsed.cli.options import as_json_option, home_option
 from pulsed.cli.screens.terminal import plain_table, show_answer
 from pulsed.cli.spans import date
+from pulsed.client import speaking
 from pulsed.client.home import home_directory
 from pulsed.model.wording import moment
 from pulsed.store.audit_log import AuditRecord, records_of
@@ -73,7 +74,7 @@ def verify(first: int, home: str | None, as_json: bool) -> None:
 
 def named(record: AuditRecord) -> str:
     """Return who it was: the key, or whom its holder spoke for beside it."""
-    return f"{record.person} ({record.who})" if record.person else record.who
+    return speaking.named(record.who, record.person)
 
 
 def _folder(home: str | None) -> Path:

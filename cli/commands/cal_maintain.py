@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from pulsed.cli.measuring import Behind, data_folder, stoppable
 from pulsed.cli.options import as_json_option, daemon_options, data_option, live_option
 from pulsed.cli.screens.graph import action_line, graph_screen, plain_states
 from pulsed.cli.screens.terminal import Terminal, loading, show_answer
+from pulsed.client.speaking import named, person
 
 if TYPE_CHECKING:
     from pulsed.calibration.bringup import CalibrationSession
@@ -126,7 +126,7 @@ def _pass(
 
         session = CalibrationSession(
             client, data_folder(data), default_steps(without=without), lambda: events(client.status()),
-            getpass.getuser(), progress=progress, begun=begun,
+            named(client.greeting.user, person()), progress=progress, begun=begun,
             live=client.tell_measurement if live else None,
         )  # fmt: skip
         walked = bars.add_task("up to date", total=len(session.graph.nodes))

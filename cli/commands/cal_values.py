@@ -14,6 +14,7 @@ from pulsed.cli.options import as_json_option, daemon_options, expected_option, 
 from pulsed.cli.screens.calibration import history_screen
 from pulsed.cli.screens.terminal import show_answer
 from pulsed.client import Client
+from pulsed.client.speaking import named, person
 from pulsed.model.calibration import CalibrationSet, Fault, Value, design_sheet
 from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.model.parameters import CalibratedParameter, parameter_of, subjects
@@ -121,7 +122,7 @@ def disable(subject: str, why: str, expected: str | None, url: str | None, key: 
         legal = [one for one, kind in subjects(client.device()).items() if kind != "port"]
         if subject not in legal:
             raise InvalidValueError("no such qubit or pair", subject="subject", value=subject, legal=", ".join(legal))
-        faults = {**current.faults, subject: Fault(why, now(), client.greeting.user)}
+        faults = {**current.faults, subject: Fault(why, now(), named(client.greeting.user, person()))}
         commit_set(client, current, current.with_faults(faults, now()), why, as_json=as_json)
 
 

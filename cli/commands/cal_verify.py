@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
 from pulsed.cli.measuring import Behind, data_folder, stoppable
@@ -11,6 +9,7 @@ from pulsed.cli.options import as_json_option, daemon_options, data_option
 from pulsed.cli.screens.graph import action_line
 from pulsed.cli.screens.imports import verify_screen
 from pulsed.cli.screens.terminal import Terminal, loading, show_answer
+from pulsed.client.speaking import named, person
 
 
 @click.command()
@@ -42,7 +41,7 @@ def verify(
     with stoppable(), Behind(url, key, 0) as client:
         session = CalibrationSession(
             client, data_folder(data), default_steps(without=without), lambda: events(client.status()),
-            getpass.getuser(),
+            named(client.greeting.user, person()),
         )  # fmt: skip
         found = measure(session, targets, tell=lambda action: console.print(action_line(action), soft_wrap=True))
         calibration_id = client.calibration().calibration_id

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pulsed.client.speaking import check_person
+from pulsed.client.speaking import check_person, named
 from pulsed.model.errors import InvalidValueError, NotFoundError
 from pulsed.model.payload import Part
 from pulsed.wire.messages import AnyReply, AnyRequest
@@ -33,7 +33,7 @@ class Peer(msgspec.Struct, frozen=True):
     @property
     def named(self) -> str:
         """Who it was, for others to read: the person, and the key that vouches for the name."""
-        return f"{self.person} ({self.user})" if self.person else self.user
+        return named(self.user, self.person)
 
 
 def spoken_for(peer: Peer, person: str) -> Peer:

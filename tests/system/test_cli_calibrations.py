@@ -10,6 +10,7 @@ import pytest
 
 from pulsed.cli.main import invoke
 from pulsed.client.keys import add_client
+from pulsed.client.speaking import speaking_for
 from pulsed.model.calibration import CalibrationSet, RunRecord, from_json
 from pulsed.testing.daemon_process import DaemonProcess
 
@@ -134,6 +135,14 @@ def test_a_fault_is_marked_and_taken_away(cal: Said) -> None:
     assert "Q3.fault" in cal("log", "--limit", "1", "--name", "Q3.fault")
     cal("enable", "Q3", "--why", "found it")
     assert current(cal).faults == {}
+
+
+def test_a_fault_is_marked_by_the_same_name_as_in_the_log(cal: Said) -> None:
+    with speaking_for("anna"):
+        cal("disable", "Q4", "--why", "dead")
+    (entry,) = json.loads(cal("log", "--limit", "1", "--json"))
+    assert current(cal).faults["Q4"].by == entry["by"] == "anna (local)"
+    cal("enable", "Q4", "--why", "alive")
 
 
 def test_a_tag_names_a_set_that_can_be_gone_back_to(cal: Said) -> None:

@@ -241,7 +241,8 @@ def test_a_value_and_a_fault_by_hand_and_two_at_once(operator, client):
     assert "anna (web)" in late.text
     now = client.calibration().calibration_id
     assert post(operator, "/calibration/fault", subject="Q4", reason="dead", expected=now).status_code == 303
-    assert client.calibration().faulty("Q4").why == "dead"
+    fault = client.calibration().faulty("Q4")
+    assert (fault.why, fault.by) == ("dead", client.calibration_log(1)[0].by) == ("dead", "anna (web)")
     now = client.calibration().calibration_id
     post(operator, "/calibration/fault", subject="Q4", reason="alive", expected=now, what="enable")
     assert client.calibration().faulty("Q4") is None
