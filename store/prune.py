@@ -2,8 +2,8 @@
 
 Functions on one connection, within the transaction that the caller has opened. Kept are, however old: every set that
 was ever active, is tagged, has a note, or is named by a job or by a record that is kept, with all its parents; every
-record that has a note, or that a value of a kept set came from; and the newest of each routine, target, kind and outcome, which is what the graph
-knows the rack by.
+record that has a note, or that a value of a kept set came from; and the newest of each routine, target, kind and
+outcome, which is what the graph knows the rack by.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from sqlalchemy import Connection, Table, delete, select
 
 from pulsed.model.calibration import Pruned, RunRecord
 from pulsed.store.calibrations import read_value
-from pulsed.store.tables import calibration_change, calibration_current, calibration_set, calibration_tag, job, note, run
+from pulsed.store.tables import (
+    calibration_change,
+    calibration_current,
+    calibration_set,
+    calibration_tag,
+    job,
+    note,
+    run,
+)
 
 _AT_ONCE = 500
 """Rows of one statement: databases bound the number of parameters."""

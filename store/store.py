@@ -23,6 +23,7 @@ from pulsed.store import (
     calibrations,
     engine,
     files,
+    job_lists,
     jobs,
     leases,
     notes,
@@ -34,7 +35,8 @@ from pulsed.store import (
 )
 from pulsed.store.disk import DiskWatch, path_of
 from pulsed.store.errors import LeaseLostError
-from pulsed.store.jobs import Changes, Conditions, JobStep
+from pulsed.store.job_lists import Conditions
+from pulsed.store.jobs import Changes, JobStep
 
 _OPENING = 10.0
 """Seconds that opening waits for another process that writes."""
@@ -248,24 +250,24 @@ class Store:
         that is there all the time is on exactly one of them.
         """
         with self._read() as connection:
-            found = jobs.find(connection, self.rack, key, **conditions)
-        last = found[-1][0] if found and len(found) == conditions.get("limit", jobs.LIMIT) else None
+            found = job_lists.find(connection, self.rack, key, **conditions)
+        last = found[-1][0] if found and len(found) == conditions.get("limit", job_lists.LIMIT) else None
         return [info for _, info in found], last
 
     def count(self, **conditions: Unpack[Conditions]) -> int:
         """Return how many jobs meet every condition given."""
         with self._read() as connection:
-            return jobs.count(connection, self.rack, **conditions)
+            return job_lists.count(connection, self.rack, **conditions)
 
     def jobs_beginning_with(self, start: str, limit: int = 10) -> list[JobInfo]:
         """Return the newest jobs whose ids begin with ``start``, ``limit`` at most."""
         with self._read() as connection:
-            return jobs.beginning_with(connection, self.rack, start, limit)
+            return job_lists.beginning_with(connection, self.rack, start, limit)
 
     def unfinished(self) -> list[JobInfo]:
         """Return every job that has not ended in the order of the queue: highest priority first, then oldest."""
         with self._read() as connection:
-            return jobs.unfinished(connection, self.rack)
+            return job_lists.unfinished(connection, self.rack)
 
     def put_session(self, info: SessionInfo) -> None:
         """Store a session, in place of what there is of its id."""

@@ -12,7 +12,7 @@ from pulsed.model.chunk_results import ChunkResult
 from pulsed.model.errors import BusyError, InvalidValueError, NotAllowedError, PulsedError
 from pulsed.model.job import JobInfo
 from pulsed.model.payload import Part
-from pulsed.store.jobs import Conditions
+from pulsed.store.job_lists import Conditions
 from pulsed.store.store import Store
 from pulsed.wire import messages as m
 from pulsed.wire.job_messages import (
