@@ -9,6 +9,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -40,6 +41,8 @@ from pulsed.wire.roles import Role, check_right, parse_role
 from pulsed.wire.session_messages import SessionChanged
 
 Kept = TypeVar("Kept")
+MOST_KEPT = 300
+"""Answers that are kept, those that were looked at last: what they are about is what visitors type."""
 LOOK_EVERY = 0.5
 """Seconds between two looks whether the daemon is there."""
 QUEUE_SHOWN = 1000
@@ -72,7 +75,7 @@ class Lab:
         self._wake = threading.Event()
         self._changed: set[str] = set()
         self._asking = threading.RLock()
-        self._kept: dict[str, tuple[float, Any]] = {}
+        self._kept: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._number = 0
         self._instance = ""
         self._status: Status | None = None
@@ -149,6 +152,9 @@ class Lab:
             if found is None or (time.monotonic() - at > seconds and not self.problem):
                 found = ask(self.client)
                 self._kept[name] = time.monotonic(), found
+            self._kept.move_to_end(name)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
             return found  # type: ignore[no-any-return]
 
     # --- what is done ------------------------------------------------------------------------------------------

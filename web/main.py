@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import socket
 import sys
 import threading
@@ -75,6 +76,8 @@ def run(options: WebOptions) -> None:
     ``OSError`` when the port is taken.
     """
     check(options)
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("pulsed.web").setLevel(logging.INFO)  # who lets whom in
     key = find_key(options.key, home_directory())
     listening = _listen(options.host, options.port)
     port = listening.getsockname()[1]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pulsed.model.visible import visible
 from pulsed.wire.roles import Role
 
 LINK_SECONDS = 600.0
@@ -19,6 +21,11 @@ SESSION_SECONDS = {Role.VIEWER: 30 * 86400.0}
 _USUAL_SECONDS = 12 * 3600.0
 _MOST = 1000
 """Links and sessions that are kept, the newest."""
+
+
+TERMINAL = "the terminal"
+"""Who makes the links that no page has made."""
+_log = logging.getLogger(__name__)
 
 
 class Refusal(StrEnum):
@@ -51,6 +58,8 @@ class Visitor:
     """What each of their forms carries, so that no other page can send one in their name."""
     until: float
     """Unix time, seconds."""
+    inviter: str = ""
+    """Who made the link: a person at a page, or the terminal that the page was started from."""
 
 
 class SignIn:
@@ -58,7 +67,7 @@ class SignIn:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._links: dict[str, tuple[Role, str, float]] = {}
+        self._links: dict[str, tuple[Role, str, str, float]] = {}
         self._used: dict[str, float] = {}
         self._visitors: dict[str, Visitor] = {}
 
@@ -66,11 +75,12 @@ class SignIn:
         """Return the Unix time, seconds."""
         return self._clock()
 
-    def new_link(self, role: Role, person: str = "") -> str:
-        """Return the secret of a link that lets ``person`` in once, as ``role``."""
+    def new_link(self, role: Role, person: str = "", inviter: str = TERMINAL) -> str:
+        """Return the secret of a link by which ``inviter`` lets ``person`` in once, as ``role``; the log says so."""
         secret = secrets.token_urlsafe(32)
-        self._links[_hash(secret)] = role, person, self._clock() + LINK_SECONDS
+        self._links[_hash(secret)] = role, person, inviter, self._clock() + LINK_SECONDS
         _bound(self._links)
+        self._say("link.made", inviter, person, role)
         return secret
 
     def use_link(self, secret: str) -> tuple[str, Visitor]:
@@ -80,13 +90,15 @@ class SignIn:
             raise SignInError(Refusal.USED_LINK)
         if name not in self._links:
             raise SignInError(Refusal.NO_LINK)
-        role, person, until = self._links.pop(name)
+        role, person, inviter, until = self._links.pop(name)
         self._used[name] = now
         _bound(self._used)
         if now >= until:
             raise SignInError(Refusal.OLD_LINK)
         cookie = secrets.token_urlsafe(32)
-        visitor = Visitor(role, person, secrets.token_urlsafe(32), now + SESSION_SECONDS.get(role, _USUAL_SECONDS))
+        until = now + SESSION_SECONDS.get(role, _USUAL_SECONDS)
+        visitor = Visitor(role, person, secrets.token_urlsafe(32), until, inviter)
+        self._say("link.used", inviter, person, role)
         self._visitors[_hash(cookie)] = visitor
         _bound(self._visitors)
         return cookie, visitor
@@ -99,6 +111,10 @@ class SignIn:
         if self._clock() >= found.until:
             raise SignInError(Refusal.OLD_COOKIE)
         return found
+
+    @staticmethod
+    def _say(what: str, inviter: str, person: str, role: Role) -> None:
+        _log.info("%s by=%s for=%s role=%s", what, visible(repr(inviter)), visible(repr(person)), role)
 
     def sign_out(self, cookie: str) -> None:
         """Forget a session."""

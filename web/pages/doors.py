@@ -49,7 +49,7 @@ def routes(site: Site) -> list[Route]:
                 "nobody lets others do more than they may do themselves", value=str(wanted), legal=f"up to {mine}"
             )
         person = check_person(field(request.state.form, "person", "who will be there, or what the screen is"))
-        secret = site.sign_in.new_link(wanted, person)
+        secret = site.sign_in.new_link(wanted, person, visitor.person or f"key {site.lab.greeting.user}")
         link = f"{request.url.scheme}://{request.headers['host']}/sign-in?link={secret}"
         return site.page(request, "link.html", link=link, wanted=wanted, person=person)
 

@@ -36,6 +36,17 @@ def test_a_link_lets_in_once_as_what_it_says(door):
     assert door.visitor(cookie) == visitor, "who came first stays"
 
 
+def test_who_lets_whom_in_is_kept_and_logged(door, caplog):
+    caplog.set_level("INFO", "pulsed.web")
+    link = door.new_link(Role.EXPERIMENTER, "bea\x1b[2J", "anna")
+    cookie, visitor = door.use_link(link)
+    assert visitor.inviter == "anna"
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" ")[0] for line in lines] == ["link.made", "link.used"]
+    assert all("'anna'" in line and "bea" in line and "role=experimenter" in line for line in lines)
+    assert not any(secret in line for line in lines for secret in (link, cookie, visitor.token, "\x1b"))
+
+
 def test_links_that_are_none(door, clock):
     assert refused(door.use_link, "") is Refusal.NO_LINK
     assert refused(door.use_link, "x" * 100_000) is Refusal.NO_LINK

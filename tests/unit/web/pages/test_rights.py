@@ -1,5 +1,7 @@
 """What needs a right, on all pages."""
 
+import re
+
 import pytest
 from starlette.routing import Route
 
@@ -48,3 +50,10 @@ def test_without_a_daemon_nobody_may(visit, lab, path, fields):
     assert visit().send(path, **fields).status_code == 503
     assert lab.asked == []
     assert Lab.role(lab, visit().who) is Role.VIEWER
+
+
+def test_who_made_a_link_is_known_of_who_comes_by_it(visit, sign_in):
+    text = visit(Role.OPERATOR, "anna").send("/links", role="viewer", person="the wall").text
+    link = re.search(r"sign-in\?link=([\w-]+)", text)[1]
+    _, visitor = sign_in.use_link(link)
+    assert (visitor.inviter, visitor.person, visitor.role) == ("anna", "the wall", Role.VIEWER)
