@@ -5,6 +5,7 @@ from __future__ import annotations
 from pulsed.client.calls import Calls
 from pulsed.client.replies import only_part
 from pulsed.model.calibration import CalibrationSet, LogEntry, PastValue, Pruned, RunRecord, from_json
+from pulsed.model.errors import NotFoundError
 from pulsed.wire.messages import (
     CalibrationLogReply,
     CalibrationReply,
@@ -22,6 +23,8 @@ from pulsed.wire.messages import (
     TagCalibration,
     ValueHistoryReply,
 )
+
+_LOOKED_THROUGH = 1000
 
 
 class CalibrationCalls(Calls):
@@ -64,6 +67,14 @@ class CalibrationCalls(Calls):
     def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
         """Return the newest records of measurements first that fit every filter given."""
         return list(self._ask(RunsReply, GetRuns, routine=routine, target=target, limit=limit).runs)
+
+    def run_record(self, run_id: str) -> RunRecord:
+        """Return the record of one measurement. Raises :class:`NotFoundError`."""
+        found = self._ask(RunsReply, GetRuns, run_id=run_id, limit=_LOOKED_THROUGH).runs
+        for record in found:  # an older daemon answers the newest, of which it may be one
+            if record.run_id == run_id:
+                return record
+        raise NotFoundError("no such run", value=run_id, legal="`pulsed cal runs` lists them")
 
     def prune(
         self, before: float, *, dry: bool = False, results: float | None = None, jobs: float | None = None

@@ -26,13 +26,17 @@ def put(connection: Connection, rack: str, record: RunRecord) -> None:
     connection.execute(insert(run), {"rack": rack, "number": number, "run_id": record.run_id, **row})
 
 
-def find(connection: Connection, rack: str, routine: str | None, target: str | None, limit: int) -> list[RunRecord]:
-    """Return the newest records first, of ``routine`` and of ``target`` if these are given."""
+def find(
+    connection: Connection, rack: str, routine: str | None, target: str | None, limit: int, run_id: str | None = None
+) -> list[RunRecord]:
+    """Return the newest records first that fit every filter given."""
     wanted = select(run.c.record).where(run.c.rack == rack)
     if routine is not None:
         wanted = wanted.where(run.c.routine == routine)
     if target is not None:
         wanted = wanted.where(run.c.target == target)
+    if run_id is not None:
+        wanted = wanted.where(run.c.run_id == run_id)
     rows = connection.execute(wanted.order_by(run.c.number.desc()).limit(limit))
     try:
         return [_read(record) for (record,) in rows]

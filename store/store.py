@@ -380,10 +380,12 @@ class Store:
         with self._write() as connection:
             runs.put(connection, self.rack, record)
 
-    def runs(self, routine: str | None = None, target: str | None = None, limit: int = 100) -> list[RunRecord]:
-        """Return the newest records first, of ``routine`` and of ``target`` if these are given."""
+    def runs(
+        self, routine: str | None = None, target: str | None = None, limit: int = 100, run_id: str | None = None
+    ) -> list[RunRecord]:
+        """Return the newest records first that fit every filter given."""
         with self._read() as connection:
-            return runs.find(connection, self.rack, routine, target, limit)
+            return runs.find(connection, self.rack, routine, target, limit, run_id)
 
     def add_note(self, note: Note, *, known: bool = False) -> None:
         """Store a note; see :func:`pulsed.store.notes.add`."""

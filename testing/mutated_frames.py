@@ -60,7 +60,7 @@ def requests(job_id: str, calibration_id: str) -> list[list[bytes]]:
     """Return one message of every kind that an experimenter may send, and of some that one may not."""
     kinds: list[m.AnyRequest] = [
         m.Hello(1, 1, "0", 1), m.GetStatus(2), m.GetDevice(3), m.GetCalibration(4), m.GetCalibrationLog(5, 10, "x"),
-        m.GetValueHistory(6, "q0.f01", 3), m.GetRuns(7, "t1", "q0", 5), m.GetJob(8, job_id), m.GetJobs(9, limit=5),
+        m.GetValueHistory(6, "q0.f01", 3), m.GetRuns(7, "t1", "q", 5, "r"), m.GetJob(8, job_id), m.GetJobs(9, limit=5),
         GetJobLog(10, job_id), GetSession(11, "none"), GetSessions(12, True, 7), m.GetResult(13, job_id),
         GetSubmission(14, job_id), GetChunk(15, job_id, 0), UpdateJob(16, job_id, "name", ("a", "b")),
         CloseSession(17, "none", True), m.Cancel(18, "none"), m.Stop(19), m.Prune(20, 1.0, True),

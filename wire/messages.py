@@ -176,6 +176,8 @@ class GetRuns(Request, frozen=True, tag="runs"):
     routine: str | None = None
     target: str | None = None
     limit: int = 100
+    run_id: str | None = None
+    """That one alone; daemons of revision 0 do not know it, and answer the newest."""
 
 
 class Prune(Request, frozen=True, tag="prune"):

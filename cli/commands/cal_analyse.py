@@ -19,9 +19,6 @@ from pulsed.model.errors import InvalidValueError, NotFoundError
 if TYPE_CHECKING:
     from pulsed.calibration.routine import Outcome
 
-_SEARCHED = 1000
-"""Records among which a run is looked for by its id."""
-
 
 @click.command()
 @click.argument("run", metavar="RUN|FILE")
@@ -89,9 +86,7 @@ def _variables(data: Any) -> list[dict[str, Any]]:
 
 def _file_of(run: str, url: str | None, key: str | None) -> Path:
     with Client(url, key) as client:
-        record = next((one for one in client.runs(limit=_SEARCHED) if one.run_id == run), None)
-    if record is None:
-        raise NotFoundError("no such run among the last thousand", value=run, legal="`pulsed cal runs` lists them")
+        record = client.run_record(run)
     if not record.file:
         raise NotFoundError("nothing was measured", subject=f"run {run}", value=record.outcome, legal="a run with data")
     there = Path(record.file)

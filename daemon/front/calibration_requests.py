@@ -121,7 +121,7 @@ class CalibrationHandlers:
     async def _runs(self, message: m.GetRuns, _parts: Sequence[Part], _peer: Peer) -> HandlerReply:
         check_limit(message.limit)
         store = self.jobs.store
-        found = await store.call(Store.runs, message.routine, message.target, message.limit)
+        found = await store.call(Store.runs, message.routine, message.target, message.limit, message.run_id)
         return m.RunsReply(message.id, tuple(found)), ()
 
     async def _prune(self, message: m.Prune, _parts: Sequence[Part], peer: Peer) -> HandlerReply:

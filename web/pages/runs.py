@@ -20,6 +20,7 @@ from pulsed.wire.roles import Role
 
 SHOWN = 200
 SEARCHED = 1000
+"""Records among which those are looked for that fit."""
 OUTCOMES = ("good", "bad data", "out of spec", "failed", "stopped")
 
 
@@ -33,22 +34,20 @@ def routes(site: Site) -> list[Route]:
             f"calibration found {wanted['routine']} {wanted['target']}",
             lambda client: client.runs(wanted["routine"] or None, wanted["target"] or None, SEARCHED), 5.0,
         )  # fmt: skip
+        looked = len(found)
         found = [
             run for run in found if wanted["outcome"] in ("", run.outcome) and wanted["by"].lower() in run.by.lower()
         ]
         options = "".join(f" --{name} {wanted[name]}" for name in ("routine", "target") if wanted[name])
         return site.page(
-            request, "runs.html", runs=found[:SHOWN], number=len(found), wanted=wanted, outcomes=OUTCOMES,
+            request, "runs.html", runs=found[:SHOWN], number=len(found), wanted=wanted,
+            looked=looked if looked == SEARCHED else 0, outcomes=OUTCOMES,
             command_line=f"pulsed cal runs{options}",
         )  # fmt: skip
 
     def record(request: Request) -> RunRecord:
         wanted = request.path_params["id"]
-        found = next((one for one in lab.keep("calibration found  ", lambda c: c.runs(limit=SEARCHED), 5.0)
-                      if one.run_id == wanted), None)  # fmt: skip
-        if found is None:
-            raise NotFoundError("no such run among the last thousand", value=wanted)
-        return found
+        return lab.keep(f"calibration run {wanted}", lambda client: client.run_record(wanted), 5.0)
 
     def data_file(run: RunRecord) -> Path:
         """Return the file of a run; that in this machine's folder where the one that is named is not here."""

@@ -116,6 +116,8 @@ def test_records_of_measurements_come_back_newest_first(store):
     assert store.runs("t1", "Q0", 1) == [records[3]]
     assert store.runs(target="Q0") == [records[3], records[2], records[0]]
     assert store.runs("drag") == []
+    assert [store.runs(limit=1, run_id=one.run_id) for one in records] == [[one] for one in records]
+    assert store.runs(run_id="r9") == store.runs("rabi", run_id="r0") == []
     again = RunRecord("r1", "t1", "Q1", "calibrate", "bad data", 1.0, 9.0, reason="flat")
     store.put_run(again)
     assert store.runs("t1", "Q1") == [again]
@@ -161,7 +163,7 @@ def test_an_older_store_gets_its_log_when_it_is_opened(store, url, monkeypatch):
     with engine.begin() as connection:  # as the first migration left it
         for table in (
             "calibration_commit", "calibration_history", "calibration_tag", "run", "job_log", "session", "usage",
-            "queue_control", "interlocks", "job_session", "rack_address", "pruned_job",
+            "queue_control", "interlocks", "job_session", "rack_address", "pruned_job", "note",
         ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")

@@ -11,7 +11,7 @@ def path(lab, tmp_path):
     """The page of a run whose data are here."""
     file = tmp_path / "r1.nc"
     file.write_bytes(b"data")
-    lab.daemon.runs = lambda *_, **__: [RunRecord("r1", "t1", "Q3", "calibrate", "good", 1.0, 2.0, file=str(file))]
+    lab.daemon.run_record = lambda _: RunRecord("r1", "t1", "Q3", "calibrate", "good", 1.0, 2.0, file=str(file))
     lab.daemon.notes = lambda _: []
     return "/runs/r1"
 
