@@ -8,6 +8,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
+from pulsed.web.numbers import whole
+
 TOPICS = ("daemon", "rack", "queue", "progress", "calibration", "measurement", "notes", "tasks")
 """What a page may follow."""
 SPACING = 0.2
@@ -55,7 +57,8 @@ class Notices:
     def since(self, mark: str) -> Notice:
         """Return what changed after ``mark``; everything after one that is not of this process."""
         start, _, number = mark.partition("-")
-        after = int(number) if start == self._start and number.isdecimal() else -1
+        known = whole(number) if start == self._start else None
+        after = -1 if known is None else known
         return Notice(self.mark, tuple(topic for topic, last in self._changed.items() if last > after))
 
     async def listen(self, mark: str, goes_on: Callable[[], bool]) -> AsyncIterator[Notice]:

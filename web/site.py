@@ -18,6 +18,7 @@ from pulsed.web import wording
 from pulsed.web.access.sign_in import SignIn, Visitor
 from pulsed.web.lab import Lab
 from pulsed.web.notices import Notices
+from pulsed.web.numbers import whole
 from pulsed.wire.roles import Role
 
 HERE = Path(__file__).resolve().parent
@@ -114,9 +115,10 @@ Endpoint = Callable[[Request], Response]
 
 def number(text: str, subject: str, least: int) -> int:
     """Return a whole number that a person wrote. Raises :class:`InvalidValueError`."""
-    if not text.strip().isdecimal() or int(text) < least or len(text) > 9:
+    found = whole(text)
+    if found is None or found < least:
         raise InvalidValueError("not a number of these", subject=subject, value=text[:20], legal=f"from {least} on")
-    return int(text)
+    return found
 
 
 def field(form: Mapping[str, str], name: str, legal: str, longest: int = 500) -> str:

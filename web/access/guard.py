@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsed.client.speaking import speaking_for
 from pulsed.web.access.sign_in import SignIn, SignInError, Visitor, is_theirs
+from pulsed.web.numbers import whole
 
 OPEN_PATHS = ("/static/", "/sign-in")
 """What nobody needs to be signed in for."""
@@ -94,8 +95,8 @@ class Guard:
         return None
 
     async def _refused_form(self, request: Request, visitor: Visitor) -> Response | None:
-        size = request.headers.get("content-length", "")
-        if not size.isdecimal() or int(size) > LARGEST_FORM:
+        size = whole(request.headers.get("content-length", ""))
+        if size is None or size > LARGEST_FORM:
             return self._refuse(
                 request, 413, "Too much", f"A form may have {LARGEST_FORM} bytes, and has to say how many."
             )

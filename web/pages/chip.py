@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,6 +37,10 @@ MANY = 30
 """Qubits beyond which numbers in the map are shorter, and pairs have none."""
 OLD = 86400.0
 """Seconds after which a value is marked as old."""
+_FRESH = 30.0
+"""Seconds for which a layer is kept."""
+_MOST = 64
+"""Layers that are kept."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +170,36 @@ def ends(name: str, where: dict[int, Place]) -> tuple[Place, Place]:
     return where[control], where[target]
 
 
+@lru_cache(maxsize=4)
+def _places(qubits: int, pairs: tuple[tuple[int, int], ...]) -> dict[int, Place]:
+    return places(qubits, list(pairs))
+
+
+class _Layers:
+    """Layers that were computed last. What only has to be computed is not asked of the daemon: it may be away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: OrderedDict[tuple[str, str, str], tuple[float, Layer]] = OrderedDict()
+
+    def get(self, calibration: CalibrationSet, what: str, subjects: list[str], parameter: str, now: float) -> Layer:
+        """Return the layer of these values, at most :data:`_FRESH` seconds old: ages grow."""
+        key = calibration.calibration_id, what, parameter
+        with self._lock:
+            at, found = self._made.get(key, (0.0, None))
+        if found is None or not 0 <= now - at <= _FRESH:
+            found = layer(calibration, subjects, parameter, now)
+            with self._lock:
+                self._made[key] = now, found
+                self._made.move_to_end(key)
+                while len(self._made) > _MOST:
+                    self._made.popitem(last=False)
+        return found
+
+
 def routes(site: Site) -> list[Route]:
     """Return the routes."""
-    lab = site.lab
-
-    def layout(device: DeviceDescription) -> dict[int, Place]:
-        return lab.keep("device places", lambda _: places(
-            device.num_qubits, [(pair.control, pair.target) for pair in device.couplings]
-        ))  # fmt: skip
+    lab, layers = site.lab, _Layers()
 
     def chosen(request: Request, field: str, choices: list[str]) -> str:
         wanted = request.query_params.get(field) or choices[0]
@@ -182,12 +211,10 @@ def routes(site: Site) -> list[Route]:
         device, calibration, now = lab.device(), lab.calibration(), time.time()
         qubits, pairs = names(device)
         of_qubits, of_pairs = chosen_from(calibration, qubits), chosen_from(calibration, pairs)
-        where = layout(device)
+        where = _places(device.num_qubits, tuple((pair.control, pair.target) for pair in device.couplings))
         by_qubit, by_pair = chosen(request, "qubit", of_qubits), chosen(request, "pair", of_pairs)
-        first, second = (
-            lab.keep(f"calibration layer {what} {by}", lambda _, s=names_, by=by: layer(calibration, s, by, now), 30.0)
-            for what, names_, by in (("qubits", qubits, by_qubit), ("pairs", pairs, by_pair))
-        )
+        first = layers.get(calibration, "qubits", qubits, by_qubit, now)
+        second = layers.get(calibration, "pairs", pairs, by_pair, now)
         xs, ys = zip(*where.values(), strict=True)
         box = min(xs) - 0.75, min(ys) - 0.75, max(xs) - min(xs) + 1.5, max(ys) - min(ys) + 1.5
         return site.page(

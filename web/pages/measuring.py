@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pulsed.web.site import Site
+from pulsed.web.site import Site, number
 from pulsed.web.tasks import Tasks
 from pulsed.wire.messages import CommitCalibration
 
@@ -23,11 +23,11 @@ def routes(site: Site, tasks: Tasks) -> list[Route]:
 
     def stop(request: Request) -> Response:
         lab.check(request.state.visitor, CommitCalibration(0, "", ""))
-        task = tasks.stop(int(request.path_params["number"]))
+        task = tasks.stop(number(request.path_params["number"], "task", 1))
         back = "/scan" if task.words[0] == "scan" else "/calibration"
         return site.done(back, f"{task.command} is told to stop; it keeps what it has measured.")
 
     return [
         Route("/measurements", points),
-        Route("/tasks/{number:int}/stop", stop, methods=["POST"]),
+        Route("/tasks/{number}/stop", stop, methods=["POST"]),
     ]

@@ -14,7 +14,7 @@
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     return made;
   }
-  const short = (value) => (value === null || value === undefined ? "–" : String(+(+value).toPrecision(6)));
+  const short = (value, digits = 6) => (value === null || value === undefined || !Number.isFinite(+value) ? "–" : String(+(+value).toPrecision(digits)));
 
   // uPlot wants one x for all: each trace gives its points and its curve their own places in it.
   function columns(plot) {
@@ -146,7 +146,7 @@
   function fill(holder, found) {
     const body = make("tbody");
     const rows = holder.dataset.fill === "values"
-      ? Object.entries(found.values).map(([name, v]) => [name, `${Array.isArray(v.value) ? v.value.map(short).join(", ") : +(+v.value).toPrecision(9)} ${v.unit}`, v.stderr === null ? "" : (+v.stderr).toPrecision(3)])
+      ? Object.entries(found.values).map(([name, v]) => [name, `${Array.isArray(v.value) ? v.value.map((one) => short(one)).join(", ") : short(v.value, 9)} ${v.unit}`, v.stderr === null ? "" : short(v.stderr, 3)])
       : found.variables.map((v) => [v.name, v.axes.join(" × "), v.shape.join(" × ") || "one", v.unit]);
     for (const [first, ...rest] of rows) {
       const line = make("tr");

@@ -1,10 +1,11 @@
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from pulsed.model.calibration import CalibrationSet, Fault, Value
 from pulsed.testing.large_chip import large_device, large_set
-from pulsed.web.pages.chip import AGE, chosen_from, ends, layer, names
+from pulsed.web.pages.chip import AGE, chosen_from, ends, layer, names, routes
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
 
@@ -72,3 +73,32 @@ def test_a_chip_of_127_qubits():
     assert max(len(one.text) for one in found.shown) <= 4
     assert {one.name for one in found.shown if one.states} == {"Q40", "Q63"}
     assert ends("Q1-Q0", {0: (0.0, 0.0), 1: (1.0, 0.0)}) == ((1.0, 0.0), (0.0, 0.0))
+
+
+def test_a_layer_is_of_its_set_and_needs_no_daemon(calibration):
+    chip = large_device()
+
+    class Lab:
+        """Has the device and a set, and no daemon any more."""
+
+        def __init__(self):
+            self.active = calibration
+
+        def device(self):
+            return chip
+
+        def calibration(self):
+            return self.active
+
+    lab = Lab()
+    site = SimpleNamespace(lab=lab, page=lambda request, template, **shown: SimpleNamespace(**shown))
+    show = next(route.endpoint for route in routes(site) if route.path == "/chip")
+
+    def median(parameter):
+        return show(SimpleNamespace(query_params={"qubit": parameter})).qubits.median
+
+    assert (median("t1"), median("f01")) == ("80 µs", "5 GHz")
+    lab.active = calibration.with_values({"Q2.t1": Value(100e-6, "s")}, at(0))
+    assert median("t1") == "100 µs", "at once, and not after the seconds for which a layer is kept"
+    lab.active = calibration
+    assert median("t1") == "80 µs"
