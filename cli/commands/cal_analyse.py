@@ -68,9 +68,9 @@ def analyse(
     }  # fmt: skip
     table = plain_table("value", "", "error", right=("", "error"))
     for name, found in answer["values"].items():
-        error = "" if found["stderr"] is None else f"{found['stderr']:.3g}"
+        stderr = "" if found["stderr"] is None else f"{found['stderr']:.3g}"
         number = found["value"] if isinstance(found["value"], tuple) else f"{found['value']:.9g} {found['unit']}"
-        table.add_row(name, str(number), error)
+        table.add_row(name, str(number), stderr)
     head = Text.assemble(plain(f"{routine.name} {answer['target']}: ", "bold"), answer["quality"])
     show_answer(answer, Group(head, plain(reason, "dim"), table), as_json=as_json)
 

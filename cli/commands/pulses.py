@@ -72,7 +72,8 @@ def _of_circuit(backend: PulsedBackend, circuit: QuantumCircuit, *, channels: bo
 
     circuit = fit(circuit, backend) if transpile else circuit
     if channels:
-        return backend.schedule(circuit).draw(interactive=True, dt=backend.dt)
+        sheet: PulseSheet = backend.schedule(circuit).draw(interactive=True, dt=backend.dt)
+        return sheet
     return backend.preview(circuit).sheet()
 
 

@@ -11,6 +11,7 @@ from pulsed.web.notices import Notices
 from pulsed.web.numbers import whole
 from pulsed.web.pages.measuring import routes
 from pulsed.web.site import number
+from pulsed.wire.roles import Role
 
 LONG = "9" * 5000
 """More digits than Python makes a number of."""
@@ -34,3 +35,9 @@ def test_what_is_none_is_refused(text):
     (*_, stop) = routes(site, SimpleNamespace(stop=lambda found: pytest.fail("there is no such task")))
     with pytest.raises(InvalidValueError, match="task"):
         stop.endpoint(SimpleNamespace(path_params={"number": text}, state=SimpleNamespace(visitor=None)))
+
+
+@pytest.mark.parametrize("path", [f"/pulses?program={LONG}", f"/logs?limit={LONG}", f"/pulses/data?program={LONG}"])
+def test_a_page_refuses_a_long_number(visit, path):
+    assert visit(Role.ADMIN).get(path).status_code == 400
+    assert visit(Role.ADMIN).send(f"/tasks/{LONG}/stop").status_code == 400

@@ -9,6 +9,7 @@ from pulsed.model.calibration import RunRecord
 from pulsed.model.errors import NotFoundError
 from pulsed.web.pages.runs import SEARCHED, routes
 from pulsed.wire.messages import RunsReply
+from pulsed.wire.roles import Role
 
 RECORDS = [
     RunRecord(f"r{k}", "t1", "Q0", "calibrate", "good" if k % 4 else "failed", k, k + 1.0) for k in range(1200, 0, -1)
@@ -54,7 +55,11 @@ def test_a_list_says_among_how_many_it_looked(number):
     assert (found.number, found.looked) == (looked // 4, looked if number > SEARCHED else 0)
     oldest = RECORDS[number - 1].run_id
     state = SimpleNamespace(visitor=None)
-    assert (
-        pages["/runs/{id:path}"](SimpleNamespace(path_params={"id": oldest}, query_params={}, state=state)).run.run_id
-        == oldest
-    )
+    one = pages["/runs/{id:path}"](SimpleNamespace(path_params={"id": oldest}, query_params={}, state=state))
+    assert one.run.run_id == oldest
+
+
+@pytest.mark.parametrize(("number", "said"), [(1000, "250 of the last 1000<"), (800, ">200<")])
+def test_the_page_says_so(lab, visit, number, said):
+    lab.daemon.runs = lambda *_: RECORDS[200 : 200 + number]
+    assert said in visit(Role.VIEWER).get("/runs?outcome=failed").text
