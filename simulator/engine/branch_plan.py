@@ -25,6 +25,13 @@ Reached = Callable[[PulseSequence], list[tuple[tuple[int, ...], int, int]]]
 """Returns what each burst of a sequence acts on by itself, and when that begins and has ended."""
 
 
+KEPT_PULSES = 1 << 13
+"""Pulses that a plan keeps for the next run."""
+
+_PULSE_BYTES = 256
+"""Memory of a pulse without its map, which others share."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of the shot: at ``stop`` the ``measurements`` up to there tell ``bits``.
@@ -156,6 +163,19 @@ class BranchPlan:
                 value=f"a pulse from before {stop:g} ns",
                 legal="pulses that end before those that wait begin",
             )
+
+    def forget(self) -> None:
+        """Forget the pulses, when there are many: some values of bits may never come again."""
+        if sum(map(len, self._known.values())) > KEPT_PULSES:
+            self._known.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes of the sequence, and at most of the pulses that are not forgotten."""
+        sequence = self.sequence
+        kernels = (kernel.weights.nbytes for window in sequence.windows for kernel in window.kernels)
+        arrays = sequence.bursts.nbytes + sum(envelope.nbytes for envelope in sequence.envelopes) + sum(kernels)
+        return arrays + _PULSE_BYTES * min(KEPT_PULSES, len(sequence.bursts) << min(len(self._waiting), 16))
 
     def _under(self, known: Mapping[int, bool]) -> list[PlacedPulse]:
         key = tuple(sorted(known.items()))

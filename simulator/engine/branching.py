@@ -21,7 +21,8 @@ from pulsed.simulator.dynamics.sequence import AcquiredData, Mode, Prediction, P
 from pulsed.simulator.dynamics.state import DensityMatrix
 from pulsed.simulator.engine.branch_plan import BranchPlan
 from pulsed.simulator.engine.chip_model import ChipModel
-from pulsed.simulator.engine.evolution import Cluster, distinct
+from pulsed.simulator.engine.evolution import Cluster
+from pulsed.simulator.engine.grouping import distinct
 from pulsed.simulator.engine.plan import SequencePlan
 from pulsed.simulator.engine.steady_state import InitialPopulations
 from pulsed.simulator.readout.acquisition import Acquisition
@@ -229,17 +230,22 @@ class Branching:
         self.plan = plan
         states = [8 * model.batch(len(qubits)) * LEVELS ** (2 * len(qubits)) for qubits in plan.clusters]
         room = sum(size for size in states if size <= KEPT_BEGINNING)
-        self.nbytes = room + sum(stretch.response.nbytes for stretch in stretches_of(plan.measurements))
-        """Memory of what the readouts do and, at most, of what they begin with."""
         self._trials, self._still = TRIALS, False
         self._branch_plan = BranchPlan(sequence, model.chip, plan.measurements, model.pulses, model.reached)
+        readouts = sum(stretch.response.nbytes for stretch in stretches_of(plan.measurements))
+        self.nbytes = room + readouts + self._branch_plan.nbytes
+        """Memory of the sequence, what its readouts do and, at most, what they begin with and what is played."""
 
     def play(
         self, shots: int, stream: tuple[int, ...], mode: Mode, initial: InitialPopulations
     ) -> tuple[BranchedClusters, AcquiredData]:
         """Play the shots, which begin with ``initial``, and record them."""
-        branches, acquisition = self._follow(shots, stream, mode, initial, again=bool(self._content))
-        return branches, acquisition.outcome()
+        try:
+            branches, acquisition = self._follow(shots, stream, mode, initial, again=bool(self._content))
+            return branches, acquisition.outcome()
+        finally:  # what is of these shots alone does not stay
+            clear(self.plan.measurements, 0)
+            self._branch_plan.forget()
 
     def initial(self) -> InitialPopulations:
         """Return populations at a shot's start: what the shot before left, relaxed until the period ends.

@@ -18,6 +18,7 @@ from pulsed.simulator.dynamics.state import DensityMatrix
 from pulsed.simulator.dynamics.superoperators import small_unitaries
 from pulsed.simulator.dynamics.trajectories import Trajectories, check_branches
 from pulsed.simulator.engine.free_evolution import FreeEvolution
+from pulsed.simulator.engine.grouping import distinct, joint
 from pulsed.simulator.readout.jumps import sample_jumps, transfer
 from pulsed.simulator.readout.measurement import MeasuredQubit, Measurement
 from pulsed.simulator.readout.residual_photons import ClusterPhotons
@@ -28,9 +29,6 @@ ZZ_STEP = 2000.0
 
 MARK_DIGITS = 9
 """Members of a batch count as equal when their fingerprints agree to this many digits."""
-
-_TABLE = 8
-"""Keys in a table for each of those that are looked up."""
 
 MOST_BYTES = 2 << 30
 """Bytes of a batch of density matrices that readouts may split it into; copies take twice as much meanwhile."""
@@ -251,11 +249,9 @@ class Cluster:
         if not collapse:
             return owner, found
         after = np.ravel_multi_index(tuple(final.T), (LEVELS,) * len(qubits))
-        levels = LEVELS ** len(qubits)
         # When every qubit is in a known level, only the slow noise still distinguishes shots.
         whole = len(qubits) == len(self.qubits)
-        key = self.realisation[owner] * levels + after if whole else (owner * levels + before) * levels + after
-        first, new_owner = distinct(key)
+        first, new_owner = distinct(joint(self.realisation[owner], after) if whole else joint(owner, before, after))
         groups = np.stack([owner[first], before[first], after[first]])
         if isinstance(self.state, DensityMatrix):  # other states look themselves
             check_branches(len(self.qubits), groups.shape[1], self.state.bytes_of(1), MOST_BYTES)
@@ -356,22 +352,6 @@ class Cluster:
             p = every.mean(axis=0) if weights is None else weights @ every
             out.append(self._idles[qubit].populations(until - self.clock[qubit]) @ p)
         return np.array(out)
-
-
-def distinct(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where each distinct one of ``keys`` (n,) comes first, in rising order, and (n,) which of these each is.
-
-    As ``numpy.unique`` does, without a sort where a table of all keys that there might be is not much longer. None may
-    be negative.
-    """
-    most = int(keys.max(initial=0))
-    if most > _TABLE * len(keys):
-        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-        return first.astype(np.int64), which.astype(np.int64).ravel()
-    places = np.full(most + 1, -1, np.int64)
-    places[keys[::-1]] = np.arange(len(keys) - 1, -1, -1)
-    there = places >= 0
-    return places[there], (np.cumsum(there) - 1)[keys]
 
 
 def jumped(

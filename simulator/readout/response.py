@@ -116,7 +116,8 @@ class Response:
     def nbytes(self) -> int:
         """Memory in bytes, with what is kept beside it."""
         rates = sum(x.nbytes for found in self.hazards.values() for x in found)
-        return self.alpha.nbytes + self.background.nbytes + rates + sum(sums.nbytes for _, _, sums in self.kept)
+        sums = sum(found[-1].nbytes for found in (*self.kept, *self.fading))
+        return self.alpha.nbytes + self.background.nbytes + rates + sums
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,11 @@ from pulsed.simulator.dynamics.sequence import (
     Window,
 )
 from pulsed.simulator.dynamics.trajectories import SimulationLimitError
-from pulsed.simulator.engine import branching, evolution
-from pulsed.simulator.engine.branching import BranchedClusters
+from pulsed.simulator.engine import branch_plan, branching, evolution
+from pulsed.simulator.engine.branching import BranchedClusters, Branching
+from pulsed.simulator.engine.chip_model import ChipModel
 from pulsed.simulator.engine.engine import Engine
+from pulsed.simulator.engine.plan import reference_of
 from pulsed.simulator.engine.tuneup import Tuneup
 
 CHIP = Path(__file__).parents[4] / "configs" / "chips" / "sim5.toml"
@@ -264,6 +266,30 @@ def test_what_comes_before_the_first_readout_is_followed_once(gates, monkeypatch
     found = again.play(sequence, SHOTS, (8,), "integrated").integrated
     assert bool(sum(begun)) is not bool(kept)
     np.testing.assert_array_equal(found, fresh.play(sequence, SHOTS, (8,), "integrated").integrated)
+
+
+@pytest.mark.parametrize("kept", [1 << 13, 3])
+def test_what_is_kept_of_a_sequence_does_not_grow_with_its_shots_or_their_bits(gates, monkeypatch, kept):
+    """And the shots are the same, whether or not their pulses are found again."""
+    monkeypatch.setattr(branch_plan, "KEPT_PULSES", kept)
+    chip = load_chip(CHIP)
+    engine, sequence, found = Engine(chip), resets(chip, gates, 2), []
+    model = engine.model(reference_of(chip, sequence.lines))
+
+    plain = ChipModel.pulses
+    monkeypatch.setattr(ChipModel, "pulses", lambda self, *args: found.append(1) or plain(self, *args))
+    played = Branching(model, sequence, model.plan(sequence), (1, 2))
+    assert played.nbytes >= sequence.bursts.nbytes + sum(
+        window.kernels[0].weights.nbytes for window in sequence.windows
+    )
+    initial = played.initial()
+    shots = []
+    for _ in range(2):
+        found.clear()
+        shots.append(played.play(SHOTS, (7,), "integrated", initial)[1].integrated)
+        assert all(m.stretch.levels.size == 0 for m in played.plan.measurements)
+    assert bool(found) is (kept == 3), "found again, or kept"
+    np.testing.assert_array_equal(*shots)
 
 
 def test_a_condition_that_always_holds_is_none(quiet, gates):
