@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from pulsed.client import Client
-from pulsed.client.keys import add_client
+from pulsed.client.keys import add_client, client_path
 from pulsed.model.calibration import RunRecord, Value
 from pulsed.model.job import JobState
 from pulsed.model.queue import QueueMode
@@ -38,7 +38,8 @@ def unlooked() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def home(daemon: DaemonProcess) -> Path:
-    add_client(daemon.home, "web", "operator")
+    if not client_path(daemon.home, "web").exists():  # by tests of the page that came before, of the same daemon
+        add_client(daemon.home, "web", "operator")
     add_client(daemon.home, "wall", "viewer")
     return daemon.home
 

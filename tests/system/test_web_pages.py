@@ -16,7 +16,7 @@ from pulsed.calibration.routines.relaxation import T1
 from pulsed.calibration.runner.runner import run
 from pulsed.cli.main import invoke
 from pulsed.client import Client
-from pulsed.client.keys import add_client
+from pulsed.client.keys import add_client, client_path
 from pulsed.model.calibration import RunRecord, Value
 from pulsed.model.measurement import MeasurementInfo, Plot, PlotTrace
 from pulsed.model.queue import QueueMode
@@ -39,7 +39,8 @@ def unlooked() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def page(daemon: DaemonProcess) -> Iterator[WebPage]:
-    add_client(daemon.home, "web", "operator")
+    if not client_path(daemon.home, "web").exists():  # by tests of the page that came before, of the same daemon
+        add_client(daemon.home, "web", "operator")
     with WebPage(daemon.home, "web") as served:
         yield served
 
