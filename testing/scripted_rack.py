@@ -120,14 +120,13 @@ class ScriptedRack:
             bits = np.repeat((shots % 2 == 1)[:, None], program.memory_slots, axis=1)
             iq = (bits - 0.5).astype(np.complex64)
             averaged = settings.meas_level == 1 and settings.meas_return == "avg"
-            data = (
-                {"iq": writer.add(iq.mean(axis=0) if averaged else iq)} if settings.meas_level == 1
-                else {"bits": writer.add(pack_bits(bits))}
-            )  # fmt: skip
+            at_level_1 = settings.meas_level == 1
             results.append(
                 ProgramResult(
-                    program.name, settings.shots, 1 if settings.meas_level == 1 else 2,
-                    "avg" if averaged else "single", program.memory_slots, program.creg_sizes, program.metadata, **data,
+                    program.name, settings.shots, 1 if at_level_1 else 2,
+                    "avg" if averaged else "single", program.memory_slots, program.creg_sizes, program.metadata,
+                    bits=None if at_level_1 else writer.add(pack_bits(bits)),
+                    iq=writer.add(iq.mean(axis=0) if averaged else iq) if at_level_1 else None,
                 )
             )  # fmt: skip
         progress("play", 1.0)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pulsed.model.calibration import CalibrationSet
+from pulsed.model.calibration import CalibrationSet, PastValue
 from pulsed.model.errors import InvalidValueError
 from pulsed.web.drawing.history import draw
 from pulsed.web.site import Site
@@ -28,6 +28,9 @@ def routes(site: Site) -> list[Route]:
     """Return the routes."""
     lab = site.lab
 
+    def past_of(name: str) -> list[PastValue]:
+        return lab.keep(f"calibration past {name}", lambda client: client.value_history(name, SHOWN))
+
     def show(request: Request) -> Response:
         calibration = lab.calibration()
         names = names_of(calibration)
@@ -39,7 +42,7 @@ def routes(site: Site) -> list[Route]:
             )
         drawn = []
         for name in wanted:
-            past = lab.keep(f"calibration past {name}", lambda client, name=name: client.value_history(name, SHOWN))
+            past = past_of(name)
             if not past and name not in calibration.values:
                 raise InvalidValueError(
                     "no such value", subject="value", value=name, legal=f"such as {', '.join(names[:6])}"
