@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -283,7 +284,7 @@ class ClientProtocol:
         self._pending.clear()
         return events
 
-    def request(self, kind: type[Request], parts: Sequence[Part] = (), **fields: object) -> int:
+    def request(self, kind: type[Request], parts: Sequence[Part] = (), **fields: Any) -> int:
         """Send a request, now or when the connection is open. Returns its id."""
         self._last_id += 1
         pending = _Pending(frames_of(kind(self._last_id, **fields), parts))

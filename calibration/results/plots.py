@@ -80,9 +80,9 @@ def _plain(data: xarray.Dataset) -> Plot:
     for one in names:
         lines, error = data[one].to_numpy().reshape(len(at), -1).T, data.get(f"{one}_error")
         for number, line in enumerate(lines[:_MOST_TRACES]):
-            sigma = None if error is None else up.factor * error.to_numpy().reshape(len(at), -1).T[number]
+            spread = None if error is None else up.factor * error.to_numpy().reshape(len(at), -1).T[number]
             label = one.upper() if len(one) == 1 else one
-            traces.append(trace(label if len(lines) == 1 else f"{label} {number}", across(at), up(line), sigma))
+            traces.append(trace(label if len(lines) == 1 else f"{label} {number}", across(at), up(line), spread))
     return Plot(across.label, up.label, tuple(traces[:_MOST_TRACES]))
 
 

@@ -116,7 +116,7 @@ class Response:
     def nbytes(self) -> int:
         """Memory in bytes, with what is kept beside it."""
         rates = sum(x.nbytes for found in self.hazards.values() for x in found)
-        sums = sum(found[-1].nbytes for found in (*self.kept, *self.fading))
+        sums = sum(one[2].nbytes for one in self.kept) + sum(one[3].nbytes for one in self.fading)
         return self.alpha.nbytes + self.background.nbytes + rates + sums
 
 

@@ -7,6 +7,7 @@ reached the doubles and what was said has to differ; a run that is repeated diff
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shutil
 import time
@@ -44,6 +45,7 @@ from pulsed.model.calibration import (
 )
 from pulsed.model.device import load_device
 from pulsed.model.job import CALIBRATION_TAG, JobInfo, JobLogEntry, JobState
+from pulsed.model.notes import Note
 from pulsed.model.queue import QueueControl, QueueEntry, UserShare
 from pulsed.model.session import SessionInfo, SessionMode
 from pulsed.simulator.chip.chip_file import load_chip
@@ -87,11 +89,17 @@ COMMANDS: dict[str, Case] = {
     "run": ([str(BELL)], {"--shots": ["7"], "--no-transpile": [], "--yes": []}),
     "scan": (["Q0", "--axis", "x.amplitude=0:1:5"],
              {"--axis": ["x.beta=0:1:5"], "--play": ["x"], "--shots": ["7"], "--apart": [], "--out": ["elsewhere"],
-              "--yes": []}),
+              "--yes": [], "--live": []}),
+    "pulses": ([str(BELL)], {"--program": ["1"], "--channels": [], "--no-transpile": [], "--no-includes": [],
+                             "--html": ["sheet.html"]}),
+    "note": (["Q0", "it is old"], {}),
+    "notes": ([], {"--limit": ["1"]}),
+    "logs": ([], {"--limit": ["1"], "--level": ["error"], "--process": ["rack"], "--grep": ["late"],
+                  "--home": ["elsewhere"]}),
     "jobs": ([], {"--limit": ["1"], "--tag": ["x"], "--all": [], "--state": ["done"], "--user": ["bob"],
                   "--session": ["s1"]}),
     "queue": ([], {"--limit": ["1"]}),
-    "queue pause": (["--reason", "so"], {"--reason": ["otherwise"]}),
+    "queue pause": (["--reason", "so"], {"--reason": ["otherwise"], "--now": []}),
     "queue drain": (["--reason", "so"], {"--reason": ["otherwise"]}),
     "queue lock": (["--reason", "so"], {"--reason": ["otherwise"]}),
     "queue resume": ([], {}),
@@ -113,7 +121,7 @@ COMMANDS: dict[str, Case] = {
     "alerts test": ([], {}),
     "stop": ([], {}),
     "web": ([], {"--port": ["8811"], "--host": ["192.0.2.7"], "--certificate": ["c.pem"], "--private-key": ["k.pem"],
-                 "--no-browser": []}),
+                 "--no-browser": [], "--person": ["anna"]}),
     "rack": ([], {"--config": ["coupler2"], "--ports": ["ephemeral"]}),
     "rack random": (
         ["chip"], {"--seed": ["7"], "--qubits": ["3"], "--layout": ["heavy-hex"], "--collisions": []},
@@ -130,20 +138,23 @@ COMMANDS: dict[str, Case] = {
     "cal diff": ([OLDER.calibration_id], {}),
     "cal history": (["Q2.f01"], {"--limit": ["1"]}),
     "cal runs": ([], {"--routine": ["t1"], "--target": ["Q0"], "--limit": ["1"]}),
-    "cal set": (["Q2.f01", "5.021GHz", "--why", "so"], {"--why": ["otherwise"], "--stderr": ["1kHz"], "--force": []}),
-    "cal disable": (["Q1", "--why", "so"], {"--why": ["otherwise"]}),
-    "cal enable": (["Q4"], {"--why": ["otherwise"]}),
+    "cal set": (["Q2.f01", "5.021GHz", "--why", "so"], {"--why": ["otherwise"], "--stderr": ["1kHz"], "--force": [],
+                                                   "--expected": ["another"]}),
+    "cal disable": (["Q1", "--why", "so"], {"--why": ["otherwise"], "--expected": ["another"]}),
+    "cal enable": (["Q4"], {"--why": ["otherwise"], "--expected": ["another"]}),
+    "cal analyse": (["id"], {"--set": ["span=1e-5"], "--figure": ["figure.png"]}),
     "cal rollback": ([OLDER.calibration_id], {"--why": ["otherwise"], "--force": []}),
     "cal tag": (["current", "name"], {"--move": []}),
     "cal export": (["set.json"], {"--as": ["csv"]}),
     "cal import": (["warm.json"], {"--adopt": [], "--commit": [], "--why": ["otherwise"], "--force": []}),
     "cal cooldown new": ([], {"--name": ["cold"], "--keep": ["*.mixer.*"], "--why": ["otherwise"]}),
     "cal run": (["t1", "Q0"], {"--set": ["points=9"], "--check": [], "--no-commit": [], "--force": [],
-                               "--figures": [], "--folder": ["elsewhere"]}),
-    "cal bringup": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"]}),
-    "cal maintain": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"], "--priority": ["-100"]}),
+                               "--figures": [], "--folder": ["elsewhere"], "--live": []}),
+    "cal bringup": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"], "--live": []}),
+    "cal maintain": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"], "--priority": ["-100"],
+                          "--live": []}),
     "cal verify": ([], {"--target": ["Q0"], "--without": ["rb"], "--data": ["elsewhere"]}),
-    "cal diagnose": (["Q0"], {"--routine": ["t1"], "--data": ["elsewhere"]}),
+    "cal diagnose": (["Q0"], {"--routine": ["t1"], "--data": ["elsewhere"], "--live": []}),
     "cal graph": ([], {"--image": ["graph.png"]}),
     "cal prune": (
         [], {"--older": ["7"], "--results": ["3"], "--jobs": ["4"], "--dry-run": [], "--files": [],
@@ -164,6 +175,8 @@ COMMANDS: dict[str, Case] = {
 COMMON = {"--url": ["tcp://127.0.0.1:1"], "--key": ["bob"], "--json": []}
 BESIDE: dict[tuple[str, str], list[str]] = {
     ("import", "--from"): [str(QIBOLAB / "calibration.json"), "--to", "rack"],
+    ("pulses", "--no-includes"): ["more.qasm"],
+    ("cal analyse", "--set"): ["id", "--json"],
     ("cal set", "--force"): ["Q2.f01", "5.1GHz", "--why", "so"],
     ("cal rollback", "--force"): ["warmer"],
     ("cal import", "--force"): ["warm.json", "--commit"],
@@ -274,7 +287,10 @@ class Daemon:
             "count_jobs": 3,
             "queue": QUEUE,
             "set_queue": QUEUE,
+            "stop_now": QUEUE,
             "rearm_interlock": (),
+            "notes": lambda about, limit: NOTES[:limit],
+            "run_record": RunRecord("id", "t1", "Q0", "calibrate", "good", 0.0, 1.0, file="home/runs/a.nc"),
             "prune": Pruned(1, 1, (str(self._doubles.folder / "runs" / "a.nc"), "elsewhere/a.nc")),
         }  # fmt: skip
         return self._doubles.note(name, answers.get(name))
@@ -287,6 +303,11 @@ class Daemon:
 
 
 SESSION = SessionInfo("s1", "sim5", SessionMode.SESSION, "me", 1.0, 600.0, 60.0)
+NOTES = [Note("Q0", f"note {k}", "ann", float(k)) for k in range(2)]
+LOG = [
+    {"timestamp": f"2026-11-21T00:00:0{k}Z", "level": level, "process": process, "event": event}
+    for k, (level, process, event) in enumerate([("info", "daemon", "ready"), ("error", "rack", "came late")])
+]
 ENTRY = QueueEntry("job0", "me", "queued", 0, 1.0, 2.0)
 QUEUE = QueueReply(1, QueueControl(), (ENTRY,), 1, (UserShare("me", 1.0, 2.0),))
 JOBS = [JobInfo(f"job{k}", "sim5", JobState.DONE, "me", float(k)) for k in range(2)]
@@ -320,7 +341,7 @@ def ask_rack(control: str, operation: str, **fields: Any) -> Any:
 
 
 class Backend:
-    name = "sim5"
+    name, dt = "sim5", 1e-9
 
     def __init__(self, doubles: Doubles) -> None:
         self._doubles = doubles
@@ -329,6 +350,15 @@ class Backend:
         self._doubles.asked.append(("run", len(circuits[0].data), told(options)))
         result = SimpleNamespace(get_counts=lambda i: {"0": 1})
         return SimpleNamespace(job_id=lambda: "id", result=lambda: result, calibration_id="set")
+
+    def preview(self, circuit: Any) -> Any:
+        self._doubles.asked.append(("preview", len(circuit.data)))
+        sheet = SimpleNamespace(save=_drawn, seconds=True, rows=[], plain=dict)
+        return SimpleNamespace(sheet=lambda: sheet)
+
+    def schedule(self, circuit: Any) -> Any:
+        self._doubles.asked.append(("schedule", len(circuit.data)))
+        return SimpleNamespace(draw=lambda **how: self.preview(circuit).sheet())
 
 
 @pytest.fixture
@@ -358,6 +388,8 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
         "cal_run",
         "cal_graph",
         "cal_prune",
+        "cal_analyse",
+        "note",
     ):
         monkeypatch.setattr(f"pulsed.cli.commands.{module}.Client", lambda *a, **k: Daemon(made, *a, **k))
     monkeypatch.setattr("pulsed.client.Client", lambda *a, **k: Daemon(made, *a, **k))
@@ -386,6 +418,9 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
     put("pulsed.calibration.report.report", "write_report", lambda lab, path: _listed(lab, made) or path)
     put("pulsed.calibration.report.device_plots", "save")
     put("pulsed.calibration.results.data", "to_qcodes", 1)
+    put("pulsed.calibration.results.data", "load", xarray.Dataset(attrs={"routine": "t1", "target": "Q0"}))
+    put("pulsed.calibration.results.plots", "plot_of")
+    put("pulsed.calibration.runner.runner", "parameters_of", {})
     put("pulsed.cli.commands.demo", "run_demo", 0)
     put("pulsed.cli.doctor.examination", "examine", [])
     put("pulsed.daemon.main", "serve", lambda *a, **k: made.asked.append(told([a[0].name, *a[2:], k])))
@@ -396,17 +431,23 @@ def doubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doubles:
     put("os", "execv")
     put("pulsed.simulator.chip.random_rack", "write_rack", Path("chip/rack.toml"))
     put("pulsed.provider", "PulsedProvider", lambda *a: SimpleNamespace(backends=lambda: [Backend(made)], client=None))
-    put("qiskit", "transpile", lambda circuits, backend: [one.copy_empty_like() for one in circuits])
+    put("qiskit", "transpile", lambda circuits, backend: _empty(circuits))
     return made
 
 
-def _drawn(path: Path) -> Path:
-    path.write_text("picture")
+def _drawn(path: Path | str) -> Path | str:
+    Path(path).write_text("picture")
     return path
 
 
+def _empty(circuits: Any) -> Any:
+    return [one.copy_empty_like() for one in circuits] if isinstance(circuits, list) else circuits.copy_empty_like()
+
+
 def _listed(lab: Any, made: Doubles) -> list[Action]:
-    made.asked.append(("lab", str(lab.folder), [step.routine for step in lab.steps]))
+    made.asked.append(
+        ("lab", str(lab.folder), [step.routine for step in lab.steps], getattr(lab, "live", None) is None)
+    )
     return []
 
 
@@ -416,12 +457,14 @@ def run(
 ) -> Callable[[list[str]], Any]:
     def once(arguments: list[str]) -> Any:
         home = tmp_path / "home"
-        for pattern in ("*.key", "*.pub", "*.old", "*.png", "set.json"):
+        for pattern in ("*.key", "*.pub", "*.old", "*.png", "*.html", "set.json"):
             for path in tmp_path.rglob(pattern):
                 path.unlink()
         monkeypatch.setenv("PULSED_HOME", str(home))
         monkeypatch.setenv("COLUMNS", "160")
         monkeypatch.chdir(tmp_path)
+        Path("gates.inc").write_text("gate mine a { x a; }")
+        Path("more.qasm").write_text('OPENQASM 2.0; include "gates.inc"; qreg q[1];')
         Path("warm.json").write_bytes(WARMER.to_json())
         for folder in (home, Path("elsewhere")):
             (folder / "runs").mkdir(parents=True, exist_ok=True)
@@ -433,6 +476,9 @@ def run(
             log = AuditLog(folder / "audit")
             log.append(AUDITED[: 3 if folder == home else 2])
             log.close()
+            (folder / "logs").mkdir(exist_ok=True)
+            lines = [json.dumps(record) for record in LOG[: 2 if folder == home else 1]]
+            (folder / "logs" / "daemon.jsonl").write_text("\n".join(lines))
         doubles.asked.clear()
         code = invoke(arguments)
         said = capsys.readouterr()
