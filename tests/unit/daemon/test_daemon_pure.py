@@ -17,6 +17,7 @@ import pulsed.configs
 from pulsed.client.known_clients import KnownClients
 from pulsed.daemon.front.instrument_requests import InstrumentHandlers
 from pulsed.daemon.front.interlock_requests import InterlockHandlers
+from pulsed.daemon.front.note_requests import NoteHandlers
 from pulsed.daemon.front.request_server import RequestServer
 from pulsed.daemon.jobs.admission import check_submission
 from pulsed.daemon.observe.requests import ObservationHandlers
@@ -216,6 +217,7 @@ def test_dispatch_table_serves_every_request(tmp_path: Path) -> None:
         **ObservationHandlers(None).handlers,  # type: ignore[arg-type]
         **InstrumentHandlers(None, None).handlers,  # type: ignore[arg-type]
         **InterlockHandlers(None).handlers,  # type: ignore[arg-type]
+        **NoteHandlers(DEVICE, None, None).handlers,  # type: ignore[arg-type]
     }
     assert not set(server.handlers) & set(beside)
     assert set(server.handlers) | set(beside) == set(RIGHTS)

@@ -210,7 +210,7 @@ def events(*rows):
     ("rows", "changes", "what", "legal"),
     [
         ([(0, 4, 0, 0.1, 0)], {"start_grid": 8}, "off the grid", "multiples of 8 samples"),
-        ([(0, 0, -1, 0, 0.1), (0, 3, 0, 0.1, 0)], {"min_gap": 4}, "too closely", "from 4 samples"),
+        ([(0, 0, 0, 0.1, 0), (0, 16, 0, 0.1, 0)], {"min_gap": 20}, "too closely", "from 20 samples"),
         ([(0, 0, 0, 0.1, 0), (0, 20, 0, 0.1, 0)], {"oscillator_events": 1}, "more events", "up to 1"),
         ([(0, 0, 0, 0.1, 0), (0, 20, 1, 0.1, 0)], {"oscillator_waveforms": 1}, "more waveforms", "up to 1"),
         (
@@ -231,6 +231,10 @@ def test_limits_of_one_oscillator(rows, changes, what, legal):
     if "oscillator" in next(iter(changes)) or "min_gap" in changes:
         apart = [(slot + k, *rest) for k, (slot, *rest) in enumerate(rows)]
         check_playback(events(*apart), limits(**changes), "instrument box")
+
+
+def test_a_turn_takes_no_room_between_pulses():
+    check_playback(events((0, 0, -1, 0, 0.1), (0, 3, 0, 0.1, 0)), limits(min_gap=4), "instrument box")
 
 
 def test_a_limit_that_is_reached_is_not_passed():

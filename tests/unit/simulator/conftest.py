@@ -38,7 +38,7 @@ class RecordingChip:
             return AcquiredData(integrated=values.astype(np.complex64))
         if mode == "raw":
             codes = np.arange(shots * samples * 2).reshape(shots, samples, 2) % 2048
-            return AcquiredData(raw=codes.astype(np.int16), overrange=True)
+            return AcquiredData(raw=codes.astype(np.int16), clipped=frozenset({0}))
         return AcquiredData(averaged=np.arange(samples * 2).reshape(samples, 2) / 4)
 
     def predict(self, sequence: PulseSequence) -> Prediction:

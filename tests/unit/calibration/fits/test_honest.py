@@ -262,21 +262,21 @@ def test_three_clouds():
 
 
 def test_the_search_for_a_start_costs_no_more_than_the_fit():
-    """Search, fit, and judgement together against lmfit alone, started at the truth."""
+    """Search, fit, and judgement together against lmfit alone, started at the truth: in processor time, side by side."""
     fit_of, truth, x, free, sigma = CASES["Ramsey"]
     y = truth(x) + np.random.default_rng(SEED).normal(size=x.size) * sigma
     start = lmfit.create_params(**{name: truth.keywords[name] for name in free})
     bare = lmfit.Minimizer(lambda p: (oscillations.damped(2, x, *p.valuesdict().values()) - y) / sigma, start)
     ours, theirs = [], []
     for _ in range(15):
-        begin = time.perf_counter()
+        begin = time.process_time()
         fit_of(x, y, sigma)
-        middle = time.perf_counter()
+        middle = time.process_time()
         bare.leastsq()
         ours.append(middle - begin)
-        theirs.append(time.perf_counter() - middle)
-    # The shortest of each: those in which nothing else was given the processor.
-    assert min(ours) < 4 * min(theirs), (ours, theirs)
+        theirs.append(time.process_time() - middle)
+    # Others that share the processor's caches stretch some of them: the medians of many.
+    assert np.median(ours) < 4 * np.median(theirs), (ours, theirs)
 
 
 def test_a_fit_crosses_a_process():
