@@ -132,7 +132,7 @@ class Capabilities:
     start_grid: int = 1
     """Samples: events and windows begin at multiples of it."""
     min_gap: int = 0
-    """Samples from the start of a pulse, or of a window, of an oscillator to that of its next one; a turn takes none."""
+    """Samples from the start of a pulse, or of a window, of an oscillator to that of its next; a turn takes none."""
     oscillator_events: int = 0
     """Events, and windows, of one oscillator in all sequences."""
     oscillator_waveform_memory: int = 0

@@ -262,7 +262,7 @@ def test_three_clouds():
 
 
 def test_the_search_for_a_start_costs_no_more_than_the_fit():
-    """Search, fit, and judgement together against lmfit alone, started at the truth: in processor time, side by side."""
+    """Search, fit, and judgement together against lmfit alone, started at the truth, in processor time."""
     fit_of, truth, x, free, sigma = CASES["Ramsey"]
     y = truth(x) + np.random.default_rng(SEED).normal(size=x.size) * sigma
     start = lmfit.create_params(**{name: truth.keywords[name] for name in free})
