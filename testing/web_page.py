@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -52,3 +53,10 @@ class WebPage:
                 answer = browser.get("/sign-in", params={"link": self.sign_in.new_link(role, person)})
                 assert answer.status_code == 200
             yield browser
+
+
+def post(browser: httpx.Client, path: str, **fields: str) -> httpx.Response:
+    """Send a form as a person does who has just been given its page."""
+    found = re.search(r'name="token" value="([^"]+)"', browser.get("/rack").text)
+    assert found is not None
+    return browser.post(path, data={"token": found[1], **fields}, headers={"Origin": str(browser.base_url).rstrip("/")})

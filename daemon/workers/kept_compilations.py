@@ -12,7 +12,9 @@ from pulsed.daemon.workers import messages
 from pulsed.model.payload import Part
 
 KEPT = 8 << 20
-"""Bytes of chunks that are kept."""
+"""Bytes of what is kept."""
+ENTRY = 4096
+"""Bytes that one compilation takes beside its chunks: the answer, its key and their place."""
 SMALL = 1 << 16
 """Bytes of a submission, and of its chunks, up to which they are kept: what is larger takes long to play."""
 
@@ -52,9 +54,9 @@ class KeptCompilations:
         if not key or size > SMALL or key in self._kept:
             return
         self._kept[key] = compiled
-        self._bytes += size
+        self._bytes += ENTRY + size
         while self._bytes > self._limit:
-            self._bytes -= _size(self._kept.popitem(last=False)[1][1])
+            self._bytes -= ENTRY + _size(self._kept.popitem(last=False)[1][1])
 
 
 def _size(parts: Sequence[Part]) -> int:

@@ -18,7 +18,7 @@ from pulsed.model.job import JobState
 from pulsed.model.queue import QueueMode
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.testing.jobs import PATIENCE, flip, job, packed
-from pulsed.testing.web_page import WebPage
+from pulsed.testing.web_page import WebPage, post
 from pulsed.web.access.sign_in import SESSION_SECONDS
 from pulsed.web.graph_look import GraphLook
 from pulsed.wire.roles import Role
@@ -61,13 +61,6 @@ def client(daemon: DaemonProcess) -> Iterator[Client]:
     with daemon.client() as connected:
         yield connected
         connected.set_queue(QueueMode.OPEN)
-
-
-def post(browser: httpx.Client, path: str, **fields: str) -> httpx.Response:
-    """Send a form as a person does who has just been given its page."""
-    found = re.search(r'name="token" value="([^"]+)"', browser.get("/rack").text)
-    assert found is not None
-    return browser.post(path, data={"token": found[1], **fields}, headers={"Origin": str(browser.base_url).rstrip("/")})
 
 
 def heading(answer: httpx.Response) -> str:

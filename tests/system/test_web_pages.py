@@ -23,7 +23,7 @@ from pulsed.model.queue import QueueMode
 from pulsed.testing.daemon_process import DaemonProcess, eventually
 from pulsed.testing.jobs import PATIENCE, flip, job, packed
 from pulsed.testing.simulated_lab import SimulatedLab
-from pulsed.testing.web_page import WebPage
+from pulsed.testing.web_page import WebPage, post
 from pulsed.web.graph_look import GraphLook
 from pulsed.wire.roles import Role
 
@@ -62,12 +62,6 @@ def client(daemon: DaemonProcess) -> Iterator[Client]:
     with daemon.client() as connected:
         yield connected
         connected.set_queue(QueueMode.OPEN)
-
-
-def post(browser: httpx.Client, path: str, **fields: str) -> httpx.Response:
-    token = re.search(r'name="token" value="([^"]+)"', browser.get("/rack").text)
-    assert token is not None
-    return browser.post(path, data={"token": token[1], **fields}, headers={"Origin": str(browser.base_url).rstrip("/")})
 
 
 def pulsed(daemon: DaemonProcess, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:

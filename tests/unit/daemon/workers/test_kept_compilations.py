@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pulsed.daemon.workers import messages
-from pulsed.daemon.workers.kept_compilations import SMALL, KeptCompilations
+from pulsed.daemon.workers.kept_compilations import ENTRY, SMALL, KeptCompilations
 from pulsed.model.job import Bindings, RunOptions
 
 REQUEST = messages.Compile("job", ("qpy",), 1, RunOptions(shots=10), (), "set")
@@ -52,7 +52,7 @@ def test_what_is_large_is_not_kept() -> None:
 
 
 def test_those_used_last_stay() -> None:
-    kept = KeptCompilations(limit=300)
+    kept = KeptCompilations(limit=3 * (ENTRY + 100))
     for name in (b"a", b"b", b"c"):
         kept.keep(name, (COMPILED, [bytes(100)]))
     kept.keep(b"c", (COMPILED, [bytes(100)]))  # is there, and counts once
